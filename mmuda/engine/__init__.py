@@ -1,0 +1,14 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+import mmseg.engine  # noqa: F401  # fills the parent registries
+
+from .loops import UDATrainLoop
+from .optim_constructor import (
+    MultiOptimWrapperConstructor,
+    PlayerOptimWrapperDict,
+)
+
+__all__ = [
+    'MultiOptimWrapperConstructor',
+    'PlayerOptimWrapperDict',
+    'UDATrainLoop',
+]

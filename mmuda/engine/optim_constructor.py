@@ -1,0 +1,121 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Building one optimizer for each player of a UDA model."""
+
+import logging
+
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict, build_optim_wrapper
+from torch import nn
+
+from mmuda.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmuda.utils.errors import ConfigError
+
+
+class PlayerOptimWrapperDict(OptimWrapperDict):
+    """Optimizer wrappers by player, with gradient accumulation.
+
+    mmengine's class leaves the iteration count of its members at zero, so
+    that accumulation breaks after a resume and in the last iterations.
+    """
+
+    def initialize_count_status(
+        self, model: nn.Module, cur_iter: int, max_iters: int
+    ) -> None:
+        """Tell each member the iteration to start from and the last one."""
+        model = model.module if is_model_wrapper(model) else model
+        for player, wrapper in self.items():
+            wrapper.initialize_count_status(
+                getattr(model, player), cur_iter, max_iters
+            )
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class MultiOptimWrapperConstructor:
+    """Build an optimizer wrapper for each named child of the model.
+
+    Args:
+        optim_wrapper_cfg: A config of an optimizer wrapper for each player
+            (child of the model). Each may have its own ``paramwise_cfg`` and
+            ``constructor``.
+        paramwise_cfg: Not used; belongs into the player's config.
+
+    Raises:
+        ConfigError: An entry names no child of the model, or a trainable
+            parameter is in no optimizer or in two.
+
+    Example:
+        >>> optim_wrapper = dict(
+        ...     constructor='MultiOptimWrapperConstructor',
+        ...     segmentor=dict(
+        ...         type='OptimWrapper',
+        ...         optimizer=dict(type='SGD', lr=2.5e-4)),
+        ...     discriminator=dict(
+        ...         type='OptimWrapper',
+        ...         optimizer=dict(type='Adam', lr=1e-4)))
+    """
+
+    def __init__(
+        self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None
+    ) -> None:
+        if paramwise_cfg is not None:
+            raise ConfigError(
+                'optim_wrapper.paramwise_cfg: put it into the entry of the '
+                'player it is meant for'
+            )
+        self.configs = dict(optim_wrapper_cfg)
+        if self.configs.pop('type', 'OptimWrapper') != 'OptimWrapper':
+            raise ConfigError(
+                'optim_wrapper.type: give each player its own type'
+            )
+
+    def __call__(self, model: nn.Module) -> PlayerOptimWrapperDict:
+        """Build the wrappers.
+
+        Args:
+            model: The UDA model or its distributed wrapper.
+
+        Returns:
+            Wrappers by player.
+        """
+        model = model.module if is_model_wrapper(model) else model
+        wrappers = {}
+        for player, config in self.configs.items():
+            child = getattr(model, player, None)
+            if not isinstance(child, nn.Module):
+                names = [name for name, _ in model.named_children()]
+                raise ConfigError(
+                    f'optim_wrapper.{player}: {type(model).__name__} has no '
+                    f'such part (it has {names})'
+                )
+            wrappers[player] = build_optim_wrapper(child, config.copy())
+        _check_cover(model, wrappers)
+        return PlayerOptimWrapperDict(**wrappers)
+
+
+def _check_cover(model: nn.Module, wrappers: dict) -> None:
+    owners: dict[int, list[str]] = {}
+    for player, wrapper in wrappers.items():
+        for group in wrapper.param_groups:
+            for parameter in group['params']:
+                owners.setdefault(id(parameter), []).append(player)
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        players = owners.get(id(parameter), [])
+        if len(players) != 1:
+            fault = f'in several ({players})' if players else 'in none'
+            raise ConfigError(
+                f'optim_wrapper: each trained parameter must be in one '
+                f"optimizer, but '{name}' is {fault}"
+            )
+    print_log(
+        'Optimizers of '
+        + ', '.join(
+            f'{player} ({sum(len(g["params"]) for g in w.param_groups)} '
+            'tensors)'
+            for player, w in wrappers.items()
+        ),
+        logger='current',
+        level=logging.INFO,
+    )
