@@ -1,0 +1,22 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+import mmseg.models  # noqa: F401  # fills the parent registries
+
+from .backbones import *  # noqa: F403
+from .data_preprocessor import DomainDataPreprocessor
+from .decode_heads import *  # noqa: F403
+from .discriminators import *  # noqa: F403
+from .losses import *  # noqa: F403
+from .segmentors import *  # noqa: F403
+from .uda import *  # noqa: F403
+from .wrappers import (
+    TransparentDistributedDataParallel,
+    UDADistributedDataParallel,
+    unwrap,
+)
+
+__all__ = [
+    'DomainDataPreprocessor',
+    'TransparentDistributedDataParallel',
+    'UDADistributedDataParallel',
+    'unwrap',
+]

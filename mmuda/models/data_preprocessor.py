@@ -1,0 +1,54 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Normalising and stacking images of several domains."""
+
+from typing import Any
+
+from mmseg.models import SegDataPreProcessor
+
+from mmuda.registry import MODELS
+
+
+@MODELS.register_module()
+class DomainDataPreprocessor(SegDataPreProcessor):
+    """Apply mmseg's preprocessor to each domain of a training batch.
+
+    Images of one domain are stacked; sizes may differ between domains. A
+    batch without domains (validation, test) is handled as in mmseg.
+
+    Args:
+        size_divisor: As in mmseg; the default of 1 pads only to the largest
+            image of a domain's batch.
+        **kwargs: Further arguments of mmseg's ``SegDataPreProcessor``.
+    """
+
+    def __init__(self, size_divisor: int | None = 1, **kwargs) -> None:
+        if kwargs.get('size') is not None:
+            size_divisor = None
+        super().__init__(size_divisor=size_divisor, **kwargs)
+
+    def forward(
+        self, data: dict[str, Any], training: bool = False
+    ) -> dict[str, Any]:
+        """Preprocess one batch.
+
+        Args:
+            data: ``inputs`` and ``data_samples``, each a list or, by domain,
+                a dict of lists; images are uint8 (3, H, W).
+            training: Whether to pad to one size.
+
+        Returns:
+            The same structure with stacked float images (N, 3, H, W).
+        """
+        if not isinstance(data['inputs'], dict):
+            return super().forward(data, training)
+        batches = {
+            domain: super(DomainDataPreprocessor, self).forward(
+                dict(inputs=images, data_samples=data['data_samples'][domain]),
+                training,
+            )
+            for domain, images in data['inputs'].items()
+        }
+        return {
+            key: {domain: batch[key] for domain, batch in batches.items()}
+            for key in ('inputs', 'data_samples')
+        }

@@ -1,0 +1,96 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Entropy of predictions, as in `ADVENT <https://arxiv.org/abs/1811.12833>`_.
+
+All functions take raw logits of shape (N, C, H, W). They work on
+log-probabilities in at least single precision, so that they stay finite for
+logits of any magnitude and under automatic mixed precision.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def log_probabilities(logits: Tensor) -> Tensor:
+    """Log-softmax over the classes, in float32 or better.
+
+    Args:
+        logits: (N, C, H, W), any floating type.
+
+    Returns:
+        (N, C, H, W) natural logarithms of the class probabilities.
+    """
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    return logits.to(wide).log_softmax(dim=1)
+
+
+def self_information(logits: Tensor) -> Tensor:
+    r"""Weighted self-information map, the input of ADVENT's discriminator.
+
+    .. math:: I_c = -p_c \log p_c / \log C
+
+    ADVENT, section 3.2. Its sum over the classes is the normalised entropy.
+
+    Args:
+        logits: (N, C, H, W) class scores.
+
+    Returns:
+        (N, C, H, W), each value in [0, 1 / (e ln C)].
+    """
+    log_p = log_probabilities(logits)
+    return log_p.exp() * log_p * (-1 / math.log(logits.shape[1]))
+
+
+def entropy_map(logits: Tensor) -> Tensor:
+    """Normalised Shannon entropy of each pixel (ADVENT, equation 2).
+
+    Args:
+        logits: (N, C, H, W) class scores.
+
+    Returns:
+        (N, H, W), 0 for a certain and 1 for a uniform prediction.
+    """
+    return self_information(logits).sum(dim=1)
+
+
+def entropy_loss(logits: Tensor, top_fraction: float = 1.0) -> Tensor:
+    """Mean normalised entropy (MinEnt; ADVENT, equation 3).
+
+    Args:
+        logits: (N, C, H, W) class scores.
+        top_fraction: Part of each image's pixels, in (0, 1], that counts:
+            those of highest entropy. ADVENT's variant "ER" (entropy ranges)
+            takes 0.3.
+
+    Returns:
+        Scalar in [0, 1].
+    """
+    entropy = entropy_map(logits)
+    if top_fraction < 1:
+        pixels = entropy.flatten(1)
+        count = max(1, round(top_fraction * pixels.shape[1]))
+        entropy = pixels.topk(count, dim=1, sorted=False).values
+    return entropy.mean()
+
+
+def class_ratio_prior_loss(
+    logits: Tensor, prior: Tensor, relaxation: float = 0.5
+) -> Tensor:
+    r"""One-sided penalty on classes that vanish (ADVENT, equation 7).
+
+    .. math:: \sum_c \max(0, \mu\, p_s^c - \bar p_t^c)
+
+    where :math:`\bar p_t^c` is the mean probability of class c in one target
+    image. It is averaged over the images.
+
+    Args:
+        logits: (N, C, H, W) class scores on target images.
+        prior: (C,) pixel frequencies of the classes in the source labels.
+        relaxation: :math:`\mu` in [0, 1].
+
+    Returns:
+        Scalar in [0, relaxation].
+    """
+    ratio = log_probabilities(logits).exp().mean(dim=(2, 3))
+    return (relaxation * prior.to(ratio) - ratio).relu().sum(dim=1).mean()

@@ -1,0 +1,128 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Several trained models that predict together."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from mmengine.runner.checkpoint import load_checkpoint
+from mmengine.structures import PixelData
+from mmseg.models.segmentors.base import BaseSegmentor
+from mmseg.utils import SampleList
+from torch import Tensor, nn
+
+from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
+
+
+@MODELS.register_module()
+class SegmentorEnsemble(BaseSegmentor):
+    """Weighted sum of the upsampled logits of independently trained models.
+
+    ADVENT's best model, "AdvEnt+MinEnt", is such an ensemble (weights 0.5).
+
+    Args:
+        models: A config for each model.
+        checkpoints: File to load into each model.
+        weights: Weight of each model; 1 / number of models by default.
+        data_preprocessor: Config of the preprocessor that all models share.
+        train_cfg: Not used; mmseg's loading functions pass it.
+        test_cfg: Not used.
+        pretrained: Not used.
+        init_cfg: Not used.
+
+    Raises:
+        ConfigError: The numbers of models, checkpoints and weights differ.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[dict],
+        checkpoints: Sequence[str],
+        weights: Sequence[float] | None = None,
+        data_preprocessor: dict | None = None,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        pretrained: str | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor=data_preprocessor)
+        weights = weights or [1 / len(models)] * len(models)
+        if not len(models) == len(checkpoints) == len(weights):
+            raise ConfigError(
+                f'ensemble: {len(models)} models, {len(checkpoints)} '
+                f'checkpoints and {len(weights)} weights; give one weight '
+                'for each checkpoint'
+            )
+        self.weights = list(weights)
+        self.models = nn.ModuleList(MODELS.build(model) for model in models)
+        for model, checkpoint in zip(self.models, checkpoints, strict=True):
+            load_checkpoint(model, checkpoint, map_location='cpu')
+        self.requires_grad_(False)
+
+    @property
+    def align_corners(self) -> bool:
+        """Of the first model."""
+        return self.models[0].align_corners
+
+    @property
+    def out_channels(self) -> int:
+        """Number of classes."""
+        return self.models[0].out_channels
+
+    def predict(
+        self, inputs: Tensor, data_samples: SampleList | None = None
+    ) -> SampleList:
+        """Predict with the summed logits.
+
+        Args:
+            inputs: (N, 3, H, W) normalised images.
+            data_samples: Meta information (and labels) of each image.
+
+        Returns:
+            Samples with ``seg_logits`` (C, H, W) and ``pred_sem_seg`` at
+            the original size of each image.
+        """
+        if data_samples is None:
+            data_samples = self.models[0].predict(inputs)
+        total: list[Tensor] = []
+        for weight, model in zip(self.weights, self.models, strict=True):
+            samples = model.predict(inputs, copy.deepcopy(data_samples))
+            logits = [weight * s.seg_logits.data for s in samples]
+            total = (
+                [a + b for a, b in zip(total, logits, strict=True)]
+                if total
+                else logits
+            )
+        for sample, logits in zip(data_samples, total, strict=True):
+            label = logits.argmax(dim=0, keepdim=True)
+            sample.set_data(
+                dict(
+                    seg_logits=PixelData(data=logits),
+                    pred_sem_seg=PixelData(data=label),
+                )
+            )
+        return data_samples
+
+    def extract_feat(self, inputs: Tensor) -> list:
+        """Features of each model."""
+        return [model.extract_feat(inputs) for model in self.models]
+
+    def encode_decode(
+        self, inputs: Tensor, batch_data_samples: SampleList
+    ) -> Tensor:
+        """Weighted sum of the models' logits, (N, C, H, W)."""
+        parts = [
+            weight * model.encode_decode(inputs, batch_data_samples)
+            for weight, model in zip(self.weights, self.models, strict=True)
+        ]
+        return torch.stack(parts).sum(dim=0)
+
+    def _forward(
+        self, inputs: Tensor, data_samples: SampleList | None = None
+    ) -> list:
+        return [model._forward(inputs, data_samples) for model in self.models]
+
+    def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
+        """Refuse: an ensemble is not trained."""
+        raise ConfigError('an ensemble can be tested only, not trained')

@@ -1,0 +1,137 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""A segmentor whose forward gives the logits of every head."""
+
+from mmengine.config import ConfigDict
+from mmseg.models import EncoderDecoder
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.utils import SampleList, add_prefix
+from torch import Tensor
+
+from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
+
+_HEAD_METHODS = ('loss', 'predict', 'loss_by_feat')
+
+
+@MODELS.register_module()
+class UDAEncoderDecoder(EncoderDecoder):
+    """mmseg's ``EncoderDecoder`` for training under UDA methods.
+
+    Everything that is trained has to run through ``forward``, or gradients
+    would not be synchronised between processes. So ``mode='tensor'`` returns
+    the logits of all heads, and losses are computed from logits alone.
+
+    Heads are named ``decode`` (main), ``aux`` (a single auxiliary head) or
+    ``aux_0``, ``aux_1``, ... (a list of them), as in mmseg's loss names.
+
+    Args:
+        *args: As of mmseg's ``EncoderDecoder``.
+        test_cfg: As of mmseg's, with one more key. ``upsample_once=True``
+            resizes the logits in one step from the network's resolution to
+            the original image (the published evaluation of ADVENT), where
+            mmseg resizes them twice. Padded images are resized twice anyway.
+        **kwargs: As of mmseg's ``EncoderDecoder``.
+
+    Raises:
+        ConfigError: A head's loss needs more than its logits (cascades,
+            PointRend, MaskFormer and the like).
+    """
+
+    def __init__(self, *args, test_cfg: dict | None = None, **kwargs) -> None:
+        test_cfg = ConfigDict(test_cfg or dict(mode='whole'))
+        super().__init__(*args, test_cfg=test_cfg, **kwargs)
+        if not isinstance(self.decode_head, BaseDecodeHead):
+            raise ConfigError(
+                'decode_head: cascades of heads are not supported under UDA'
+            )
+        for name, head in self.heads().items():
+            _check_head(name, head)
+
+    def heads(self) -> dict[str, BaseDecodeHead]:
+        """All heads by name, the main one first."""
+        heads = {'decode': self.decode_head}
+        if self.with_auxiliary_head:
+            auxiliary = self.auxiliary_head
+            if isinstance(auxiliary, BaseDecodeHead):
+                heads['aux'] = auxiliary
+            else:
+                heads |= {f'aux_{i}': h for i, h in enumerate(auxiliary)}
+        return heads
+
+    def _forward(
+        self, inputs: Tensor, data_samples: SampleList | None = None
+    ) -> dict[str, Tensor]:
+        """Logits of every head.
+
+        Args:
+            inputs: (N, 3, H, W) normalised images.
+            data_samples: Not used.
+
+        Returns:
+            (N, C, h, w) logits by head, at the head's own resolution.
+        """
+        features = self.extract_feat(inputs)
+        return {
+            name: head.forward(features) for name, head in self.heads().items()
+        }
+
+    def loss_from_logits(
+        self, logits: dict[str, Tensor], data_samples: SampleList
+    ) -> dict[str, Tensor]:
+        """Losses of the heads that ``logits`` names.
+
+        It uses no parameter, so it may be called on the unwrapped segmentor.
+
+        Args:
+            logits: (N, C, h, w) by head.
+            data_samples: Labels in ``gt_sem_seg``.
+
+        Returns:
+            Losses as of the head's ``loss_by_feat``, named ``<head>.<loss>``.
+        """
+        heads = self.heads()
+        losses = {}
+        for name, values in logits.items():
+            loss = heads[name].loss_by_feat(values, data_samples)
+            losses |= add_prefix(loss, name)
+        return losses
+
+    def encode_decode(
+        self, inputs: Tensor, batch_img_metas: list[dict]
+    ) -> Tensor:
+        """Logits of the main head, as the inference methods of mmseg use it.
+
+        Args:
+            inputs: (N, 3, H, W) normalised images.
+            batch_img_metas: Meta information of each image.
+
+        Returns:
+            (N, C, H, W), or (N, C, h, w) at the network's resolution with
+            ``upsample_once``.
+        """
+        if not self._upsamples_once(batch_img_metas):
+            return super().encode_decode(inputs, batch_img_metas)
+        return self.decode_head.forward(self.extract_feat(inputs))
+
+    def _upsamples_once(self, batch_img_metas: list[dict]) -> bool:
+        return (
+            self.test_cfg.get('upsample_once', False)
+            and self.test_cfg.get('mode', 'whole') == 'whole'
+            and not any(
+                any(meta.get(key) or ())
+                for meta in batch_img_metas
+                for key in ('padding_size', 'img_padding_size')
+            )
+        )
+
+
+def _check_head(name: str, head: BaseDecodeHead) -> None:
+    for method in _HEAD_METHODS:
+        if getattr(type(head), method) is not getattr(BaseDecodeHead, method):
+            raise ConfigError(
+                f"head '{name}': {type(head).__name__} has a {method}() of "
+                'its own; UDA methods need a head whose forward returns '
+                'logits and whose loss is computed from them (FCNHead, '
+                'ASPPHead, DepthwiseSeparableASPPHead, SegformerHead, '
+                'UPerHead, DLV2Head, ...)'
+            )

@@ -1,0 +1,7 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+from .advent import AdvEnt
+from .base import BaseUDA
+from .minent import MinEnt
+from .source_only import SourceOnly
+
+__all__ = ['AdvEnt', 'BaseUDA', 'MinEnt', 'SourceOnly']

@@ -1,0 +1,190 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Adversarial entropy minimisation."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from mmseg.utils import SampleList, add_prefix
+from torch import Tensor
+
+from mmuda.models.losses import (
+    SOURCE_LABEL,
+    TARGET_LABEL,
+    domain_loss,
+    entropy_loss,
+    self_information,
+)
+from mmuda.models.wrappers import unwrap
+from mmuda.registry import MODELS
+from mmuda.utils.modules import frozen
+
+from .base import BaseUDA
+from .domains import (
+    SOURCE,
+    Logits,
+    Losses,
+    check_heads,
+    check_levels,
+    detach,
+    target_domains,
+)
+from .pseudo_label import loss_on_pseudo_labels
+
+
+@MODELS.register_module()
+class AdvEnt(BaseUDA):
+    """AdvEnt of `ADVENT <https://arxiv.org/abs/1811.12833>`_.
+
+    Discriminators tell source from target by the weighted self-information
+    maps of the predictions; the segmentor learns to make target maps look
+    like source ones (equations 5 and 6).
+
+    Args:
+        segmentor: Config of a ``UDAEncoderDecoder``.
+        discriminator: Config of a ``MultiLevelDiscriminator``. Its levels
+            must be the heads of ``adversarial_weights``.
+        adversarial_weights: Weight of the fooling loss by head.
+        entropy_weights: Weight of an additional entropy loss on the target by
+            head (MinEnt); none by default.
+        pseudo_label_weight: Weight of the segmentation loss on target samples
+            that carry ``pseudo_sem_seg`` (ESL); 0 leaves it out.
+        gan: Form of the adversarial loss.
+        **kwargs: As of :class:`BaseUDA`.
+
+    Raises:
+        ConfigError: A head is unknown or has no discriminator.
+    """
+
+    def __init__(
+        self,
+        segmentor: dict,
+        discriminator: dict,
+        adversarial_weights: dict[str, float],
+        entropy_weights: dict[str, float] | None = None,
+        pseudo_label_weight: float = 0.0,
+        gan: Literal['vanilla', 'least_squares'] = 'vanilla',
+        **kwargs,
+    ) -> None:
+        super().__init__(segmentor, **kwargs)
+        self.adversarial_weights = dict(adversarial_weights)
+        self.entropy_weights = dict(entropy_weights or {})
+        for name in ('adversarial_weights', 'entropy_weights'):
+            check_heads(self.segmentor, name, getattr(self, name))
+        self.discriminator = MODELS.build(discriminator)
+        check_levels(self.discriminator, self.adversarial_weights)
+        self.pseudo_label_weight = pseudo_label_weight
+        self.gan = gan
+
+    def training_step(
+        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
+    ) -> Iterator[tuple[str, Losses]]:
+        """First the segmentor on each domain, then the discriminator."""
+        losses, source_logits = self.loss_on_source(inputs, data_samples)
+        yield 'segmentor', losses
+        del losses
+        if self.is_warming_up:
+            return
+        target_logits = {}
+        for target in target_domains(inputs):
+            losses, target_logits[target] = self.loss_on_target(
+                inputs[target], data_samples[target], target
+            )
+            yield 'segmentor', losses
+            del losses
+        yield (
+            'discriminator',
+            self.loss_of_discriminator(
+                source_logits, inputs[SOURCE], SOURCE_LABEL, SOURCE
+            ),
+        )
+        for target, logits in target_logits.items():
+            yield (
+                'discriminator',
+                self.loss_of_discriminator(
+                    logits, inputs[target], TARGET_LABEL, target
+                ),
+            )
+
+    def loss_on_target(
+        self, images: Tensor, samples: SampleList, target: str
+    ) -> tuple[Losses, Logits]:
+        """Losses of the segmentor on one target domain (equation 6).
+
+        Args:
+            images: (N, 3, H, W) normalised target images.
+            samples: Their samples; used for pseudo-labels only.
+            target: Name of the domain, used in the names of the losses.
+
+        Returns:
+            Weighted losses by name, and the detached logits by head.
+        """
+        logits = self.segmentor(images)
+        heads = [*self.adversarial_weights, *self.entropy_weights]
+        upsampled = {
+            head: self.upsample(logits[head], images)
+            for head in dict.fromkeys(heads)
+        }
+        losses = self.fooling_losses(upsampled)
+        for head, weight in self.entropy_weights.items():
+            losses[f'{head}.loss_entropy'] = weight * entropy_loss(
+                upsampled[head]
+            )
+        if self.pseudo_label_weight:
+            losses |= loss_on_pseudo_labels(
+                unwrap(self.segmentor),
+                logits,
+                samples,
+                self.pseudo_label_weight,
+            )
+            heads = list(logits)
+        losses |= self.touch_unused(logits, heads)
+        return add_prefix(losses, target), detach(logits)
+
+    def fooling_losses(self, upsampled: Logits) -> Losses:
+        """How far the target maps are from looking like source maps.
+
+        The discriminator is frozen: its gradients come from its own loss only.
+
+        Args:
+            upsampled: Target logits by head at image size.
+
+        Returns:
+            Weighted losses named ``<head>.loss_adversarial``.
+        """
+        discriminator = unwrap(self.discriminator)
+        with frozen(discriminator):
+            decisions = discriminator(
+                {
+                    head: self_information(upsampled[head])
+                    for head in self.adversarial_weights
+                }
+            )
+        return {
+            f'{head}.loss_adversarial': weight
+            * domain_loss(decisions[head], SOURCE_LABEL, self.gan)
+            for head, weight in self.adversarial_weights.items()
+        }
+
+    def loss_of_discriminator(
+        self, logits: Logits, images: Tensor, label: float, domain: str
+    ) -> Losses:
+        """Half of the discriminator's loss (equation 5).
+
+        Args:
+            logits: Detached logits of one domain by head.
+            images: Images of that domain; they give the size of the maps.
+            label: The domain's label.
+            domain: Its name, used in the names of the losses.
+
+        Returns:
+            Losses named ``discriminator.<head>.loss_<domain>``.
+        """
+        maps = {
+            head: self_information(self.upsample(logits[head], images))
+            for head in self.adversarial_weights
+        }
+        return {
+            f'discriminator.{head}.loss_{domain}': 0.5
+            * domain_loss(decision, label, self.gan)
+            for head, decision in self.discriminator(maps).items()
+        }

@@ -1,0 +1,214 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""What all methods of unsupervised domain adaptation share."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmseg.models.segmentors.base import BaseSegmentor
+from mmseg.models.utils import resize
+from mmseg.utils import SampleList, add_prefix
+from torch import Tensor
+
+from mmuda.models.wrappers import unwrap
+from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.optimization import SEGMENTOR, SequentialUpdate
+from mmuda.utils.schedule import current_iteration
+
+from .domains import SOURCE, Logits, Losses, detach
+from .loading import add_segmentor_prefix, check_cover
+
+
+class BaseUDA(BaseSegmentor):
+    """A segmentor and a way to train it on several domains.
+
+    A method implements :meth:`training_step`, a generator that yields
+    ``(player, losses)``: a player is a child module with an optimizer of its
+    own. Each yielded loss is backpropagated at once and its graph freed; at
+    the end each player takes one step. Validation and testing are those of
+    the segmentor.
+
+    Args:
+        segmentor: Config of a ``UDAEncoderDecoder``.
+        data_preprocessor: Config of a ``DomainDataPreprocessor``.
+        warmup_iters: Iterations on the source alone before adaptation starts.
+        train_cfg: Not used; mmseg's loading functions pass it.
+        test_cfg: Not used; belongs to the segmentor.
+        pretrained: Not used; belongs to the segmentor.
+        init_cfg: As of mmengine's ``BaseModule``.
+    """
+
+    def __init__(
+        self,
+        segmentor: dict,
+        data_preprocessor: dict | None = None,
+        warmup_iters: int = 0,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        pretrained: str | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.segmentor = MODELS.build(segmentor)
+        self.warmup_iters = warmup_iters
+        if not hasattr(self.segmentor, 'loss_from_logits'):
+            raise ConfigError(
+                "model.segmentor.type must be 'UDAEncoderDecoder', not "
+                f"'{segmentor['type']}'; it takes the same arguments as "
+                "mmseg's EncoderDecoder"
+            )
+
+    @abstractmethod
+    def training_step(
+        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
+    ) -> Iterator[tuple[str, Losses]]:
+        """One iteration as the sequence of losses that are backpropagated.
+
+        No forward pass of a later loss may need the graph of an earlier one.
+
+        Args:
+            inputs: (N, 3, H, W) normalised images by domain.
+            data_samples: Samples by domain; the source's hold labels.
+
+        Yields:
+            Name of the player whose gradients count, and its losses by name.
+            Values whose name contains "loss" are summed and backpropagated,
+            the others are logged only.
+        """
+
+    def train_step(
+        self,
+        data: dict,
+        optim_wrapper: OptimWrapper | OptimWrapperDict,
+    ) -> dict[str, Tensor]:
+        """Run :meth:`training_step` and step each player once.
+
+        Args:
+            data: A batch of a ``DomainDataset``.
+            optim_wrapper: Optimizer wrappers by player.
+
+        Returns:
+            Every loss of every player by name, for logging.
+        """
+        data = self.data_preprocessor(data, True)
+        update = SequentialUpdate(self, optim_wrapper)
+        steps = self.training_step(data['inputs'], data['data_samples'])
+        logs: dict[str, Tensor] = {}
+        totals: dict[str, Tensor] = {}
+        while True:
+            with update.forward_context():
+                player, losses = next(steps, (None, None))
+            if player is None:
+                break
+            total, values = self.parse_losses(losses)
+            update.backward(player, total)
+            totals[player] = totals.get(player, 0) + total.detach()
+            logs |= {k: v.detach() for k, v in values.items() if k != 'loss'}
+            del losses, total, values
+        update.step()
+        return add_prefix(totals, 'loss') | logs
+
+    def loss_on_source(
+        self,
+        inputs: dict[str, Tensor],
+        data_samples: dict[str, SampleList],
+    ) -> tuple[Losses, Logits]:
+        """Supervised losses on the source.
+
+        Args:
+            inputs: Images by domain.
+            data_samples: Samples by domain.
+
+        Returns:
+            Losses named ``source.<head>.<loss>`` and the detached logits by
+            head, at the network's resolution.
+        """
+        logits = self.segmentor(inputs[SOURCE])
+        losses = unwrap(self.segmentor).loss_from_logits(
+            logits, data_samples[SOURCE]
+        )
+        return add_prefix(losses, SOURCE), detach(logits)
+
+    def upsample(self, logits: Tensor, images: Tensor) -> Tensor:
+        """Resize logits (N, C, h, w) to the size of the images."""
+        return resize(
+            logits,
+            size=images.shape[2:],
+            mode='bilinear',
+            align_corners=self.align_corners,
+        )
+
+    def touch_unused(self, logits: Logits, used: Sequence[str]) -> Losses:
+        """Losses of value zero for heads that a step does not use.
+
+        Under DDP each trained parameter needs a gradient in each backward.
+
+        Args:
+            logits: Logits by head.
+            used: Heads that have a loss in this step.
+
+        Returns:
+            At most one loss; none without DDP.
+        """
+        unused = [v for name, v in logits.items() if name not in used]
+        if not unused or not is_model_wrapper(self.segmentor):
+            return {}
+        return {'loss_unused': sum(0 * values.sum() for values in unused)}
+
+    @property
+    def is_warming_up(self) -> bool:
+        """Whether training still sees the source alone."""
+        return current_iteration() < self.warmup_iters
+
+    @property
+    def align_corners(self) -> bool:
+        """Of the segmentor."""
+        return unwrap(self.segmentor).align_corners
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes of the main head."""
+        return unwrap(self.segmentor).num_classes
+
+    @property
+    def out_channels(self) -> int:
+        """Output channels of the main head."""
+        return unwrap(self.segmentor).out_channels
+
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Features of the segmentor's backbone and neck."""
+        return unwrap(self.segmentor).extract_feat(inputs)
+
+    def encode_decode(
+        self, inputs: Tensor, batch_data_samples: list[dict]
+    ) -> Tensor:
+        """Logits of the segmentor, (N, C, H, W)."""
+        return unwrap(self.segmentor).encode_decode(inputs, batch_data_samples)
+
+    def predict(
+        self, inputs: Tensor, data_samples: SampleList | None = None
+    ) -> SampleList:
+        """Predictions of the segmentor for (N, 3, H, W) images."""
+        return unwrap(self.segmentor).predict(inputs, data_samples)
+
+    def _forward(
+        self, inputs: Tensor, data_samples: SampleList | None = None
+    ) -> Logits:
+        return self.segmentor(inputs, data_samples)
+
+    def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
+        """Refuse: a UDA method trains by several steps, not by one loss."""
+        raise ConfigError(
+            f'{type(self).__name__} is trained through train_step(); under '
+            "several processes use model_wrapper_cfg=dict(type='"
+            "UDADistributedDataParallel')"
+        )
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        add_segmentor_prefix(state_dict, prefix)
+        check_cover(
+            unwrap(self.segmentor), state_dict, f'{prefix}{SEGMENTOR}.'
+        )
+        super()._load_from_state_dict(state_dict, prefix, *args)

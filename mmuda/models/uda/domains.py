@@ -1,0 +1,75 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Names of domains, heads and levels, and checks of them."""
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+
+from mmuda.utils.errors import ConfigError
+
+SOURCE = 'source'
+Losses = dict[str, Tensor]
+Logits = dict[str, Tensor]
+
+
+def target_domains(inputs: dict[str, Tensor]) -> list[str]:
+    """Names of the target domains of a batch.
+
+    Args:
+        inputs: Images by domain.
+
+    Raises:
+        ConfigError: The batch holds the source alone.
+    """
+    names = [domain for domain in inputs if domain != SOURCE]
+    if not names:
+        raise ConfigError(
+            'train_dataloader.dataset has no target domain; this method '
+            'needs one (SourceOnly does not)'
+        )
+    return names
+
+
+def check_heads(
+    segmentor: nn.Module, name: str, weights: dict[str, float]
+) -> None:
+    """Refuse weights of heads that the segmentor does not have.
+
+    Args:
+        segmentor: A ``UDAEncoderDecoder``.
+        name: Config key of the weights.
+        weights: Weights by head.
+
+    Raises:
+        ConfigError: A head is unknown.
+    """
+    heads = list(segmentor.heads())
+    for head in weights:
+        if head not in heads:
+            raise ConfigError(
+                f"model.{name}: the segmentor has no head '{head}' "
+                f'(it has {heads})'
+            )
+
+
+def check_levels(discriminator: nn.Module, heads: Iterable[str]) -> None:
+    """Refuse a discriminator whose levels are not the heads it judges.
+
+    Args:
+        discriminator: A ``MultiLevelDiscriminator``.
+        heads: Heads with an adversarial loss.
+
+    Raises:
+        ConfigError: A level is missing or would never be trained.
+    """
+    levels, heads = list(discriminator.levels), list(heads)
+    if sorted(levels) != sorted(heads):
+        raise ConfigError(
+            f'model.discriminator.levels is {levels} but '
+            f'model.adversarial_weights names {heads}; they must be the same'
+        )
+
+
+def detach(logits: Logits) -> Logits:
+    """The same logits without their graph."""
+    return {name: values.detach() for name, values in logits.items()}

@@ -1,0 +1,65 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Checking that a checkpoint fits the segmentor it is loaded into."""
+
+from torch import Tensor, nn
+
+from mmuda.utils.errors import CheckpointError
+
+_SHOWN = 3
+
+
+def add_segmentor_prefix(state_dict: dict, prefix: str) -> None:
+    """Turn the state of a plain mmseg model into a wrapper's, in place.
+
+    Args:
+        state_dict: Tensors by name. Left alone if any name starts with
+            ``<prefix>segmentor.``.
+        prefix: Prefix of the UDA model itself.
+    """
+    wanted = f'{prefix}segmentor.'
+    names = [n for n in state_dict if n.startswith(prefix)]
+    if any(n.startswith(wanted) for n in names):
+        return
+    for name in names:
+        state_dict[wanted + name[len(prefix) :]] = state_dict.pop(name)
+
+
+def check_cover(segmentor: nn.Module, state_dict: dict, prefix: str) -> None:
+    """Refuse a checkpoint that would leave random weights in the segmentor.
+
+    Args:
+        segmentor: The network, without a distributed wrapper.
+        state_dict: Tensors by name.
+        prefix: Prefix of the segmentor's names, with a trailing dot.
+
+    Raises:
+        CheckpointError: A tensor is missing or has another shape.
+    """
+    missing, wrong = [], []
+    for name, tensor in segmentor.state_dict().items():
+        stored = state_dict.get(prefix + name)
+        if name.endswith('num_batches_tracked'):
+            continue
+        if not isinstance(stored, Tensor):
+            missing.append(name)
+        elif stored.shape != tensor.shape:
+            wrong.append(
+                f'{name} {tuple(stored.shape)} instead of '
+                f'{tuple(tensor.shape)}'
+            )
+    if not missing and not wrong:
+        return
+    faults = []
+    if missing:
+        faults.append(f'{len(missing)} tensors are missing: {_list(missing)}')
+    if wrong:
+        faults.append(f'{len(wrong)} have another shape: {_list(wrong)}')
+    raise CheckpointError(
+        'the checkpoint does not fit the segmentor of this config '
+        f'({"; ".join(faults)}); use the config that it was trained with'
+    )
+
+
+def _list(items: list[str]) -> str:
+    shown = ', '.join(items[:_SHOWN])
+    return shown + (', ...' if len(items) > _SHOWN else '')

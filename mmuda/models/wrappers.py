@@ -1,0 +1,104 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Distributed data parallel training of models with several optimizers."""
+
+from contextlib import ExitStack, contextmanager
+
+import torch
+from mmengine.model import (
+    MMDistributedDataParallel,
+    MMSeparateDistributedDataParallel,
+    is_model_wrapper,
+)
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mmuda.registry import MODEL_WRAPPERS
+from mmuda.utils.errors import ConfigError
+
+
+def unwrap(module: nn.Module) -> nn.Module:
+    """The module inside a distributed wrapper, or the module itself."""
+    return module.module if is_model_wrapper(module) else module
+
+
+@MODEL_WRAPPERS.register_module()
+class TransparentDistributedDataParallel(MMDistributedDataParallel):
+    """DDP whose checkpoints have the keys of the wrapped module.
+
+    Plain DDP writes ``module.`` in front of each key; a checkpoint of a
+    model whose *children* are wrapped could then be loaded by nobody.
+    """
+
+    def state_dict(self, *args, **kwargs) -> dict:
+        """State of the wrapped module, without a ``module.`` prefix."""
+        return self.module.state_dict(*args, **kwargs)
+
+
+def _needs_wrapper(module: nn.Module) -> bool:
+    return any(p.requires_grad for p in module.parameters())
+
+
+@MODEL_WRAPPERS.register_module()
+class UDADistributedDataParallel(MMSeparateDistributedDataParallel):
+    """Wrap each trainable child of a UDA model on its own.
+
+    mmengine's ``MMDistributedDataParallel`` ignores the model's
+    ``train_step``, and its ``MMSeparateDistributedDataParallel`` writes
+    checkpoints that can't be loaded and has a ``no_sync`` that fails; hence
+    this class.
+
+    Args:
+        module: The UDA model. Each child that is trained must have a
+            ``forward`` (no ``ModuleDict`` or ``ModuleList``).
+        broadcast_buffers: Must stay False: a network runs forward several
+            times before its optimizer steps, and a broadcast in between
+            would change buffers that autograd still needs.
+        find_unused_parameters: As in DDP.
+        device_ids: GPU of this process; ignored on the CPU.
+        **kwargs: Further arguments of DDP.
+
+    Raises:
+        ConfigError: A trained child is a bare container.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        broadcast_buffers: bool = False,
+        find_unused_parameters: bool = False,
+        device_ids: list[int] | None = None,
+        **kwargs,
+    ) -> None:
+        # The parent's constructor would wrap the children in plain DDP.
+        super(DistributedDataParallel, self).__init__()
+        if broadcast_buffers:
+            raise ConfigError(
+                'model_wrapper_cfg.broadcast_buffers must be False: a network '
+                'runs forward several times in one training step'
+            )
+        self.module = module
+        cuda = torch.cuda.is_available()
+        for name, child in module.named_children():
+            if not _needs_wrapper(child):
+                continue
+            if isinstance(child, nn.ModuleDict | nn.ModuleList):
+                raise ConfigError(
+                    f"child '{name}' of {type(module).__name__} is a bare "
+                    'container; put its modules into one with a forward'
+                )
+            module._modules[name] = TransparentDistributedDataParallel(
+                module=child,
+                device_ids=device_ids if cuda else None,
+                broadcast_buffers=False,
+                find_unused_parameters=find_unused_parameters,
+                **kwargs,
+            )
+
+    @contextmanager
+    def no_sync(self):
+        """Keep the gradients of all children local inside the block."""
+        with ExitStack() as stack:
+            for child in self.module.children():
+                if is_model_wrapper(child):
+                    stack.enter_context(child.no_sync())
+            yield

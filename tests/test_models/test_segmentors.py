@@ -1,0 +1,170 @@
+import pytest
+import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from tiny_models import NUM_CLASSES, model_config, segmentor_config
+
+from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
+
+
+def build(**changes):
+    torch.manual_seed(0)
+    segmentor = MODELS.build(segmentor_config() | changes)
+    segmentor.init_weights()
+    return segmentor
+
+
+def test_forward_gives_logits_of_every_head():
+    logits = build()(torch.randn(2, 3, 33, 49))
+    assert {name: tuple(v.shape) for name, v in logits.items()} == {
+        'decode': (2, NUM_CLASSES, 5, 7),
+        'aux': (2, NUM_CLASSES, 5, 7),
+    }
+
+
+def test_list_of_auxiliary_heads_is_numbered():
+    auxiliary = segmentor_config()['auxiliary_head']
+    segmentor = build(auxiliary_head=[auxiliary, auxiliary])
+    assert list(segmentor.heads()) == ['decode', 'aux_0', 'aux_1']
+
+
+def labelled(label):
+    sample = SegDataSample(
+        metainfo=dict(img_shape=label.shape[1:], ori_shape=label.shape[1:])
+    )
+    sample.gt_sem_seg = PixelData(data=label)
+    return sample
+
+
+def test_loss_averages_valid_pixels_only():
+    segmentor = build()
+    logits = torch.randn(1, NUM_CLASSES, 4, 4, dtype=torch.float64)
+    label = torch.full((1, 4, 4), 255)
+    label[0, 0, 0], label[0, 2, 1] = 1, 3
+    losses = segmentor.loss_from_logits(
+        {'decode': logits}, [labelled(label)]
+    )
+    log_p = logits.log_softmax(1)[0]
+    expected = -(log_p[1, 0, 0] + log_p[3, 2, 1]) / 2
+    torch.testing.assert_close(losses['decode.loss_ce'], expected)
+
+
+def test_all_ignored_label_gives_zero_loss_and_gradient():
+    segmentor = build()
+    logits = torch.randn(1, NUM_CLASSES, 4, 4, requires_grad=True)
+    label = torch.full((1, 8, 8), 255)
+    losses = segmentor.loss_from_logits(
+        {'decode': logits}, [labelled(label)]
+    )
+    losses['decode.loss_ce'].backward()
+    assert losses['decode.loss_ce'].item() == 0
+    assert logits.grad.abs().max() == 0
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_segmentation_loss_is_finite_for_huge_logits(dtype):
+    logits = (torch.randn(1, NUM_CLASSES, 4, 4) * 1e4).to(dtype)
+    label = torch.zeros(1, 4, 4, dtype=torch.long)
+    losses = build().loss_from_logits({'decode': logits}, [labelled(label)])
+    assert losses['decode.loss_ce'].isfinite()
+
+
+@pytest.mark.parametrize(
+    'head',
+    [
+        dict(type='OCRHead', ocr_channels=8),
+        dict(type='EncHead', in_channels=[32, 64], in_index=[0, 1]),
+    ],
+)
+def test_head_with_a_loss_of_its_own_is_refused(head):
+    config = segmentor_config()
+    config['decode_head'] |= head
+    config['decode_head'].pop('concat_input')
+    config['decode_head'].pop('num_convs')
+    with pytest.raises(ConfigError, match=head['type']):
+        MODELS.build(config)
+
+
+def predict(test_cfg):
+    segmentor = build(test_cfg=test_cfg).eval()
+    image = torch.randn(1, 3, 33, 49)
+    sample = SegDataSample(
+        metainfo=dict(img_shape=(33, 49), ori_shape=(66, 98))
+    )
+    with torch.no_grad():
+        result = segmentor.predict(image, [sample])[0].seg_logits.data
+        raw = segmentor(image)['decode']
+    return result, raw
+
+
+def resized(values, size):
+    return torch.nn.functional.interpolate(
+        values, size, mode='bilinear', align_corners=True
+    )
+
+
+def test_upsample_once_resizes_logits_in_one_step():
+    result, raw = predict(dict(mode='whole', upsample_once=True))
+    torch.testing.assert_close(result, resized(raw, (66, 98))[0])
+
+
+def test_default_resizes_logits_in_two_steps():
+    result, raw = predict(dict(mode='whole'))
+    expected = resized(resized(raw, (33, 49)), (66, 98))[0]
+    torch.testing.assert_close(result, expected)
+
+
+def test_upsample_once_keeps_out_of_padded_images():
+    segmentor = build(test_cfg=dict(mode='whole', upsample_once=True)).eval()
+    image = torch.randn(1, 3, 40, 56)
+    meta = dict(
+        img_shape=(33, 49),
+        pad_shape=(40, 56),
+        ori_shape=(33, 49),
+        padding_size=[0, 7, 0, 7],
+    )
+    with torch.no_grad():
+        sample = segmentor.predict(image, [SegDataSample(metainfo=meta)])[0]
+        raw = segmentor(image)['decode']
+    expected = resized(raw, (40, 56))[0, :, :33, :49]
+    torch.testing.assert_close(sample.seg_logits.data, expected)
+
+
+def ensemble(tmp_path, weights):
+    config = model_config('SourceOnly')
+    files = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        model = MODELS.build(config)
+        model.init_weights()
+        files.append(str(tmp_path / f'{seed}.pth'))
+        torch.save({'state_dict': model.state_dict()}, files[-1])
+    return MODELS.build(
+        dict(
+            type='SegmentorEnsemble',
+            models=[config, config],
+            checkpoints=files,
+            weights=weights,
+            data_preprocessor=config['data_preprocessor'],
+        )
+    ).eval()
+
+
+def test_ensemble_sums_weighted_logits(tmp_path):
+    model = ensemble(tmp_path, [0.25, 0.75])
+    image = torch.randn(1, 3, 33, 49)
+    sample = SegDataSample(
+        metainfo=dict(img_shape=(33, 49), ori_shape=(40, 60))
+    )
+    result = model.predict(image, [sample.clone()])[0].seg_logits.data
+    a, b = (
+        m.predict(image, [sample.clone()])[0].seg_logits.data
+        for m in model.models
+    )
+    torch.testing.assert_close(result, 0.25 * a + 0.75 * b)
+
+
+def test_ensemble_refuses_too_few_weights(tmp_path):
+    with pytest.raises(ConfigError, match='2 checkpoints and 1 weights'):
+        ensemble(tmp_path, [1.0])
