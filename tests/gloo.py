@@ -1,0 +1,44 @@
+"""Running a function in several processes that talk over gloo."""
+
+import os
+import socket
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as multiprocessing
+
+
+def _free_port():
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        return listener.getsockname()[1]
+
+
+def _enter(rank, world_size, port, function, folder, args):
+    os.environ |= dict(
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(port),
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE=str(world_size),
+    )
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo', rank=rank, world_size=world_size)
+    try:
+        result = function(*args)
+        torch.save(result, os.path.join(folder, f'{rank}.pt'))
+    finally:
+        dist.destroy_process_group()
+
+
+def run(function, folder, *args, world_size=2):
+    """What ``function(*args)`` returns in each process, by rank."""
+    multiprocessing.spawn(
+        _enter,
+        (world_size, _free_port(), function, str(folder), args),
+        nprocs=world_size,
+    )
+    return [
+        torch.load(os.path.join(folder, f'{rank}.pt'), weights_only=False)
+        for rank in range(world_size)
+    ]
