@@ -111,9 +111,7 @@ def test_two_iterations_equal_a_plain_torch_loop():
 
 def test_accumulating_two_half_batches_equals_one_step_on_their_mean():
     """Plain SGD, frozen statistics: gradients must simply average."""
-    changes = dict(
-        optimizer=dict(type='SGD', lr=0.1), paramwise_cfg=None
-    )
+    changes = dict(optimizer=dict(type='SGD', lr=0.1), paramwise_cfg=None)
     results = []
     for counts, batches in ((1, [batch(2)]), (2, _halves(batch(2)))):
         model = build(segmentor=segmentor_config(norm_eval=True))

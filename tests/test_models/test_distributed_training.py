@@ -55,9 +55,7 @@ def parameters(state):
 
 @pytest.mark.parametrize('method', ['AdvEnt', 'MinEnt'])
 def test_parameters_are_bit_equal_over_ranks(tmp_path, method):
-    first, second = in_two_processes(
-        tmp_path, method, frozen_statistics=False
-    )
+    first, second = in_two_processes(tmp_path, method, frozen_statistics=False)
     for name, value in parameters(first).items():
         assert torch.equal(value, second[name]), name
 
@@ -81,9 +79,7 @@ def test_accumulation_without_synchronisation_equals_one_process(tmp_path):
     )
     first, _ = in_two_processes(tmp_path, 'AdvEnt', changes)
     model = build('AdvEnt')
-    train(
-        model, 'AdvEnt', [batch(2, seed) for seed in range(2)], **changes
-    )
+    train(model, 'AdvEnt', [batch(2, seed) for seed in range(2)], **changes)
     for name, value in model.state_dict().items():
         torch.testing.assert_close(
             value, first[name], rtol=0, atol=1e-6, msg=name

@@ -61,28 +61,53 @@ def test_entropy_range_uses_the_top_fraction():
     data = model.data_preprocessor(batch(), True)
     images = data['inputs']['target']
     losses = model.loss_on_target(images, 'target')
-    model.eval().train()
     logits = model.segmentor(images)['decode']
     expected = 0.1 * entropy_loss(model.upsample(logits, images), 0.3)
-    torch.testing.assert_close(
-        losses['target.decode.loss_entropy'], expected
-    )
+    torch.testing.assert_close(losses['target.decode.loss_entropy'], expected)
+
+
+def prior(ratio, **kwargs):
+    return dict(type='ClassRatioPrior', ratio=ratio, **kwargs)
 
 
 def test_class_ratio_prior_counts_are_normalised():
-    model = build(class_ratio_prior=[2, 1, 1, 0, 0])
-    assert model.class_ratio_prior.tolist() == [0.5, 0.25, 0.25, 0, 0]
+    model = build(class_ratio_prior=prior([2, 1, 1, 0, 0]))
+    assert model.class_ratio_prior.ratio.tolist() == [0.5, 0.25, 0.25, 0, 0]
 
 
-def test_class_ratio_prior_is_added():
-    model = build(class_ratio_prior=[1] * NUM_CLASSES)
-    (logs,) = train(model, 'MinEnt', batch())
-    assert logs['target.decode.loss_class_ratio'] >= 0
+def test_class_ratio_prior_is_read_from_a_file(tmp_path):
+    file = tmp_path / 'ratio.json'
+    file.write_text('[4, 1, 1, 1, 1]')
+    model = build(class_ratio_prior=prior(str(file)))
+    assert model.class_ratio_prior.ratio[0].item() == 0.5
+
+
+def test_missing_class_ratio_file_names_the_tool():
+    with pytest.raises(ConfigError, match='class_ratios.py'):
+        build(class_ratio_prior=prior('missing.json'))
+
+
+@pytest.mark.parametrize('method', ['MinEnt', 'AdvEnt'])
+def test_class_ratio_prior_is_added(method):
+    config = prior([1] * NUM_CLASSES, weight=3.0, relaxation=1.0)
+    model = build(method, class_ratio_prior=config)
+    data = model.data_preprocessor(batch(), True)
+    images = data['inputs']['target']
+    if method == 'MinEnt':
+        losses = model.loss_on_target(images, 'target')
+    else:
+        samples = data['data_samples']['target']
+        losses, _ = model.loss_on_target(images, samples, 'target')
+    p = model.upsample(model.segmentor(images)['decode'], images).softmax(1)
+    expected = 3 * (0.2 - p.mean(dim=(0, 2, 3))).relu().sum()
+    torch.testing.assert_close(
+        losses['target.decode.loss_class_ratio'], expected
+    )
 
 
 def test_class_ratio_prior_of_another_class_count_is_refused():
-    with pytest.raises(ConfigError, match='needs 5 values'):
-        build(class_ratio_prior=[1, 2])
+    with pytest.raises(ConfigError, match='2 values; the segmentor has 5'):
+        build(class_ratio_prior=prior([1, 2]))
 
 
 @pytest.mark.parametrize('value', [0.0, 1.5])

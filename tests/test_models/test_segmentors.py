@@ -42,9 +42,7 @@ def test_loss_averages_valid_pixels_only():
     logits = torch.randn(1, NUM_CLASSES, 4, 4, dtype=torch.float64)
     label = torch.full((1, 4, 4), 255)
     label[0, 0, 0], label[0, 2, 1] = 1, 3
-    losses = segmentor.loss_from_logits(
-        {'decode': logits}, [labelled(label)]
-    )
+    losses = segmentor.loss_from_logits({'decode': logits}, [labelled(label)])
     log_p = logits.log_softmax(1)[0]
     expected = -(log_p[1, 0, 0] + log_p[3, 2, 1]) / 2
     torch.testing.assert_close(losses['decode.loss_ce'], expected)
@@ -54,9 +52,7 @@ def test_all_ignored_label_gives_zero_loss_and_gradient():
     segmentor = build()
     logits = torch.randn(1, NUM_CLASSES, 4, 4, requires_grad=True)
     label = torch.full((1, 8, 8), 255)
-    losses = segmentor.loss_from_logits(
-        {'decode': logits}, [labelled(label)]
-    )
+    losses = segmentor.loss_from_logits({'decode': logits}, [labelled(label)])
     losses['decode.loss_ce'].backward()
     assert losses['decode.loss_ce'].item() == 0
     assert logits.grad.abs().max() == 0

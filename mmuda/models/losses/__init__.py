@@ -1,5 +1,6 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 from .adversarial import SOURCE_LABEL, TARGET_LABEL, domain_loss
+from .class_ratio_prior import ClassRatioPrior
 from .entropy import (
     class_ratio_prior_loss,
     entropy_loss,
@@ -11,6 +12,7 @@ from .entropy import (
 __all__ = [
     'SOURCE_LABEL',
     'TARGET_LABEL',
+    'ClassRatioPrior',
     'class_ratio_prior_loss',
     'domain_loss',
     'entropy_loss',

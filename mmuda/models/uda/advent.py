@@ -23,6 +23,7 @@ from .domains import (
     SOURCE,
     Logits,
     Losses,
+    build_prior,
     check_heads,
     check_levels,
     detach,
@@ -46,6 +47,8 @@ class AdvEnt(BaseUDA):
         adversarial_weights: Weight of the fooling loss by head.
         entropy_weights: Weight of an additional entropy loss on the target by
             head (MinEnt); none by default.
+        class_ratio_prior: Config of a ``ClassRatioPrior`` ("CP"), applied to
+            the main head; None leaves it out.
         pseudo_label_weight: Weight of the segmentation loss on target samples
             that carry ``pseudo_sem_seg`` (ESL); 0 leaves it out.
         gan: Form of the adversarial loss.
@@ -61,6 +64,7 @@ class AdvEnt(BaseUDA):
         discriminator: dict,
         adversarial_weights: dict[str, float],
         entropy_weights: dict[str, float] | None = None,
+        class_ratio_prior: dict | None = None,
         pseudo_label_weight: float = 0.0,
         gan: Literal['vanilla', 'least_squares'] = 'vanilla',
         **kwargs,
@@ -72,6 +76,9 @@ class AdvEnt(BaseUDA):
             check_heads(self.segmentor, name, getattr(self, name))
         self.discriminator = MODELS.build(discriminator)
         check_levels(self.discriminator, self.adversarial_weights)
+        self.class_ratio_prior = build_prior(
+            class_ratio_prior, self.num_classes
+        )
         self.pseudo_label_weight = pseudo_label_weight
         self.gan = gan
 
@@ -120,6 +127,8 @@ class AdvEnt(BaseUDA):
         """
         logits = self.segmentor(images)
         heads = [*self.adversarial_weights, *self.entropy_weights]
+        if self.class_ratio_prior is not None:
+            heads.append('decode')
         upsampled = {
             head: self.upsample(logits[head], images)
             for head in dict.fromkeys(heads)
@@ -129,6 +138,9 @@ class AdvEnt(BaseUDA):
             losses[f'{head}.loss_entropy'] = weight * entropy_loss(
                 upsampled[head]
             )
+        if self.class_ratio_prior is not None:
+            prior_loss = self.class_ratio_prior(upsampled['decode'])
+            losses['decode.loss_class_ratio'] = prior_loss
         if self.pseudo_label_weight:
             losses |= loss_on_pseudo_labels(
                 unwrap(self.segmentor),

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
+from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
 SOURCE = 'source'
@@ -68,6 +69,23 @@ def check_levels(discriminator: nn.Module, heads: Iterable[str]) -> None:
             f'model.discriminator.levels is {levels} but '
             f'model.adversarial_weights names {heads}; they must be the same'
         )
+
+
+def build_prior(config: dict | None, num_classes: int) -> nn.Module | None:
+    """Build a class-ratio prior that fits the segmentor.
+
+    Args:
+        config: Config of a ``ClassRatioPrior``, or None.
+        num_classes: Classes of the segmentor.
+
+    Raises:
+        ConfigError: The prior is of another number of classes.
+    """
+    if config is None:
+        return None
+    prior = MODELS.build(config)
+    prior.check_num_classes(num_classes)
+    return prior
 
 
 def detach(logits: Logits) -> Logits:

@@ -1,18 +1,17 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Direct entropy minimisation on target images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-import torch
-from mmseg.utils import SampleList
+from mmseg.utils import SampleList, add_prefix
 from torch import Tensor
 
-from mmuda.models.losses import class_ratio_prior_loss, entropy_loss
+from mmuda.models.losses import entropy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
 from .base import BaseUDA
-from .domains import Losses, check_heads, target_domains
+from .domains import Losses, build_prior, check_heads, target_domains
 
 
 @MODELS.register_module()
@@ -27,10 +26,8 @@ class MinEnt(BaseUDA):
         entropy_weights: Weight of the entropy loss by head.
         top_fraction: Part of each target image's pixels, those of highest
             entropy, that counts; 0.3 in the variant "ER", 1 for all.
-        class_ratio_prior: Frequency of each class in the source labels; None
-            leaves the class-ratio prior "CP" out.
-        class_ratio_weight: Weight of the class-ratio prior (main head).
-        class_ratio_relaxation: Its factor mu in [0, 1] (equation 7).
+        class_ratio_prior: Config of a ``ClassRatioPrior`` ("CP"), applied to
+            the main head; None leaves it out.
         **kwargs: As of :class:`BaseUDA`.
 
     Raises:
@@ -42,9 +39,7 @@ class MinEnt(BaseUDA):
         segmentor: dict,
         entropy_weights: dict[str, float],
         top_fraction: float = 1.0,
-        class_ratio_prior: Sequence[float] | None = None,
-        class_ratio_weight: float = 1.0,
-        class_ratio_relaxation: float = 0.5,
+        class_ratio_prior: dict | None = None,
         **kwargs,
     ) -> None:
         super().__init__(segmentor, **kwargs)
@@ -55,10 +50,9 @@ class MinEnt(BaseUDA):
             )
         self.entropy_weights = dict(entropy_weights)
         self.top_fraction = top_fraction
-        self.class_ratio_weight = class_ratio_weight
-        self.class_ratio_relaxation = class_ratio_relaxation
-        prior = check_prior(class_ratio_prior, self.num_classes)
-        self.register_buffer('class_ratio_prior', prior, persistent=False)
+        self.class_ratio_prior = build_prior(
+            class_ratio_prior, self.num_classes
+        )
 
     def training_step(
         self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
@@ -83,41 +77,20 @@ class MinEnt(BaseUDA):
             Weighted losses by name.
         """
         logits = self.segmentor(images)
-        losses = self.touch_unused(logits, list(self.entropy_weights))
-        for head, weight in self.entropy_weights.items():
-            losses[f'{target}.{head}.loss_entropy'] = weight * entropy_loss(
-                self.upsample(logits[head], images), self.top_fraction
-            )
+        heads = list(self.entropy_weights)
         if self.class_ratio_prior is not None:
-            losses[f'{target}.decode.loss_class_ratio'] = (
-                self.class_ratio_weight
-                * class_ratio_prior_loss(
-                    self.upsample(logits['decode'], images),
-                    self.class_ratio_prior,
-                    self.class_ratio_relaxation,
-                )
-            )
-        return losses
-
-
-def check_prior(
-    prior: Sequence[float] | None, num_classes: int
-) -> Tensor | None:
-    """Class frequencies as a tensor that sums to one.
-
-    Args:
-        prior: Frequencies (or counts) of the classes, or None.
-        num_classes: Classes of the segmentor.
-
-    Raises:
-        ConfigError: Another number of classes, or a negative value.
-    """
-    if prior is None:
-        return None
-    values = torch.tensor(list(prior), dtype=torch.float64)
-    if len(values) != num_classes or (values < 0).any() or not values.sum():
-        raise ConfigError(
-            f'model.class_ratio_prior needs {num_classes} values >= 0, one '
-            f'for each class; got {list(prior)}'
-        )
-    return (values / values.sum()).float()
+            heads.append('decode')
+        upsampled = {
+            head: self.upsample(logits[head], images)
+            for head in dict.fromkeys(heads)
+        }
+        losses = {
+            f'{head}.loss_entropy': weight
+            * entropy_loss(upsampled[head], self.top_fraction)
+            for head, weight in self.entropy_weights.items()
+        }
+        if self.class_ratio_prior is not None:
+            prior_loss = self.class_ratio_prior(upsampled['decode'])
+            losses['decode.loss_class_ratio'] = prior_loss
+        losses |= self.touch_unused(logits, heads)
+        return add_prefix(losses, target)

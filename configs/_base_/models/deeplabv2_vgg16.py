@@ -1,0 +1,16 @@
+# DeepLab-V2 on VGG-16 with a single head (ADVENT's paper; no code or weights
+# were published). ImageNet weights in torchvision's names.
+_base_ = './deeplabv2_r101.py'
+model = dict(
+    segmentor=dict(
+        backbone=dict(
+            _delete_=True,
+            type='DeepLabVGG',
+            init_cfg=dict(
+                type='Pretrained', checkpoint='pretrained/vgg16.pth'
+            ),
+        ),
+        decode_head=dict(in_channels=1024, in_index=0),
+        auxiliary_head=None,
+    ),
+)

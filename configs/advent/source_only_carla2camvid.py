@@ -1,0 +1,16 @@
+# Small-data recipe, lower bound: CARLA alone, a small network from random
+# weights, on a CPU. Roots: --data-root source=DIR target=DIR
+_base_ = [
+    '../_base_/models/deeplabv2_r18_small.py',
+    '../_base_/datasets/carla2camvid.py',
+    '../_base_/schedules/small_2500.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    type='SourceOnly',
+    segmentor=dict(
+        decode_head=dict(num_classes=10), auxiliary_head=dict(num_classes=10)
+    ),
+)
+train_dataloader = dict(dataset=dict(target=None))
+default_hooks = dict(checkpoint=dict(interval=500))

@@ -1,0 +1,27 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Checkpoints and configs of other projects, to and from mmuda's."""
+
+from .advent import (
+    discriminator_from_published,
+    discriminator_to_published,
+    segmentor_from_published,
+    segmentor_to_published,
+)
+from .segmentor import plain_config, strip_segmentor_prefix
+from .state_dicts import (
+    find_state_dict,
+    load_state_dict_file,
+    write_checkpoint,
+)
+
+__all__ = [
+    'discriminator_from_published',
+    'discriminator_to_published',
+    'find_state_dict',
+    'load_state_dict_file',
+    'plain_config',
+    'segmentor_from_published',
+    'segmentor_to_published',
+    'strip_segmentor_prefix',
+    'write_checkpoint',
+]

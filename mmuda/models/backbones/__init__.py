@@ -1,0 +1,7 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Backbones."""
+
+from .deeplab_resnet import DeepLabResNet
+from .deeplab_vgg import DeepLabVGG
+
+__all__ = ['DeepLabResNet', 'DeepLabVGG']

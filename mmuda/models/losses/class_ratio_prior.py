@@ -1,0 +1,87 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""ADVENT's class-ratio prior as a module that configs can name."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
+
+from .entropy import class_ratio_prior_loss
+
+
+@MODELS.register_module()
+class ClassRatioPrior(nn.Module):
+    """Keep classes from vanishing on the target (ADVENT, equation 7).
+
+    Args:
+        ratio: Frequency (or count) of each class in the source labels, or a
+            JSON file with such a list, written by
+            ``tools/misc/class_ratios.py``.
+        weight: Weight of the loss.
+        relaxation: Factor mu in [0, 1]; 0.5 as in the paper.
+
+    Raises:
+        ConfigError: The file can't be read, or a value is out of range.
+    """
+
+    def __init__(
+        self,
+        ratio: Sequence[float] | str,
+        weight: float = 1.0,
+        relaxation: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if not 0 <= relaxation <= 1:
+            raise ConfigError(
+                f'class_ratio_prior.relaxation must lie in [0, 1], not '
+                f'{relaxation}'
+            )
+        self.weight = weight
+        self.relaxation = relaxation
+        self.register_buffer('ratio', _as_ratio(ratio), persistent=False)
+
+    def check_num_classes(self, num_classes: int) -> None:
+        """Refuse a prior of another number of classes.
+
+        Args:
+            num_classes: Classes of the segmentor.
+
+        Raises:
+            ConfigError: The numbers differ.
+        """
+        if len(self.ratio) != num_classes:
+            raise ConfigError(
+                f'class_ratio_prior.ratio has {len(self.ratio)} values; the '
+                f'segmentor has {num_classes} classes'
+            )
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Weighted loss of target logits (N, C, H, W), a scalar."""
+        loss = class_ratio_prior_loss(logits, self.ratio, self.relaxation)
+        return self.weight * loss
+
+
+def _as_ratio(ratio: Sequence[float] | str) -> Tensor:
+    if isinstance(ratio, str):
+        try:
+            ratio = json.loads(Path(ratio).read_text())
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f'class_ratio_prior.ratio: {error}; write the file with '
+                f'tools/misc/class_ratios.py CONFIG {ratio}'
+            ) from None
+    try:
+        values = torch.tensor(list(ratio), dtype=torch.float64)
+    except (TypeError, ValueError):
+        values = torch.zeros(0)
+    if values.ndim != 1 or not values.sum() > 0 or (values < 0).any():
+        raise ConfigError(
+            'class_ratio_prior.ratio must be a list of numbers >= 0, one for '
+            f'each class, not {ratio!r}'
+        )
+    return (values / values.sum()).float()

@@ -1,0 +1,116 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Convert checkpoints of the published ADVENT code to mmuda's and back."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mmuda.convert import (
+    discriminator_from_published,
+    discriminator_to_published,
+    load_state_dict_file,
+    segmentor_from_published,
+    segmentor_to_published,
+    write_checkpoint,
+)
+from mmuda.datasets.label_maps import label_set_metainfo
+from mmuda.utils.errors import MMUDAError
+from mmuda.version import __version__
+
+# Class sets of the published networks by their number of classes.
+_LABEL_SETS = {19: 'cityscapes19', 16: 'synthia16', 7: 'seven_class'}
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='A published network of another size than ResNet-101 needs'
+        ' --stage-blocks; a single-level one needs --single-level.',
+    )
+    parser.add_argument('input', help='network to read (.pth)')
+    parser.add_argument('output', help='network to write (.pth)')
+    parser.add_argument(
+        '--reverse',
+        action='store_true',
+        help='read an mmuda checkpoint, write published names',
+    )
+    for level in ('main', 'aux'):
+        parser.add_argument(
+            f'--discriminator-{level}',
+            metavar='FILE',
+            help=f'published {level} discriminator, read (written with'
+            ' --reverse)',
+        )
+    parser.add_argument(
+        '--stage-blocks',
+        type=int,
+        nargs=4,
+        default=(3, 4, 23, 3),
+        metavar='N',
+        help='bottleneck blocks of each stage (default: 3 4 23 3)',
+    )
+    parser.add_argument(
+        '--single-level',
+        action='store_true',
+        help='the network has no auxiliary head',
+    )
+    return parser.parse_args(argv)
+
+
+def _discriminator_files(args: argparse.Namespace) -> dict[str, str]:
+    files = dict(decode=args.discriminator_main, aux=args.discriminator_aux)
+    return {level: file for level, file in files.items() if file}
+
+
+def _architecture(args: argparse.Namespace) -> dict[str, Sequence]:
+    levels = ('decode',) if args.single_level else ('decode', 'aux')
+    return dict(stage_blocks=tuple(args.stage_blocks), levels=levels)
+
+
+def from_published(args: argparse.Namespace) -> None:
+    """Write one mmuda checkpoint from the published files."""
+    state_dict = segmentor_from_published(
+        load_state_dict_file(args.input),
+        args.input,
+        **_architecture(args),
+    )
+    for level, file in _discriminator_files(args).items():
+        published = load_state_dict_file(file)
+        state_dict.update(discriminator_from_published(published, level, file))
+    meta: dict = dict(mmuda_version=__version__)
+    num_classes = len(state_dict['segmentor.decode_head.convs.0.bias'])
+    if num_classes in _LABEL_SETS:
+        meta['dataset_meta'] = label_set_metainfo(_LABEL_SETS[num_classes])
+    write_checkpoint(dict(meta=meta, state_dict=state_dict), args.output)
+
+
+def to_published(args: argparse.Namespace) -> None:
+    """Write the published files from one mmuda checkpoint."""
+    own = load_state_dict_file(args.input)
+    files = {
+        args.output: segmentor_to_published(
+            own, args.input, **_architecture(args)
+        )
+    }
+    for level, file in _discriminator_files(args).items():
+        files[file] = discriminator_to_published(own, level, args.input)
+    for file, state_dict in files.items():
+        write_checkpoint(state_dict, file)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the tool."""
+    args = parse_args(argv)
+    if args.reverse:
+        to_published(args)
+    else:
+        from_published(args)
+    print(f'Wrote {args.output}')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except MMUDAError as error:
+        sys.exit(f'error: {error}')
