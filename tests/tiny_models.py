@@ -60,8 +60,7 @@ def model_config(method='AdvEnt', two_heads=True, **kwargs):
     config = dict(
         type=method,
         data_preprocessor=preprocessor_config(),
-        segmentor=kwargs.pop('segmentor', None)
-        or segmentor_config(two_heads),
+        segmentor=kwargs.pop('segmentor', None) or segmentor_config(two_heads),
     )
     if method == 'AdvEnt':
         config |= dict(
@@ -112,9 +111,7 @@ def sample(size, generator, labelled, name='image.png'):
         metainfo=dict(img_shape=size, ori_shape=size, img_path=name)
     )
     if labelled:
-        label = torch.randint(
-            0, NUM_CLASSES, (1, *size), generator=generator
-        )
+        label = torch.randint(0, NUM_CLASSES, (1, *size), generator=generator)
         data_sample.gt_sem_seg = PixelData(data=label)
     return image, data_sample
 
@@ -135,6 +132,4 @@ def batch(count=1, seed=0, source_size=(33, 49), target_size=(33, 41)):
 def source_batch(**kwargs):
     """The source part of a training batch."""
     data = batch(**kwargs)
-    return {
-        key: {'source': value['source']} for key, value in data.items()
-    }
+    return {key: {'source': value['source']} for key, value in data.items()}

@@ -16,6 +16,7 @@ model = dict(
         type='MultiLevelDiscriminator',
         levels=['decode', 'aux'],
         in_channels=10,
+        base_channels=16,
     ),
     adversarial_weights=dict(decode=1e-3, aux=2e-4),
 )
