@@ -1,0 +1,41 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Data sets, transforms and samplers of unsupervised domain adaptation."""
+
+# mmseg's registries are parents of ours, which only find what was imported.
+import mmseg.datasets  # noqa: F401
+
+from mmuda.datasets.base import DomainSegDataset
+from mmuda.datasets.checks import (
+    check_dataset,
+    describe_domains,
+    scan_dataset,
+)
+from mmuda.datasets.cityscapes import CityscapesLabelIdsDataset
+from mmuda.datasets.domain_dataset import DomainDataset, DomainIndex
+from mmuda.datasets.folder import CamVidDataset, CARLADataset, FolderDataset
+from mmuda.datasets.gta import GTA5Dataset
+from mmuda.datasets.loading import LoadImage, LoadLabels, LoadPseudoLabels
+from mmuda.datasets.samplers import DomainInfiniteSampler
+from mmuda.datasets.synthia import SYNTHIADataset
+from mmuda.datasets.transforms import CropFraction, PackDomainInputs
+
+__all__ = [
+    'CARLADataset',
+    'CamVidDataset',
+    'CityscapesLabelIdsDataset',
+    'CropFraction',
+    'DomainDataset',
+    'DomainIndex',
+    'DomainInfiniteSampler',
+    'DomainSegDataset',
+    'FolderDataset',
+    'GTA5Dataset',
+    'LoadImage',
+    'LoadLabels',
+    'LoadPseudoLabels',
+    'PackDomainInputs',
+    'SYNTHIADataset',
+    'check_dataset',
+    'describe_domains',
+    'scan_dataset',
+]

@@ -1,0 +1,138 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Looking at data before hours of training are spent on it."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from mmengine.logging import MMLogger
+from rich.progress import track
+from torch.utils.data import Dataset
+
+from mmuda.datasets.domain_dataset import iter_transforms
+from mmuda.datasets.label_maps import IGNORE_ID
+from mmuda.datasets.loading import LoadImage, LoadLabels
+from mmuda.utils.errors import DataError
+
+
+def iter_domains(dataset: Dataset) -> Iterator[tuple[str, Dataset]]:
+    """Yield name and data set of each domain.
+
+    A data set that is no ``DomainDataset`` is one domain, named after its
+    class.
+    """
+    domains = getattr(dataset, 'domains', None)
+    if domains is None:
+        yield type(dataset).__name__, dataset
+    else:
+        yield from domains.items()
+
+
+def load_raw(dataset: Dataset, index: int) -> dict:
+    """Read image and label of a sample as they are on disk.
+
+    Of the data set's own pipeline only the options of ``LoadLabels`` count.
+    Labels are read if the data set names them and has a table.
+
+    Returns:
+        The sample with ``img`` and, if there are labels, ``gt_seg_map``.
+
+    Raises:
+        DataError: If a file is missing, damaged or inconsistent.
+    """
+    sample = LoadImage()(dataset.get_data_info(index))
+    if 'seg_map_path' in sample and 'label_lut' in sample:
+        loaders = (
+            transform
+            for transform in iter_transforms(dataset)
+            if isinstance(transform, LoadLabels)
+        )
+        sample = next(loaders, LoadLabels())(sample)
+    return sample
+
+
+def describe_domains(dataset: Dataset) -> list[str]:
+    """Read the first sample of each domain and describe it.
+
+    Args:
+        dataset: A ``DomainDataset`` or any segmentation data set.
+
+    Returns:
+        One line a domain: name, number of images, file and size of the first
+        image and the classes in its label.
+
+    Raises:
+        DataError: If that sample cannot be read.
+    """
+    lines = []
+    for name, domain in iter_domains(dataset):
+        if len(domain) == 0:
+            raise DataError(f'domain {name!r} has no images')
+        sample = load_raw(domain, 0)
+        height, width = sample['img_shape']
+        lines.append(
+            f'{name}: {len(domain)} images, first {sample["img_path"]} '
+            f'({width}x{height}), {_describe_labels(sample, domain)}'
+        )
+    return lines
+
+
+def _describe_labels(sample: dict, domain: Dataset) -> str:
+    if 'gt_seg_map' not in sample:
+        return 'labels not read'
+    classes = domain.metainfo['classes']
+    present = np.unique(sample['gt_seg_map'])
+    names = [classes[i] for i in present if i != IGNORE_ID]
+    share = (sample['gt_seg_map'] == IGNORE_ID).mean()
+    return f'{share:.0%} ignored, classes: {", ".join(names) or "none"}'
+
+
+def check_dataset(dataset: Dataset) -> None:
+    """Log ``describe_domains``; a fault in a first sample raises.
+
+    Raises:
+        DataError: If a first sample cannot be read.
+    """
+    logger = MMLogger.get_current_instance()
+    for line in describe_domains(dataset):
+        logger.info(line)
+
+
+def scan_dataset(
+    dataset: Dataset, workers: int = 4, progress: bool = True
+) -> list[str]:
+    """Read the files of all samples and collect every fault.
+
+    Args:
+        dataset: A ``DomainDataset`` or any segmentation data set.
+        workers: Number of reading threads; decoding releases the GIL.
+        progress: Whether to show a bar for each domain.
+
+    Returns:
+        One message a faulty sample, in the order of the samples.
+    """
+    faults = []
+    for name, domain in iter_domains(dataset):
+        found = _scan_domain(name, domain, workers, progress)
+        faults.extend(f'{name}: {message}' for message in found)
+    return faults
+
+
+def _scan_domain(
+    name: str, domain: Dataset, workers: int, progress: bool
+) -> Sequence[str]:
+    def fault(index: int) -> str | None:
+        try:
+            load_raw(domain, index)
+        except DataError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        results = track(
+            pool.map(fault, range(len(domain))),
+            description=name,
+            total=len(domain),
+            disable=not progress,
+        )
+        return [message for message in results if message is not None]

@@ -1,0 +1,226 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""One sample of every domain, chosen by the sampler."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmcv.transforms import LoadAnnotations
+from mmengine.dataset import ConcatDataset
+from torch.utils.data import Dataset
+
+from mmuda.datasets.loading import LoadLabels
+from mmuda.registry import DATASETS
+from mmuda.utils.errors import ConfigError, DataError
+
+SOURCE = 'source'
+TARGET = 'target'
+DatasetConfig = Mapping[str, Any] | Dataset | Sequence[Any]
+
+
+class DomainIndex(NamedTuple):
+    """What ``DomainInfiniteSampler`` yields for one training sample.
+
+    Attributes:
+        indices: One index for each domain, in the order of
+            ``DomainDataset.domains``.
+        seed: Seed of the random transforms, at least 0.
+    """
+
+    indices: tuple[int, ...]
+    seed: int
+
+
+@DATASETS.register_module()
+class DomainDataset(Dataset):
+    """Samples of the source and of one or more targets, side by side.
+
+    An item is ``{'inputs': {domain: (3, H, W) uint8}, 'data_samples':
+    {domain: SegDataSample}}`` with the domains ``source`` and ``target``, or
+    the nick names of several targets. It depends on its ``DomainIndex`` only:
+    random transforms are seeded by it, so neither the number of workers nor a
+    resumed run changes the data, and the process's random states are left
+    alone.
+
+    Args:
+        source: Config of the labelled data set, or None. A list of configs
+            is one domain made of all of them.
+        target: Config of a single target; its domain is called ``target``.
+        targets: Nick name to config, if there are several targets.
+
+    Raises:
+        ConfigError: If the domains are badly named, disagree in classes, or a
+            target's pipeline loads labels.
+        DataError: If a domain is empty or its data is incomplete.
+    """
+
+    def __init__(
+        self,
+        source: DatasetConfig | None = None,
+        target: DatasetConfig | None = None,
+        targets: Mapping[str, DatasetConfig] | None = None,
+    ) -> None:
+        configs = _name_domains(source, target, targets)
+        self.domains: dict[str, Dataset] = {
+            name: _build(name, config) for name, config in configs.items()
+        }
+        _require_same_classes(self.domains)
+        for name, dataset in self.domains.items():
+            if len(dataset) == 0:
+                raise DataError(f'domain {name!r} has no images')
+            if name != SOURCE:
+                _require_no_labels(name, dataset)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of images of each domain, in the order of ``domains``."""
+        return tuple(len(dataset) for dataset in self.domains.values())
+
+    @property
+    def metainfo(self) -> dict:
+        """Classes and palette, which all domains share."""
+        return next(iter(self.domains.values())).metainfo
+
+    def full_init(self) -> None:
+        """List the files of domains that were built with ``lazy_init``."""
+        for dataset in self.domains.values():
+            dataset.full_init()
+
+    def __len__(self) -> int:
+        """Size of the largest domain: one pass over it is an epoch."""
+        return max(self.sizes)
+
+    def __getitem__(self, index: DomainIndex) -> dict[str, dict]:
+        """Load one sample of every domain.
+
+        Raises:
+            ConfigError: If the index is not a ``DomainIndex``, or a target
+                sample has ground truth.
+        """
+        if not isinstance(index, DomainIndex):
+            raise ConfigError(
+                f'DomainDataset got the index {index!r}; set sampler=dict('
+                "type='DomainInfiniteSampler') in train_dataloader"
+            )
+        item: dict[str, dict] = {'inputs': {}, 'data_samples': {}}
+        with _preserved_random_states():
+            for position, (name, dataset) in enumerate(self.domains.items()):
+                _seed_random_states(index.seed, position)
+                sample = dataset[index.indices[position]]
+                if name != SOURCE and 'gt_sem_seg' in sample['data_samples']:
+                    raise ConfigError(_label_leak(name))
+                for key, value in item.items():
+                    value[name] = sample[key]
+        return item
+
+
+def iter_transforms(node: Any) -> Iterator[Any]:
+    """Yield a data set or transform and all those nested in it."""
+    yield node
+    for attribute in ('dataset', 'datasets', 'pipeline', 'transforms'):
+        child = getattr(node, attribute, None)
+        if child is None:
+            continue
+        for part in child if isinstance(child, list | tuple) else [child]:
+            yield from iter_transforms(part)
+
+
+def _name_domains(
+    source: DatasetConfig | None,
+    target: DatasetConfig | None,
+    targets: Mapping[str, DatasetConfig] | None,
+) -> dict[str, DatasetConfig]:
+    """Return the config of every domain, source first."""
+    if target is not None and targets:
+        raise ConfigError(
+            'DomainDataset got target and targets; name all targets in '
+            'targets=dict(nick_name=config, ...)'
+        )
+    named = {TARGET: target} if target is not None else dict(targets or {})
+    if SOURCE in named:
+        raise ConfigError(
+            "a target is called 'source'; choose another nick name"
+        )
+    if source is not None:
+        named = {SOURCE: source, **named}
+    if not named:
+        raise ConfigError(
+            'DomainDataset has no domain; give source, target or targets'
+        )
+    return named
+
+
+def _build(name: str, config: DatasetConfig) -> Dataset:
+    """Build the data set of a domain; a list is concatenated."""
+    if isinstance(config, Dataset):
+        return config
+    if isinstance(config, Mapping):
+        return DATASETS.build(config)
+    if not isinstance(config, Sequence) or not config:
+        raise ConfigError(
+            f'domain {name!r} must be a dataset config or a list of them, '
+            f'got {config!r}'
+        )
+    parts = [_build(name, part) for part in config]
+    # Checked first, since ConcatDataset's message does not name the classes.
+    _require_same_classes({f'{name}[{i}]': p for i, p in enumerate(parts)})
+    return ConcatDataset(parts)
+
+
+def _require_same_classes(datasets: Mapping[str, Dataset]) -> None:
+    """Raise a ConfigError if the data sets differ in their classes."""
+    (first, reference), *others = (
+        (name, tuple(dataset.metainfo['classes']))
+        for name, dataset in datasets.items()
+    )
+    for name, classes in others:
+        if classes != reference:
+            raise ConfigError(
+                f'domains {first!r} and {name!r} have different classes; set '
+                f'the same label_set for all: {first} has {len(reference)} '
+                f'{reference}, {name} has {len(classes)} {classes}'
+            )
+
+
+def _require_no_labels(name: str, dataset: Dataset) -> None:
+    """Raise a ConfigError if the pipeline of a target loads ground truth."""
+    if any(
+        isinstance(transform, LoadLabels | LoadAnnotations)
+        for transform in iter_transforms(dataset)
+    ):
+        raise ConfigError(_label_leak(name))
+
+
+def _label_leak(name: str) -> str:
+    return (
+        f'target domain {name!r} loads ground truth, which unsupervised '
+        'training must not see; remove LoadLabels or LoadAnnotations from '
+        'its pipeline'
+    )
+
+
+def _seed_random_states(seed: int, position: int) -> None:
+    """Seed what transforms draw from, differently for each domain."""
+    words = np.random.SeedSequence((seed, position)).generate_state(1)
+    value = int(words[0])
+    random.seed(value)
+    np.random.seed(value)
+    # Not torch.manual_seed, which would also reach for the accelerator.
+    torch.default_generator.manual_seed(value)
+
+
+@contextmanager
+def _preserved_random_states() -> Iterator[None]:
+    """Restore the random states of the process at the end."""
+    python_state = random.getstate()
+    numpy_state = np.random.get_state()
+    torch_state = torch.default_generator.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+        torch.default_generator.set_state(torch_state)

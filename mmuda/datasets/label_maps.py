@@ -1,0 +1,197 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Class sets, colours and tables from label ids to train ids.
+
+A *label set* is what a network is trained on: an ordered tuple of classes,
+whose positions are the train ids. An *id list* is how a data set numbers the
+pixels of its label files. Each table maps every id of a list to a train id,
+or to 255 if the class is not trained.
+
+Sources: Cityscapes ``labels.py``; GTA5 ``read_mapping`` (Cityscapes ids plus
+34 for license plates); the SYNTHIA-RAND-CITYSCAPES readme; ADVENT (CVPR 2019)
+and ESL (CVPRW 2020) for the 16 and 7 classes.
+"""
+
+from mmuda.utils.errors import ConfigError
+
+IGNORE_ID = 255
+
+PALETTE = {
+    'road': [128, 64, 128],
+    'sidewalk': [244, 35, 232],
+    'building': [70, 70, 70],
+    'wall': [102, 102, 156],
+    'fence': [190, 153, 153],
+    'pole': [153, 153, 153],
+    'traffic light': [250, 170, 30],
+    'traffic sign': [220, 220, 0],
+    'vegetation': [107, 142, 35],
+    'terrain': [152, 251, 152],
+    'sky': [70, 130, 180],
+    'person': [220, 20, 60],
+    'rider': [255, 0, 0],
+    'car': [0, 0, 142],
+    'truck': [0, 0, 70],
+    'bus': [0, 60, 100],
+    'train': [0, 80, 100],
+    'motorcycle': [0, 0, 230],
+    'bicycle': [119, 11, 32],
+    # The seven groups take the colour of their commonest class.
+    'flat': [128, 64, 128],
+    'construction': [70, 70, 70],
+    'object': [153, 153, 153],
+    'nature': [107, 142, 35],
+    'human': [220, 20, 60],
+    'vehicle': [0, 0, 142],
+}
+
+_CITYSCAPES_CLASSES = tuple(PALETTE)[:19]
+_NOT_IN_SYNTHIA16 = ('terrain', 'truck', 'train')
+
+LABEL_SETS: dict[str, tuple[str, ...]] = {
+    'cityscapes19': _CITYSCAPES_CLASSES,
+    'synthia16': tuple(
+        name for name in _CITYSCAPES_CLASSES if name not in _NOT_IN_SYNTHIA16
+    ),
+    'seven_class': (
+        'flat',
+        'construction',
+        'object',
+        'nature',
+        'sky',
+        'human',
+        'vehicle',
+    ),
+    'carla_camvid10': (
+        'road',
+        'sidewalk',
+        'building',
+        'fence',
+        'pole',
+        'traffic sign',
+        'vegetation',
+        'sky',
+        'person',
+        'car',
+    ),
+}
+
+# Published SYNTHIA results also give the mean over 13 of the 16 classes.
+SYNTHIA_13_CLASSES = tuple(
+    name
+    for name in LABEL_SETS['synthia16']
+    if name not in ('wall', 'fence', 'pole')
+)
+
+_CITYSCAPES_NAMES = dict(
+    zip(
+        (7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33),
+        _CITYSCAPES_CLASSES,
+        strict=True,
+    )
+)
+_SYNTHIA_NAMES = {
+    1: 'sky',
+    2: 'building',
+    3: 'road',
+    4: 'sidewalk',
+    5: 'fence',
+    6: 'vegetation',
+    7: 'pole',
+    8: 'car',
+    9: 'traffic sign',
+    10: 'person',
+    11: 'bicycle',
+    12: 'motorcycle',
+    15: 'traffic light',
+    16: 'terrain',
+    17: 'rider',
+    18: 'truck',
+    19: 'bus',
+    20: 'train',
+    21: 'wall',
+}
+
+# Id list -> {id: name of the Cityscapes class}.
+ID_NAMES: dict[str, dict[int, str]] = {
+    'cityscapes': _CITYSCAPES_NAMES,
+    'gta5': _CITYSCAPES_NAMES,
+    'synthia': _SYNTHIA_NAMES,
+    'train_ids': dict(enumerate(_CITYSCAPES_CLASSES)),
+}
+
+# Id list -> every id that a sound label file may hold. Cityscapes' license
+# plate is -1, which an 8-bit file stores as 255.
+VALID_IDS: dict[str, tuple[int, ...]] = {
+    'cityscapes': (*range(34), 255),
+    'gta5': tuple(range(35)),
+    'synthia': tuple(range(23)),
+    'train_ids': (*range(19), 255),
+}
+
+_SEVEN_OF_CLASS = {
+    **dict.fromkeys(('road', 'sidewalk', 'terrain'), 'flat'),
+    **dict.fromkeys(('building', 'wall', 'fence'), 'construction'),
+    **dict.fromkeys(('pole', 'traffic light', 'traffic sign'), 'object'),
+    'vegetation': 'nature',
+    'sky': 'sky',
+    **dict.fromkeys(('person', 'rider'), 'human'),
+    **dict.fromkeys(
+        ('car', 'truck', 'bus', 'train', 'motorcycle', 'bicycle'), 'vehicle'
+    ),
+}
+# The published seven classes of Cityscapes differ from those of its sources:
+# terrain is nature there, and caravans and trailers are vehicles. Kept, since
+# results are only comparable with it.
+_SEVEN_EXCEPTIONS = {
+    'cityscapes': {22: 'nature', 29: 'vehicle', 30: 'vehicle'},
+    'train_ids': {9: 'nature'},
+}
+
+
+def label_set_metainfo(label_set: str) -> dict:
+    """Return ``classes`` and ``palette`` (RGB) of a label set.
+
+    Raises:
+        ConfigError: If there is no such label set.
+    """
+    if label_set not in LABEL_SETS:
+        raise ConfigError(
+            f'label_set={label_set!r} is unknown; choose one of '
+            f'{sorted(LABEL_SETS)}, or pass label_set=None with your own '
+            'metainfo=dict(classes=..., palette=...) and label_table'
+        )
+    classes = LABEL_SETS[label_set]
+    return {
+        'classes': classes,
+        'palette': [list(PALETTE[name]) for name in classes],
+    }
+
+
+def label_table(id_list: str, label_set: str) -> dict[int, int]:
+    """Return the table from the ids of a data set to those of a label set.
+
+    Args:
+        id_list: A key of ``VALID_IDS``: how the label files are numbered.
+        label_set: A key of ``LABEL_SETS``.
+
+    Returns:
+        One entry for every id of the list; 255 for those not trained.
+
+    Raises:
+        ConfigError: If either name is unknown.
+    """
+    if id_list not in VALID_IDS:
+        raise ConfigError(
+            f'label_table={id_list!r} is unknown; choose one of '
+            f'{sorted(VALID_IDS)} or write the table as {{id: train_id}}'
+        )
+    names = dict(ID_NAMES[id_list])
+    if label_set == 'seven_class':
+        names = {key: _SEVEN_OF_CLASS[name] for key, name in names.items()}
+        names.update(_SEVEN_EXCEPTIONS.get(id_list, {}))
+    classes = label_set_metainfo(label_set)['classes']
+    train_id = {name: index for index, name in enumerate(classes)}
+    return {
+        key: train_id.get(names.get(key), IGNORE_ID)
+        for key in VALID_IDS[id_list]
+    }

@@ -1,0 +1,83 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Checks the data of a config before training on it."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+from mmengine.config import Config, DictAction
+
+from mmuda.datasets.checks import describe_domains, scan_dataset
+from mmuda.registry import DATASETS
+from mmuda.utils.errors import MMUDAError
+from mmuda.utils.setup_env import register_all_modules
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description='Build all data sets of a config, and list what is wrong '
+        'with their files.'
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--all',
+        action='store_true',
+        help='read every image and label, not only the first of each domain',
+    )
+    parser.add_argument(
+        '--workers', type=int, default=4, help='threads for --all'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override config settings, key=value',
+    )
+    return parser.parse_args()
+
+
+def dataset_configs(cfg: Config) -> Iterator[tuple[str, dict]]:
+    """Yield the name of each loader with its dataset config, no twins."""
+    seen = []
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        loaders = cfg.get(name) or []
+        for loader in loaders if isinstance(loaders, list) else [loaders]:
+            if loader['dataset'] not in seen:
+                seen.append(loader['dataset'])
+                yield name, loader['dataset']
+
+
+def check_config(cfg: Config, scan: bool, workers: int) -> int:
+    """Print what the data sets hold and what is wrong; return the faults."""
+    faults = 0
+    for name, config in dataset_configs(cfg):
+        print(name, flush=True)
+        try:
+            dataset = DATASETS.build(config)
+            found = scan_dataset(dataset, workers) if scan else []
+            if not found:
+                lines = describe_domains(dataset)
+                print(*(f'  {line}' for line in lines), sep='\n')
+        except MMUDAError as error:
+            found = [str(error)]
+        for message in found:
+            print(f'  ERROR {message}', file=sys.stderr)
+        faults += len(found)
+    return faults
+
+
+def main() -> None:
+    """Check and exit with 1 if there was a fault."""
+    args = parse_args()
+    register_all_modules()
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    faults = check_config(cfg, args.all, args.workers)
+    print(f'{faults} fault(s) found' if faults else 'no fault found')
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == '__main__':
+    main()
