@@ -1,0 +1,13 @@
+# configs/advent/minent_gta2cs.py at the demo's size.
+_base_ = [
+    '../_base_/models/deeplabv2_r18_small.py',
+    '../_base_/datasets/gta2cs_demo.py',
+    '../_base_/schedules/demo.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    type='MinEnt',
+    warmup_iters=300,
+    entropy_weights=dict(decode=1e-2, aux=2e-3),
+)
+default_hooks = dict(checkpoint=dict(interval=300))
