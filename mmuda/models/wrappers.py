@@ -9,10 +9,11 @@ from mmengine.model import (
     MMSeparateDistributedDataParallel,
     is_model_wrapper,
 )
+from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mmuda.registry import MODEL_WRAPPERS
+from mmuda.registry import MODEL_WRAPPERS as UDA_WRAPPERS
 from mmuda.utils.errors import ConfigError
 
 
@@ -21,7 +22,7 @@ def unwrap(module: nn.Module) -> nn.Module:
     return module.module if is_model_wrapper(module) else module
 
 
-@MODEL_WRAPPERS.register_module()
+@UDA_WRAPPERS.register_module()
 class TransparentDistributedDataParallel(MMDistributedDataParallel):
     """DDP whose checkpoints have the keys of the wrapped module.
 
@@ -38,7 +39,10 @@ def _needs_wrapper(module: nn.Module) -> bool:
     return any(p.requires_grad for p in module.parameters())
 
 
+# mmengine's runner looks a wrapper up in the root registry only, and tells
+# wrappers from other modules by the registries.
 @MODEL_WRAPPERS.register_module()
+@UDA_WRAPPERS.register_module()
 class UDADistributedDataParallel(MMSeparateDistributedDataParallel):
     """Wrap each trainable child of a UDA model on its own.
 

@@ -1,0 +1,8 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+import mmseg.evaluation  # fills the parent registries
+import mmseg.visualization  # noqa: F401
+
+from .entropy_metric import EntropyMetric
+from .subset_iou_metric import DomainIoUMetric
+
+__all__ = ['DomainIoUMetric', 'EntropyMetric']

@@ -1,0 +1,91 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""IoU of each class and means over subsets of the classes."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from mmseg.evaluation import IoUMetric
+from torch import Tensor
+
+from mmuda.registry import METRICS
+from mmuda.utils.errors import ConfigError
+
+_RESERVED = ('aAcc', 'mIoU', 'mAcc')
+
+
+@METRICS.register_module()
+class DomainIoUMetric(IoUMetric):
+    """mmseg's IoU, with the value of each class and means over subsets.
+
+    One confusion of the whole set is evaluated, as in ADVENT. Values are in
+    percent, rounded to two digits. A class that occurs neither in the labels
+    nor in the predictions is NaN and left out of the means.
+
+    Args:
+        subsets: Names of classes by the name of their mean. SYNTHIA is
+            reported on 16 classes and on 13 (without wall, fence, pole):
+            ``dict(mIoU13=[...])``.
+        **kwargs: As of mmseg's ``IoUMetric``.
+
+    Raises:
+        ConfigError: A subset is empty, named as one of mmseg's values, or
+            holds a name that is no class.
+    """
+
+    def __init__(
+        self, subsets: Mapping[str, Sequence[str]] | None = None, **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        self.subsets = dict(subsets or {})
+        for name, classes in self.subsets.items():
+            if name in _RESERVED or not classes:
+                raise ConfigError(
+                    f'evaluator.subsets.{name}: choose another name than '
+                    f'{", ".join(_RESERVED)} and at least one class'
+                )
+
+    @property
+    def dataset_meta(self) -> dict | None:
+        """Meta information of the data set; needs ``classes``."""
+        return self._dataset_meta
+
+    # Set when the loop is built, so that a misspelt class is found then and
+    # not after hours of training.
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict) -> None:
+        for name, subset in self.subsets.items():
+            unknown = set(subset) - set(dataset_meta['classes'])
+            if unknown:
+                raise ConfigError(
+                    f'evaluator.subsets.{name}: {sorted(unknown)} are not '
+                    f'among the classes {tuple(dataset_meta["classes"])}'
+                )
+        self._dataset_meta = dataset_meta
+
+    def compute_metrics(
+        self, results: list[tuple[Tensor, ...]]
+    ) -> dict[str, float]:
+        """Evaluate all images together.
+
+        Args:
+            results: For each image the pixels of each class, (K,), in the
+                intersection, the union, the prediction and the label.
+
+        Returns:
+            mmseg's values, ``IoU.<class>`` and the mean of each subset.
+        """
+        # Sums over a data set exceed the whole numbers that float32 holds.
+        results = [tuple(area.double() for area in areas) for areas in results]
+        metrics = super().compute_metrics(results)
+        if self.format_only:
+            return metrics
+        intersection = sum(areas[0] for areas in results)
+        union = sum(areas[1] for areas in results)
+        values = (100 * intersection / union).numpy()
+        iou = dict(zip(self.dataset_meta['classes'], values, strict=True))
+        for name, value in iou.items():
+            metrics[f'IoU.{name}'] = round(float(value), 2)
+        for name, subset in self.subsets.items():
+            mean = np.nanmean([iou[class_name] for class_name in subset])
+            metrics[name] = round(float(mean), 2)
+        return metrics

@@ -1,0 +1,23 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+import mmseg.engine  # noqa: F401  # fills the parent registries
+
+from .checkpoint_hook import UDACheckpointHook
+from .data_check_hook import DataCheckHook
+from .domain_visualization_hook import DomainVisualizationHook
+from .graceful_stop_hook import GracefulStopHook
+from .iteration_seed_hook import IterationSeedHook
+from .norm_statistics_hook import NormStatisticsSyncHook, average_norm_buffers
+from .progress_bar_hook import ProgressBarHook
+from .training_curve_hook import TrainingCurveHook
+
+__all__ = [
+    'DataCheckHook',
+    'DomainVisualizationHook',
+    'GracefulStopHook',
+    'IterationSeedHook',
+    'NormStatisticsSyncHook',
+    'ProgressBarHook',
+    'TrainingCurveHook',
+    'UDACheckpointHook',
+    'average_norm_buffers',
+]

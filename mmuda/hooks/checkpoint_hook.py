@@ -1,0 +1,161 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Saving checkpoints from which a run continues exactly."""
+
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from mmuda.engine.checkpoint import accumulation_period
+from mmuda.registry import HOOKS
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.files import atomic_write
+
+from .norm_statistics_hook import average_norm_buffers
+
+
+@HOOKS.register_module()
+class UDACheckpointHook(CheckpointHook):
+    """Save checkpoints by iteration so that a crash at any moment is harmless.
+
+    On top of mmengine's hook: files are replaced atomically, old checkpoints
+    are removed only after the new one is whole, and all processes agree on
+    the batch-norm statistics that are saved.
+
+    Args:
+        interval: Iterations between two checkpoints; -1 for none but the
+            last.
+        by_epoch: Must stay False.
+        out_dir: Folder or URI to save to; the work directory by default.
+        backend_args: As in mmengine; atomic local files by default.
+        **kwargs: Further arguments of mmengine's ``CheckpointHook``.
+
+    Raises:
+        ConfigError: ``by_epoch`` is set, or a checkpoint would be written
+            while gradients are being accumulated.
+    """
+
+    _default_greater_keys = [*CheckpointHook._default_greater_keys, 'IoU']
+    _default_less_keys = [*CheckpointHook._default_less_keys, 'entropy']
+
+    def __init__(
+        self,
+        interval: int = -1,
+        by_epoch: bool = False,
+        out_dir: str | Path | None = None,
+        backend_args: dict | None = None,
+        **kwargs,
+    ) -> None:
+        if by_epoch:
+            raise ConfigError(
+                'default_hooks.checkpoint.by_epoch must be False: domain '
+                'adaptation is trained by iteration'
+            )
+        if backend_args is None and '://' not in str(out_dir):
+            backend_args = dict(backend='atomic')
+        super().__init__(
+            interval=interval,
+            by_epoch=False,
+            out_dir=out_dir,
+            backend_args=backend_args,
+            **kwargs,
+        )
+
+    def before_train(self, runner: Runner) -> None:
+        """Prepare the folder and check the intervals.
+
+        Raises:
+            ConfigError: An interval does not fit gradient accumulation.
+        """
+        super().before_train(runner)
+        period = accumulation_period(runner.optim_wrapper)
+        saved_at = {
+            'default_hooks.checkpoint.interval': self.interval,
+            'default_hooks.checkpoint.save_begin': self.save_begin,
+        }
+        if self.save_best and runner.val_loop is not None:
+            saved_at['train_cfg.val_interval'] = runner.val_interval
+        for key, value in saved_at.items():
+            if value > 0 and value % period:
+                raise ConfigError(
+                    f'{key}={value} must be a multiple of {period} (the '
+                    'accumulative_counts of optim_wrapper): a run resumed in '
+                    'between would lose accumulated gradients'
+                )
+
+    def save_now(self, runner: Runner) -> None:
+        """Save after the current iteration, unless that is done already.
+
+        Every process must call it.
+
+        Args:
+            runner: In its ``after_train_iter`` stage.
+        """
+        name = self.filename_tmpl.format(runner.iter + 1)
+        if self.last_ckpt is None or Path(self.last_ckpt).name != name:
+            self._save_checkpoint(runner)
+
+    def _save_checkpoint_with_step(
+        self, runner: Runner, step: int, meta: dict
+    ) -> None:
+        # Replaces the parent's, which removes before it saves and leaves
+        # half a "last_checkpoint" behind if it is stopped at that moment.
+        average_norm_buffers(runner.model)
+        outdated = self._keep(runner, step)
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self._path(name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=False,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        if is_main_process():
+            pointer = Path(runner.work_dir, 'last_checkpoint')
+            atomic_write(pointer, self.last_ckpt)
+            if outdated is not None:
+                self._remove(self._path(self.filename_tmpl.format(outdated)))
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        if not self.save_best:
+            return
+        average_norm_buffers(runner.model)
+        # One metric has an attribute, several have a dict.
+        single = len(self.key_indicators) == 1
+        paths = vars(self) if single else self.best_ckpt_path_dict
+        keys = ['best_ckpt_path'] if single else self.key_indicators
+        previous = {key: paths[key] for key in keys}
+        # The parent removes before it saves what it finds here.
+        paths.update(dict.fromkeys(keys))
+        super()._save_best_checkpoint(runner, metrics)
+        for key, path in previous.items():
+            if paths[key] is None:
+                paths[key] = path
+            elif path and path != paths[key] and is_main_process():
+                self._remove(path)
+
+    def _keep(self, runner: Runner, step: int) -> int | None:
+        """Note a step to be kept; return the one that it pushes out."""
+        if self.max_keep_ckpts <= 0 or step in self.keep_ckpt_ids:
+            return None
+        full = len(self.keep_ckpt_ids) == self.max_keep_ckpts
+        outdated = self.keep_ckpt_ids.popleft() if full else None
+        self.keep_ckpt_ids.append(step)
+        runner.message_hub.update_info(
+            'keep_ckpt_ids', list(self.keep_ckpt_ids)
+        )
+        return outdated
+
+    def _path(self, name: str) -> str:
+        return str(self.file_backend.join_path(str(self.out_dir), name))
+
+    def _remove(self, path: str) -> None:
+        if self.file_backend.isfile(path):
+            self.file_backend.remove(path)

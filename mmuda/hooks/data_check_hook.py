@@ -1,0 +1,71 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Finding faults of the data before training starts."""
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+
+from mmuda.datasets.checks import describe_domains
+from mmuda.models.wrappers import unwrap
+from mmuda.registry import HOOKS
+from mmuda.utils.errors import ConfigError, DataError
+
+
+@HOOKS.register_module()
+class DataCheckHook(Hook):
+    """Describe the data in the log, and stop if it does not fit the model.
+
+    The first sample of each training domain and of the validation set is
+    read by one process; a fault stops all of them.
+
+    Raises:
+        ConfigError: Training set, validation set and model differ in the
+            number of classes.
+        DataError: A sample cannot be read.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train(self, runner: Runner) -> None:
+        """Check and describe all data sets."""
+        datasets = {'training': runner.train_dataloader.dataset}
+        if runner.val_loop is not None:
+            datasets['validation'] = runner.val_dataloader.dataset
+        check_class_counts(unwrap(runner.model).num_classes, datasets)
+        for name, dataset in datasets.items():
+            for line in _describe_on_all_processes(dataset):
+                runner.logger.info(f'{name} data, {line}')
+
+
+def check_class_counts(num_classes: int, datasets: dict[str, Dataset]) -> None:
+    """Compare the classes of the data with those of the model.
+
+    Args:
+        num_classes: Classes that the model predicts.
+        datasets: Data sets by the name that the message calls them.
+
+    Raises:
+        ConfigError: The numbers differ.
+    """
+    for name, dataset in datasets.items():
+        classes = dataset.metainfo['classes']
+        if len(classes) != num_classes:
+            raise ConfigError(
+                f'the model has {num_classes} classes, but the {name} data '
+                f'has {len(classes)} ({", ".join(classes)}); make num_classes '
+                'of the heads and label_set of the data sets agree'
+            )
+
+
+def _describe_on_all_processes(dataset: Dataset) -> list[str]:
+    report: list = [None]
+    if is_main_process():
+        try:
+            report = [describe_domains(dataset)]
+        except DataError as error:
+            report = [error]
+    broadcast_object_list(report)
+    if isinstance(report[0], DataError):
+        raise report[0]
+    return report[0]

@@ -1,0 +1,195 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Stopping a run without losing what it has learned."""
+
+import atexit
+import math
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from multiprocessing.sharedctypes import Synchronized
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce, is_distributed
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from mmuda.engine.checkpoint import accumulation_period
+from mmuda.registry import HOOKS
+from mmuda.utils.errors import ConfigError
+
+from .checkpoint_hook import UDACheckpointHook
+
+_STDERR = 2
+
+
+@HOOKS.register_module()
+class GracefulStopHook(Hook):
+    """Save a checkpoint and end training when a signal asks to stop.
+
+    The running iteration is finished first, and with gradient accumulation
+    the iterations that belong to the same step. All processes stop after the
+    same iteration, whichever of them got the signal. Loader processes ignore
+    the signals, so that they may be sent to the whole process group, as a
+    terminal (Ctrl-C) and Slurm do. A second signal interrupts at once.
+
+    Args:
+        signals: Names of the signals. Clusters that warn before the time is
+            up often send ``SIGUSR1``.
+        sync_interval: With several processes, they ask each other for a
+            signal every so many iterations.
+        repeat_seconds: A signal that follows the first within this time is
+            not a second one: launchers pass on the signal that their
+            processes have got already.
+
+    Attributes:
+        received_signal: Number of the signal received, or None.
+
+    Raises:
+        ConfigError: A signal is unknown, or there is no
+            ``UDACheckpointHook``.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(
+        self,
+        signals: Sequence[str] = ('SIGINT', 'SIGTERM'),
+        sync_interval: int = 10,
+        repeat_seconds: float = 3.0,
+    ) -> None:
+        unknown = set(signals) - set(signal.Signals.__members__)
+        if unknown:
+            raise ConfigError(
+                f'GracefulStopHook.signals: no such signal {sorted(unknown)}'
+            )
+        self.signals = [signal.Signals[name] for name in signals]
+        self.sync_interval = sync_interval
+        self.repeat_seconds = repeat_seconds
+        self.received_signal: int | None = None
+        self._received_at = 0.0
+        self._training = multiprocessing.Value('b', False, lock=False)
+        self._previous_handlers: dict[signal.Signals, Any] = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Catch the signals.
+
+        Raises:
+            ConfigError: There is no ``UDACheckpointHook``.
+        """
+        self._checkpoint_hook = _find_checkpoint_hook(runner)
+        self._interval = accumulation_period(runner.optim_wrapper)
+        if is_distributed():
+            self._interval = math.lcm(self._interval, self.sync_interval)
+        # Python allows handlers in the main thread only.
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self._training.value = True
+        # After an error there is no after_train.
+        atexit.register(setattr, self._training, 'value', False)
+        loaders = [runner.train_dataloader]
+        if runner.val_loop is not None:
+            loaders.append(runner.val_dataloader)
+        for loader in loaders:
+            _shield_workers(loader, self.signals, self._training)
+        for number in self.signals:
+            self._previous_handlers[number] = signal.signal(
+                number, self._receive
+            )
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Save and stop if any process has got a signal."""
+        if (runner.iter + 1) % self._interval:
+            return
+        number = _largest(self.received_signal or 0)
+        if number == 0:
+            return
+        self._checkpoint_hook.save_now(runner)
+        runner.logger.info(
+            f'{signal.Signals(number).name}: stopped after iteration '
+            f'{runner.iter + 1}; checkpoint {self._checkpoint_hook.last_ckpt}'
+        )
+        runner.train_loop.stop_training = True
+
+    def after_train(self, runner: Runner) -> None:
+        """Give the signals back to whoever handled them before."""
+        self._training.value = False
+        self._restore_handlers()
+
+    def _receive(self, number: int, frame: Any) -> None:
+        now = time.monotonic()
+        if self.received_signal is None:
+            self.received_signal = number
+            self._received_at = now
+            # A handler may interrupt a print, so it must not print itself.
+            os.write(
+                _STDERR,
+                b'\nStopping after this iteration; repeat to stop at once\n',
+            )
+        elif now - self._received_at > self.repeat_seconds:
+            self._restore_handlers()
+            raise KeyboardInterrupt
+
+    def _restore_handlers(self) -> None:
+        while self._previous_handlers:
+            number, handler = self._previous_handlers.popitem()
+            # None: it was not installed from Python and can't be put back.
+            signal.signal(
+                number, signal.SIG_DFL if handler is None else handler
+            )
+
+
+def _find_checkpoint_hook(runner: Runner) -> UDACheckpointHook:
+    for hook in runner.hooks:
+        if isinstance(hook, UDACheckpointHook):
+            return hook
+    raise ConfigError(
+        "GracefulStopHook needs default_hooks.checkpoint=dict(type='"
+        "UDACheckpointHook')"
+    )
+
+
+def _largest(number: int) -> int:
+    """Maximum of a number over all processes."""
+    values = torch.tensor([number])
+    all_reduce(values, op='max')
+    return int(values)
+
+
+def _shield_workers(
+    loader: DataLoader,
+    signals: Sequence[signal.Signals],
+    training: Synchronized,
+) -> None:
+    loader.worker_init_fn = partial(
+        _ignore_signals, tuple(signals), training, loader.worker_init_fn
+    )
+
+
+def _ignore_signals(
+    signals: Sequence[signal.Signals],
+    training: Synchronized,
+    then: Callable[[int], None] | None,
+    worker_id: int,
+) -> None:
+    def leave_unless_training(number: int, frame: Any) -> None:
+        # Python ends idle workers by SIGTERM when the main process exits; a
+        # worker that ignored this one, too, would keep it waiting forever.
+        if not training.value:
+            os._exit(128 + number)
+
+    for number in signals:
+        signal.signal(number, leave_unless_training)
+    if then is not None:
+        then(worker_id)

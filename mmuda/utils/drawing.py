@@ -1,0 +1,103 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Pictures of labels and predictions, as plain functions of arrays.
+
+All pictures are RGB, uint8, of shape (H, W, 3).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image, ImageDraw, ImageFont
+
+_FONT_SIZE = 14
+_LINE = 20
+_GAP = 6
+_WHITE = (255, 255, 255)
+_BLACK = (0, 0, 0)
+
+
+def colourise(
+    label: np.ndarray,
+    palette: Sequence[Sequence[int]],
+    ignore_colour: Sequence[int] = _BLACK,
+) -> np.ndarray:
+    """Show each class in its colour.
+
+    Args:
+        label: (H, W) class numbers in [0, 255].
+        palette: (K, 3) RGB colours, K <= 256.
+        ignore_colour: Colour of all numbers from K on, 255 among them.
+
+    Returns:
+        (H, W, 3) picture.
+    """
+    table = np.empty((256, 3), np.uint8)
+    table[:] = ignore_colour
+    table[: len(palette)] = palette
+    return table[label]
+
+
+def heat_map(values: np.ndarray) -> np.ndarray:
+    """Show values from dark (0) to bright (1); values outside are clipped.
+
+    Args:
+        values: (H, W) numbers, such as a normalised entropy.
+
+    Returns:
+        (H, W, 3) picture.
+    """
+    return colormaps['inferno'](values, bytes=True)[..., :3]
+
+
+def legend(
+    classes: Sequence[str], palette: Sequence[Sequence[int]], width: int
+) -> np.ndarray:
+    """List the classes with their colours, in as many rows as are needed.
+
+    Args:
+        classes: Names of the K classes.
+        palette: (K, 3) RGB colours.
+        width: Width of the picture in pixels.
+
+    Returns:
+        (H, width, 3) picture with a white background.
+    """
+    font = ImageFont.load_default(_FONT_SIZE)
+    places, x, row = [], _GAP, 0
+    for name in classes:
+        # Colour field, gap, name, gap to the next entry.
+        length = _LINE + _GAP + round(font.getlength(name)) + 2 * _GAP
+        if x > _GAP and x + length > width:
+            x, row = _GAP, row + 1
+        places.append((x, row * _LINE))
+        x += length
+    picture = Image.new('RGB', (width, (row + 1) * _LINE), _WHITE)
+    draw = ImageDraw.Draw(picture)
+    for (x, y), name, colour in zip(places, classes, palette, strict=False):
+        box = (x, y + 2, x + _LINE - 1, y + _LINE - 3)
+        draw.rectangle(box, fill=tuple(int(value) for value in colour))
+        draw.text((x + _LINE + _GAP, y + 1), name, _BLACK, font)
+    return np.asarray(picture)
+
+
+def panel(tiles: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Put pictures side by side, each under its title.
+
+    Args:
+        tiles: Pictures of any sizes by title.
+
+    Returns:
+        (H, W, 3) picture with a white background.
+    """
+    font = ImageFont.load_default(_FONT_SIZE)
+    height = _LINE + max(tile.shape[0] for tile in tiles.values())
+    width = sum(tile.shape[1] + _GAP for tile in tiles.values()) - _GAP
+    picture = Image.new('RGB', (width, height), _WHITE)
+    draw = ImageDraw.Draw(picture)
+    x = 0
+    for title, tile in tiles.items():
+        draw.text((x, 1), title, _BLACK, font)
+        picture.paste(Image.fromarray(tile), (x, _LINE))
+        x += tile.shape[1] + _GAP
+    return np.asarray(picture)

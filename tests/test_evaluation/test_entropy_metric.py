@@ -1,0 +1,46 @@
+import math
+
+import pytest
+import torch
+
+from mmuda.evaluation import EntropyMetric
+from mmuda.utils.errors import ConfigError
+
+
+def evaluate(*images):
+    metric = EntropyMetric()
+    for logits in images:
+        metric.process({}, [dict(seg_logits=dict(data=logits))])
+    return metric.evaluate(len(images))['entropy']
+
+
+def test_uniform_predictions():
+    assert evaluate(torch.zeros(5, 3, 4)) == pytest.approx(1, abs=1e-6)
+
+
+def test_certain_predictions():
+    logits = torch.zeros(5, 3, 4)
+    logits[2] = 1e4
+    assert evaluate(logits) == 0
+
+
+def test_two_of_four_classes():
+    logits = torch.zeros(4, 1, 1)
+    logits[2:] = -1e4
+    wanted = math.log(2) / math.log(4)
+    assert evaluate(logits) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_each_pixel_counts_the_same():
+    certain = torch.zeros(5, 1, 1)
+    certain[0] = 1e4
+    uniform = torch.zeros(5, 1, 3)
+    assert evaluate(certain, uniform) == pytest.approx(0.75, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    'sample', [{}, dict(seg_logits=dict(data=torch.zeros(1, 2, 2)))]
+)
+def test_no_logits_of_two_classes(sample):
+    with pytest.raises(ConfigError, match='needs seg_logits'):
+        EntropyMetric().process({}, [sample])

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import torch
+
+from mmuda.evaluation import DomainIoUMetric
+from mmuda.utils.errors import ConfigError
+
+CLASSES = ('road', 'car', 'sky', 'bike')
+
+
+def metric(subsets=None, **kwargs):
+    result = DomainIoUMetric(subsets=subsets, **kwargs)
+    result.dataset_meta = dict(classes=CLASSES)
+    return result
+
+
+def evaluate(evaluated, *pairs):
+    """Evaluate images given as (prediction, label)."""
+    for prediction, label in pairs:
+        sample = dict(
+            pred_sem_seg=dict(data=torch.tensor([prediction])),
+            gt_sem_seg=dict(data=torch.tensor([label])),
+            img_path='folder/x.jpg',
+        )
+        evaluated.process({}, [sample])
+    return evaluated.evaluate(len(pairs))
+
+
+# Confusion of both images together (rows labels, columns predictions):
+# road 3 1 0, car 0 1 1, sky 0 0 2; one label is ignored.
+FIRST = ([[0, 0, 1], [1, 2, 0]], [[0, 0, 0], [1, 1, 255]])
+SECOND = ([[0, 2, 2]], [[0, 2, 2]])
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('IoU.road', 75.0),
+        ('IoU.car', 33.33),
+        ('IoU.sky', 66.67),
+        ('mIoU', 58.33),
+        ('aAcc', 75.0),
+        ('mAcc', 75.0),
+    ],
+)
+def test_values_of_two_images_together(name, value):
+    assert evaluate(metric(), FIRST, SECOND)[name] == value
+
+
+def test_absent_class_is_nan():
+    assert np.isnan(evaluate(metric(), FIRST, SECOND)['IoU.bike'])
+
+
+def test_subset():
+    subsets = dict(mIoU2=['road', 'sky'])
+    assert evaluate(metric(subsets), FIRST, SECOND)['mIoU2'] == 70.83
+
+
+def test_subset_leaves_an_absent_class_out():
+    subsets = dict(mIoU2=['car', 'bike'])
+    assert evaluate(metric(subsets), FIRST, SECOND)['mIoU2'] == 33.33
+
+
+def test_values_are_plain_numbers():
+    for value in evaluate(metric(), FIRST, SECOND).values():
+        assert isinstance(value, float)
+
+
+def test_prefix():
+    result = evaluate(metric(prefix='camvid'), FIRST)
+    assert 'camvid/IoU.road' in result
+
+
+def test_large_counts_are_exact():
+    # In float32 the sum stays at 2**24, and the IoU at 100.
+    many = torch.zeros(4)
+    many[0] = 2**24
+    wrong = torch.zeros(4)
+    wrong[0] = 1
+    evaluated = metric()
+    images = [(many,) * 4] + [(0 * wrong, wrong, wrong, wrong)] * 2**12
+    result = evaluated.compute_metrics(images)
+    assert result['IoU.road'] == 99.98
+
+
+def test_predictions_are_written(tmp_path):
+    evaluate(metric(output_dir=str(tmp_path), format_only=True), FIRST)
+    assert [path.name for path in tmp_path.iterdir()] == ['x.png']
+
+
+def test_unknown_class_in_a_subset():
+    with pytest.raises(ConfigError, match=r"mIoU2: \['train'\]"):
+        metric(dict(mIoU2=['car', 'train']))
+
+
+def test_empty_subset():
+    with pytest.raises(ConfigError, match='at least one class'):
+        metric(dict(mIoU0=[]))
+
+
+def test_subset_with_a_name_of_mmseg():
+    with pytest.raises(ConfigError, match='subsets.mIoU:'):
+        metric(dict(mIoU=['car']))

@@ -1,0 +1,95 @@
+import logging
+
+import cv2
+import numpy as np
+import pytest
+from tiny_runs import METAINFO, runner
+
+from mmuda.datasets import DomainDataset
+from mmuda.hooks import DataCheckHook
+from mmuda.registry import DATASETS
+from mmuda.utils.errors import ConfigError, DataError
+
+
+def folder(root, classes=METAINFO['classes'], labels=True):
+    """Write one image with a label of the class e; return the config."""
+    for name, values in (('images/x.jpg', 90), ('labels/x.png', 4)):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.full((8, 12, 3), values, np.uint8)[..., 0])
+    prefix = dict(img_path='images')
+    if labels:
+        prefix['seg_map_path'] = 'labels'
+    return dict(
+        type='FolderDataset',
+        data_root=str(root),
+        data_prefix=prefix,
+        label_set=None,
+        metainfo=dict(classes=classes),
+    )
+
+
+def run_with(tmp_path, training=None, validation=None):
+    """A runner on a source, a target and a validation folder."""
+    options = training or {}
+    domains = DomainDataset(
+        source=folder(tmp_path / 'source', **options),
+        target=folder(tmp_path / 'target', labels=False, **options),
+    )
+    return runner(
+        tmp_path / 'run',
+        dataset=domains,
+        validation=DATASETS.build(
+            folder(tmp_path / 'validation', **(validation or {}))
+        ),
+        val_interval=1,
+    )
+
+
+class Lines(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+
+def test_all_domains_are_described(tmp_path):
+    run = run_with(tmp_path)
+    handler = Lines()
+    run.logger.setLevel(logging.INFO)
+    run.logger.addHandler(handler)
+    DataCheckHook().before_train(run)
+    lines = [line for line in handler.lines if 'data, ' in line]
+    assert [line.split(' images')[0] for line in lines] == [
+        'training data, source: 1',
+        'training data, target: 1',
+        'validation data, FolderDataset: 1',
+    ]
+
+
+@pytest.mark.parametrize('part', ['source', 'target', 'validation'])
+def test_damaged_image(tmp_path, part):
+    run = run_with(tmp_path)
+    (tmp_path / part / 'images/x.jpg').write_bytes(b'nothing')
+    with pytest.raises(DataError, match=f'{part}/images/x.jpg'):
+        DataCheckHook().before_train(run)
+
+
+def test_training_classes_that_the_model_does_not_have(tmp_path):
+    run = run_with(tmp_path, training=dict(classes=tuple('abcdef')))
+    with pytest.raises(ConfigError, match='5 classes, but the training .* 6'):
+        DataCheckHook().before_train(run)
+
+
+def test_validation_classes_that_the_model_does_not_have(tmp_path):
+    run = run_with(tmp_path, validation=dict(classes=tuple('abcdef')))
+    with pytest.raises(ConfigError, match='5 classes, but the validation'):
+        DataCheckHook().before_train(run)
+
+
+def test_training_without_validation(tmp_path):
+    run = run_with(tmp_path)
+    run._val_loop = None
+    DataCheckHook().before_train(run)

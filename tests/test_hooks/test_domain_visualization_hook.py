@@ -1,0 +1,164 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import PixelData
+from mmengine.visualization import LocalVisBackend, Visualizer
+from PIL import Image
+from tiny_models import NUM_CLASSES, batch
+from tiny_runs import METAINFO, equal, runner, weights
+
+from mmuda.hooks.domain_visualization_hook import domain_tiles, predict_logits
+
+HOOK = dict(type='DomainVisualizationHook', interval=2)
+PALETTE = METAINFO['palette']
+
+
+@pytest.fixture(scope='module')
+def drawn(tmp_path_factory):
+    run = runner(tmp_path_factory.mktemp('drawn'), 4, hooks=[HOOK])
+    run.train()
+    return run
+
+
+def picture(run, name, **kwargs):
+    path = Path(run.work_dir, f'vis_data/domains/{name}.png')
+    return np.asarray(Image.open(path))
+
+
+def test_a_picture_for_each_domain_and_interval(drawn):
+    folder = Path(drawn.work_dir, 'vis_data/domains')
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f'iter_{step}_{domain}.png'
+        for step in (2, 4)
+        for domain in ('source', 'target')
+    ]
+
+
+def test_source_has_a_label_and_target_none(drawn):
+    # Images are 49 and 41 wide; the gap between two tiles is 6.
+    assert picture(drawn, 'iter_2_source').shape[1] == 4 * 49 + 3 * 6
+    assert picture(drawn, 'iter_2_target').shape[1] == 3 * 41 + 2 * 6
+
+
+def test_large_images_are_thinned_out(tmp_path):
+    run = runner(tmp_path, 1, [HOOK | dict(interval=1, max_height=17)])
+    run.train()
+    # 49 becomes 25.
+    assert picture(run, 'iter_1_source').shape[1] == 4 * 25 + 3 * 6
+
+
+def test_visualizer_gets_the_pictures(tmp_path):
+    run = runner(
+        tmp_path,
+        2,
+        hooks=[HOOK],
+        visualizer=Visualizer(
+            vis_backends=[LocalVisBackend(save_dir=str(tmp_path / 'backend'))]
+        ),
+    )
+    run.train()
+    shown = np.asarray(
+        Image.open(tmp_path / 'backend/vis_image/domain_source_2.png')
+    )
+    assert (shown == picture(run, 'iter_2_source')).all()
+
+
+def test_training_is_not_affected(tmp_path, drawn):
+    plain = runner(tmp_path, 4)
+    plain.train()
+    assert equal(weights(plain), weights(drawn))
+
+
+@pytest.fixture
+def model(drawn):
+    # Parts in different modes, as with frozen batch norm.
+    drawn.model.train()
+    drawn.model.segmentor.backbone.bn1.eval()
+    return drawn.model
+
+
+def predict(model):
+    data = batch()
+    return predict_logits(
+        model, data['inputs']['target'][0], data['data_samples']['target'][0]
+    )
+
+
+def test_logits_have_the_size_of_the_image(model):
+    assert predict(model).shape == (1, NUM_CLASSES, 33, 41)
+
+
+def test_logits_are_those_of_the_evaluation(model):
+    logits = predict(model)
+    data = batch()
+    model.eval()
+    with torch.no_grad():
+        sample = model.test_step(
+            {key: value['target'] for key, value in data.items()}
+        )[0]
+    torch.testing.assert_close(logits[0], sample.seg_logits.data)
+
+
+def test_buffers_are_not_changed(model):
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    predict(model)
+    assert equal(before, model.state_dict())
+
+
+def test_training_modes_are_not_changed(model):
+    before = [part.training for part in model.modules()]
+    predict(model)
+    assert [part.training for part in model.modules()] == before
+    assert len(set(before)) == 2
+
+
+def test_random_state_is_not_changed(model):
+    before = torch.get_rng_state()
+    predict(model)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def tiles(logits, **labels):
+    data = batch()
+    sample = data['data_samples']['target'][0]
+    for name, label in labels.items():
+        sample.set_data({name: PixelData(data=label)})
+    return domain_tiles(data['inputs']['target'][0], sample, logits, PALETTE)
+
+
+@pytest.fixture
+def logits():
+    values = torch.zeros(1, NUM_CLASSES, 33, 41)
+    values[:, 3] = 1000
+    return values
+
+
+def test_tiles_without_labels(logits):
+    assert list(tiles(logits)) == ['image', 'prediction', 'entropy']
+
+
+def test_image_is_shown_as_rgb(logits):
+    image = batch()['inputs']['target'][0]
+    assert (
+        tiles(logits)['image'][5, 7].tolist() == image[:, 5, 7].tolist()[::-1]
+    )
+
+
+def test_prediction_has_the_colour_of_its_class(logits):
+    assert (tiles(logits)['prediction'] == PALETTE[3]).all()
+
+
+def test_certain_prediction_is_dark(logits):
+    assert tiles(logits)['entropy'].max() < 5
+
+
+def test_uniform_prediction_is_bright(logits):
+    assert tiles(0 * logits)['entropy'].mean(axis=(0, 1))[0] > 250
+
+
+def test_pseudo_label_is_shown(logits):
+    label = torch.full((1, 33, 41), 2)
+    shown = tiles(logits, pseudo_sem_seg=label)['pseudo-label']
+    assert (shown == PALETTE[2]).all()

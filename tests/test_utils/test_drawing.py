@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from mmuda.utils.drawing import colourise, heat_map, legend, panel
+
+PALETTE = [[10, 20, 30], [40, 50, 60]]
+
+
+def test_classes_have_their_colours():
+    label = np.array([[0, 1], [1, 0]])
+    assert colourise(label, PALETTE).tolist() == [
+        [[10, 20, 30], [40, 50, 60]],
+        [[40, 50, 60], [10, 20, 30]],
+    ]
+
+
+@pytest.mark.parametrize('number', [2, 255])
+def test_other_numbers_are_ignored(number):
+    label = np.array([[number]], np.uint8)
+    assert colourise(label, PALETTE).tolist() == [[[0, 0, 0]]]
+
+
+def test_colour_of_ignored_pixels():
+    colours = colourise(np.array([[255]]), PALETTE, ignore_colour=(1, 2, 3))
+    assert colours.tolist() == [[[1, 2, 3]]]
+
+
+def test_ends_of_the_heat_map():
+    colours = heat_map(np.array([[0.0, 1.0]]))
+    assert colours.tolist() == [[[0, 0, 3], [252, 254, 164]]]
+    assert colours.dtype == np.uint8
+
+
+def test_heat_map_clips():
+    assert (
+        heat_map(np.array([[-1.0, 2.0]])) == heat_map(np.array([[0.0, 1.0]]))
+    ).all()
+
+
+def test_legend_has_each_colour():
+    picture = legend(['road', 'car'], PALETTE, 200)
+    for colour in PALETTE:
+        assert (picture == colour).all(axis=-1).sum() > 100
+
+
+def test_legend_in_one_row():
+    assert legend(['road', 'car'], PALETTE, 200).shape == (20, 200, 3)
+
+
+def test_narrow_legend_in_two_rows():
+    assert legend(['road', 'car'], PALETTE, 80).shape == (40, 80, 3)
+
+
+def test_panel_size():
+    tiles = dict(
+        left=np.zeros((4, 70, 3), np.uint8),
+        right=np.zeros((5, 80, 3), np.uint8),
+    )
+    assert panel(tiles).shape == (20 + 5, 70 + 6 + 80, 3)
+
+
+def test_panel_holds_the_pictures_unchanged():
+    rng = np.random.default_rng(0)
+    left, right = rng.integers(0, 256, (2, 5, 70, 3), dtype=np.uint8)
+    picture = panel(dict(left=left, right=right))
+    assert (picture[20:, :70] == left).all()
+    assert (picture[20:, 76:] == right).all()
+
+
+def test_panel_shows_titles():
+    tile = np.zeros((5, 70, 3), np.uint8)
+    titled = panel({'title': tile})[:20]
+    assert (titled != panel({' ': tile})[:20]).any()
