@@ -1,0 +1,32 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Procedural street scenes in the file layouts of the real data sets."""
+
+from mmuda.datasets.street_scenes.domains import (
+    Domain,
+    Look,
+    SceneStatistics,
+)
+from mmuda.datasets.street_scenes.presets import DOMAINS, get_domain
+from mmuda.datasets.street_scenes.render import render_label_ids, render_scene
+from mmuda.datasets.street_scenes.writers import (
+    WriteReport,
+    write_cityscapes,
+    write_gta5,
+    write_scenes,
+    write_synthia,
+)
+
+__all__ = [
+    'DOMAINS',
+    'Domain',
+    'Look',
+    'SceneStatistics',
+    'WriteReport',
+    'get_domain',
+    'render_label_ids',
+    'render_scene',
+    'write_cityscapes',
+    'write_gta5',
+    'write_scenes',
+    'write_synthia',
+]
