@@ -186,8 +186,9 @@ def _ignore_signals(
     def leave_unless_training(number: int, frame: Any) -> None:
         # Python ends idle workers by SIGTERM when the main process exits; a
         # worker that ignored this one, too, would keep it waiting forever.
+        # Any code but 0 counts as a failure of the worker.
         if not training.value:
-            os._exit(128 + number)
+            os._exit(0)
 
     for number in signals:
         signal.signal(number, leave_unless_training)
