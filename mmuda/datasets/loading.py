@@ -75,6 +75,9 @@ class LoadLabels(BaseTransform):
     label follows the image; for evaluation after it, so that the label keeps
     its size.
 
+    An image that comes from no data set, as in ``mmseg.apis.inference_model``,
+    has no label and passes through.
+
     Required keys: ``seg_map_path``, ``label_lut``, ``ori_shape``.
 
     Added keys: ``gt_seg_map`` ((H, W) uint8 train ids, 255 = ignore), and its
@@ -96,6 +99,8 @@ class LoadLabels(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Load ``results['seg_map_path']``."""
+        if 'label_lut' not in results and 'seg_map_path' not in results:
+            return results
         for key, remedy in (
             ('ori_shape', 'put LoadImage before it'),
             ('label_lut', "use LoadAnnotations for mmseg's own data sets"),

@@ -1,0 +1,27 @@
+# Every target is a few commands that could be typed by hand.
+PYTHON ?= python3
+DEMO_ARGS ?=
+TEST_ARGS ?=
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	.venv/bin/python tools/demo.py $(DEMO_ARGS)
+
+test: .venv/installed
+	.venv/bin/python -m pytest $(TEST_ARGS)
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+# Made once, and again when what it depends on changes.
+.venv/installed: pyproject.toml setup.py $(wildcard requirements/*.txt)
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install -r requirements/torch.txt
+	.venv/bin/pip install -r requirements/stack.txt
+	.venv/bin/pip install -e '.[tests]'
+	touch .venv/installed
+
+clean:
+	rm -rf .venv build dist *.egg-info mmuda/.mim

@@ -1,0 +1,72 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Unsupervised domain adaptation of semantic segmentation."""
+
+import warnings
+from importlib import import_module
+
+from packaging.version import Version
+
+from mmuda.version import __version__
+
+# First accepted version and first version that has not been tested.
+_VERSION_RANGES = {
+    'torch': ('2.6.0', '3.0.0'),
+    'mmengine': ('0.10.7', '1.0.0'),
+    'mmcv': ('2.0.0rc4', '3.0.0'),
+    'mmseg': ('1.2.2', '2.0.0'),
+}
+_INSTALL_COMMANDS = {
+    'torch': 'pip install "torch>=2.6"',
+    'mmengine': 'pip install onedl-mmengine',
+    'mmcv': 'pip install onedl-mmcv',
+    'mmseg': 'pip install onedl-mmsegmentation',
+}
+
+
+def check_version(package: str, version: str) -> None:
+    """Check one version against the range that mmuda works with.
+
+    A version above the range only warns: what is new usually works, and a
+    hard bound would make every release of another package break this one.
+
+    Args:
+        package: Import name, one of torch, mmengine, mmcv, mmseg.
+        version: The installed version.
+
+    Raises:
+        ImportError: If the version is too old.
+    """
+    minimum, untested = _VERSION_RANGES[package]
+    if Version(version) < Version(minimum):
+        raise ImportError(
+            f'mmuda needs {package}>={minimum}, but {version} is installed: '
+            f'{_INSTALL_COMMANDS[package]}'
+        )
+    if Version(version) >= Version(untested):
+        warnings.warn(
+            f'mmuda is not tested with {package} {version}, only below '
+            f'{untested}',
+            stacklevel=2,
+        )
+
+
+def check_versions() -> None:
+    """Check that torch and the OpenMMLab packages are there and fit.
+
+    Raises:
+        ImportError: If one is missing or too old; names what to install.
+    """
+    for package in _VERSION_RANGES:
+        try:
+            version = import_module(package).__version__
+        except ImportError as error:
+            raise ImportError(
+                f'mmuda needs {package}, which cannot be imported ({error}): '
+                f'{_INSTALL_COMMANDS[package]}'
+            ) from error
+        check_version(package, version)
+
+
+check_versions()
+
+__all__ = ['__version__', 'check_version', 'check_versions']

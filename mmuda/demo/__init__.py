@@ -1,0 +1,16 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""A tour of the methods on procedural street scenes, on a CPU in minutes."""
+
+from .pictures import draw_comparison
+from .report import read_results, result_table, write_results
+from .runs import DemoSettings, make_data, run_method
+
+__all__ = [
+    'DemoSettings',
+    'draw_comparison',
+    'make_data',
+    'read_results',
+    'result_table',
+    'run_method',
+    'write_results',
+]

@@ -1,0 +1,135 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Making the demo's data; training and testing one method on it."""
+
+import gc
+import hashlib
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmuda.datasets.street_scenes import write_cityscapes, write_gta5
+from mmuda.hooks import GracefulStopHook
+from mmuda.utils.cli import build_runner
+from mmuda.utils.config import load_config, override_data_roots
+from mmuda.utils.files import atomic_write
+from mmuda.utils.resume import find_resume_checkpoint
+
+RESULT = 'result.json'
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """What the demo does.
+
+    Attributes:
+        configs: Config of each method, by the name shown in the table.
+        data: Folder of the street scenes.
+        out: Folder of all results.
+        source_images: Images of the source.
+        target_images: Training images of the target.
+        val_images: Validation images of the target.
+        max_iters: Iterations of each method; None as in the configs.
+    """
+
+    configs: dict[str, Path]
+    data: Path
+    out: Path
+    source_images: int
+    target_images: int
+    val_images: int
+    max_iters: int | None = None
+
+
+def make_data(settings: DemoSettings) -> None:
+    """Write the street scenes; what is there already is kept."""
+    print(write_gta5(settings.data / 'GTA5', settings.source_images))
+    counts = {'train': settings.target_images, 'val': settings.val_images}
+    print(write_cityscapes(settings.data / 'Cityscapes', counts))
+
+
+def run_method(settings: DemoSettings, name: str) -> dict:
+    """Train and test one method, or read the result of an earlier run.
+
+    An interrupted training is continued.
+
+    Args:
+        settings: What the demo does.
+        name: Name of the method in ``settings.configs``.
+
+    Returns:
+        ``metrics`` of the target's validation split, ``seconds`` of training,
+        the ``checkpoint`` and the ``work_dir``.
+
+    Raises:
+        KeyboardInterrupt: The training was stopped; it can be continued.
+    """
+    cfg = demo_config(settings, name)
+    fingerprint = hashlib.sha256(cfg.pretty_text.encode()).hexdigest()
+    file = Path(cfg.work_dir) / RESULT
+    if file.is_file():
+        result = json.loads(file.read_text())
+        if result['fingerprint'] == fingerprint:
+            print(f'{name}: done before, see {cfg.work_dir}')
+            return result
+    print(f'{name}: {cfg.train_cfg.max_iters} iterations', flush=True)
+    result = _train_and_test(cfg) | {'fingerprint': fingerprint}
+    gc.collect()  # ends the loader processes of this method
+    atomic_write(file, json.dumps(result, indent=2))
+    return result
+
+
+def demo_config(settings: DemoSettings, name: str) -> Config:
+    """Config of one method with the demo's folders and length."""
+    path = settings.configs[name]
+    cfg = load_config(path)
+    cfg.work_dir = str(settings.out / path.stem)
+    cfg.launcher = 'none'
+    roots = {'target': str(settings.data / 'Cityscapes')}
+    if name != 'source-only':
+        override_data_roots(cfg, roots)
+    else:
+        for loader in (cfg.val_dataloader, cfg.test_dataloader):
+            loader.dataset.data_root = roots['target']
+    override_data_roots(cfg, {'source': str(settings.data / 'GTA5')})
+    if settings.max_iters:
+        cfg.train_cfg.max_iters = settings.max_iters
+        cfg.train_cfg.val_interval = settings.max_iters
+        if 'warmup_iters' in cfg.model:
+            cfg.model.warmup_iters = settings.max_iters // 2
+    for hook in cfg.custom_hooks:
+        if hook.type == 'ProgressBarHook':
+            hook.force = True
+    return cfg
+
+
+def _train_and_test(cfg: Config) -> dict:
+    checkpoint = find_resume_checkpoint(cfg.work_dir)
+    if checkpoint is not None:
+        cfg.resume, cfg.load_from = True, str(checkpoint)
+    runner = build_runner(cfg)
+    _quieten(runner)
+    start = time.perf_counter()
+    runner.train()
+    seconds = time.perf_counter() - start
+    for hook in runner.hooks:
+        if isinstance(hook, GracefulStopHook) and hook.received_signal:
+            raise KeyboardInterrupt
+    metrics = runner.test()
+    return {
+        'metrics': {key: float(value) for key, value in metrics.items()},
+        'seconds': seconds,
+        'checkpoint': str(find_resume_checkpoint(cfg.work_dir)),
+        'work_dir': cfg.work_dir,
+    }
+
+
+def _quieten(runner: Runner) -> None:
+    # The log file keeps every line; the terminal shows the progress bar.
+    for handler in runner.logger.handlers:
+        if not isinstance(handler, logging.FileHandler):
+            handler.setLevel(logging.WARNING)

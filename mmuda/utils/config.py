@@ -1,0 +1,178 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Reading training configs and adapting them to the command line."""
+
+import inspect
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmuda.utils.config_keys import did_you_mean
+from mmuda.utils.errors import ConfigError
+
+
+def load_config(
+    path: str | os.PathLike, options: Mapping[str, Any] | None = None
+) -> Config:
+    """Read a config file and merge options from the command line.
+
+    Args:
+        path: The config file.
+        options: Values by dotted key, such as ``{'train_cfg.max_iters': 8}``.
+
+    Raises:
+        ConfigError: If the file can't be read, or an option can't be merged
+            or names no part of the config.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(f'{path}: no such config file')
+    try:
+        cfg = Config.fromfile(path)
+    except Exception as error:
+        raise ConfigError(
+            f'{path}: {type(error).__name__}: {error}'
+        ) from error
+    runner_keys = set(inspect.signature(Runner.__init__).parameters)
+    known = sorted(set(cfg) | runner_keys - {'self'})
+    for option in options or {}:
+        part = option.split('.')[0]
+        if part not in known:
+            raise ConfigError(
+                f"{option}: the config has no '{part}'"
+                f'{did_you_mean(part, known)}'
+            )
+    try:
+        cfg.merge_from_dict(dict(options or {}))
+    except (AssertionError, KeyError, TypeError, IndexError) as error:
+        raise ConfigError(
+            f'{path}: an option does not fit: {error}'
+        ) from error
+    return cfg
+
+
+def default_work_dir(config_path: str | os.PathLike) -> str:
+    """Name the output folder after method and config.
+
+    mmengine's habit, the name of the file alone, would let
+    ``configs/advent/gta2cs.py`` continue the run of ``configs/esl/gta2cs.py``.
+
+    Returns:
+        ``work_dirs/<folder of the config>/<name of the config>``.
+    """
+    path = Path(config_path).absolute()
+    return os.path.join('work_dirs', path.parent.name, path.stem)
+
+
+def override_data_roots(
+    cfg: Config, data_roots: Mapping[str, str | os.PathLike]
+) -> None:
+    """Set the folders of the domains, in place.
+
+    A validation or test set follows the domain whose folder it had; if it
+    had another one, the only target. It is a ``target`` of its own where the
+    training has none.
+
+    Args:
+        cfg: A training config.
+        data_roots: Folder by domain: ``source``, ``target``, or the names
+            in ``train_dataloader.dataset.targets``.
+
+    Raises:
+        ConfigError: If the config has no such domain, or the domain is made
+            of data sets from several folders.
+    """
+    domains = _training_domains(cfg)
+    mixed = {
+        name
+        for name, leaves in domains.items()
+        if len({leaf.get('data_root') for leaf in leaves}) > 1
+    }
+    _add_evaluation_sets(cfg, domains)
+    for name, root in data_roots.items():
+        if name not in domains:
+            raise ConfigError(
+                f"data root '{name}': no such domain; this config has "
+                f'{", ".join(domains)}'
+            )
+        if name in mixed:
+            raise ConfigError(
+                f"data root '{name}': made of several data sets; set the "
+                'data_root of each with --cfg-options'
+            )
+        for leaf in domains[name]:
+            leaf['data_root'] = str(root)
+
+
+def enable_amp(cfg: Config) -> None:
+    """Switch every optimizer of a config to mixed precision, in place.
+
+    Raises:
+        ConfigError: If an optimizer wrapper is of a type without it.
+    """
+    wrappers = cfg.optim_wrapper
+    named = {
+        f'optim_wrapper.{name}': value
+        for name, value in wrappers.items()
+        if isinstance(value, dict) and 'optimizer' in value
+    } or {'optim_wrapper': wrappers}
+    for path, wrapper in named.items():
+        kind = wrapper.get('type', 'OptimWrapper')
+        if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+            raise ConfigError(
+                f"{path}.type: mixed precision replaces 'OptimWrapper', "
+                f"not '{kind}'"
+            )
+        wrapper['type'] = 'AmpOptimWrapper'
+        wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def _training_domains(cfg: Config) -> dict[str, list[dict]]:
+    """Return the data set configs of each domain that is trained on."""
+    datasets = _loader_datasets(cfg, 'train_dataloader')
+    if not datasets:
+        return {}
+    dataset = datasets[0]
+    targets = dict(dataset.get('targets') or {})
+    if dataset.get('target'):
+        targets['target'] = dataset['target']
+    # A plain dataset is the source domain of a source-only training.
+    source = dataset.get('source') or (dataset if not targets else None)
+    parts = {'source': source, **targets}
+    return {name: list(_leaves(part)) for name, part in parts.items() if part}
+
+
+def _add_evaluation_sets(cfg: Config, domains: dict[str, list[dict]]) -> None:
+    """Add each validation and test set to the domain it belongs to."""
+    owners = {
+        leaf.get('data_root'): name
+        for name, leaves in domains.items()
+        for leaf in leaves
+    }
+    targets = [name for name in domains if name != 'source']
+    only_target = targets[0] if len(targets) == 1 else None
+    fallback = only_target if targets else 'target'
+    for key in ('val_dataloader', 'test_dataloader'):
+        for leaf in _leaves(_loader_datasets(cfg, key)):
+            name = owners.get(leaf.get('data_root'), fallback)
+            if name:
+                domains.setdefault(name, []).append(leaf)
+
+
+def _loader_datasets(cfg: Config, key: str) -> list[dict]:
+    loaders = cfg.get(key) or []
+    loaders = loaders if isinstance(loaders, list) else [loaders]
+    return [loader['dataset'] for loader in loaders]
+
+
+def _leaves(dataset: dict | list) -> Iterator[dict]:
+    """Yield the data sets inside listed, concatenated or repeated ones."""
+    if isinstance(dataset, (list, tuple)):
+        for part in dataset:
+            yield from _leaves(part)
+    elif 'dataset' in dataset or 'datasets' in dataset:
+        yield from _leaves(dataset.get('dataset') or dataset['datasets'])
+    else:
+        yield dataset

@@ -1,0 +1,50 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Starting several processes, on machines without a GPU too."""
+
+import datetime
+import os
+
+import torch.distributed as dist
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from mmuda.utils.errors import ConfigError
+
+_TORCHRUN_VARIABLES = ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
+
+
+def init_distributed(launcher: str, cfg: Config) -> None:
+    """Connect the processes where the runner can't do it itself.
+
+    mmengine selects a CUDA device before it connects the processes, which
+    fails on machines without one. A runner leaves a connection that exists
+    already as it is.
+
+    Args:
+        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
+        cfg: The config; ``env_cfg.dist_cfg.timeout`` (seconds) is kept.
+
+    Raises:
+        ConfigError: If the process was not started by the launcher, or the
+            launcher needs a GPU that is not there.
+    """
+    if launcher == 'none' or dist.is_initialized():
+        return
+    without_gpu = get_device() in ('cpu', 'mps')
+    if launcher == 'pytorch':
+        missing = [n for n in _TORCHRUN_VARIABLES if n not in os.environ]
+        if missing:
+            raise ConfigError(
+                f'--launcher pytorch: {", ".join(missing)} not set; start '
+                'the processes with tools/dist_train.sh or dist_test.sh'
+            )
+    elif without_gpu:
+        raise ConfigError(
+            f'--launcher {launcher} needs a GPU; on CPUs use --launcher '
+            'pytorch'
+        )
+    if without_gpu:
+        dist_cfg = cfg.get('env_cfg', {}).get('dist_cfg', {})
+        seconds = dist_cfg.get('timeout')
+        timeout = seconds and datetime.timedelta(seconds=seconds)
+        dist.init_process_group('gloo', timeout=timeout)

@@ -1,0 +1,28 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Makes everything of mmuda known to the registries."""
+
+from importlib import import_module
+
+import mmengine.registry
+
+from mmuda.utils.compat import install_safe_checkpoint_loading
+
+_PACKAGES = ('datasets', 'models', 'engine', 'evaluation', 'hooks')
+
+
+def register_all_modules(init_default_scope: bool = True) -> None:
+    """Import all packages of mmuda, so that their classes are registered.
+
+    Also makes mmengine load checkpoints without running code from them, see
+    :func:`mmuda.utils.compat.install_safe_checkpoint_loading`.
+
+    Args:
+        init_default_scope: Make ``mmuda`` the default scope, so that
+            ``MODELS.build`` finds all classes without a prefix. A ``Runner``
+            does so itself, by the ``default_scope`` of its config.
+    """
+    for package in _PACKAGES:
+        import_module(f'mmuda.{package}')
+    install_safe_checkpoint_loading()
+    if init_default_scope:
+        mmengine.registry.init_default_scope('mmuda')

@@ -1,0 +1,51 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Packs tools, configs and the model index with the package.
+
+All metadata is in pyproject.toml.
+"""
+
+import shutil
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+MIM_ENTRIES = ('tools', 'configs', 'model-index.yml')
+
+
+def add_mim_extension(folder: Path, link: bool) -> None:
+    """Put what the command ``mim`` looks for into ``folder``.
+
+    Args:
+        folder: The folder ``.mim`` of the package; replaced if it exists.
+        link: Link to the sources, so that edits are seen at once, instead of
+            copying them. Where links can't be made, they are copied.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in MIM_ENTRIES:
+        if link:
+            try:
+                (folder / name).symlink_to(Path('..', '..', name))
+                continue
+            except OSError:  # Windows without developer mode
+                pass
+        if (ROOT / name).is_dir():
+            ignore = shutil.ignore_patterns('__pycache__', '*.py[cod]')
+            shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+        else:
+            shutil.copy2(ROOT / name, folder / name)
+
+
+class BuildWithMim(build_py):
+    """Adds ``mmuda/.mim``: copies in wheels, links in editable installs."""
+
+    def run(self) -> None:
+        """Build the package, then add the extension."""
+        super().run()
+        parent = ROOT if self.editable_mode else Path(self.build_lib)
+        add_mim_extension(parent / 'mmuda' / '.mim', link=self.editable_mode)
+
+
+setup(cmdclass={'build_py': BuildWithMim})

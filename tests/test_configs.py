@@ -1,0 +1,114 @@
+"""Every config parses; every leaf builds its model and its optimizers."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+
+from mmuda.registry import HOOKS, MODELS
+from mmuda.utils.config_keys import check_config_keys
+
+ROOT = Path(__file__).parents[1] / 'configs'
+LEAVES = sorted(
+    str(path.relative_to(ROOT))
+    for path in ROOT.glob('*/*.py')
+    if path.parts[-2] != '_base_'
+)
+
+
+def load(leaf):
+    return Config.fromfile(ROOT / leaf)
+
+
+def without_weights(cfg):
+    cfg.model.segmentor.backbone.init_cfg = None
+    if 'class_ratio_prior' in cfg.model:
+        cfg.model.class_ratio_prior.ratio = [1] * 16
+    return cfg
+
+
+def test_there_are_leaves():
+    assert len(LEAVES) >= 20
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_config_has_no_unknown_keys(leaf):
+    check_config_keys(load(leaf))
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_model_and_optimizers_build(leaf):
+    cfg = without_weights(load(leaf))
+    if cfg.model.segmentor.backbone.get('depth') == 101:
+        cfg.model.segmentor.backbone.depth = 50  # same names, half the time
+    model = MODELS.build(cfg.model)
+    wrappers = build_optim_wrapper(model, cfg.optim_wrapper)
+    expected = {'segmentor'}
+    if cfg.model.type == 'AdvEnt':
+        expected.add('discriminator')
+    assert set(wrappers.optim_wrappers) == expected
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_classes_agree_between_data_and_network(leaf):
+    cfg = load(leaf)
+    classes = {'cityscapes19': 19, 'synthia16': 16, 'carla_camvid10': 10}
+    default = {
+        'CityscapesLabelIdsDataset': 'cityscapes19',
+        'CamVidDataset': 'carla_camvid10',
+    }
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        dataset = loader.dataset
+        label_set = dataset.get('label_set', default[dataset.type])
+        head = cfg.model.segmentor.decode_head
+        assert classes[label_set] == head.num_classes
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_hooks_build(leaf):
+    for hook in load(leaf).custom_hooks:
+        HOOKS.build(hook)
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_target_training_needs_no_labels(leaf):
+    target = load(leaf).train_dataloader.dataset.target
+    if target is not None:
+        types = [transform.type for transform in target.pipeline]
+        assert 'seg_map_path' not in target.data_prefix
+        assert 'LoadLabels' not in types
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_source_only_has_no_target(leaf):
+    cfg = load(leaf)
+    has_target = cfg.train_dataloader.dataset.target is not None
+    assert has_target == (cfg.model.type != 'SourceOnly')
+
+
+def test_gta2cs_is_advent_on_resnet_101():
+    cfg = load('advent/gta2cs.py')
+    assert cfg.model.type == 'AdvEnt'
+    assert cfg.model.segmentor.backbone.depth == 101
+
+
+def test_published_rate_config_multiplies_the_backbone_rate():
+    cfg = without_weights(load('advent/gta2cs_published_rate.py'))
+    model = MODELS.build(cfg.model)
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)['segmentor']
+    rates = {
+        id(p): group['lr'] / 2.5e-4
+        for group in wrapper.param_groups
+        for p in group['params']
+    }
+    backbone = model.segmentor.backbone
+    assert [
+        round(rates[id(p)])
+        for p in (
+            backbone.conv1.weight,
+            backbone.layer3[5].conv2.weight,
+            backbone.layer3[0].downsample[0].weight,
+            model.segmentor.decode_head.convs[0].weight,
+        )
+    ] == [1, 3, 4, 10]

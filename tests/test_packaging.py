@@ -1,0 +1,128 @@
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+import mmuda
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKED = (
+    'mmuda',
+    'configs',
+    'tools',
+    'requirements',
+    'LICENSE',
+    'MANIFEST.in',
+    'README.md',
+    'model-index.yml',
+    'pyproject.toml',
+    'setup.py',
+)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """Return a copy, since building leaves files behind."""
+    folder = tmp_path / 'checkout'
+    folder.mkdir()
+    ignore = shutil.ignore_patterns('.mim', '__pycache__')
+    for name in PACKED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+        else:
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def build(what, folder):
+    """Build as pip does, without its isolated environment."""
+    script = f'from setuptools.build_meta import *; print({what}("out"))'
+    (folder / 'out').mkdir()
+    result = subprocess.run(
+        [sys.executable, '-c', script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return folder / 'out' / result.stdout.splitlines()[-1]
+
+
+def test_wheel_holds_tools_and_configs(checkout):
+    names = zipfile.ZipFile(build('build_wheel', checkout)).namelist()
+    assert 'mmuda/registry.py' in names
+    assert 'mmuda/.mim/model-index.yml' in names
+    assert 'mmuda/.mim/tools/train.py' in names
+    assert 'mmuda/.mim/configs/_base_/default_runtime.py' in names
+    assert not [name for name in names if '__pycache__' in name]
+
+
+def test_wheel_has_version_and_does_not_force_a_stack(checkout):
+    wheel = zipfile.ZipFile(build('build_wheel', checkout))
+    name = next(n for n in wheel.namelist() if n.endswith('/METADATA'))
+    metadata = wheel.read(name).decode()
+    assert f'\nVersion: {mmuda.__version__}\n' in metadata
+    required = re.findall(r'^Requires-Dist: ([\w-]+)(.*)$', metadata, re.M)
+    forced = {name for name, rest in required if 'extra ==' not in rest}
+    optional = {name for name, rest in required if 'extra == "stack"' in rest}
+    assert forced.isdisjoint({'torch', 'mmengine', 'mmcv', 'mmsegmentation'})
+    assert optional == {
+        'onedl-mmengine',
+        'onedl-mmcv',
+        'onedl-mmsegmentation',
+    }
+
+
+def test_editable_installation_links_tools_and_configs(checkout):
+    build('build_editable', checkout)
+    extension = checkout / 'mmuda' / '.mim'
+    for name in ('tools', 'configs', 'model-index.yml'):
+        assert (extension / name).is_symlink()
+        assert (extension / name).samefile(checkout / name)
+
+
+def test_wheel_after_editable_installation_holds_copies(checkout):
+    build('build_editable', checkout)
+    shutil.rmtree(checkout / 'out')
+    names = zipfile.ZipFile(build('build_wheel', checkout)).namelist()
+    assert len(names) == len(set(names))
+    assert 'mmuda/.mim/tools/train.py' in names
+
+
+def test_source_distribution_can_be_built_from(checkout, tmp_path):
+    with tarfile.open(build('build_sdist', checkout)) as archive:
+        archive.extractall(tmp_path, filter='data')
+    folder = tmp_path / f'mmuda-{mmuda.__version__}'
+    names = zipfile.ZipFile(build('build_wheel', folder)).namelist()
+    assert 'mmuda/.mim/tools/train.py' in names
+    assert 'mmuda/.mim/configs/_base_/default_runtime.py' in names
+
+
+def test_files_of_model_index_exist():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    missing = [n for n in index['Import'] if not (ROOT / n).is_file()]
+    assert missing == []
+
+
+def test_every_import_is_declared():
+    declared = (ROOT / 'requirements' / 'runtime.txt').read_text().split()
+    # What the OpenMMLab packages of either stack bring along by themselves.
+    brought = {'cv2', 'matplotlib', 'mmcv', 'mmengine', 'mmseg', 'torch'}
+    imported = set()
+    for path in (ROOT / 'mmuda').rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split('.')[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.split('.')[0])
+    foreign = imported - set(sys.stdlib_module_names) - {'mmuda'} - brought
+    distributions = {'PIL': 'pillow'}
+    used = {distributions.get(name, name) for name in foreign}
+    assert used - set(declared) == set()

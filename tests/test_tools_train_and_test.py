@@ -1,0 +1,191 @@
+"""train.py, test.py and dist_train.sh as a user runs them."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import demo_data
+import pytest
+
+CONFIG = str(demo_data.ROOT / 'configs' / 'demo' / 'advent_gta2cs.py')
+ENVIRONMENT = os.environ | dict(
+    PYTHONPATH=str(demo_data.ROOT), OMP_NUM_THREADS='1'
+)
+
+
+def command(tool, *args):
+    tool = str(demo_data.ROOT / 'tools' / tool)
+    start = ['bash'] if tool.endswith('.sh') else [sys.executable]
+    return [*start, tool, *map(str, args)]
+
+
+def run(tool, *args, code=0):
+    result = subprocess.run(
+        command(tool, *args),
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == code, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+def overrides(data, **changes):
+    values = demo_data.options(data) | changes
+    return ['--cfg-options', *(f'{k}={v}' for k, v in values.items())]
+
+
+def metric(output, name='mIoU'):
+    return re.findall(rf'cityscapes/{name}: ([\d.]+)', output)[-1]
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('tools')
+    data = demo_data.write(folder / 'data')
+    work_dir = folder / 'work'
+    output = run('train.py', CONFIG, '--work-dir', work_dir, *overrides(data))
+    return data, work_dir, output
+
+
+def test_training_tells_how_to_go_on(trained):
+    assert 'tools/test.py' in trained[2]
+
+
+def test_testing_repeats_the_last_validation(trained):
+    data, work_dir, output = trained
+    tested = run('test.py', CONFIG, work_dir / 'iter_4.pth', *overrides(data))
+    assert metric(tested) == metric(output)
+
+
+def test_ensemble_of_one_model_twice_is_that_model(trained):
+    data, work_dir, output = trained
+    checkpoint = work_dir / 'iter_4.pth'
+    tested = run(
+        'test.py',
+        CONFIG,
+        checkpoint,
+        checkpoint,
+        '--weights',
+        '0.5',
+        '0.5',
+        *overrides(data),
+    )
+    assert metric(tested) == metric(output)
+
+
+def test_predictions_and_drawings_are_written(trained, tmp_path):
+    data, work_dir, _ = trained
+    run(
+        'test.py',
+        CONFIG,
+        work_dir / 'iter_4.pth',
+        '--out',
+        tmp_path / 'out',
+        '--show-dir',
+        tmp_path / 'show',
+        *overrides(data),
+    )
+    labels = sorted((tmp_path / 'out').rglob('*.png'))
+    assert len(labels) == 2
+    label = cv2.imread(str(labels[0]), cv2.IMREAD_UNCHANGED)
+    assert label.shape == (48, 96)
+    assert label.max() < 19
+    assert len(list((tmp_path / 'show').rglob('*.png'))) == 2
+
+
+def test_checkpoint_of_another_network_is_one_clear_line(trained):
+    data, work_dir, _ = trained
+    other = {'model.segmentor.backbone.base_channels': 16}
+    output = run(
+        'test.py',
+        CONFIG,
+        work_dir / 'iter_4.pth',
+        *overrides(
+            data,
+            **other,
+            **{
+                'model.segmentor.decode_head.in_channels': 64,
+                'model.segmentor.auxiliary_head.in_channels': 32,
+            },
+        ),
+        code=2,
+    )
+    assert 'error: the checkpoint does not fit the segmentor' in output
+    assert 'Traceback' not in output
+
+
+def start_training(work_dir, data, *args):
+    options = overrides(
+        data,
+        **{'train_cfg.max_iters': 1000, 'train_cfg.val_interval': 1000},
+    )
+    return subprocess.Popen(
+        command('train.py', CONFIG, '--work-dir', work_dir, *args, *options),
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(work_dir, seconds=120):
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        if (work_dir / 'last_checkpoint').is_file():
+            return
+        time.sleep(0.1)
+    raise AssertionError('no checkpoint was written')
+
+
+def test_killed_run_resumes_from_its_last_checkpoint(trained, tmp_path):
+    data = trained[0]
+    process = start_training(tmp_path, data)
+    wait_for(tmp_path)
+    process.kill()
+    process.communicate()
+    newest = max(
+        int(p.stem.split('_')[1]) for p in tmp_path.glob('iter_*.pth')
+    )
+    output = run(
+        'train.py',
+        CONFIG,
+        '--work-dir',
+        tmp_path,
+        '--resume',
+        *overrides(data, **{'train_cfg.max_iters': newest + 2}),
+    )
+    assert f'Continue with iteration {newest + 1};' in output
+    assert (tmp_path / f'iter_{newest + 2}.pth').is_file()
+
+
+def test_interrupted_run_saves_before_it_leaves(trained, tmp_path):
+    process = start_training(tmp_path, trained[0])
+    wait_for(tmp_path)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    saved = int(re.search(r'stopped after iteration (\d+)', output)[1])
+    assert (tmp_path / f'iter_{saved}.pth').is_file()
+
+
+def test_two_processes_train_and_one_tests_alike(trained, tmp_path):
+    data = trained[0]
+    port = 29500 + os.getpid() % 1000
+    ENVIRONMENT['PORT'] = str(port)
+    output = run(
+        'dist_train.sh',
+        CONFIG,
+        2,
+        '--work-dir',
+        tmp_path,
+        *overrides(data, **{'train_dataloader.batch_size': 1}),
+    )
+    tested = run('test.py', CONFIG, tmp_path / 'iter_4.pth', *overrides(data))
+    assert metric(tested) == metric(output)
+    assert metric(tested, 'entropy') == metric(output, 'entropy')

@@ -1,0 +1,194 @@
+import pytest
+from mmengine.config import Config
+
+from mmuda.utils.config import (
+    default_work_dir,
+    enable_amp,
+    load_config,
+    override_data_roots,
+)
+from mmuda.utils.errors import ConfigError
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    path = tmp_path / 'advent' / 'gta2cs.py'
+    path.parent.mkdir()
+    path.write_text(
+        "default_scope = 'mmuda'\n"
+        'train_cfg = dict(max_iters=10)\n'
+        'milestones = [1, 2]\n'
+    )
+    return path
+
+
+def uda_config(**dataset):
+    """Source and target for training, the target's folder for validation."""
+    dataset = dataset or dict(
+        source=dict(type='GTADataset', data_root='data/gta'),
+        target=dict(type='CityscapesDataset', data_root='data/cityscapes'),
+    )
+    evaluated = dict(type='CityscapesDataset', data_root='data/cityscapes')
+    return Config(
+        dict(
+            train_dataloader=dict(
+                dataset=dict(type='DomainDataset', **dataset)
+            ),
+            val_dataloader=dict(dataset=dict(evaluated)),
+            test_dataloader=dict(dataset=dict(evaluated)),
+        )
+    )
+
+
+def test_options_replace_values(config_file):
+    cfg = load_config(config_file, {'train_cfg.max_iters': 3})
+    assert cfg.train_cfg.max_iters == 3
+
+
+def test_option_of_runner_need_not_be_in_config(config_file):
+    cfg = load_config(config_file, {'randomness.seed': 3})
+    assert cfg.randomness.seed == 3
+
+
+def test_missing_config_is_named(tmp_path):
+    with pytest.raises(ConfigError, match='nowhere.py: no such config file'):
+        load_config(tmp_path / 'nowhere.py')
+
+
+def test_broken_config_is_named(tmp_path):
+    path = tmp_path / 'broken.py'
+    path.write_text('model = dict(\n')
+    with pytest.raises(ConfigError, match='broken.py: SyntaxError'):
+        load_config(path)
+
+
+def test_misspelt_option_is_named(config_file):
+    with pytest.raises(
+        ConfigError, match=r"no 'train_cfk' \(did you mean 'train_cfg'\?\)"
+    ):
+        load_config(config_file, {'train_cfk.max_iters': 3})
+
+
+def test_option_with_index_out_of_list_is_refused(config_file):
+    with pytest.raises(ConfigError, match='an option does not fit'):
+        load_config(config_file, {'milestones.7': 3})
+
+
+def test_work_dir_has_method_and_config():
+    assert default_work_dir('configs/advent/gta2cs.py') == (
+        'work_dirs/advent/gta2cs'
+    )
+
+
+def test_work_dir_does_not_depend_on_working_directory(
+    config_file, monkeypatch
+):
+    monkeypatch.chdir(config_file.parent)
+    assert default_work_dir('gta2cs.py') == 'work_dirs/advent/gta2cs'
+
+
+def test_source_root_is_replaced_for_training_only():
+    cfg = uda_config()
+    override_data_roots(cfg, {'source': 'elsewhere/gta'})
+    assert cfg.train_dataloader.dataset.source.data_root == 'elsewhere/gta'
+    assert cfg.train_dataloader.dataset.target.data_root == 'data/cityscapes'
+    assert cfg.val_dataloader.dataset.data_root == 'data/cityscapes'
+
+
+def test_target_root_is_replaced_for_training_and_evaluation():
+    cfg = uda_config()
+    override_data_roots(cfg, {'target': 'elsewhere'})
+    assert cfg.train_dataloader.dataset.source.data_root == 'data/gta'
+    assert cfg.train_dataloader.dataset.target.data_root == 'elsewhere'
+    assert cfg.val_dataloader.dataset.data_root == 'elsewhere'
+    assert cfg.test_dataloader.dataset.data_root == 'elsewhere'
+
+
+def test_source_only_config_has_target_to_evaluate_on():
+    cfg = uda_config(source=dict(type='GTADataset', data_root='data/gta'))
+    override_data_roots(cfg, {'source': 'a', 'target': 'b'})
+    assert cfg.train_dataloader.dataset.source.data_root == 'a'
+    assert cfg.test_dataloader.dataset.data_root == 'b'
+
+
+def test_each_of_several_targets_brings_its_evaluation_set():
+    cfg = uda_config(
+        targets=dict(
+            cityscapes=dict(data_root='data/cityscapes'),
+            idd=dict(data_root='data/idd'),
+        )
+    )
+    cfg.val_dataloader = [
+        dict(dataset=dict(data_root='data/cityscapes')),
+        dict(dataset=dict(data_root='data/idd')),
+    ]
+    override_data_roots(cfg, {'idd': 'elsewhere'})
+    assert cfg.train_dataloader.dataset.targets.idd.data_root == 'elsewhere'
+    roots = [loader.dataset.data_root for loader in cfg.val_dataloader]
+    assert roots == ['data/cityscapes', 'elsewhere']
+
+
+def test_root_reaches_dataset_inside_a_repeated_one():
+    inner = dict(type='GTADataset', data_root='data/gta')
+    cfg = uda_config(source=dict(type='RepeatDataset', times=2, dataset=inner))
+    override_data_roots(cfg, {'source': 'elsewhere'})
+    source = cfg.train_dataloader.dataset.source
+    assert source.dataset.data_root == 'elsewhere'
+
+
+def test_unknown_domain_lists_the_known_ones():
+    with pytest.raises(
+        ConfigError, match="'idd': no such domain; .* has source, target"
+    ):
+        override_data_roots(uda_config(), {'idd': 'elsewhere'})
+
+
+def test_one_root_for_several_data_sets_is_refused():
+    cfg = uda_config(
+        source=[dict(data_root='data/gta'), dict(data_root='data/synthia')]
+    )
+    with pytest.raises(ConfigError, match="'source': made of several"):
+        override_data_roots(cfg, {'source': 'elsewhere'})
+
+
+def test_amp_reaches_each_optimizer():
+    cfg = Config(
+        dict(
+            optim_wrapper=dict(
+                constructor='MultiOptimWrapperConstructor',
+                segmentor=dict(
+                    type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)
+                ),
+                discriminator=dict(
+                    type='OptimWrapper', optimizer=dict(type='Adam', lr=0.1)
+                ),
+            )
+        )
+    )
+    enable_amp(cfg)
+    assert cfg.optim_wrapper.segmentor.type == 'AmpOptimWrapper'
+    assert cfg.optim_wrapper.discriminator.type == 'AmpOptimWrapper'
+    assert cfg.optim_wrapper.discriminator.loss_scale == 'dynamic'
+    assert 'type' not in cfg.optim_wrapper
+
+
+def test_amp_of_single_optimizer_keeps_loss_scale():
+    optimizer = dict(type='SGD', lr=0.1)
+    cfg = Config(
+        dict(
+            optim_wrapper=dict(
+                type='OptimWrapper', optimizer=optimizer, loss_scale=512.0
+            )
+        )
+    )
+    enable_amp(cfg)
+    assert cfg.optim_wrapper == dict(
+        type='AmpOptimWrapper', optimizer=optimizer, loss_scale=512.0
+    )
+
+
+def test_amp_refuses_other_wrappers():
+    wrapper = dict(type='ApexOptimWrapper', optimizer=dict(type='SGD'))
+    cfg = Config(dict(optim_wrapper=dict(segmentor=wrapper)))
+    with pytest.raises(ConfigError, match='optim_wrapper.segmentor.type'):
+        enable_amp(cfg)

@@ -1,0 +1,135 @@
+import pytest
+from mmengine.config import Config
+
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.evaluation_config import (
+    draw_predictions,
+    save_predictions,
+    use_checkpoints,
+    use_test_time_augmentation,
+)
+
+
+@pytest.fixture
+def cfg():
+    return Config(
+        dict(
+            model=dict(
+                type='AdvEnt',
+                data_preprocessor=dict(type='DomainDataPreprocessor'),
+                segmentor=dict(type='UDAEncoderDecoder'),
+            ),
+            load_from='weights_to_train_from.pth',
+            test_dataloader=dict(dataset=dict(pipeline=['plain'])),
+            test_evaluator=dict(type='IoUMetric', prefix='cityscapes'),
+        )
+    )
+
+
+def test_one_checkpoint_is_loaded_into_the_model(cfg):
+    use_checkpoints(cfg, ['a.pth'])
+    assert cfg.load_from == 'a.pth'
+    assert cfg.model.type == 'AdvEnt'
+
+
+def test_several_checkpoints_make_an_ensemble(cfg):
+    model = cfg.model.to_dict()
+    use_checkpoints(cfg, ['a.pth', 'b.pth'], [0.25, 0.75])
+    assert cfg.model.type == 'SegmentorEnsemble'
+    assert cfg.model.checkpoints == ['a.pth', 'b.pth']
+    assert cfg.model.weights == [0.25, 0.75]
+    assert [dict(m) for m in cfg.model.models] == [model, model]
+    assert cfg.model.data_preprocessor == model['data_preprocessor']
+    assert cfg.load_from is None
+
+
+def test_members_of_an_ensemble_share_no_config(cfg):
+    use_checkpoints(cfg, ['a.pth', 'b.pth'])
+    cfg.model.models[0].segmentor.type = 'changed'
+    assert cfg.model.models[1].segmentor.type == 'UDAEncoderDecoder'
+
+
+def test_weights_must_be_as_many_as_checkpoints(cfg):
+    with pytest.raises(ConfigError, match='3 checkpoints .* got 2'):
+        use_checkpoints(cfg, ['a', 'b', 'c'], [1.0, 2.0])
+
+
+def test_augmentation_wraps_the_ensemble(cfg):
+    cfg.tta_model = dict(type='SegTTAModel')
+    cfg.tta_pipeline = ['augmented']
+    use_checkpoints(cfg, ['a.pth', 'b.pth'])
+    use_test_time_augmentation(cfg)
+    assert cfg.model.type == 'SegTTAModel'
+    assert cfg.model.module.type == 'SegmentorEnsemble'
+    assert cfg.test_dataloader.dataset.pipeline == ['augmented']
+
+
+def test_augmentation_reaches_each_of_several_data_sets(cfg):
+    cfg.tta_model = dict(type='SegTTAModel')
+    cfg.tta_pipeline = ['augmented']
+    cfg.test_dataloader = [cfg.test_dataloader, cfg.test_dataloader]
+    use_test_time_augmentation(cfg)
+    pipelines = [loader.dataset.pipeline for loader in cfg.test_dataloader]
+    assert pipelines == [['augmented'], ['augmented']]
+
+
+def test_augmentation_needs_its_pipeline(cfg):
+    cfg.tta_model = dict(type='SegTTAModel')
+    with pytest.raises(ConfigError, match='no tta_pipeline'):
+        use_test_time_augmentation(cfg)
+
+
+def test_predictions_of_single_metric_go_into_folder(cfg):
+    save_predictions(cfg, 'out')
+    assert cfg.test_evaluator.output_dir == 'out'
+
+
+def test_first_metric_that_can_write_predictions_does(cfg):
+    cfg.test_evaluator = [
+        dict(type='DumpResults', out_file_path='x.pkl'),
+        dict(type='IoUMetric'),
+        dict(type='IoUMetric'),
+    ]
+    save_predictions(cfg, 'out')
+    folders = [metric.get('output_dir') for metric in cfg.test_evaluator]
+    assert folders == [None, 'out', None]
+
+
+def test_predictions_of_several_data_sets_go_into_subfolders(cfg):
+    cfg.test_dataloader = [cfg.test_dataloader, cfg.test_dataloader]
+    cfg.test_evaluator = [
+        dict(type='IoUMetric', prefix='cityscapes'),
+        dict(type='Evaluator', metrics=[dict(type='IoUMetric')]),
+    ]
+    save_predictions(cfg, 'out')
+    assert cfg.test_evaluator[0].output_dir == 'out/cityscapes'
+    assert cfg.test_evaluator[1].metrics[0].output_dir == 'out/dataset_1'
+
+
+def test_metrics_that_write_nothing_are_refused(cfg):
+    cfg.test_evaluator = dict(type='DumpResults', out_file_path='x.pkl')
+    with pytest.raises(ConfigError, match='none of DumpResults writes'):
+        save_predictions(cfg, 'out')
+
+
+def test_drawing_works_without_hook_and_visualizer_in_config(cfg):
+    draw_predictions(cfg, 'drawings')
+    assert cfg.default_hooks.visualization.draw is True
+    assert cfg.visualizer.type == 'SegLocalVisualizer'
+    assert cfg.visualizer.save_dir == 'drawings'
+
+
+def test_drawing_keeps_hook_and_visualizer_of_config(cfg):
+    cfg.default_hooks = dict(
+        visualization=dict(type='SegVisualizationHook', interval=7)
+    )
+    cfg.visualizer = dict(type='SegLocalVisualizer', alpha=0.5)
+    draw_predictions(cfg, show=True, wait_time=3.0)
+    assert cfg.default_hooks.visualization == dict(
+        type='SegVisualizationHook',
+        interval=7,
+        draw=True,
+        show=True,
+        wait_time=3.0,
+    )
+    assert cfg.visualizer == dict(type='SegLocalVisualizer', alpha=0.5)

@@ -1,0 +1,76 @@
+import torch
+
+from mmuda.utils.resume import find_resume_checkpoint
+
+
+def save(path):
+    torch.save({'weight': torch.zeros(64)}, path)
+    return path
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def test_pointer_decides(tmp_path):
+    older_run = save(tmp_path / 'iter_9000.pth')
+    newer_run = save(tmp_path / 'iter_200.pth')
+    (tmp_path / 'last_checkpoint').write_text(str(newer_run))
+    assert find_resume_checkpoint(tmp_path) == newer_run
+    assert older_run.exists()
+
+
+def test_highest_iteration_without_pointer(tmp_path):
+    save(tmp_path / 'iter_900.pth')
+    newest = save(tmp_path / 'iter_1000.pth')
+    assert find_resume_checkpoint(tmp_path) == newest
+
+
+def test_empty_pointer_is_passed_over(tmp_path):
+    newest = save(tmp_path / 'iter_10.pth')
+    (tmp_path / 'last_checkpoint').write_text('')
+    assert find_resume_checkpoint(tmp_path) == newest
+
+
+def test_pointer_cut_off_is_passed_over(tmp_path):
+    newest = save(tmp_path / 'iter_10.pth')
+    (tmp_path / 'last_checkpoint').write_text(str(newest)[:-6])
+    assert find_resume_checkpoint(tmp_path) == newest
+
+
+def test_unreadable_pointer_is_passed_over(tmp_path):
+    newest = save(tmp_path / 'iter_10.pth')
+    (tmp_path / 'last_checkpoint').write_bytes(b'\xff\xfe\x00')
+    assert find_resume_checkpoint(tmp_path) == newest
+
+
+def test_checkpoint_cut_off_is_passed_over(tmp_path):
+    whole = save(tmp_path / 'iter_10.pth')
+    broken = save(tmp_path / 'iter_20.pth')
+    cut_off(broken)
+    (tmp_path / 'last_checkpoint').write_text(str(broken))
+    assert find_resume_checkpoint(tmp_path) == whole
+
+
+def test_copied_folder_continues_with_its_own_checkpoint(tmp_path):
+    for name in ('first', 'copy'):
+        (tmp_path / name).mkdir()
+        save(tmp_path / name / 'iter_10.pth')
+        (tmp_path / name / 'last_checkpoint').write_text(
+            str(tmp_path / 'first' / 'iter_10.pth')
+        )
+    expected = tmp_path / 'copy' / 'iter_10.pth'
+    assert find_resume_checkpoint(tmp_path / 'copy') == expected
+
+
+def test_checkpoint_in_another_folder_is_found(tmp_path):
+    (tmp_path / 'work').mkdir()
+    elsewhere = save(tmp_path / 'iter_10.pth')
+    (tmp_path / 'work' / 'last_checkpoint').write_text(str(elsewhere))
+    assert find_resume_checkpoint(tmp_path / 'work') == elsewhere
+
+
+def test_nothing_to_continue_with(tmp_path):
+    (tmp_path / 'best_mIoU_iter_10.pth').write_bytes(b'')
+    assert find_resume_checkpoint(tmp_path) is None
+    assert find_resume_checkpoint(tmp_path / 'missing') is None

@@ -1,0 +1,30 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Print a config with all its bases and options merged, and check it."""
+
+import argparse
+import os
+import sys
+
+from mmuda.utils.cli import add_config_options, run_tool
+from mmuda.utils.config import load_config
+from mmuda.utils.config_keys import check_config_keys
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    add_config_options(parser)
+    parser.set_defaults(traceback=os.environ.get('MMUDA_TRACEBACK') == '1')
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
+    """Print the config."""
+    cfg = load_config(args.config, args.cfg_options)
+    print(cfg.pretty_text)
+    check_config_keys(cfg)
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main, parse_args()))

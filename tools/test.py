@@ -1,0 +1,78 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Test a model, or an ensemble of models, on a labelled data set."""
+
+import argparse
+import sys
+
+from mmuda.utils.cli import (
+    add_runner_arguments,
+    build_runner,
+    config_from_args,
+    run_tool,
+)
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.evaluation_config import (
+    draw_predictions,
+    save_predictions,
+    use_checkpoints,
+    use_test_time_augmentation,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        'checkpoint',
+        nargs='+',
+        help='checkpoint; several are tested as an ensemble, by the weighted '
+        'sum of their logits',
+    )
+    parser.add_argument(
+        '--weights',
+        nargs='+',
+        type=float,
+        metavar='W',
+        help='weight of each checkpoint of an ensemble; equal by default',
+    )
+    parser.add_argument(
+        '--out', metavar='DIR', help='write predictions as train-id PNGs'
+    )
+    parser.add_argument(
+        '--show-dir', metavar='DIR', help='write predictions as drawings'
+    )
+    parser.add_argument(
+        '--show', action='store_true', help='show predictions in a window'
+    )
+    parser.add_argument(
+        '--wait-time',
+        type=float,
+        default=2.0,
+        metavar='SECONDS',
+        help='how long each window stays',
+    )
+    parser.add_argument(
+        '--tta', action='store_true', help='test-time augmentation'
+    )
+    add_runner_arguments(parser)
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
+    """Test and print the metrics."""
+    cfg = config_from_args(args)
+    if not cfg.get('test_dataloader'):
+        raise ConfigError(f'{args.config}: no test_dataloader')
+    use_checkpoints(cfg, args.checkpoint, args.weights)
+    if args.tta:
+        use_test_time_augmentation(cfg)
+    if args.out:
+        save_predictions(cfg, args.out)
+    if args.show or args.show_dir:
+        draw_predictions(cfg, args.show_dir, args.show, args.wait_time)
+    build_runner(cfg).test()
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main, parse_args()))

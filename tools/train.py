@@ -1,0 +1,97 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Train a model."""
+
+import argparse
+import sys
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from mmuda.hooks import GracefulStopHook
+from mmuda.utils.cli import (
+    add_runner_arguments,
+    build_runner,
+    config_from_args,
+    run_tool,
+)
+from mmuda.utils.config import enable_amp
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.resume import find_resume_checkpoint
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='continue from a checkpoint, by default from the newest whole '
+        'one in the work dir; without any, start from the beginning',
+    )
+    parser.add_argument(
+        '--load-from', metavar='CHECKPOINT', help='weights to start from'
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='train in mixed precision (GPU)'
+    )
+    parser.add_argument('--seed', type=int, help='seed of all random numbers')
+    add_runner_arguments(parser)
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> int:
+    """Train; return 128 + signal if a signal ended the training."""
+    cfg = config_from_args(args)
+    if args.seed is not None:
+        cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
+    if args.amp:
+        if get_device() == 'cpu':
+            raise ConfigError('--amp needs a GPU')
+        enable_amp(cfg)
+    if args.load_from:
+        cfg.load_from = args.load_from
+    if args.resume:
+        set_resume(cfg, args.resume)
+    runner = build_runner(cfg)
+    if args.resume and not cfg.get('resume'):
+        print_log(f'No checkpoint in {cfg.work_dir}: start anew', 'current')
+    runner.train()
+    report(runner, args.config)
+    signals = [
+        hook.received_signal
+        for hook in runner.hooks
+        if isinstance(hook, GracefulStopHook) and hook.received_signal
+    ]
+    return 128 + signals[0] if signals else 0
+
+
+def set_resume(cfg: Config, checkpoint: str) -> None:
+    """Make the runner continue from a checkpoint, or from the newest."""
+    if checkpoint == 'auto':
+        checkpoint = find_resume_checkpoint(cfg.work_dir)
+    if checkpoint is not None:
+        cfg.resume = True
+        cfg.load_from = str(checkpoint)
+
+
+def report(runner: Runner, config: str) -> None:
+    """Tell where the results are and what can be done next."""
+    checkpoint = find_resume_checkpoint(runner.work_dir)
+    if checkpoint is None:
+        return
+    print_log(
+        f'Checkpoints: {runner.work_dir}\n'
+        f'Test:     python tools/test.py {config} {checkpoint}\n'
+        f'Continue: python tools/train.py {config} '
+        f'--work-dir {runner.work_dir} --resume',
+        logger='current',
+    )
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main, parse_args()))
