@@ -11,12 +11,12 @@ from torch import Tensor
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.files import atomic_path
+from mmuda.utils.text import join_some
 
 StateDict = dict[str, Tensor]
 
 _NESTED_UNDER = ('state_dict', 'model')
 _COUNTER = 'num_batches_tracked'
-_SHOWN = 5
 
 
 def load_state_dict_file(path: str | os.PathLike) -> StateDict:
@@ -100,7 +100,7 @@ def rename_exactly(
     unknown = [name for name in state_dict if name not in names]
     if missing or unknown:
         problems = [
-            f'{what}: {_shorten(found)}'
+            f'{what}: {join_some(found)}'
             for what, found in (('missing', missing), ('unknown', unknown))
             if found
         ]
@@ -112,9 +112,3 @@ def rename_exactly(
     return {
         new: state_dict.get(old, zero.clone()) for old, new in names.items()
     }
-
-
-def _shorten(names: list[str]) -> str:
-    shown = ', '.join(names[:_SHOWN])
-    more = len(names) - _SHOWN
-    return f'{shown} and {more} more' if more > 0 else shown

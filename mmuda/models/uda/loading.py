@@ -4,8 +4,7 @@
 from torch import Tensor, nn
 
 from mmuda.utils.errors import CheckpointError
-
-_SHOWN = 3
+from mmuda.utils.text import join_some
 
 
 def add_segmentor_prefix(state_dict: dict, prefix: str) -> None:
@@ -51,15 +50,12 @@ def check_cover(segmentor: nn.Module, state_dict: dict, prefix: str) -> None:
         return
     faults = []
     if missing:
-        faults.append(f'{len(missing)} tensors are missing: {_list(missing)}')
+        faults.append(
+            f'{len(missing)} tensors are missing: {join_some(missing)}'
+        )
     if wrong:
-        faults.append(f'{len(wrong)} have another shape: {_list(wrong)}')
+        faults.append(f'{len(wrong)} have another shape: {join_some(wrong)}')
     raise CheckpointError(
         'the checkpoint does not fit the segmentor of this config '
         f'({"; ".join(faults)}); use the config that it was trained with'
     )
-
-
-def _list(items: list[str]) -> str:
-    shown = ', '.join(items[:_SHOWN])
-    return shown + (', ...' if len(items) > _SHOWN else '')
