@@ -2,7 +2,9 @@
 """Loading ImageNet weights that must cover the whole backbone."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from mmuda.utils.errors import CheckpointError
@@ -88,3 +90,72 @@ def select_covering(
             " init_cfg=dict(type='Pretrained', checkpoint=...)."
         )
     return named
+
+
+def _read_state_dict(cfg: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    path = cfg['checkpoint']
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(
+            path, cfg.get('map_location', 'cpu')
+        )
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f'Pretrained weights {path} not found: correct'
+            ' init_cfg.checkpoint of the backbone.'
+        ) from error
+    state_dict = checkpoint.get('state_dict', checkpoint)
+    prefix = cfg.get('prefix')
+    if prefix is None:
+        return state_dict
+    prefix = prefix.rstrip('.') + '.'
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in state_dict.items()
+        if name.startswith(prefix)
+    }
+
+
+class CoveringPretrainedMixin:
+    """Backbone whose ``Pretrained`` weights must fit it completely.
+
+    mmengine's ``PretrainedInit`` only logs names that do not match, so that
+    a wrong file leaves random weights behind. Put this before a
+    ``BaseModule`` among the bases.
+    """
+
+    #: Prefixes of the file's names that belong to an ImageNet classifier.
+    classifier_prefixes: tuple[str, ...] = ()
+    #: Prefixes of the backbone's names that keep their initial value when
+    #: the file lacks them.
+    optional_prefixes: tuple[str, ...] = ()
+
+    def init_weights(self) -> None:
+        """Initialise by ``init_cfg``; ``Pretrained`` entries come last.
+
+        Raises:
+            CheckpointError: If a pretrained file is missing or does not
+                cover the backbone.
+        """
+        init_cfg = self.init_cfg
+        if self.is_init or not init_cfg:
+            super().init_weights()
+            return
+        cfgs = [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg)
+        pretrained = [cfg for cfg in cfgs if cfg['type'] == 'Pretrained']
+        self.init_cfg = [cfg for cfg in cfgs if cfg['type'] != 'Pretrained']
+        super().init_weights()
+        self.init_cfg = init_cfg
+        for cfg in pretrained:
+            self._load_pretrained(cfg)
+
+    def _load_pretrained(self, cfg: Mapping[str, Any]) -> None:
+        own_names = {name for name, _ in self.named_children()}
+        own_names.update(p.split('.')[0] for p in self.classifier_prefixes)
+        covering = select_covering(
+            strip_common_prefix(_read_state_dict(cfg), own_names),
+            self.state_dict(),
+            self.classifier_prefixes,
+            self.optional_prefixes,
+            cfg['checkpoint'],
+        )
+        self.load_state_dict(covering, strict=False)
