@@ -48,7 +48,7 @@ def test_unknown_name_is_listed():
 
 def test_long_lists_are_shortened():
     names = {f'n{i}': f'm{i}' for i in range(9)}
-    with pytest.raises(CheckpointError, match='n4 and 4 more'):
+    with pytest.raises(CheckpointError, match='n2 and 6 more'):
         rename_exactly({}, names, 'x.pth', '')
 
 

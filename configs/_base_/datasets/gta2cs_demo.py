@@ -11,24 +11,24 @@ resize = dict(
 source_pipeline = [
     dict(type='LoadImage'),
     dict(type='LoadLabels'),
-    dict(scale=(160, 90), **resize),
+    dict(scale=(256, 144), **resize),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDomainInputs'),
 ]
 target_pipeline = [
     dict(type='LoadImage'),
-    dict(scale=(160, 80), **resize),
+    dict(scale=(256, 128), **resize),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDomainInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImage'),
-    dict(scale=(160, 80), **resize),
+    dict(scale=(256, 128), **resize),
     dict(type='LoadLabels'),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=2,
     num_workers=1,
     pin_memory=False,
     dataset=dict(
