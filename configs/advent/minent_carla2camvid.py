@@ -1,14 +1,14 @@
-# Small-data recipe, MinEnt: 1,000 iterations on the source alone, then
+# Small-data recipe, MinEnt: 800 iterations on the source alone, then
 # adaptation with a small weight. Roots: --data-root source=DIR target=DIR
 _base_ = [
     '../_base_/models/deeplabv2_r18_small.py',
     '../_base_/datasets/carla2camvid.py',
-    '../_base_/schedules/small_2500.py',
+    '../_base_/schedules/small_2000.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(
     type='MinEnt',
-    warmup_iters=1000,
+    warmup_iters=800,
     segmentor=dict(
         decode_head=dict(num_classes=10), auxiliary_head=dict(num_classes=10)
     ),

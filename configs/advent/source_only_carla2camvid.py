@@ -3,7 +3,7 @@
 _base_ = [
     '../_base_/models/deeplabv2_r18_small.py',
     '../_base_/datasets/carla2camvid.py',
-    '../_base_/schedules/small_2500.py',
+    '../_base_/schedules/small_2000.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(

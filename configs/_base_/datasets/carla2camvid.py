@@ -5,7 +5,14 @@ crop_size = (128, 192)
 augmentation = [
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=1.0),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
+    # twice the usual strength: CARLA is one drive under one sky
+    dict(
+        type='PhotoMetricDistortion',
+        brightness_delta=64,
+        contrast_range=(0.4, 1.6),
+        saturation_range=(0.1, 1.9),
+        hue_delta=60,
+    ),
     dict(type='PackDomainInputs'),
 ]
 source_pipeline = [

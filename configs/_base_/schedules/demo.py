@@ -1,6 +1,7 @@
 # For the demo: 600 iterations, of which AdvEnt and MinEnt spend 300 on the
 # source alone.
-_base_ = './small_2500.py'
+_base_ = './small_2000.py'
+optim_wrapper = dict(segmentor=dict(optimizer=dict(lr=0.02)))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
     dict(

@@ -1,5 +1,5 @@
-# As small_2500.py, and Adam for the discriminators.
-_base_ = './small_2500.py'
+# As small_2000.py, and Adam for the discriminators.
+_base_ = './small_2000.py'
 optim_wrapper = dict(
     discriminator=dict(
         type='OptimWrapper',
