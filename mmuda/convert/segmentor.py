@@ -16,6 +16,7 @@ from .state_dicts import StateDict
 _PREFIX = 'segmentor.'
 _IMPORTS = ('mmuda.models', 'mmuda.datasets', 'mmuda.evaluation')
 _KEPT_KEYS = (
+    'test_pipeline',
     'test_dataloader',
     'test_evaluator',
     'test_cfg',

@@ -1,7 +1,12 @@
 # DeepLab-V2 on VGG-16 with a single head (ADVENT's paper; no code or weights
-# were published). ImageNet weights in torchvision's names.
+# were published). ImageNet weights and input as of torchvision.
 _base_ = './deeplabv2_r101.py'
 model = dict(
+    data_preprocessor=dict(
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+    ),
     segmentor=dict(
         backbone=dict(
             _delete_=True,
