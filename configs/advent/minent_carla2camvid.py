@@ -12,6 +12,6 @@ model = dict(
     segmentor=dict(
         decode_head=dict(num_classes=10), auxiliary_head=dict(num_classes=10)
     ),
-    entropy_weights=dict(decode=1e-3, aux=2e-4),
+    entropy_weights=dict(decode=1e-2, aux=2e-3),
 )
 default_hooks = dict(checkpoint=dict(interval=500))
