@@ -80,3 +80,24 @@ def test_another_architecture_is_an_error():
     plain = MODELS.build(segmentor_config() | dict(type='EncoderDecoder'))
     with pytest.raises(CheckpointError, match='tensors are missing'):
         load_state_dict(build(), plain.backbone.state_dict())
+
+
+def deeper_backbone():
+    config = segmentor_config()
+    config['backbone']['depth'] = 34
+    return config
+
+
+def test_a_deeper_network_does_not_pass_for_its_first_blocks():
+    state = build(segmentor=deeper_backbone()).state_dict()
+    with pytest.raises(CheckpointError, match='belong to another network'):
+        load_state_dict(build(), state)
+
+
+def test_auxiliary_head_may_be_left_out():
+    trained, single = build('SourceOnly'), build('SourceOnly', two_heads=False)
+    load_state_dict(single, trained.state_dict())
+    assert torch.equal(
+        single.segmentor.decode_head.conv_seg.weight,
+        trained.segmentor.decode_head.conv_seg.weight,
+    )

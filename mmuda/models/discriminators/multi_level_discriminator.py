@@ -50,6 +50,7 @@ class MultiLevelDiscriminator(BaseModule):
                 f'MultiLevelDiscriminator: levels={list(levels)} names a head'
                 ' twice.'
             )
+        self.in_channels = in_channels
         self.levels = ModuleDict(
             {
                 level: FCDiscriminator(in_channels, base_channels)

@@ -1,5 +1,5 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-from .adversarial import SOURCE_LABEL, TARGET_LABEL, domain_loss
+from .adversarial import SOURCE_LABEL, TARGET_LABEL, Gan, domain_loss
 from .class_ratio_prior import ClassRatioPrior
 from .entropy import (
     class_ratio_prior_loss,
@@ -13,6 +13,7 @@ __all__ = [
     'SOURCE_LABEL',
     'TARGET_LABEL',
     'ClassRatioPrior',
+    'Gan',
     'class_ratio_prior_loss',
     'domain_loss',
     'entropy_loss',

@@ -9,12 +9,13 @@ from torch import Tensor
 
 SOURCE_LABEL = 0.0
 TARGET_LABEL = 1.0
+Gan = Literal['vanilla', 'least_squares']
 
 
 def domain_loss(
     decision: Tensor,
     label: float,
-    kind: Literal['vanilla', 'least_squares'] = 'vanilla',
+    kind: Gan = 'vanilla',
 ) -> Tensor:
     """Distance of a discriminator's decision from one domain label.
 

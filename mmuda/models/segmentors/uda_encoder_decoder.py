@@ -11,6 +11,7 @@ from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
 _HEAD_METHODS = ('loss', 'predict', 'loss_by_feat')
+_TEST_KEYS = ('mode', 'crop_size', 'stride', 'upsample_once')
 
 
 @MODELS.register_module()
@@ -34,7 +35,8 @@ class UDAEncoderDecoder(EncoderDecoder):
 
     Raises:
         ConfigError: A head's loss needs more than its logits (cascades,
-            PointRend, MaskFormer and the like).
+            PointRend, MaskFormer and the like), the heads disagree in the
+            number of classes, or ``test_cfg`` has an unknown key.
     """
 
     def __init__(self, *args, test_cfg: dict | None = None, **kwargs) -> None:
@@ -46,6 +48,17 @@ class UDAEncoderDecoder(EncoderDecoder):
             )
         for name, head in self.heads().items():
             _check_head(name, head)
+            if head.num_classes != self.num_classes:
+                raise ConfigError(
+                    f"head '{name}' has {head.num_classes} classes, the main "
+                    f'one {self.num_classes}; set num_classes of all alike'
+                )
+        for key in test_cfg:
+            if key not in _TEST_KEYS:
+                raise ConfigError(
+                    f"segmentor.test_cfg: unknown key '{key}'; there are "
+                    f'{list(_TEST_KEYS)}'
+                )
 
     def heads(self) -> dict[str, BaseDecodeHead]:
         """All heads by name, the main one first."""

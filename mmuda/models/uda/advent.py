@@ -2,7 +2,7 @@
 """Adversarial entropy minimisation."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import get_args
 
 from mmseg.utils import SampleList, add_prefix
 from torch import Tensor
@@ -10,12 +10,14 @@ from torch import Tensor
 from mmuda.models.losses import (
     SOURCE_LABEL,
     TARGET_LABEL,
+    Gan,
     domain_loss,
     entropy_loss,
     self_information,
 )
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
 from mmuda.utils.modules import frozen
 
 from .base import BaseUDA
@@ -24,8 +26,8 @@ from .domains import (
     Logits,
     Losses,
     build_prior,
+    check_discriminator,
     check_heads,
-    check_levels,
     detach,
     target_domains,
 )
@@ -55,7 +57,8 @@ class AdvEnt(BaseUDA):
         **kwargs: As of :class:`BaseUDA`.
 
     Raises:
-        ConfigError: A head is unknown or has no discriminator.
+        ConfigError: A head is unknown, the discriminator does not fit, or
+            ``gan`` is unknown.
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class AdvEnt(BaseUDA):
         entropy_weights: dict[str, float] | None = None,
         class_ratio_prior: dict | None = None,
         pseudo_label_weight: float = 0.0,
-        gan: Literal['vanilla', 'least_squares'] = 'vanilla',
+        gan: Gan = 'vanilla',
         **kwargs,
     ) -> None:
         super().__init__(segmentor, **kwargs)
@@ -75,11 +78,17 @@ class AdvEnt(BaseUDA):
         for name in ('adversarial_weights', 'entropy_weights'):
             check_heads(self.segmentor, name, getattr(self, name))
         self.discriminator = MODELS.build(discriminator)
-        check_levels(self.discriminator, self.adversarial_weights)
+        check_discriminator(
+            self.discriminator, self.adversarial_weights, self.num_classes
+        )
         self.class_ratio_prior = build_prior(
             class_ratio_prior, self.num_classes
         )
         self.pseudo_label_weight = pseudo_label_weight
+        if gan not in get_args(Gan):
+            raise ConfigError(
+                f"model.gan must be one of {get_args(Gan)}, not '{gan}'"
+            )
         self.gan = gan
 
     def training_step(
@@ -133,7 +142,7 @@ class AdvEnt(BaseUDA):
             head: self.upsample(logits[head], images)
             for head in dict.fromkeys(heads)
         }
-        losses = self.fooling_losses(upsampled)
+        losses = self.fooling_losses(upsampled, target)
         for head, weight in self.entropy_weights.items():
             losses[f'{head}.loss_entropy'] = weight * entropy_loss(
                 upsampled[head]
@@ -152,13 +161,14 @@ class AdvEnt(BaseUDA):
         losses |= self.touch_unused(logits, heads)
         return add_prefix(losses, target), detach(logits)
 
-    def fooling_losses(self, upsampled: Logits) -> Losses:
+    def fooling_losses(self, upsampled: Logits, target: str) -> Losses:
         """How far the target maps are from looking like source maps.
 
         The discriminator is frozen: its gradients come from its own loss only.
 
         Args:
             upsampled: Target logits by head at image size.
+            target: Name of the domain; here one discriminator judges all.
 
         Returns:
             Weighted losses named ``<head>.loss_adversarial``.

@@ -163,6 +163,14 @@ class BaseUDA(BaseSegmentor):
         return current_iteration() < self.warmup_iters
 
     @property
+    def predictor(self) -> BaseSegmentor:
+        """The network that validation and testing use.
+
+        A method with a teacher may choose it instead of the segmentor.
+        """
+        return unwrap(self.segmentor)
+
+    @property
     def align_corners(self) -> bool:
         """Of the segmentor."""
         return unwrap(self.segmentor).align_corners
@@ -179,19 +187,19 @@ class BaseUDA(BaseSegmentor):
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Features of the segmentor's backbone and neck."""
-        return unwrap(self.segmentor).extract_feat(inputs)
+        return self.predictor.extract_feat(inputs)
 
     def encode_decode(
         self, inputs: Tensor, batch_data_samples: list[dict]
     ) -> Tensor:
         """Logits of the segmentor, (N, C, H, W)."""
-        return unwrap(self.segmentor).encode_decode(inputs, batch_data_samples)
+        return self.predictor.encode_decode(inputs, batch_data_samples)
 
     def predict(
         self, inputs: Tensor, data_samples: SampleList | None = None
     ) -> SampleList:
         """Predictions of the segmentor for (N, 3, H, W) images."""
-        return unwrap(self.segmentor).predict(inputs, data_samples)
+        return self.predictor.predict(inputs, data_samples)
 
     def _forward(
         self, inputs: Tensor, data_samples: SampleList | None = None

@@ -53,16 +53,25 @@ def check_heads(
             )
 
 
-def check_levels(discriminator: nn.Module, heads: Iterable[str]) -> None:
-    """Refuse a discriminator whose levels are not the heads it judges.
+def check_discriminator(
+    discriminator: nn.Module, heads: Iterable[str], num_classes: int
+) -> None:
+    """Refuse a discriminator that does not fit the maps it judges.
 
     Args:
         discriminator: A ``MultiLevelDiscriminator``.
         heads: Heads with an adversarial loss.
+        num_classes: Channels of the maps.
 
     Raises:
-        ConfigError: A level is missing or would never be trained.
+        ConfigError: A level is missing or would never be trained, or the
+            number of input channels is another.
     """
+    if discriminator.in_channels != num_classes:
+        raise ConfigError(
+            f'model.discriminator.in_channels is {discriminator.in_channels} '
+            f'but the segmentor has {num_classes} classes; set both alike'
+        )
     levels, heads = list(discriminator.levels), list(heads)
     if sorted(levels) != sorted(heads):
         raise ConfigError(

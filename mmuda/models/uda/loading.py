@@ -32,10 +32,20 @@ def check_cover(segmentor: nn.Module, state_dict: dict, prefix: str) -> None:
         prefix: Prefix of the segmentor's names, with a trailing dot.
 
     Raises:
-        CheckpointError: A tensor is missing or has another shape.
+        CheckpointError: A tensor is missing or has another shape, or the
+            checkpoint is of a larger network. Auxiliary heads that the
+            segmentor does not have are no fault: they serve training only.
     """
     missing, wrong = [], []
-    for name, tensor in segmentor.state_dict().items():
+    expected = segmentor.state_dict()
+    unknown = [
+        name[len(prefix) :]
+        for name in state_dict
+        if name.startswith(prefix)
+        and name[len(prefix) :] not in expected
+        and not name.startswith(f'{prefix}auxiliary_head.')
+    ]
+    for name, tensor in expected.items():
         stored = state_dict.get(prefix + name)
         if name.endswith('num_batches_tracked'):
             continue
@@ -46,7 +56,7 @@ def check_cover(segmentor: nn.Module, state_dict: dict, prefix: str) -> None:
                 f'{name} {tuple(stored.shape)} instead of '
                 f'{tuple(tensor.shape)}'
             )
-    if not missing and not wrong:
+    if not missing and not wrong and not unknown:
         return
     faults = []
     if missing:
@@ -55,6 +65,9 @@ def check_cover(segmentor: nn.Module, state_dict: dict, prefix: str) -> None:
         )
     if wrong:
         faults.append(f'{len(wrong)} have another shape: {join_some(wrong)}')
+    if unknown:
+        names = join_some(unknown)
+        faults.append(f'{len(unknown)} belong to another network: {names}')
     raise CheckpointError(
         'the checkpoint does not fit the segmentor of this config '
         f'({"; ".join(faults)}); use the config that it was trained with'

@@ -1,0 +1,34 @@
+"""Configs of models that can't work are refused when they are built."""
+
+import pytest
+from tiny_models import model_config, segmentor_config
+
+from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
+
+
+def test_discriminator_of_another_class_count():
+    config = model_config('AdvEnt')
+    config['discriminator']['in_channels'] = 7
+    with pytest.raises(ConfigError, match='in_channels is 7 .* 5 classes'):
+        MODELS.build(config)
+
+
+def test_auxiliary_head_of_another_class_count():
+    config = segmentor_config()
+    config['auxiliary_head']['num_classes'] = 7
+    with pytest.raises(ConfigError, match="head 'aux' has 7 classes"):
+        MODELS.build(config)
+
+
+def test_unknown_key_of_test_cfg():
+    config = segmentor_config() | dict(test_cfg=dict(mode='whole', once=1))
+    with pytest.raises(ConfigError, match="unknown key 'once'"):
+        MODELS.build(config)
+
+
+def test_segmentor_without_logits_of_all_heads():
+    config = model_config('SourceOnly')
+    config['segmentor']['type'] = 'EncoderDecoder'
+    with pytest.raises(ConfigError, match='UDAEncoderDecoder'):
+        MODELS.build(config)
