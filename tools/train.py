@@ -3,6 +3,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -16,6 +17,7 @@ from mmuda.utils.cli import (
     config_from_args,
     run_tool,
 )
+from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.config import enable_amp
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.resume import find_resume_checkpoint
@@ -56,12 +58,12 @@ def main(args: argparse.Namespace) -> int:
     if args.load_from:
         cfg.load_from = args.load_from
     if args.resume:
-        set_resume(cfg, args.resume)
+        set_resume(cfg, args.resume, args.seed)
     runner = build_runner(cfg)
     if args.resume and not cfg.get('resume'):
         print_log(f'No checkpoint in {cfg.work_dir}: start anew', 'current')
     runner.train()
-    report(runner, args.config)
+    report(runner)
     signals = [
         hook.received_signal
         for hook in runner.hooks
@@ -70,25 +72,43 @@ def main(args: argparse.Namespace) -> int:
     return 128 + signals[0] if signals else 0
 
 
-def set_resume(cfg: Config, checkpoint: str) -> None:
-    """Make the runner continue from a checkpoint, or from the newest."""
+def set_resume(cfg: Config, checkpoint: str, seed: int | None) -> None:
+    """Make the runner continue from a checkpoint, or from the newest.
+
+    The run keeps its seed, whatever the config says: the sampler is built
+    before the runner reads the checkpoint.
+
+    Raises:
+        ConfigError: ``seed`` is given and another than the run's.
+    """
     if checkpoint == 'auto':
         checkpoint = find_resume_checkpoint(cfg.work_dir)
-    if checkpoint is not None:
-        cfg.resume = True
-        cfg.load_from = str(checkpoint)
+    if checkpoint is None:
+        return
+    cfg.resume = True
+    cfg.load_from = str(checkpoint)
+    trained = load_checkpoint_file(cfg.load_from).get('meta', {}).get('seed')
+    if trained is None:
+        return
+    if seed not in (None, trained):
+        raise ConfigError(
+            f'--seed {seed}: {checkpoint} was trained with seed {trained}; '
+            'leave --seed out to continue it'
+        )
+    cfg.randomness = dict(cfg.get('randomness') or {}, seed=trained)
 
 
-def report(runner: Runner, config: str) -> None:
+def report(runner: Runner) -> None:
     """Tell where the results are and what can be done next."""
     checkpoint = find_resume_checkpoint(runner.work_dir)
     if checkpoint is None:
         return
+    # It holds what the command line changed, too.
+    config = Path(runner.work_dir, Path(runner.cfg.filename).name)
     print_log(
         f'Checkpoints: {runner.work_dir}\n'
         f'Test:     python tools/test.py {config} {checkpoint}\n'
-        f'Continue: python tools/train.py {config} '
-        f'--work-dir {runner.work_dir} --resume',
+        f'Continue: python tools/train.py {config} --resume',
         logger='current',
     )
 

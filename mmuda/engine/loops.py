@@ -2,12 +2,17 @@
 """Training loop that resumes in seconds."""
 
 import logging
+from contextlib import suppress
 
 from mmengine.logging import print_log
 from mmengine.runner import IterBasedTrainLoop
 
 from mmuda.registry import LOOPS
 from mmuda.utils.errors import ConfigError
+
+
+class ValidationStopped(Exception):
+    """Raised by a hook to leave a validation within training."""
 
 
 @LOOPS.register_module()
@@ -32,7 +37,8 @@ class UDATrainLoop(IterBasedTrainLoop):
             self.run_iter(next(batches))
             self._decide_current_val_interval()
             if not self.stop_training and self._validation_is_due():
-                self.runner.val_loop.run()
+                with suppress(ValidationStopped):
+                    self.runner.val_loop.run()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model

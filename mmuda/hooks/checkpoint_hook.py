@@ -84,17 +84,19 @@ class UDACheckpointHook(CheckpointHook):
                     'between would lose accumulated gradients'
                 )
 
-    def save_now(self, runner: Runner) -> None:
-        """Save after the current iteration, unless that is done already.
+    def save_now(self, runner: Runner, finished: int) -> None:
+        """Save between two iterations, unless that is done already.
 
         Every process must call it.
 
         Args:
-            runner: In its ``after_train_iter`` stage.
+            runner: After all other hooks of the last iteration.
+            finished: Number of iterations that are finished.
         """
-        name = self.filename_tmpl.format(runner.iter + 1)
+        name = self.filename_tmpl.format(finished)
         if self.last_ckpt is None or Path(self.last_ckpt).name != name:
-            self._save_checkpoint(runner)
+            meta = dict(epoch=runner.epoch, iter=finished)
+            self._save_checkpoint_with_step(runner, finished, meta)
 
     def _save_checkpoint_with_step(
         self, runner: Runner, step: int, meta: dict

@@ -20,6 +20,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmuda.engine.checkpoint import accumulation_period
+from mmuda.engine.loops import UDATrainLoop, ValidationStopped
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
 
@@ -33,7 +34,8 @@ class GracefulStopHook(Hook):
     """Save a checkpoint and end training when a signal asks to stop.
 
     The running iteration is finished first, and with gradient accumulation
-    the iterations that belong to the same step. All processes stop after the
+    the iterations that belong to the same step. A validation is left at once
+    (under ``UDATrainLoop``). All processes stop after the
     same iteration, whichever of them got the signal. Loader processes ignore
     the signals, so that they may be sent to the whole process group, as a
     terminal (Ctrl-C) and Slurm do. A second signal interrupts at once.
@@ -83,9 +85,11 @@ class GracefulStopHook(Hook):
             ConfigError: There is no ``UDACheckpointHook``.
         """
         self._checkpoint_hook = _find_checkpoint_hook(runner)
-        self._interval = accumulation_period(runner.optim_wrapper)
+        self._period = self._interval = accumulation_period(
+            runner.optim_wrapper
+        )
         if is_distributed():
-            self._interval = math.lcm(self._interval, self.sync_interval)
+            self._interval = math.lcm(self._period, self.sync_interval)
         # Python allows handlers in the main thread only.
         if threading.current_thread() is not threading.main_thread():
             return
@@ -110,17 +114,40 @@ class GracefulStopHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Save and stop if any process has got a signal."""
-        if (runner.iter + 1) % self._interval:
+        finished = runner.iter + 1
+        if finished % self._interval == 0:
+            self._stop_if_asked(runner, finished)
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence | None = None,
+    ) -> None:
+        """Save and leave the validation of a training that shall stop."""
+        every = self.sync_interval if is_distributed() else 1
+        if (
+            not self._training.value
+            or not isinstance(runner.train_loop, UDATrainLoop)
+            or (batch_idx + 1) % every
+            or runner.iter % self._period
+        ):
             return
+        if self._stop_if_asked(runner, runner.iter):
+            raise ValidationStopped
+
+    def _stop_if_asked(self, runner: Runner, finished: int) -> bool:
         number = _largest(self.received_signal or 0)
         if number == 0:
-            return
-        self._checkpoint_hook.save_now(runner)
+            return False
+        self._checkpoint_hook.save_now(runner, finished)
         runner.logger.info(
             f'{signal.Signals(number).name}: stopped after iteration '
-            f'{runner.iter + 1}; checkpoint {self._checkpoint_hook.last_ckpt}'
+            f'{finished}; checkpoint {self._checkpoint_hook.last_ckpt}'
         )
         runner.train_loop.stop_training = True
+        return True
 
     def after_train(self, runner: Runner) -> None:
         """Give the signals back to whoever handled them before."""

@@ -186,9 +186,9 @@ def test_saved_twice_only_if_needed(tmp_path):
     hook = next(h for h in run.hooks if hasattr(h, 'save_now'))
     written = (tmp_path / 'iter_1.pth').stat().st_mtime_ns
     run.train_loop._iter = 0
-    hook.save_now(run)
+    hook.save_now(run, run.iter + 1)
     assert (tmp_path / 'iter_1.pth').stat().st_mtime_ns == written
     run.train_loop._iter = 1
-    hook.save_now(run)
+    hook.save_now(run, run.iter + 1)
     assert names(tmp_path) == ['iter_1.pth', 'iter_2.pth']
     assert torch.load(tmp_path / 'iter_2.pth', weights_only=False)

@@ -61,6 +61,21 @@ def select_covering(
         for name, tensor in state_dict.items()
         if not name.startswith(tuple(ignored))
     }
+    problems = _misfits(named, expected, optional)
+    if problems:
+        raise CheckpointError(
+            f'{path} does not fit the backbone: {"; ".join(problems)}.'
+            ' Pass weights of the same architecture in'
+            " init_cfg=dict(type='Pretrained', checkpoint=...)."
+        )
+    return named
+
+
+def _misfits(
+    named: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
+    optional: Sequence[str],
+) -> list[str]:
     missing = [
         name
         for name in expected
@@ -74,7 +89,7 @@ def select_covering(
         for name, tensor in named.items()
         if name in expected and tensor.shape != expected[name].shape
     ]
-    problems = [
+    return [
         f'{len(names)} tensors {what} ({join_some(names)})'
         for what, names in (
             ('missing', missing),
@@ -83,13 +98,6 @@ def select_covering(
         )
         if names
     ]
-    if problems:
-        raise CheckpointError(
-            f'{path} does not fit the backbone: {"; ".join(problems)}.'
-            ' Pass weights of the same architecture in'
-            " init_cfg=dict(type='Pretrained', checkpoint=...)."
-        )
-    return named
 
 
 def _read_state_dict(cfg: Mapping[str, Any]) -> Mapping[str, Tensor]:
