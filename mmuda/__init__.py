@@ -10,10 +10,10 @@ from mmuda.version import __version__
 
 # First accepted version and first version that has not been tested.
 _VERSION_RANGES = {
-    'torch': ('2.6.0', '3.0.0'),
-    'mmengine': ('0.10.7', '1.0.0'),
-    'mmcv': ('2.0.0rc4', '3.0.0'),
-    'mmseg': ('1.2.2', '2.0.0'),
+    'torch': ('2.6.0', '2.14.0'),
+    'mmengine': ('0.10.7', '0.11.0'),
+    'mmcv': ('2.0.0rc4', '2.4.0'),
+    'mmseg': ('1.2.2', '1.5.0'),
 }
 _INSTALL_COMMANDS = {
     'torch': 'pip install "torch>=2.6"',

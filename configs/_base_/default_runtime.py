@@ -25,9 +25,8 @@ custom_hooks = [
 ]
 # TensorBoard: add dict(type='TensorboardVisBackend')
 vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(
-    type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer'
-)
+# without a name: several runs in one process must not share a visualizer
+visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends)
 log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None

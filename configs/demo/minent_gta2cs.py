@@ -1,4 +1,5 @@
-# configs/advent/minent_gta2cs.py at the demo's size.
+# For the demo: the data classes and layouts of configs/advent, a small network
+# from random weights, small images and a short schedule with a warm-up.
 _base_ = [
     '../_base_/models/deeplabv2_r18_small.py',
     '../_base_/datasets/gta2cs_demo.py',

@@ -89,13 +89,11 @@ def demo_config(settings: DemoSettings, name: str) -> Config:
     cfg = load_config(path)
     cfg.work_dir = str(settings.out / path.stem)
     cfg.launcher = 'none'
-    roots = {'target': str(settings.data / 'Cityscapes')}
-    if name != 'source-only':
-        override_data_roots(cfg, roots)
-    else:
-        for loader in (cfg.val_dataloader, cfg.test_dataloader):
-            loader.dataset.data_root = roots['target']
-    override_data_roots(cfg, {'source': str(settings.data / 'GTA5')})
+    cfg.log_level = 'WARNING'
+    roots = {'source': 'GTA5', 'target': 'Cityscapes'}
+    override_data_roots(
+        cfg, {name: str(settings.data / root) for name, root in roots.items()}
+    )
     if settings.max_iters:
         cfg.train_cfg.max_iters = settings.max_iters
         cfg.train_cfg.val_interval = settings.max_iters
@@ -112,7 +110,7 @@ def _train_and_test(cfg: Config) -> dict:
     if checkpoint is not None:
         cfg.resume, cfg.load_from = True, str(checkpoint)
     runner = build_runner(cfg)
-    _quieten(runner)
+    _log_to_file(runner)
     start = time.perf_counter()
     runner.train()
     seconds = time.perf_counter() - start
@@ -128,8 +126,8 @@ def _train_and_test(cfg: Config) -> dict:
     }
 
 
-def _quieten(runner: Runner) -> None:
-    # The log file keeps every line; the terminal shows the progress bar.
+def _log_to_file(runner: Runner) -> None:
+    # The terminal shows the progress bar alone.
     for handler in runner.logger.handlers:
-        if not isinstance(handler, logging.FileHandler):
-            handler.setLevel(logging.WARNING)
+        if isinstance(handler, logging.FileHandler):
+            handler.setLevel(logging.INFO)

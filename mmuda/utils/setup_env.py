@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Makes everything of mmuda known to the registries."""
 
+import warnings
 from importlib import import_module
 
 import mmengine.registry
@@ -24,5 +25,7 @@ def register_all_modules(init_default_scope: bool = True) -> None:
     for package in _PACKAGES:
         import_module(f'mmuda.{package}')
     install_safe_checkpoint_loading()
+    # mmseg says so at each new size; the published networks are as they are.
+    warnings.filterwarnings('ignore', message='When align_corners=True')
     if init_default_scope:
         mmengine.registry.init_default_scope('mmuda')

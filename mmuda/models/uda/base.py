@@ -138,6 +138,7 @@ class BaseUDA(BaseSegmentor):
             size=images.shape[2:],
             mode='bilinear',
             align_corners=self.align_corners,
+            warning=False,
         )
 
     def touch_unused(self, logits: Logits, used: Sequence[str]) -> Losses:
