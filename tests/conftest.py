@@ -1,5 +1,8 @@
+import uuid
+
 import pytest
 import torch
+from mmengine.logging import MessageHub
 
 from mmuda.utils.setup_env import register_all_modules
 
@@ -8,5 +11,9 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def mmuda_scope():
-    """Each test runs under the default scope that configs set."""
+    """Each test runs under the default scope that configs set.
+
+    It also starts at iteration 0, whatever run another test left behind.
+    """
     register_all_modules()
+    MessageHub.get_instance(uuid.uuid4().hex)

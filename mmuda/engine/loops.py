@@ -2,13 +2,13 @@
 """Training loop that resumes in seconds."""
 
 import logging
+from collections.abc import Iterator
 from contextlib import suppress
 
 from mmengine.logging import print_log
 from mmengine.runner import IterBasedTrainLoop
 
 from mmuda.registry import LOOPS
-from mmuda.utils.errors import ConfigError
 
 
 class ValidationStopped(Exception):
@@ -22,16 +22,15 @@ class UDATrainLoop(IterBasedTrainLoop):
     mmengine 0.10.7 resumes by loading and discarding every batch that was
     already seen: hours at iteration 100,000. Here the sampler is told the
     position (``DomainInfiniteSampler.skip``); it works alike on all supported
-    versions of mmengine.
+    versions of mmengine. Samplers without ``skip`` are read from the start.
+    The sampler must be infinite.
     """
 
     def run(self) -> None:
         """Train until ``max_iters`` or until a hook asks to stop."""
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
-        if self._iter > 0:
-            self._skip_seen_samples()
-        batches = iter(self.dataloader)
+        batches = self._unseen_batches()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             self.run_iter(next(batches))
@@ -53,18 +52,25 @@ class UDATrainLoop(IterBasedTrainLoop):
             )
         )
 
-    def _skip_seen_samples(self) -> None:
+    def _unseen_batches(self) -> Iterator[dict]:
         sampler = self.dataloader.sampler
-        if not hasattr(sampler, 'skip'):
-            raise ConfigError(
-                'train_dataloader.sampler: UDATrainLoop resumes only with a '
-                'sampler that has skip(), such as DomainInfiniteSampler; '
-                f'{type(sampler).__name__} has none'
+        can_jump = hasattr(sampler, 'skip')
+        if can_jump:
+            sampler.skip(self._iter * self.dataloader.batch_size)
+        batches = iter(self.dataloader)
+        if self._iter > 0:
+            print_log(
+                f'Continue with iteration {self._iter + 1}; '
+                + (
+                    'the sampler jumps to its samples'
+                    if can_jump
+                    else f'{type(sampler).__name__} has no skip(): read all '
+                    'earlier batches first'
+                ),
+                logger='current',
+                level=logging.INFO,
             )
-        sampler.skip(self._iter * self.dataloader.batch_size)
-        print_log(
-            f'Continue with iteration {self._iter + 1}; the sampler skipped '
-            'the samples already seen',
-            logger='current',
-            level=logging.INFO,
-        )
+        if not can_jump:
+            for _ in range(self._iter):
+                next(batches)
+        return batches
