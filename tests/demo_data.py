@@ -1,25 +1,33 @@
 """A tiny data set in the real layouts, and the demo's configs on it."""
 
+import os
 from pathlib import Path
 
 from mmengine.config import Config
 
-from mmuda.datasets.street_scenes import write_cityscapes, write_gta5
+from mmuda.datasets.street_scenes import (
+    write_cityscapes,
+    write_gta5,
+    write_synthia,
+)
 
 ROOT = Path(__file__).parents[1]
+ENVIRONMENT = os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
+SIZE = (96, 48)
+WRITERS = dict(GTA5=write_gta5, SYNTHIA=write_synthia)
 
 
-def write(folder, count=5):
-    options = dict(size=(96, 48), workers=1, progress=False)
-    write_gta5(folder / 'GTA5', count, **options)
+def write(folder, count=5, source='GTA5'):
+    options = dict(size=SIZE, workers=1, progress=False)
+    WRITERS[source](folder / source, count, **options)
     counts = dict(train=count, val=2)
     write_cityscapes(folder / 'Cityscapes', counts, **options)
     return folder
 
 
-def options(folder, max_iters=4, interval=2):
+def options(folder, max_iters=4, interval=2, source='GTA5'):
     """Overrides that make a demo config run in seconds."""
-    roots = dict(source=folder / 'GTA5', target=folder / 'Cityscapes')
+    roots = dict(source=folder / source, target=folder / 'Cityscapes')
     return {
         'train_dataloader.batch_size': 2,
         'train_dataloader.num_workers': 0,
@@ -43,6 +51,25 @@ def options(folder, max_iters=4, interval=2):
         'model.segmentor.decode_head.in_channels': 32,
         'model.segmentor.auxiliary_head.in_channels': 16,
         'model.discriminator.base_channels': 4,
+    }
+
+
+def full_size_options(folder, **kwargs):
+    """Overrides that make a two-head DeepLab-V2 of full size run so too."""
+    backbone = dict(
+        depth=18,
+        num_stages=3,
+        strides=(1, 2, 1),
+        dilations=(1, 1, 2),
+        out_indices=(1, 2),
+        init_cfg=None,
+    )
+    return options(folder, **kwargs) | {
+        **{f'model.segmentor.backbone.{k}': v for k, v in backbone.items()},
+        'train_dataloader.pin_memory': False,
+        'train_dataloader.dataset.source.pipeline.2.scale': SIZE,
+        'train_dataloader.dataset.target.pipeline.1.scale': SIZE,
+        'val_dataloader.dataset.pipeline.1.scale': SIZE,
     }
 
 

@@ -8,7 +8,8 @@ import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
 
 
-def _free_port():
+def free_port():
+    """A TCP port of this machine that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(('127.0.0.1', 0))
         return listener.getsockname()[1]
@@ -35,7 +36,7 @@ def run(function, folder, *args, world_size=2):
     """What ``function(*args)`` returns in each process, by rank."""
     multiprocessing.spawn(
         _enter,
-        (world_size, _free_port(), function, str(folder), args),
+        (world_size, free_port(), function, str(folder), args),
         nprocs=world_size,
     )
     return [

@@ -15,6 +15,7 @@ from mmuda.utils.config_keys import check_config_keys
 FOLDERS = 'configs|docs|mmuda|requirements|tests|tools'
 PATH = re.compile(rf'(?<![\w/.])(?:{FOLDERS})/[\w./*-]*[\w*/]')
 LINK = re.compile(r'\]\(([^)\s]+)\)')
+TABLE = re.compile(r'^<!-- [\w-]*-table -->\n(?!\n*\|)', re.M)
 ADVENT = ROOT / 'configs/advent'
 
 
@@ -94,6 +95,19 @@ def test_links_resolve(page):
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+@pytest.mark.parametrize('page', PAGES)
+def test_tables_are_filled(page):
+    assert TABLE.findall(text_of(page) + '\n') == []
+
+
+@pytest.mark.parametrize(
+    ('rest', 'found'),
+    [('\n\n## Next\n', 1), ('\n\n| a |\n', 0), ('\n| a |\n', 0), ('\n', 1)],
+)
+def test_empty_table_is_seen(rest, found):
+    assert len(TABLE.findall(f'<!-- demo-table -->{rest}')) == found
 
 
 @pytest.mark.parametrize('words', commands(), ids=' '.join)

@@ -7,7 +7,8 @@ import sys
 
 import demo_data
 import pytest
-from test_tools_train_and_test import ENVIRONMENT, overrides
+from demo_data import ENVIRONMENT
+from test_tools_train_and_test import overrides
 
 from mmuda.utils.compat import load_checkpoint_file
 

@@ -1,6 +1,5 @@
 """train.py, test.py and dist_train.sh as a user runs them."""
 
-import os
 import re
 import signal
 import subprocess
@@ -9,12 +8,10 @@ import time
 
 import cv2
 import demo_data
+import gloo
 import pytest
 
 CONFIG = str(demo_data.ROOT / 'configs' / 'demo' / 'advent_gta2cs.py')
-ENVIRONMENT = os.environ | dict(
-    PYTHONPATH=str(demo_data.ROOT), OMP_NUM_THREADS='1'
-)
 
 
 def command(tool, *args):
@@ -23,10 +20,10 @@ def command(tool, *args):
     return [*start, tool, *map(str, args)]
 
 
-def run(tool, *args, code=0):
+def run(tool, *args, code=0, **variables):
     result = subprocess.run(
         command(tool, *args),
-        env=ENVIRONMENT,
+        env=demo_data.ENVIRONMENT | variables,
         capture_output=True,
         text=True,
         timeout=300,
@@ -40,8 +37,13 @@ def overrides(data, **changes):
     return ['--cfg-options', *(f'{k}={v}' for k, v in values.items())]
 
 
+def metrics(output, name='mIoU'):
+    """Values of every validation or test in an output, in order."""
+    return re.findall(rf'cityscapes/{name}: ([\d.]+)', output)
+
+
 def metric(output, name='mIoU'):
-    return re.findall(rf'cityscapes/{name}: ([\d.]+)', output)[-1]
+    return metrics(output, name)[-1]
 
 
 @pytest.fixture(scope='module')
@@ -63,20 +65,23 @@ def test_testing_repeats_the_last_validation(trained):
     assert metric(tested) == metric(output)
 
 
-def test_ensemble_of_one_model_twice_is_that_model(trained):
+@pytest.mark.parametrize(
+    ('weights', 'alone'), [(('1', '0'), 0), (('0', '1'), 1)]
+)
+def test_ensemble_with_one_weight_is_that_model(trained, weights, alone):
     data, work_dir, output = trained
-    checkpoint = work_dir / 'iter_4.pth'
     tested = run(
         'test.py',
         CONFIG,
-        checkpoint,
-        checkpoint,
+        work_dir / 'iter_2.pth',
+        work_dir / 'iter_4.pth',
         '--weights',
-        '0.5',
-        '0.5',
+        *weights,
         *overrides(data),
     )
-    assert metric(tested) == metric(output)
+    validated = metrics(output, 'entropy')
+    assert validated[0] != validated[1]
+    assert metric(tested, 'entropy') == validated[alone]
 
 
 def test_predictions_and_drawings_are_written(trained, tmp_path):
@@ -127,7 +132,7 @@ def start_training(work_dir, data, *args):
     )
     return subprocess.Popen(
         command('train.py', CONFIG, '--work-dir', work_dir, *args, *options),
-        env=ENVIRONMENT,
+        env=demo_data.ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -176,8 +181,6 @@ def test_interrupted_run_saves_before_it_leaves(trained, tmp_path):
 
 def test_two_processes_train_and_one_tests_alike(trained, tmp_path):
     data = trained[0]
-    port = 29500 + os.getpid() % 1000
-    ENVIRONMENT['PORT'] = str(port)
     output = run(
         'dist_train.sh',
         CONFIG,
@@ -185,6 +188,7 @@ def test_two_processes_train_and_one_tests_alike(trained, tmp_path):
         '--work-dir',
         tmp_path,
         *overrides(data, **{'train_dataloader.batch_size': 1}),
+        PORT=str(gloo.free_port()),
     )
     tested = run('test.py', CONFIG, tmp_path / 'iter_4.pth', *overrides(data))
     assert metric(tested) == metric(output)

@@ -2,7 +2,7 @@ import pytest
 from toy_images import LOAD, RANDOM, domain_configs
 
 from mmuda.datasets import DomainDataset, DomainIndex
-from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.errors import ConfigError
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_empty_domain(source):
     # More than nothing in the folder, but nothing selected.
     source['indices'] = []
     source['serialize_data'] = False
-    with pytest.raises(DataError, match="'source' has no images"):
+    with pytest.raises(ConfigError, match='indices=.. leaves no image'):
         DomainDataset(source=source)
 
 

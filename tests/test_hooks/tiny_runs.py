@@ -58,6 +58,52 @@ def loader(dataset, sampler, workers=0):
     )
 
 
+def training(iterations, accumulate, loop, dataset, workers, val_interval):
+    """What a runner needs for training."""
+    return dict(
+        train_dataloader=loader(
+            dataset or TinyDomains(),
+            dict(type='InfiniteSampler', seed=3),
+            workers,
+        ),
+        train_cfg=dict(
+            type=loop,
+            max_iters=iterations,
+            val_interval=val_interval or 10**6,
+        ),
+        optim_wrapper=optim_config('MinEnt', accumulative_counts=accumulate),
+        param_scheduler=[
+            dict(type='PolyLR', power=0.9, end=20, by_epoch=False)
+        ],
+    )
+
+
+def validating(dataset):
+    """What a runner needs for validation."""
+    return dict(
+        val_dataloader=loader(
+            dataset or TinyValidation(),
+            dict(type='DefaultSampler', shuffle=False),
+        ),
+        val_cfg={},
+        val_evaluator=dict(type='DomainIoUMetric'),
+    )
+
+
+def hooks_of(hooks, checkpoint):
+    """The hooks of a runner: mmengine's own and those given."""
+    return dict(
+        default_hooks=dict(
+            logger=dict(type='LoggerHook', interval=100),
+            checkpoint=dict(type='UDACheckpointHook', **(checkpoint or {})),
+        ),
+        custom_hooks=[
+            dict(type=hook) if isinstance(hook, str) else hook
+            for hook in hooks
+        ],
+    )
+
+
 def runner(
     work_dir,
     iterations=4,
@@ -78,49 +124,21 @@ def runner(
     segmentor = segmentor_config()
     segmentor['decode_head']['dropout_ratio'] = dropout
     if val_interval is not None:
-        kwargs |= dict(
-            val_dataloader=loader(
-                validation or TinyValidation(),
-                dict(type='DefaultSampler', shuffle=False),
-            ),
-            val_cfg={},
-            val_evaluator=dict(type='DomainIoUMetric'),
-        )
+        kwargs |= validating(validation)
+    wrapper = dict(type='mmuda.models.UDADistributedDataParallel')
     return Runner(
         model=model_config('MinEnt', segmentor=segmentor),
         work_dir=str(work_dir),
         experiment_name=str(work_dir).strip('/').replace('/', '_'),
-        train_dataloader=loader(
-            dataset or TinyDomains(),
-            dict(type='InfiniteSampler', seed=3),
-            workers,
-        ),
-        train_cfg=dict(
-            type=loop,
-            max_iters=iterations,
-            val_interval=val_interval or 10**6,
-        ),
-        optim_wrapper=optim_config('MinEnt', accumulative_counts=accumulate),
-        param_scheduler=[
-            dict(type='PolyLR', power=0.9, end=20, by_epoch=False)
-        ],
-        default_hooks=dict(
-            logger=dict(type='LoggerHook', interval=100),
-            checkpoint=dict(type='UDACheckpointHook', **(checkpoint or {})),
-        ),
-        custom_hooks=[
-            dict(type=hook) if isinstance(hook, str) else hook
-            for hook in hooks
-        ],
         log_processor=dict(by_epoch=False),
         log_level='WARNING',
         randomness=dict(seed=7),
         default_scope='mmuda',
-        cfg=dict(
-            model_wrapper_cfg=dict(
-                type='mmuda.models.UDADistributedDataParallel'
-            )
+        cfg=dict(model_wrapper_cfg=wrapper),
+        **training(
+            iterations, accumulate, loop, dataset, workers, val_interval
         ),
+        **hooks_of(hooks, checkpoint),
         **kwargs,
     )
 

@@ -3,11 +3,9 @@
 import copy
 import math
 
-import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.optim import build_optim_wrapper
-from mmengine.structures import PixelData
 from tiny_models import (
     batch,
     model_config,
@@ -15,9 +13,7 @@ from tiny_models import (
     segmentor_config,
 )
 
-from mmuda.models.losses import entropy_loss
 from mmuda.registry import MODELS
-from mmuda.utils.errors import ConfigError, DataError
 
 
 def build(seed=0, **kwargs):
@@ -203,84 +199,3 @@ def test_logs_hold_no_graph():
     model = build()
     logs = model.train_step(batch(), with_optimizers(model))
     assert not any(value.requires_grad for value in logs.values())
-
-
-def test_single_level_leaves_the_auxiliary_discriminator_out():
-    model = build(two_heads=False)
-    logs = model.train_step(batch(), with_optimizers(model))
-    assert not any('aux' in key for key in logs)
-
-
-def test_additional_entropy_loss_is_weighted_entropy():
-    model = build(entropy_weights=dict(decode=0.5))
-    data = model.data_preprocessor(batch(), True)
-    images = data['inputs']['target']
-    losses, logits = model.loss_on_target(
-        images, data['data_samples']['target'], 'target'
-    )
-    expected = 0.5 * entropy_loss(model.upsample(logits['decode'], images))
-    torch.testing.assert_close(
-        losses['target.decode.loss_entropy'].detach(), expected
-    )
-
-
-def test_pseudo_labels_add_weighted_cross_entropy():
-    model = build(pseudo_label_weight=0.5)
-    data = batch()
-    label = torch.full((1, 33, 41), 255)
-    label[:, :10] = 2
-    data['data_samples']['target'][0].set_data(
-        dict(pseudo_sem_seg=PixelData(data=label))
-    )
-    data = model.data_preprocessor(data, True)
-    images = data['inputs']['target']
-    losses, logits = model.loss_on_target(
-        images, data['data_samples']['target'], 'target'
-    )
-    up = model.upsample(logits['decode'], images)
-    expected = 0.5 * F.cross_entropy(up, label, ignore_index=255)
-    torch.testing.assert_close(
-        losses['target.decode.loss_ce_pseudo'].detach(), expected
-    )
-
-
-def test_missing_pseudo_labels_are_an_error():
-    model = build(pseudo_label_weight=0.5)
-    with pytest.raises(DataError, match='LoadPseudoLabels'):
-        model.train_step(batch(), with_optimizers(model))
-
-
-def test_warm_up_leaves_the_discriminator_alone():
-    model = build(warmup_iters=1)
-    before = copy.deepcopy(model.discriminator.state_dict())
-    logs = model.train_step(batch(), with_optimizers(model))
-    assert 'loss.discriminator' not in logs
-    for name, value in model.discriminator.state_dict().items():
-        assert torch.equal(value, before[name]), name
-
-
-def test_levels_that_are_not_the_heads_are_refused():
-    config = model_config('AdvEnt')
-    config['discriminator']['levels'] = ['decode']
-    with pytest.raises(ConfigError, match='levels'):
-        MODELS.build(config)
-
-
-def test_unknown_head_is_refused():
-    with pytest.raises(ConfigError, match="no head 'auxiliary'"):
-        build(entropy_weights=dict(auxiliary=1.0))
-
-
-def test_two_targets_are_both_adapted_to():
-    data = batch()
-    for part in data.values():
-        part['idd'] = part.pop('target')
-        part['mapillary'] = copy.deepcopy(part['idd'])
-    model = build()
-    logs = model.train_step(data, with_optimizers(model))
-    assert {
-        'idd.decode.loss_adversarial',
-        'mapillary.aux.loss_adversarial',
-        'discriminator.decode.loss_idd',
-        'discriminator.aux.loss_mapillary',
-    } <= set(logs)

@@ -82,16 +82,20 @@ def test_head_with_a_loss_of_its_own_is_refused(head):
         MODELS.build(config)
 
 
-def predict(test_cfg):
-    segmentor = build(test_cfg=test_cfg).eval()
-    image = torch.randn(1, 3, 33, 49)
-    sample = SegDataSample(
-        metainfo=dict(img_shape=(33, 49), ori_shape=(66, 98))
-    )
-    with torch.no_grad():
-        result = segmentor.predict(image, [sample])[0].seg_logits.data
-        raw = segmentor(image)['decode']
-    return result, raw
+def redraw(model):
+    """Weights under which logits are of the order of one, in float64.
+
+    A fresh network's features all but vanish under batch norm's initial
+    statistics, so that any two results would agree within a tolerance.
+    """
+    for weight in model.parameters():
+        if weight.dim() == 4:
+            torch.nn.init.kaiming_normal_(weight)
+    return model.double().eval()
+
+
+def image_of(height, width):
+    return torch.randn(1, 3, height, width, dtype=torch.float64)
 
 
 def resized(values, size):
@@ -100,31 +104,44 @@ def resized(values, size):
     )
 
 
+def predict(test_cfg, size=(36, 50), **meta):
+    """Predicted logits, and the same resized in one and in two steps.
+
+    An image of 8 n + 1 pixels would have the logits' grid among its own, and
+    two steps would give what one gives.
+    """
+    segmentor = redraw(build(test_cfg=test_cfg))
+    image = image_of(*size)
+    meta = dict(img_shape=(36, 50), ori_shape=(66, 98)) | meta
+    with torch.no_grad():
+        result = segmentor.predict(image, [SegDataSample(metainfo=meta)])
+        raw = segmentor(image)['decode']
+    assert raw.abs().max() > 0.1
+    one_step = resized(raw, (66, 98))[0]
+    inside = resized(raw, size)[:, :, :36, :50]
+    two_steps = resized(inside, (66, 98))[0]
+    assert (one_step - two_steps).abs().max() > 0.01
+    return result[0].seg_logits.data, one_step, two_steps
+
+
 def test_upsample_once_resizes_logits_in_one_step():
-    result, raw = predict(dict(mode='whole', upsample_once=True))
-    torch.testing.assert_close(result, resized(raw, (66, 98))[0])
+    result, one_step, _ = predict(dict(mode='whole', upsample_once=True))
+    torch.testing.assert_close(result, one_step)
 
 
 def test_default_resizes_logits_in_two_steps():
-    result, raw = predict(dict(mode='whole'))
-    expected = resized(resized(raw, (33, 49)), (66, 98))[0]
-    torch.testing.assert_close(result, expected)
+    result, _, two_steps = predict(dict(mode='whole'))
+    torch.testing.assert_close(result, two_steps)
 
 
 def test_upsample_once_keeps_out_of_padded_images():
-    segmentor = build(test_cfg=dict(mode='whole', upsample_once=True)).eval()
-    image = torch.randn(1, 3, 40, 56)
-    meta = dict(
-        img_shape=(33, 49),
+    result, _, two_steps = predict(
+        dict(mode='whole', upsample_once=True),
+        size=(40, 56),
         pad_shape=(40, 56),
-        ori_shape=(33, 49),
-        padding_size=[0, 7, 0, 7],
+        padding_size=[0, 6, 0, 4],
     )
-    with torch.no_grad():
-        sample = segmentor.predict(image, [SegDataSample(metainfo=meta)])[0]
-        raw = segmentor(image)['decode']
-    expected = resized(raw, (40, 56))[0, :, :33, :49]
-    torch.testing.assert_close(sample.seg_logits.data, expected)
+    torch.testing.assert_close(result, two_steps)
 
 
 def ensemble(tmp_path, weights):
@@ -132,11 +149,10 @@ def ensemble(tmp_path, weights):
     files = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        model = MODELS.build(config)
-        model.init_weights()
+        model = redraw(MODELS.build(config))
         files.append(str(tmp_path / f'{seed}.pth'))
         torch.save({'state_dict': model.state_dict()}, files[-1])
-    return MODELS.build(
+    model = MODELS.build(
         dict(
             type='SegmentorEnsemble',
             models=[config, config],
@@ -144,21 +160,37 @@ def ensemble(tmp_path, weights):
             weights=weights,
             data_preprocessor=config['data_preprocessor'],
         )
-    ).eval()
+    )
+    return model.double().eval()
+
+
+def weighted_sum(first, second):
+    assert first.abs().max() > 0.1
+    assert (first - second).abs().max() > 0.1
+    return 0.25 * first + 0.75 * second
 
 
 def test_ensemble_sums_weighted_logits(tmp_path):
     model = ensemble(tmp_path, [0.25, 0.75])
-    image = torch.randn(1, 3, 33, 49)
+    image = image_of(33, 49)
     sample = SegDataSample(
         metainfo=dict(img_shape=(33, 49), ori_shape=(40, 60))
     )
-    result = model.predict(image, [sample.clone()])[0].seg_logits.data
-    a, b = (
+    result, *parts = (
         m.predict(image, [sample.clone()])[0].seg_logits.data
-        for m in model.models
+        for m in (model, *model.models)
     )
-    torch.testing.assert_close(result, 0.25 * a + 0.75 * b)
+    torch.testing.assert_close(result, weighted_sum(*parts))
+
+
+def test_ensemble_sums_weighted_logits_of_windows(tmp_path):
+    """``encode_decode`` is what test-time augmentation and slides use."""
+    model = ensemble(tmp_path, [0.25, 0.75])
+    image, metas = image_of(33, 49), [dict(img_shape=(33, 49))]
+    result, *parts = (
+        m.encode_decode(image, metas) for m in (model, *model.models)
+    )
+    torch.testing.assert_close(result, weighted_sum(*parts))
 
 
 def test_ensemble_refuses_too_few_weights(tmp_path):

@@ -54,7 +54,7 @@ def run_toy(work_dir, max_iters, **kwargs):
         default_hooks=dict(
             checkpoint=dict(type='CheckpointHook', interval=1, by_epoch=False)
         ),
-        experiment_name=f'{work_dir.name}_{max_iters}',
+        experiment_name=f'{work_dir}_{max_iters}',
         **kwargs,
     )
     runner.message_hub.update_scalar('val/mIoU', np.float32(40.0))
