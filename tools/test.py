@@ -10,6 +10,7 @@ from mmuda.utils.cli import (
     config_from_args,
     run_tool,
 )
+from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.evaluation_config import (
     draw_predictions,
@@ -71,7 +72,8 @@ def main(args: argparse.Namespace) -> None:
         save_predictions(cfg, args.out)
     if args.show or args.show_dir:
         draw_predictions(cfg, args.show_dir, args.show, args.wait_time)
-    build_runner(cfg).test()
+    with config_errors(cfg):
+        build_runner(cfg).test()
 
 
 if __name__ == '__main__':

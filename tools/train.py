@@ -19,6 +19,7 @@ from mmuda.utils.cli import (
 )
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.config import enable_amp
+from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.resume import find_resume_checkpoint
 
@@ -49,6 +50,8 @@ def parse_args() -> argparse.Namespace:
 def main(args: argparse.Namespace) -> int:
     """Train; return 128 + signal if a signal ended the training."""
     cfg = config_from_args(args)
+    if not cfg.get('train_dataloader'):
+        raise ConfigError(f'{args.config}: no train_dataloader')
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
     if args.amp:
@@ -59,10 +62,13 @@ def main(args: argparse.Namespace) -> int:
         cfg.load_from = args.load_from
     if args.resume:
         set_resume(cfg, args.resume, args.seed)
-    runner = build_runner(cfg)
-    if args.resume and not cfg.get('resume'):
-        print_log(f'No checkpoint in {cfg.work_dir}: start anew', 'current')
-    runner.train()
+    with config_errors(cfg):
+        runner = build_runner(cfg)
+        if args.resume and not cfg.get('resume'):
+            print_log(
+                f'No checkpoint in {cfg.work_dir}: start anew', 'current'
+            )
+        runner.train()
     report(runner)
     signals = [
         hook.received_signal

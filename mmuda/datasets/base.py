@@ -72,6 +72,12 @@ class DomainSegDataset(BaseSegDataset):
                 f'{type(self).__name__}: data_prefix needs img_path, the '
                 f'folder of the images, got {dict(data_prefix)}'
             )
+        indices = kwargs.get('indices')
+        if indices is not None and not indices:
+            raise ConfigError(
+                f'{type(self).__name__}: indices={indices} leaves no image; '
+                'give a number, a list, or None for all'
+            )
         self.label_channel = label_channel
         self.include = tuple(include)
         self.exclude = frozenset(exclude)

@@ -69,7 +69,10 @@ def read_split(path: str, img_suffix: str) -> list[str]:
             name = base
         keys.append(name.removesuffix(stem_suffix))
     if not keys:
-        raise DataError(f'split list {path!r} is empty')
+        raise DataError(
+            f'split list {path!r} is empty; list one image a line, or set '
+            "ann_file to '' to use every image"
+        )
     return keys
 
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import nn
 
+from mmuda.utils.errors import CheckpointError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.optimization import player_optim_wrappers
+from mmuda.utils.text import join_some
 
 
 @register_backend('atomic')
@@ -45,3 +48,54 @@ def accumulation_period(
     """
     wrappers = player_optim_wrappers(optim_wrapper).values()
     return math.lcm(*(w._accumulative_counts for w in wrappers))
+
+
+def check_resumable(
+    checkpoint: dict,
+    model: nn.Module,
+    optim_wrapper: OptimWrapper | OptimWrapperDict,
+) -> None:
+    """Refuse to continue a run of another model or with other optimizers.
+
+    mmengine logs tensors that do not fit and goes on without them.
+
+    Args:
+        checkpoint: Content of a checkpoint file.
+        model: The model, without a distributed wrapper.
+        optim_wrapper: Optimizer wrappers of the run.
+
+    Raises:
+        CheckpointError: It holds weights only, or those of another model, or
+            the states of other optimizers.
+    """
+    remedy = 'use the config that it was trained with, or --load-from'
+    parts = {'state_dict', 'meta', 'message_hub', 'optimizer'}
+    missing = sorted(parts - set(checkpoint))
+    if missing:
+        raise CheckpointError(
+            'a run cannot continue from this checkpoint, which has no '
+            f'{", ".join(missing)}; pass it to --load-from instead'
+        )
+    own, stored = (
+        {name: tuple(tensor.shape) for name, tensor in state.items()}
+        for state in (model.state_dict(), checkpoint['state_dict'])
+    )
+    different = [
+        name
+        for name in [*own, *(name for name in stored if name not in own)]
+        if own.get(name) != stored.get(name)
+    ]
+    if different:
+        raise CheckpointError(
+            'a run cannot continue from a checkpoint of another model; '
+            f'{len(different)} tensors differ: {join_some(different)}; '
+            f'{remedy}'
+        )
+    if isinstance(optim_wrapper, OptimWrapperDict):
+        players = sorted(player_optim_wrappers(optim_wrapper))
+        if sorted(checkpoint['optimizer']) != players:
+            raise CheckpointError(
+                'a run cannot continue from this checkpoint: it has '
+                f'optimizers of {sorted(checkpoint["optimizer"])}, the config '
+                f'of {players}; {remedy}'
+            )

@@ -8,7 +8,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 from torch import nn
 
-from mmuda.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmuda.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from mmuda.utils.errors import ConfigError
 
 
@@ -41,8 +41,8 @@ class MultiOptimWrapperConstructor:
         paramwise_cfg: Not used; belongs into the player's config.
 
     Raises:
-        ConfigError: An entry names no child of the model, or a trainable
-            parameter is in no optimizer or in two.
+        ConfigError: An entry names no child of the model or no optimizer, or
+            a trainable parameter is in no optimizer or in two.
 
     Example:
         >>> optim_wrapper = dict(
@@ -88,9 +88,24 @@ class MultiOptimWrapperConstructor:
                     f'optim_wrapper.{player}: {type(model).__name__} has no '
                     f'such part (it has {names})'
                 )
+            _check_optimizer(player, config)
             wrappers[player] = build_optim_wrapper(child, config.copy())
         _check_cover(model, wrappers)
         return PlayerOptimWrapperDict(**wrappers)
+
+
+def _check_optimizer(player: str, config: dict) -> None:
+    kind = config.get('optimizer', {}).get('type')
+    # What mmengine says of these two does not name the player.
+    if kind is None:
+        raise ConfigError(
+            f'optim_wrapper.{player} has no optimizer; add one, such as '
+            "optimizer=dict(type='Adam', lr=1e-4)"
+        )
+    if OPTIMIZERS.get(kind) is None:
+        raise ConfigError(
+            f"optim_wrapper.{player}.optimizer.type: no class '{kind}'"
+        )
 
 
 def _check_cover(model: nn.Module, wrappers: dict) -> None:

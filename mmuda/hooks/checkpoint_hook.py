@@ -7,7 +7,8 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from mmuda.engine.checkpoint import accumulation_period
+from mmuda.engine.checkpoint import accumulation_period, check_resumable
+from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
@@ -83,6 +84,17 @@ class UDACheckpointHook(CheckpointHook):
                     'accumulative_counts of optim_wrapper): a run resumed in '
                     'between would lose accumulated gradients'
                 )
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse to continue from a checkpoint of something else.
+
+        Raises:
+            CheckpointError: The run is resumed and the checkpoint is not one
+                of this model and these optimizers.
+        """
+        if runner._resume:
+            model = unwrap(runner.model)
+            check_resumable(checkpoint, model, runner.optim_wrapper)
 
     def save_now(self, runner: Runner, finished: int) -> None:
         """Save between two iterations, unless that is done already.

@@ -3,7 +3,9 @@
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
+from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
+from torch import nn
 from torch.utils.data import Dataset
 
 from mmuda.datasets.checks import describe_domains
@@ -16,11 +18,11 @@ from mmuda.utils.errors import ConfigError, DataError
 class DataCheckHook(Hook):
     """Describe the data in the log, and stop if it does not fit the model.
 
-    The first sample of each training domain and of the validation set is
-    read by one process; a fault stops all of them.
+    Before training, the first sample of each domain and of the validation
+    set is read by one process; a fault stops all of them.
 
     Raises:
-        ConfigError: Training set, validation set and model differ in the
+        ConfigError: Training, validation or test set and model differ in the
             number of classes.
         DataError: A sample cannot be read.
     """
@@ -32,10 +34,15 @@ class DataCheckHook(Hook):
         datasets = {'training': runner.train_dataloader.dataset}
         if runner.val_loop is not None:
             datasets['validation'] = runner.val_dataloader.dataset
-        check_class_counts(unwrap(runner.model).num_classes, datasets)
+        check_class_counts(_num_classes(runner.model), datasets)
         for name, dataset in datasets.items():
             for line in _describe_on_all_processes(dataset):
                 runner.logger.info(f'{name} data, {line}')
+
+    def before_test(self, runner: Runner) -> None:
+        """Check the classes; testing reads all samples at once anyway."""
+        datasets = {'test': runner.test_dataloader.dataset}
+        check_class_counts(_num_classes(runner.model), datasets)
 
 
 def check_class_counts(num_classes: int, datasets: dict[str, Dataset]) -> None:
@@ -56,6 +63,14 @@ def check_class_counts(num_classes: int, datasets: dict[str, Dataset]) -> None:
                 f'has {len(classes)} ({", ".join(classes)}); make num_classes '
                 'of the heads and label_set of the data sets agree'
             )
+
+
+def _num_classes(model: nn.Module) -> int:
+    model = unwrap(model)
+    if isinstance(model, BaseTTAModel):
+        model = unwrap(model.module)
+    # An ensemble has the output channels only.
+    return getattr(model, 'num_classes', model.out_channels)
 
 
 def _describe_on_all_processes(dataset: Dataset) -> list[str]:

@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -20,10 +21,12 @@ from mmuda.utils.config import (
 from mmuda.utils.config_keys import check_config_keys
 from mmuda.utils.distributed import init_distributed
 from mmuda.utils.errors import MMUDAError
+from mmuda.utils.files import require_writable_folder
 from mmuda.utils.setup_env import register_all_modules
 
 USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+LOST_CONNECTION = 1
 
 
 class OptionsAction(DictAction):
@@ -116,10 +119,12 @@ def build_runner(cfg: Config) -> Runner:
     """Check the config, connect the processes and build the runner.
 
     Raises:
-        ConfigError: If the config is wrong.
+        ConfigError: If the config is wrong, or its work dir not writable.
     """
+    cfg.setdefault('default_scope', 'mmuda')
     register_all_modules(init_default_scope=False)
     check_config_keys(cfg)
+    require_writable_folder(cfg.work_dir, '--work-dir')
     init_distributed(cfg.launcher, cfg)
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
@@ -137,7 +142,8 @@ def run_tool(
         args: Its arguments; ``traceback`` asks for more than the line.
 
     Returns:
-        The exit code: 2 after an error of the user, 130 after Ctrl-C.
+        The exit code: 2 after an error of the user, 130 after Ctrl-C, 1 if
+        another process of the run has ended.
     """
     try:
         code = function(args) or 0
@@ -150,12 +156,27 @@ def run_tool(
         prefix = f'error (process {rank}): ' if rank else 'error: '
         print(prefix + _one_line(error), file=sys.stderr, flush=True)
         return USER_ERROR
+    except RuntimeError as error:
+        if not _lost_connection(error) or args.traceback:
+            raise
+        print(
+            'stopped: another process has ended, its message tells why',
+            file=sys.stderr,
+            flush=True,
+        )
+        return LOST_CONNECTION
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr, flush=True)
         return INTERRUPTED
     if dist.is_initialized():
         dist.destroy_process_group()
     return code
+
+
+def _lost_connection(error: RuntimeError) -> bool:
+    # Gloo has no exception of its own.
+    closed = re.search(r'Connection (closed|reset) by peer', str(error))
+    return dist.is_initialized() and closed is not None
 
 
 def _one_line(error: MMUDAError) -> str:

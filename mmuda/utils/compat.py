@@ -40,19 +40,27 @@ def load_checkpoint_file(
         map_location: Where to put the tensors, as of ``torch.load``.
 
     Raises:
-        CheckpointError: If the file is missing, not whole, or holds an
-            object that could run code; names the file and the object.
+        CheckpointError: If the file is missing, not whole, no dict, or holds
+            an object that could run code; names the file and the object.
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise CheckpointError(f'{path}: no such checkpoint file')
+        raise CheckpointError(
+            f'{path}: no such checkpoint file; correct the path'
+        )
     try:
         with torch.serialization.safe_globals(_safe_globals()):
-            return torch.load(
+            content = torch.load(
                 path, map_location=map_location, weights_only=True
             )
     except Exception as error:
         raise CheckpointError(f'{path}: {_reason(error)}') from error
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f'{path}: holds a {type(content).__name__} instead of tensors by '
+            'name; pass a checkpoint of a training'
+        )
+    return content
 
 
 def install_safe_checkpoint_loading() -> None:
@@ -81,8 +89,14 @@ def load_from_http(filename, map_location=None):
     name = Path(urlparse(filename).path).name
     path = Path(torch.hub.get_dir(), 'checkpoints', name)
     if is_main_process() and not path.exists():
-        with atomic_path(path) as temporary:
-            torch.hub.download_url_to_file(filename, str(temporary))
+        try:
+            with atomic_path(path) as temporary:
+                torch.hub.download_url_to_file(filename, str(temporary))
+        except OSError as error:
+            raise CheckpointError(
+                f'{filename}: cannot be downloaded to {str(path)!r} '
+                f'({error}); put the file there by hand'
+            ) from error
     barrier()
     return load_checkpoint_file(path, map_location)
 
@@ -129,5 +143,7 @@ def _reason(error: Exception) -> str:
             f'refused, because it holds {refused[1]}, which is not data and '
             'could run code'
         )
-    detail = str(error).split('. ')[0].strip() or type(error).__name__
-    return f'cannot be read as a checkpoint ({detail})'
+    return (
+        'cannot be read as a checkpoint; it is cut off, damaged or of another '
+        'kind: download or copy it again'
+    )

@@ -1,9 +1,11 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Finding misspelt keys in configs before anything is built."""
+"""Finding misspelt keys and types in configs, and naming their places."""
 
 import difflib
 import inspect
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from mmengine.config import Config
@@ -20,6 +22,10 @@ _VARIADIC = (
 )
 # Keys that mmengine takes out of a config before it builds the object.
 _FRAMEWORK_KEYS = {'type', '_scope_', 'priority', 'convert_to_iter_based'}
+# What mmengine and Python say of a config that can't be built.
+_UNREGISTERED = re.compile(r"^'?([\w.]+) is not in the .* registry")
+_UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected .* '(\w+)'$")
+_MISSING = re.compile(r'(\w+)\.__init__\(\) missing .*: (.*)$')
 
 
 def check_config_keys(cfg: Mapping) -> None:
@@ -35,8 +41,8 @@ def check_config_keys(cfg: Mapping) -> None:
         ConfigError: Names the key, the class and the closest parameter.
     """
     classes = _registered_classes()
-    for path, part in _typed_parts(cfg, ''):
-        kind = part['type']
+    for path, part in _parts(cfg, ''):
+        kind = part.get('type')
         if isinstance(kind, str):
             # With a scope (mmuda.AdvEnt) or the whole path of a class.
             own = kind.startswith('mmuda.')
@@ -50,6 +56,29 @@ def check_config_keys(cfg: Mapping) -> None:
                     f"{_join(path, key)}: {kind.__name__} takes no '{key}'"
                     f'{did_you_mean(key, known)}'
                 )
+
+
+@contextmanager
+def config_errors(cfg: Mapping) -> Iterator[None]:
+    """Tell which place of a config is wrong if building an object fails.
+
+    Covers what ``check_config_keys`` can't know beforehand: types that no
+    registry has, and parameters of classes of other packages. An error that
+    no part of the config accounts for passes as it is.
+
+    Args:
+        cfg: The config from which the block builds objects.
+
+    Raises:
+        ConfigError: Names the place, and the closest type.
+    """
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        message = _explanation(cfg, str(error))
+        if message is None:
+            raise
+        raise ConfigError(message) from error
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -73,26 +102,70 @@ def init_parameters(kind: type) -> set[str]:
     return names - {'self'}
 
 
+def _explanation(cfg: Mapping, error: str) -> str | None:
+    entries = [
+        (_join(path, key), key, value)
+        for path, part in _parts(cfg, '')
+        for key, value in part.items()
+    ]
+    messages: Iterable[str] = ()
+    if match := _UNREGISTERED.search(error):
+        kind = match[1]
+        near = did_you_mean(kind, _registered_names())
+        messages = (
+            f"{place}: no class '{kind}'{near}"
+            for place, _, value in entries
+            if value == kind
+        )
+    elif match := _UNEXPECTED.search(error):
+        kind, parameter = match.groups()
+        messages = (
+            f"{place}: {kind} takes no '{parameter}'"
+            for place, key, _ in entries
+            if key == parameter
+        )
+    elif match := _MISSING.search(error):
+        kind, parameters = match.groups()
+        messages = (
+            f'{place.removesuffix(".type")}: {kind} needs {parameters}'
+            for place, key, value in entries
+            if key == 'type' and str(value).rpartition('.')[2] == kind
+        )
+    return next(iter(messages), None)
+
+
 def _registered_classes() -> dict[str, type]:
     register_all_modules(init_default_scope=False)
     return {
         name: member
-        for registry in vars(mmuda.registry).values()
-        if isinstance(registry, Registry)
+        for registry in _registries()
         for name, member in registry.module_dict.items()
         if inspect.isclass(member)
     }
 
 
-def _typed_parts(part: Any, path: str) -> Iterator[tuple[str, Mapping]]:
+def _registered_names() -> set[str]:
+    names: set[str] = set()
+    for registry in _registries():
+        while registry is not None:
+            names.update(registry.module_dict)
+            registry = registry.parent
+    return names
+
+
+def _registries() -> list[Registry]:
+    members = vars(mmuda.registry).values()
+    return [member for member in members if isinstance(member, Registry)]
+
+
+def _parts(part: Any, path: str) -> Iterator[tuple[str, Mapping]]:
     if isinstance(part, (Mapping, Config)):
-        if 'type' in part:
-            yield path, part
+        yield path, part
         for key, value in part.items():
-            yield from _typed_parts(value, _join(path, key))
+            yield from _parts(value, _join(path, key))
     elif isinstance(part, (list, tuple)):
         for index, value in enumerate(part):
-            yield from _typed_parts(value, f'{path}[{index}]')
+            yield from _parts(value, f'{path}[{index}]')
 
 
 def _join(path: str, key: Any) -> str:

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmuda.registry import METRICS
 from mmuda.utils.config_keys import init_parameters
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.files import require_writable_folder
 
 
 def use_checkpoints(
@@ -69,8 +70,10 @@ def save_predictions(cfg: Config, folder: str | os.PathLike) -> None:
             several are tested.
 
     Raises:
-        ConfigError: If no metric of a data set can write predictions.
+        ConfigError: If no metric of a data set can write predictions, or the
+            folder is not writable.
     """
+    require_writable_folder(folder, '--out')
     if not isinstance(cfg.test_dataloader, list):
         _set_output_dir(_as_list(cfg.test_evaluator), Path(folder))
         return
@@ -93,6 +96,9 @@ def draw_predictions(
         folder: Where to write the drawings; None writes none.
         show: Open a window for each image; nothing is written then.
         wait_time: Seconds each window stays; 0 waits for a key.
+
+    Raises:
+        ConfigError: If the folder is not writable.
     """
     # Assigned first: a config copies what it is given.
     if 'visualizer' not in cfg:
@@ -106,6 +112,7 @@ def draw_predictions(
     hook.update(draw=True, show=show, wait_time=wait_time)
     cfg.merge_from_dict({'default_hooks.visualization': hook})
     if folder is not None:
+        require_writable_folder(folder, '--show-dir')
         cfg.visualizer.save_dir = str(folder)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mmuda.utils.errors import ConfigError
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
@@ -41,3 +43,24 @@ def atomic_write(path: str | os.PathLike, content: bytes | str) -> None:
     data = content.encode() if isinstance(content, str) else content
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
+
+
+def require_writable_folder(path: str | os.PathLike, option: str) -> None:
+    """Make a folder if it is missing, and try to write into it.
+
+    Args:
+        path: The folder.
+        option: What set it, for the message.
+
+    Raises:
+        ConfigError: The folder can't be made or written to.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f'{option}: cannot write to {str(path)!r} ({error.strerror}); '
+            'choose another folder'
+        ) from error

@@ -32,6 +32,9 @@ class SequentialUpdate:
     Args:
         model: Has a child named after each player.
         optim_wrapper: One wrapper per player.
+
+    Raises:
+        ConfigError: A part of the model that is trained has no optimizer.
     """
 
     def __init__(
@@ -41,6 +44,10 @@ class SequentialUpdate:
     ) -> None:
         self.model = model
         self.wrappers = player_optim_wrappers(optim_wrapper)
+        # Now, since some players take part after a warm-up only.
+        for name, child in model.named_children():
+            if any(p.requires_grad for p in child.parameters()):
+                self._require(name)
 
     @contextmanager
     def forward_context(self) -> Iterator[None]:
@@ -61,17 +68,21 @@ class SequentialUpdate:
         Raises:
             ConfigError: The player has no optimizer.
         """
-        wrapper = self.wrappers.get(player)
-        if wrapper is None:
-            raise ConfigError(
-                f"optim_wrapper has no entry '{player}' (it has "
-                f'{sorted(self.wrappers)}); add one'
-            )
+        self._require(player)
+        wrapper = self.wrappers[player]
         # The wrapper counts backward calls as iterations; several calls are
         # one iteration here, so the count moves only in ``step``.
         count = wrapper._inner_count
         wrapper.backward(wrapper.scale_loss(loss))
         wrapper._inner_count = count
+
+    def _require(self, player: str) -> None:
+        if player not in self.wrappers:
+            raise ConfigError(
+                f"optim_wrapper has no entry '{player}' (it has "
+                f'{sorted(self.wrappers)}); add one, and '
+                "constructor='MultiOptimWrapperConstructor'"
+            )
 
     def step(self) -> None:
         """Step each player that is due and has gradients."""

@@ -106,10 +106,14 @@ def _read_state_dict(cfg: Mapping[str, Any]) -> Mapping[str, Tensor]:
         checkpoint = CheckpointLoader.load_checkpoint(
             path, cfg.get('map_location', 'cpu')
         )
-    except FileNotFoundError as error:
+    except CheckpointError as error:
         raise CheckpointError(
-            f'Pretrained weights {path} not found: correct'
-            ' init_cfg.checkpoint of the backbone.'
+            f'init_cfg.checkpoint of the backbone: {error}'
+        ) from error
+    except (KeyError, OSError) as error:
+        raise CheckpointError(
+            f'init_cfg.checkpoint of the backbone: no weights at {path} '
+            f'({error}); give a file or another address'
         ) from error
     state_dict = checkpoint.get('state_dict', checkpoint)
     prefix = cfg.get('prefix')
