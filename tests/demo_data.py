@@ -1,6 +1,7 @@
 """A tiny data set in the real layouts, and the demo's configs on it."""
 
 import os
+import sys
 from pathlib import Path
 
 from mmengine.config import Config
@@ -12,7 +13,9 @@ from mmuda.datasets.street_scenes import (
 )
 
 ROOT = Path(__file__).parents[1]
-ENVIRONMENT = os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
+ENVIRONMENT = os.environ | dict(
+    PYTHON=sys.executable, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'
+)
 SIZE = (96, 48)
 WRITERS = dict(GTA5=write_gta5, SYNTHIA=write_synthia)
 

@@ -72,18 +72,24 @@ def loss_curves(hub: MessageHub) -> dict[str, Curve]:
     """Losses by name: iterations and means over stretches of iterations.
 
     Args:
-        hub: Holds a value for each iteration of training.
+        hub: Holds a value for each iteration of training, or for the last
+            ones.
     """
+    losses = {
+        name.removeprefix('train/'): np.asarray(buffer.data[0], dtype=float)
+        for name, buffer in hub.log_scalars.items()
+        if name.startswith('train/') and 'loss' in name
+    }
+    total = max(map(len, losses.values()), default=0)
     curves = {}
-    for name, buffer in hub.log_scalars.items():
-        if name.startswith('train/') and 'loss' in name:
-            values = np.asarray(buffer.data[0], dtype=float)
-            last = np.arange(1, len(values) + 1)
-            parts = min(_POINTS, len(values))
-            curves[name.removeprefix('train/')] = (
-                np.array([x[-1] for x in np.array_split(last, parts)]),
-                np.array([y.mean() for y in np.array_split(values, parts)]),
-            )
+    for name, values in losses.items():
+        # Losses of the adaptation start after the warm-up.
+        last = np.arange(total - len(values), total) + 1
+        parts = min(_POINTS, len(values))
+        curves[name] = (
+            np.array([x[-1] for x in np.array_split(last, parts)]),
+            np.array([y.mean() for y in np.array_split(values, parts)]),
+        )
     return curves
 
 

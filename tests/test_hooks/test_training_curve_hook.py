@@ -26,6 +26,14 @@ def test_loss_of_each_iteration(hub):
     assert values.tolist() == [3, 2, 4]
 
 
+def test_loss_that_starts_after_the_warm_up(hub):
+    for value in (3, 2, 4):
+        hub.update_scalar('train/loss.segmentor', value)
+    hub.update_scalar('train/loss.discriminator', 1)
+    iterations, _ = loss_curves(hub)['loss.discriminator']
+    assert iterations.tolist() == [3]
+
+
 def test_long_curves_are_averaged_over_stretches(hub):
     for value in range(1000):
         hub.update_scalar('train/loss', value)

@@ -148,3 +148,9 @@ def test_local_rank_becomes_a_variable(flag, parser, config_file, monkeypatch):
     monkeypatch.delenv('LOCAL_RANK')
     config_from_args(parser.parse_args([config_file, flag]))
     assert os.environ['LOCAL_RANK'] == '1'
+
+
+def test_error_without_other_processes_is_not_taken_for_theirs():
+    error = RuntimeError('Connection closed by peer')
+    with pytest.raises(RuntimeError):
+        run_tool(failing(error), arguments())

@@ -2,7 +2,11 @@ import pytest
 from mmengine.config import Config
 
 from mmuda.registry import HOOKS, MODELS
-from mmuda.utils.config_keys import check_config_keys, init_parameters
+from mmuda.utils.config_keys import (
+    check_config_keys,
+    config_errors,
+    init_parameters,
+)
 from mmuda.utils.errors import ConfigError
 
 
@@ -80,3 +84,34 @@ def test_keys_that_mmengine_consumes_pass():
 
 def test_classes_of_other_packages_are_left_alone():
     check_config_keys(dict(type='EncoderDecoder', anything=1))
+
+
+@pytest.mark.parametrize(
+    ('error', 'message'),
+    [
+        (KeyError('Mehtod is not in the a::model registry. x'), 'model.type'),
+        (TypeError("Base.__init__() missing 1 argument: 'depth'"), 'parts'),
+        (
+            TypeError("X.__init__() got an unexpected keyword argument 'w'"),
+            r'model\.w: X takes no',
+        ),
+    ],
+)
+def test_place_of_what_cannot_be_built(error, message):
+    cfg = Config(dict(model=dict(type='Mehtod', w=1), parts=dict(type='Base')))
+    with pytest.raises(ConfigError, match=f'^{message}'), config_errors(cfg):
+        raise error
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        KeyError('depth'),
+        TypeError("f() got an unexpected keyword argument 'w'"),
+        TypeError("X.__init__() got an unexpected keyword argument 'v'"),
+    ],
+)
+def test_error_that_the_config_does_not_explain_passes(error):
+    with pytest.raises(type(error)) as raised, config_errors(dict(w=1)):
+        raise error
+    assert raised.value is error
