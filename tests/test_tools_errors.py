@@ -190,9 +190,9 @@ def test_discriminator_without_optimizer(
 
 def test_image_too_small_for_the_discriminator(failing, data):
     resize = f'{TARGET}.pipeline.1.scale'
-    changes = {resize: '(48,24)', 'model.warmup_iters': 0}
+    changes = {resize: '(48,24)', 'model.warmup_iters': 100}
     error = before_training(failing(data, **changes))
-    assert '(24, 48) pixels is smaller than 32x32' in error
+    assert "'target' are 48x24 pixels, the discriminator needs 32x32" in error
 
 
 def test_work_dir_that_is_a_file(failing, data, tmp_path):

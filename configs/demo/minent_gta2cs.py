@@ -1,14 +1,20 @@
-# For the demo: the data classes and layouts of configs/advent, a small network
-# from random weights, small images and a short schedule with a warm-up.
-_base_ = [
-    '../_base_/models/deeplabv2_r18_small.py',
-    '../_base_/datasets/gta2cs_demo.py',
-    '../_base_/schedules/demo.py',
-    '../_base_/default_runtime.py',
-]
+# MinEnt for the demo: the real configuration with the sizes of demo.py and,
+# for its few iterations, ten times the weight.
+_base_ = ['../advent/minent_gta2cs.py', '../_base_/demo.py']
 model = dict(
-    type='MinEnt',
-    warmup_iters=300,
+    warmup_iters=_base_.demo_warmup_iters,
+    segmentor=_base_.demo_segmentor,
     entropy_weights=dict(decode=1e-2, aux=2e-3),
 )
-default_hooks = dict(checkpoint=dict(interval=300))
+train_dataloader = dict(
+    dataset=dict(source=_base_.demo_source, target=_base_.demo_target),
+    **_base_.demo_loader,
+)
+optim_wrapper = dict(segmentor=_base_.demo_sgd)
+param_scheduler = _base_.demo_param_scheduler
+train_cfg = _base_.demo_train_cfg
+val_dataloader = _base_.demo_val_dataloader
+test_dataloader = val_dataloader
+val_evaluator = _base_.demo_evaluator
+test_evaluator = val_evaluator
+default_hooks = _base_.demo_hooks

@@ -1,7 +1,9 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Makes everything of mmuda known to the registries."""
 
+import io
 import warnings
+from contextlib import redirect_stdout
 from importlib import import_module
 
 import mmengine.registry
@@ -22,8 +24,10 @@ def register_all_modules(init_default_scope: bool = True) -> None:
             ``MODELS.build`` finds all classes without a prefix. A ``Runner``
             does so itself, by the ``default_scope`` of its config.
     """
-    for package in _PACKAGES:
-        import_module(f'mmuda.{package}')
+    # mmseg prints messages of level DEBUG about packages that are optional.
+    with redirect_stdout(io.StringIO()):
+        for package in _PACKAGES:
+            import_module(f'mmuda.{package}')
     install_safe_checkpoint_loading()
     # mmseg says so at each new size; the published networks are as they are.
     warnings.filterwarnings('ignore', message='When align_corners=True')

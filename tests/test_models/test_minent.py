@@ -116,9 +116,10 @@ def test_top_fraction_out_of_range_is_refused(value):
         build(top_fraction=value)
 
 
-def test_batch_without_target_is_refused():
+@pytest.mark.parametrize('warmup_iters', [0, 100])
+def test_batch_without_target_is_refused_even_in_warm_up(warmup_iters):
     with pytest.raises(ConfigError, match='no target domain'):
-        train(build(), 'MinEnt', source_batch())
+        train(build(warmup_iters=warmup_iters), 'MinEnt', source_batch())
 
 
 def test_source_only_trains_on_the_source():

@@ -10,7 +10,6 @@ from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
 _NUM_CONVS = 5
-_MIN_SIDE = 2**_NUM_CONVS
 
 
 @MODELS.register_module()
@@ -46,6 +45,9 @@ class FCDiscriminator(BaseModule):
         layers.append(nn.Conv2d(widths[-1], 1, 4, stride=2, padding=1))
         self.layers = nn.Sequential(*layers)
 
+    #: Shortest side of a map that leaves a logit, in pixels.
+    min_side = 2**_NUM_CONVS
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Compute domain logits.
 
@@ -58,10 +60,10 @@ class FCDiscriminator(BaseModule):
         Raises:
             ConfigError: If a side is shorter than 32 pixels.
         """
-        if min(inputs.shape[-2:]) < _MIN_SIDE:
+        if min(inputs.shape[-2:]) < self.min_side:
             raise ConfigError(
                 f'FCDiscriminator: a map of {tuple(inputs.shape[-2:])} pixels'
-                f' is smaller than {_MIN_SIDE}x{_MIN_SIDE}: train on larger'
-                ' images.'
+                f' is smaller than {self.min_side}x{self.min_side}: train on'
+                ' larger images.'
             )
         return self.layers(inputs)

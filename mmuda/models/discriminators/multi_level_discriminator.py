@@ -58,6 +58,9 @@ class MultiLevelDiscriminator(BaseModule):
             }
         )
 
+    #: Shortest side of a map that leaves a logit, in pixels.
+    min_side = FCDiscriminator.min_side
+
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Compute the domain logits of every level.
 

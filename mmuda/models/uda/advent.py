@@ -12,7 +12,6 @@ from mmuda.models.losses import (
     TARGET_LABEL,
     Gan,
     domain_loss,
-    entropy_loss,
     self_information,
 )
 from mmuda.models.wrappers import unwrap
@@ -21,6 +20,7 @@ from mmuda.utils.errors import ConfigError
 from mmuda.utils.modules import frozen
 
 from .base import BaseUDA
+from .direct import direct_losses
 from .domains import (
     SOURCE,
     Logits,
@@ -28,6 +28,7 @@ from .domains import (
     build_prior,
     check_discriminator,
     check_heads,
+    check_image_sizes,
     detach,
     target_domains,
 )
@@ -95,13 +96,15 @@ class AdvEnt(BaseUDA):
         self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
     ) -> Iterator[tuple[str, Losses]]:
         """First the segmentor on each domain, then the discriminator."""
+        targets = target_domains(inputs)
+        check_image_sizes(unwrap(self.discriminator), inputs)
         losses, source_logits = self.loss_on_source(inputs, data_samples)
         yield 'segmentor', losses
         del losses
         if self.is_warming_up:
             return
         target_logits = {}
-        for target in target_domains(inputs):
+        for target in targets:
             losses, target_logits[target] = self.loss_on_target(
                 inputs[target], data_samples[target], target
             )
@@ -138,18 +141,11 @@ class AdvEnt(BaseUDA):
         heads = [*self.adversarial_weights, *self.entropy_weights]
         if self.class_ratio_prior is not None:
             heads.append('decode')
-        upsampled = {
-            head: self.upsample(logits[head], images)
-            for head in dict.fromkeys(heads)
-        }
+        upsampled = self.upsample_heads(logits, heads, images)
         losses = self.fooling_losses(upsampled, target)
-        for head, weight in self.entropy_weights.items():
-            losses[f'{head}.loss_entropy'] = weight * entropy_loss(
-                upsampled[head]
-            )
-        if self.class_ratio_prior is not None:
-            prior_loss = self.class_ratio_prior(upsampled['decode'])
-            losses['decode.loss_class_ratio'] = prior_loss
+        losses |= direct_losses(
+            upsampled, self.entropy_weights, prior=self.class_ratio_prior
+        )
         if self.pseudo_label_weight:
             losses |= loss_on_pseudo_labels(
                 unwrap(self.segmentor),

@@ -141,6 +141,15 @@ class BaseUDA(BaseSegmentor):
             warning=False,
         )
 
+    def upsample_heads(
+        self, logits: Logits, heads: Sequence[str], images: Tensor
+    ) -> Logits:
+        """Resize the logits of the named heads to the size of the images."""
+        return {
+            head: self.upsample(logits[head], images)
+            for head in dict.fromkeys(heads)
+        }
+
     def touch_unused(self, logits: Logits, used: Sequence[str]) -> Losses:
         """Losses of value zero for heads that a step does not use.
 

@@ -80,6 +80,32 @@ def check_discriminator(
         )
 
 
+def check_image_sizes(
+    discriminator: nn.Module, inputs: dict[str, Tensor]
+) -> None:
+    """Refuse images that are too small for a discriminator.
+
+    Known before the first adversarial iteration, which may come late.
+
+    Args:
+        discriminator: Judges maps of the size of the images; the attribute
+            ``min_side`` says how small they may be.
+        inputs: Images (N, 3, H, W) by domain.
+
+    Raises:
+        ConfigError: A side is shorter than the discriminator allows.
+    """
+    smallest = getattr(discriminator, 'min_side', 1)
+    for domain, images in inputs.items():
+        height, width = images.shape[-2:]
+        if min(height, width) < smallest:
+            raise ConfigError(
+                f"images of domain '{domain}' are {width}x{height} pixels, "
+                f'the discriminator needs {smallest}x{smallest}: resize or '
+                'crop them to more in the pipeline'
+            )
+
+
 def build_prior(config: dict | None, num_classes: int) -> nn.Module | None:
     """Build a class-ratio prior that fits the segmentor.
 

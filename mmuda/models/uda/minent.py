@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from mmseg.utils import SampleList, add_prefix
 from torch import Tensor
 
-from mmuda.models.losses import entropy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
 from .base import BaseUDA
-from .domains import Losses, build_prior, check_heads, target_domains
+from .direct import direct_losses
+from .domains import (
+    Losses,
+    build_prior,
+    check_heads,
+    target_domains,
+)
 
 
 @MODELS.register_module()
@@ -58,12 +63,13 @@ class MinEnt(BaseUDA):
         self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
     ) -> Iterator[tuple[str, Losses]]:
         """Equation 4 of ADVENT, one domain after the other."""
+        targets = target_domains(inputs)
         losses, _ = self.loss_on_source(inputs, data_samples)
         yield 'segmentor', losses
         del losses
         if self.is_warming_up:
             return
-        for target in target_domains(inputs):
+        for target in targets:
             yield 'segmentor', self.loss_on_target(inputs[target], target)
 
     def loss_on_target(self, images: Tensor, target: str) -> Losses:
@@ -80,17 +86,11 @@ class MinEnt(BaseUDA):
         heads = list(self.entropy_weights)
         if self.class_ratio_prior is not None:
             heads.append('decode')
-        upsampled = {
-            head: self.upsample(logits[head], images)
-            for head in dict.fromkeys(heads)
-        }
-        losses = {
-            f'{head}.loss_entropy': weight
-            * entropy_loss(upsampled[head], self.top_fraction)
-            for head, weight in self.entropy_weights.items()
-        }
-        if self.class_ratio_prior is not None:
-            prior_loss = self.class_ratio_prior(upsampled['decode'])
-            losses['decode.loss_class_ratio'] = prior_loss
+        losses = direct_losses(
+            self.upsample_heads(logits, heads, images),
+            self.entropy_weights,
+            self.top_fraction,
+            self.class_ratio_prior,
+        )
         losses |= self.touch_unused(logits, heads)
         return add_prefix(losses, target)

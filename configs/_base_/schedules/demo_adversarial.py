@@ -1,8 +1,0 @@
-# As demo.py, and Adam for the discriminators.
-_base_ = './demo.py'
-optim_wrapper = dict(
-    discriminator=dict(
-        type='OptimWrapper',
-        optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.99)),
-    )
-)
