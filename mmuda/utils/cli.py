@@ -56,6 +56,26 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder of logs and checkpoints; by default the one named in '
         'the config, else work_dirs/METHOD/CONFIG',
     )
+    add_data_options(parser)
+    add_launcher_option(parser)
+
+
+def add_launcher_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--launcher``."""
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started several processes',
+    )
+    # Both spellings are in use by launchers.
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS
+    )
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every tool that reads the data of a config."""
     parser.add_argument(
         '--data-root',
         nargs='+',
@@ -67,16 +87,6 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
         'target=data/cityscapes',
     )
     add_config_options(parser)
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='what started several processes',
-    )
-    # Both spellings are in use by launchers.
-    parser.add_argument(
-        '--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS
-    )
     parser.add_argument(
         '--traceback',
         action='store_true',

@@ -5,10 +5,13 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from mmuda.datasets.checks import describe_domains, scan_dataset
 from mmuda.registry import DATASETS
+from mmuda.utils.cli import add_data_options, run_tool
+from mmuda.utils.config import load_config, override_data_roots
+from mmuda.utils.config_keys import check_config_keys
 from mmuda.utils.errors import MMUDAError
 from mmuda.utils.setup_env import register_all_modules
 
@@ -28,12 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--workers', type=int, default=4, help='threads for --all'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override config settings, key=value',
-    )
+    add_data_options(parser)
     return parser.parse_args()
 
 
@@ -67,17 +65,16 @@ def check_config(cfg: Config, scan: bool, workers: int) -> int:
     return faults
 
 
-def main() -> None:
-    """Check and exit with 1 if there was a fault."""
-    args = parse_args()
+def main(args: argparse.Namespace) -> int:
+    """Check; return 1 if there was a fault."""
     register_all_modules()
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
+    override_data_roots(cfg, dict(args.data_root))
+    check_config_keys(cfg)
     faults = check_config(cfg, args.all, args.workers)
     print(f'{faults} fault(s) found' if faults else 'no fault found')
-    sys.exit(1 if faults else 0)
+    return 1 if faults else 0
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_tool(main, parse_args()))

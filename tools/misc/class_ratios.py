@@ -15,8 +15,8 @@ from rich.table import Table
 
 from mmuda.datasets.class_ratios import class_ratios
 from mmuda.registry import DATASETS
-from mmuda.utils.cli import add_config_options, run_tool
-from mmuda.utils.config import load_config
+from mmuda.utils.cli import add_data_options, run_tool
+from mmuda.utils.config import load_config, override_data_roots
 from mmuda.utils.files import atomic_write
 from mmuda.utils.setup_env import register_all_modules
 
@@ -26,12 +26,10 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file with a source data set')
     parser.add_argument('out', type=Path, help='JSON file to write')
-    parser.add_argument('--data-root', help='folder of the source data set')
     parser.add_argument(
         '--workers', type=int, default=4, help='threads that read labels'
     )
-    add_config_options(parser)
-    parser.add_argument('--traceback', action='store_true')
+    add_data_options(parser)
     return parser.parse_args()
 
 
@@ -39,10 +37,8 @@ def main(args: argparse.Namespace) -> None:
     """Count, print and write."""
     register_all_modules()
     cfg = load_config(args.config, args.cfg_options)
-    source = cfg.train_dataloader.dataset.source
-    if args.data_root:
-        source.data_root = args.data_root
-    dataset = DATASETS.build(source)
+    override_data_roots(cfg, dict(args.data_root))
+    dataset = DATASETS.build(cfg.train_dataloader.dataset.source)
     ratios = class_ratios(dataset, args.workers)
     table = Table('class', 'part of the labelled pixels')
     for name, ratio in zip(dataset.metainfo['classes'], ratios, strict=True):
