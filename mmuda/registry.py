@@ -54,3 +54,6 @@ VISUALIZERS = _child('VISUALIZERS')
 VISBACKENDS = _child('VISBACKENDS')
 LOG_PROCESSORS = _child('LOG_PROCESSORS')
 INFERENCERS = _child('INFERENCERS')
+PSEUDO_LABEL_RULES = Registry(
+    'pseudo_label_rule', scope='mmuda', locations=['mmuda.pseudo_labels']
+)

@@ -10,7 +10,14 @@ import mmengine.registry
 
 from mmuda.utils.compat import install_safe_checkpoint_loading
 
-_PACKAGES = ('datasets', 'models', 'engine', 'evaluation', 'hooks')
+_PACKAGES = (
+    'datasets',
+    'models',
+    'engine',
+    'evaluation',
+    'pseudo_labels',
+    'hooks',
+)
 
 
 def register_all_modules(init_default_scope: bool = True) -> None:

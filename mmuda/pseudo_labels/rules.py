@@ -1,0 +1,235 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Which pseudo-labels are sure enough to be trained on."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, get_args
+
+import torch
+from torch import Tensor
+
+from mmuda.registry import PSEUDO_LABEL_RULES
+from mmuda.utils.errors import ConfigError
+
+from .histogram import ScoreHistogram
+from .scores import Score, quantise
+
+
+class SelectionRule(ABC):
+    """A threshold for each class, from the scores of all its pixels.
+
+    Thresholds are numbers of bins: a pixel with the score ``entropy`` is kept
+    if its bin is not above that of its class, one with ``confidence`` if its
+    bin is not below. So the same pixels are kept wherever the comparison is
+    made, and a threshold lies within one bin of the exact one.
+    """
+
+    score: ClassVar[Score]
+
+    @abstractmethod
+    def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
+        """Threshold of each class.
+
+        Args:
+            histogram: Scores of all pixels of the set.
+
+        Returns:
+            (C,) int64 numbers of bins.
+        """
+
+    def keep(
+        self, labels: Tensor, score_bins: Tensor, threshold_bins: Tensor
+    ) -> Tensor:
+        """Which pixels are sure enough.
+
+        Args:
+            labels: (..., H, W) classes, 255 for none.
+            score_bins: Bin of each pixel's score, same shape.
+            threshold_bins: (C,) from :meth:`threshold_bins`.
+
+        Returns:
+            Mask of the same shape; never true where the label is 255.
+        """
+        labelled = labels < len(threshold_bins)
+        limits = threshold_bins[labels.long() * labelled]
+        sure = (
+            score_bins <= limits
+            if self.score == 'entropy'
+            else score_bins >= limits
+        )
+        return labelled & sure
+
+    def threshold_values(self, threshold_bins: Tensor, bins: int) -> list:
+        """Thresholds as scores: below (entropy) or from there on, kept.
+
+        Args:
+            threshold_bins: (C,) numbers of bins.
+            bins: Number of bins.
+        """
+        edge = threshold_bins + (1 if self.score == 'entropy' else 0)
+        return [min(max(value / bins, 0.0), 1.0) for value in edge.tolist()]
+
+
+@PSEUDO_LABEL_RULES.register_module()
+class EntropyQuantile(SelectionRule):
+    """ESL: keep E <= max(quantile of the class, floor).
+
+    Half of each class is kept, and more of one that is sure. Source: Saporta
+    et al., ESL, CVPR workshops 2020, section 3 (released configuration).
+
+    Args:
+        quantile: Part of a class's pixels below the threshold.
+        floor: Normalised entropy that is always low enough.
+
+    Raises:
+        ConfigError: A value lies outside [0, 1].
+    """
+
+    score = 'entropy'
+
+    def __init__(self, quantile: float = 0.5, floor: float = 0.1) -> None:
+        self.quantile = _fraction('quantile', quantile)
+        self.floor = _fraction('floor', floor)
+
+    def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
+        """Larger of quantile and floor; the floor for an empty class."""
+        floor = _limit(self.floor, histogram)
+        middle = histogram.bin_of_rank(_rank(histogram, self.quantile))
+        return _where_filled(histogram, middle.clamp(min=floor), floor)
+
+
+@PSEUDO_LABEL_RULES.register_module()
+class ConfidenceQuantile(SelectionRule):
+    """SSL, ESL's baseline: keep p >= min(quantile of the class, cap).
+
+    Source: Li et al., BDL, CVPR 2019, as compared to in ESL.
+
+    Args:
+        quantile: Part of a class's pixels below the threshold.
+        cap: Probability that is always high enough.
+
+    Raises:
+        ConfigError: A value lies outside [0, 1].
+    """
+
+    score = 'confidence'
+
+    def __init__(self, quantile: float = 0.5, cap: float = 0.9) -> None:
+        self.quantile = _fraction('quantile', quantile)
+        self.cap = _fraction('cap', cap)
+
+    def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
+        """Smaller of quantile and cap; the cap for an empty class."""
+        cap = _limit(self.cap, histogram)
+        middle = histogram.bin_of_rank(_rank(histogram, self.quantile))
+        return _where_filled(histogram, middle.clamp(max=cap), cap)
+
+
+@PSEUDO_LABEL_RULES.register_module()
+class ClassBalancedPortion(SelectionRule):
+    """Keep the surest portion of each class, the threshold within limits.
+
+    The class-balanced self-training of Zou et al., CBST, ECCV 2018; with the
+    limits it is the selection of the co-training procedure ("MPT").
+
+    Args:
+        portion: Part of each class's pixels to keep, one number or one for
+            each class.
+        low: Lowest threshold; a class that is less sure keeps fewer.
+        high: Highest threshold; a class that is surer keeps more.
+
+    Raises:
+        ConfigError: A value lies outside [0, 1], ``low`` above ``high``, or
+            the number of portions is not that of the classes.
+    """
+
+    score = 'confidence'
+
+    def __init__(
+        self,
+        portion: float | Sequence[float] = 0.5,
+        low: float = 0.0,
+        high: float = 1.0,
+    ) -> None:
+        several = isinstance(portion, Sequence)
+        for value in portion if several else [portion]:
+            _fraction('portion', value)
+        if _fraction('low', low) > _fraction('high', high):
+            raise ConfigError(
+                f'pseudo_labels.rule: low={low} is above high={high}'
+            )
+        self.portion = list(portion) if several else portion
+        self.low, self.high = low, high
+
+    def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
+        """Quantile 1 - portion within the limits; low for an empty class."""
+        low, high = (_limit(v, histogram) for v in (self.low, self.high))
+        portion = torch.as_tensor(self.portion, dtype=torch.float64)
+        if portion.ndim and len(portion) != histogram.num_classes:
+            raise ConfigError(
+                f'pseudo_labels.rule: portion has {len(portion)} values for '
+                f'{histogram.num_classes} classes'
+            )
+        ranks = _rank(histogram, 1 - portion.to(histogram.counts.device))
+        middle = histogram.bin_of_rank(ranks).clamp(low, high)
+        return _where_filled(histogram, middle, low)
+
+
+@PSEUDO_LABEL_RULES.register_module()
+class GlobalThreshold(SelectionRule):
+    """One threshold for all classes.
+
+    Args:
+        threshold: Keep confidences from here on, or entropies up to here.
+        score: ``confidence`` or ``entropy``.
+
+    Raises:
+        ConfigError: The threshold lies outside [0, 1] or the score is unknown.
+    """
+
+    def __init__(self, threshold: float, score: Score = 'confidence') -> None:
+        if score not in get_args(Score):
+            raise ConfigError(
+                f'pseudo_labels.rule.score must be one of {get_args(Score)}, '
+                f"not '{score}'"
+            )
+        self.score = score
+        self.threshold = _fraction('threshold', threshold)
+
+    def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
+        """The threshold, for each class."""
+        limit = _limit(self.threshold, histogram)
+        return torch.full_like(histogram.pixels, limit)
+
+
+@PSEUDO_LABEL_RULES.register_module()
+class KeepAll(GlobalThreshold):
+    """Every label is kept, as CoaST and MLCL weight them instead."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+
+def _fraction(name: str, value: float) -> float:
+    if not 0 <= value <= 1:
+        raise ConfigError(
+            f'pseudo_labels.rule: {name}={value} must lie in [0, 1]'
+        )
+    return value
+
+
+def _limit(value: float, histogram: ScoreHistogram) -> int:
+    exact = torch.tensor(value, dtype=torch.float64)
+    return int(quantise(exact, histogram.bins))
+
+
+def _rank(histogram: ScoreHistogram, fraction: float | Tensor) -> Tensor:
+    # Published codes take element round(fraction * n) of the sorted scores.
+    ranks = (histogram.pixels.double() * fraction).round().long()
+    return ranks.clamp(max=histogram.pixels - 1)
+
+
+def _where_filled(
+    histogram: ScoreHistogram, values: Tensor, default: int
+) -> Tensor:
+    return torch.where(histogram.pixels > 0, values, default)

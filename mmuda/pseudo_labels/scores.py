@@ -1,0 +1,94 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""From logits to labels and how sure they are."""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from mmseg.models.utils import resize
+from torch import Tensor
+
+from mmuda.datasets.label_maps import IGNORE_ID
+
+Score = Literal['entropy', 'confidence']
+Order = Literal['softmax_first', 'upsample_first']
+
+
+def probabilities(
+    logits: Tensor, size: tuple[int, int], order: Order, align_corners: bool
+) -> Tensor:
+    """Class probabilities at a given size.
+
+    Args:
+        logits: (N, C, h, w).
+        size: Height H and width W in pixels.
+        order: ``softmax_first`` takes the softmax at the resolution of the
+            logits and upsamples probabilities, as ESL's published labels
+            were made; ``upsample_first`` upsamples logits, as in testing.
+        align_corners: Of the bilinear interpolation.
+
+    Returns:
+        (N, C, H, W), summing to 1 over the classes.
+    """
+    if order == 'softmax_first':
+        logits = F.softmax(logits.float(), dim=1)
+    upsampled = resize(
+        logits.float(),
+        size=size,
+        mode='bilinear',
+        align_corners=align_corners,
+        warning=False,
+    )
+    return (
+        upsampled if order == 'softmax_first' else F.softmax(upsampled, dim=1)
+    )
+
+
+def normalised_entropy(probability: Tensor) -> Tensor:
+    """Entropy over the classes divided by its largest value, ln C.
+
+    Args:
+        probability: (N, C, H, W); 0 ln 0 counts as 0.
+
+    Returns:
+        (N, H, W) in [0, 1]; ESL, section 3.
+    """
+    information = torch.special.entr(probability).sum(dim=1)
+    return information / math.log(probability.shape[1])
+
+
+def label_and_score(
+    probability: Tensor, score: Score
+) -> tuple[Tensor, Tensor]:
+    """The most probable class of each pixel, and how sure it is.
+
+    Args:
+        probability: (N, C, H, W).
+        score: ``entropy`` (normalised, low is sure) or ``confidence`` (the
+            largest probability, high is sure).
+
+    Returns:
+        Labels (N, H, W) uint8, 255 where a probability is not a number, and
+        scores (N, H, W) float in [0, 1].
+    """
+    confidence, label = probability.max(dim=1)
+    scores = (
+        normalised_entropy(probability) if score == 'entropy' else confidence
+    )
+    valid = torch.isfinite(probability).all(dim=1)
+    label = torch.where(valid, label, IGNORE_ID).to(torch.uint8)
+    return label, torch.where(valid, scores, 0).clamp(0, 1)
+
+
+def quantise(scores: Tensor, bins: int) -> Tensor:
+    """Number of the bin of each score.
+
+    Args:
+        scores: Any shape, in [0, 1].
+        bins: Number of bins of equal width.
+
+    Returns:
+        int32 of the same shape in [0, bins - 1].
+    """
+    return (scores * bins).to(torch.int32).clamp(0, bins - 1)

@@ -1,0 +1,91 @@
+"""Labels and scores from logits."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmuda.pseudo_labels.scores import (
+    label_and_score,
+    normalised_entropy,
+    probabilities,
+    quantise,
+)
+
+
+def logits(seed=0, shape=(2, 5, 6, 9)):
+    generator = torch.Generator().manual_seed(seed)
+    return 4 * torch.randn(shape, generator=generator)
+
+
+def test_softmax_first_interpolates_probabilities():
+    low = logits()
+    expected = F.interpolate(
+        low.softmax(1), (33, 41), mode='bilinear', align_corners=True
+    )
+    actual = probabilities(low, (33, 41), 'softmax_first', True)
+    torch.testing.assert_close(actual, expected)
+
+
+def test_upsample_first_interpolates_logits():
+    low = logits()
+    expected = F.interpolate(
+        low, (33, 41), mode='bilinear', align_corners=True
+    ).softmax(1)
+    actual = probabilities(low, (33, 41), 'upsample_first', True)
+    torch.testing.assert_close(actual, expected)
+
+
+def test_the_two_orders_differ():
+    orders = [
+        probabilities(logits(), (33, 41), order, True)
+        for order in ('softmax_first', 'upsample_first')
+    ]
+    assert (orders[0] - orders[1]).abs().max() > 0.05
+
+
+def test_entropy_of_a_uniform_distribution_is_one():
+    uniform = torch.full((1, 7, 2, 2), 1 / 7)
+    torch.testing.assert_close(
+        normalised_entropy(uniform), torch.ones(1, 2, 2)
+    )
+
+
+def test_entropy_of_a_certain_prediction_is_zero_and_finite():
+    certain = torch.zeros(1, 4, 1, 1)
+    certain[0, 2] = 1
+    assert normalised_entropy(certain).item() == 0
+
+
+def test_entropy_of_two_equal_classes_of_four():
+    half = torch.tensor([0.5, 0.5, 0, 0]).view(1, 4, 1, 1)
+    assert normalised_entropy(half).item() == pytest.approx(
+        math.log(2) / math.log(4)
+    )
+
+
+def test_label_is_the_most_probable_class():
+    p = logits().softmax(1)
+    label, _ = label_and_score(p, 'confidence')
+    assert torch.equal(label.long(), p.argmax(1))
+
+
+def test_confidence_is_the_largest_probability():
+    p = logits().softmax(1)
+    torch.testing.assert_close(label_and_score(p, 'confidence')[1], p.amax(1))
+
+
+@pytest.mark.parametrize('score', ['entropy', 'confidence'])
+def test_pixels_with_nan_get_no_label(score):
+    p = logits().softmax(1)
+    p[1, 3, 4, 5] = math.nan
+    label, scores = label_and_score(p, score)
+    assert label[1, 4, 5] == 255
+    assert (label == 255).sum() == 1
+    assert torch.isfinite(scores).all()
+
+
+def test_bins_have_equal_width_and_the_last_holds_one():
+    scores = torch.tensor([0, 0.2499, 0.25, 0.999, 1.0])
+    assert quantise(scores, 4).tolist() == [0, 0, 1, 3, 3]
