@@ -2,7 +2,7 @@
 """Turning the trained network of a method into a plain mmseg segmentor."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from mmengine.config import Config
 from mmengine.registry import Registry
@@ -13,7 +13,6 @@ from mmuda.utils.errors import CheckpointError, ConfigError
 
 from .state_dicts import StateDict
 
-_PREFIX = 'segmentor.'
 _IMPORTS = ('mmuda.models', 'mmuda.datasets', 'mmuda.evaluation')
 _KEPT_KEYS = (
     'test_pipeline',
@@ -31,28 +30,34 @@ _KEPT_KEYS = (
 
 
 def strip_segmentor_prefix(
-    state_dict: Mapping[str, Tensor], path: str = 'the checkpoint'
+    state_dict: Mapping[str, Tensor],
+    path: str = 'the checkpoint',
+    network: Literal['segmentor', 'teacher'] = 'segmentor',
 ) -> StateDict:
-    """Keep the tensors of the segmentor, under a plain segmentor's names.
+    """Keep the tensors of one network, under a plain segmentor's names.
 
     Args:
         state_dict: Tensors of a method (``segmentor.*``, ``discriminator.*``
             and others).
         path: The file, for messages.
+        network: The network to keep.
 
     Raises:
-        CheckpointError: If there is no segmentor.
+        CheckpointError: If there is no such network.
     """
+    prefix = f'{network}.'
     stripped = {
-        name.removeprefix(_PREFIX): tensor
+        name.removeprefix(prefix): tensor
         for name, tensor in state_dict.items()
-        if name.startswith(_PREFIX)
+        if name.startswith(prefix)
     }
     if not stripped:
-        raise CheckpointError(
-            f'{path} holds no tensor {_PREFIX}*: pass a checkpoint written by'
-            ' the training of a method.'
+        remedy = (
+            'pass a checkpoint written by the training of a method'
+            if network == 'segmentor'
+            else 'only a training with model.teacher=True has one'
         )
+        raise CheckpointError(f'{path} holds no tensor {prefix}*: {remedy}.')
     return stripped
 
 

@@ -6,6 +6,7 @@ from .data_check_hook import DataCheckHook
 from .domain_visualization_hook import DomainVisualizationHook
 from .graceful_stop_hook import GracefulStopHook
 from .iteration_seed_hook import IterationSeedHook
+from .mean_teacher_hook import MeanTeacherHook
 from .norm_statistics_hook import NormStatisticsSyncHook, average_norm_buffers
 from .progress_bar_hook import ProgressBarHook
 from .training_curve_hook import TrainingCurveHook
@@ -15,6 +16,7 @@ __all__ = [
     'DomainVisualizationHook',
     'GracefulStopHook',
     'IterationSeedHook',
+    'MeanTeacherHook',
     'NormStatisticsSyncHook',
     'ProgressBarHook',
     'TrainingCurveHook',

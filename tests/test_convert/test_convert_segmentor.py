@@ -132,3 +132,19 @@ def test_prefix_is_stripped():
 def test_checkpoint_without_segmentor_is_refused():
     with pytest.raises(CheckpointError, match=r'x\.pth'):
         strip_segmentor_prefix({'backbone.a': torch.ones(1)}, 'x.pth')
+
+
+def test_teacher_is_taken_on_demand():
+    state_dict = {
+        'segmentor.backbone.a': torch.ones(1),
+        'teacher.backbone.a': torch.zeros(1),
+    }
+    stripped = strip_segmentor_prefix(state_dict, network='teacher')
+    assert stripped == {'backbone.a': torch.zeros(1)}
+
+
+def test_checkpoint_without_teacher_is_refused():
+    with pytest.raises(CheckpointError, match=r'x\.pth holds no .* teacher'):
+        strip_segmentor_prefix(
+            {'segmentor.a': torch.ones(1)}, 'x.pth', 'teacher'
+        )

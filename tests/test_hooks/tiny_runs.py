@@ -116,6 +116,7 @@ def runner(
     loop='UDATrainLoop',
     dataset=None,
     validation=None,
+    model=None,
     **kwargs,
 ):
     """A runner of ``MinEnt``; its hooks are mmengine's and those given."""
@@ -127,7 +128,7 @@ def runner(
         kwargs |= validating(validation)
     wrapper = dict(type='mmuda.models.UDADistributedDataParallel')
     return Runner(
-        model=model_config('MinEnt', segmentor=segmentor),
+        model=model_config('MinEnt', segmentor=segmentor, **(model or {})),
         work_dir=str(work_dir),
         experiment_name=str(work_dir).strip('/').replace('/', '_'),
         log_processor=dict(by_epoch=False),

@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Take the segmentor out of a checkpoint, for stock mmseg tools.
 
+With --teacher it is the segmentor's moving average, if the run kept one.
 With --config a plain mmseg config is written too, so that mmseg's own
 tools/test.py and mmseg.apis.init_model work on the two files. mmuda has to
 be installed there only if the config uses types of mmuda.
@@ -32,6 +33,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('checkpoint', help='checkpoint of a method (.pth)')
     parser.add_argument('output', help='plain checkpoint to write (.pth)')
+    parser.add_argument(
+        '--teacher',
+        action='store_true',
+        help='take the teacher instead of the segmentor',
+    )
     parser.add_argument('--config', help='config of the method')
     parser.add_argument(
         '--out-config', metavar='FILE', help='plain config to write (.py)'
@@ -42,11 +48,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def convert_checkpoint(path: str) -> dict:
-    """Read a checkpoint and return its segmentor as a plain one."""
+def convert_checkpoint(path: str, teacher: bool = False) -> dict:
+    """Read a checkpoint and return one of its networks as a plain one."""
     checkpoint = load_checkpoint_file(path)
     state_dict = strip_segmentor_prefix(
-        find_state_dict(checkpoint, path), path
+        find_state_dict(checkpoint, path),
+        path,
+        'teacher' if teacher else 'segmentor',
     )
     meta = dict(mmuda_version=__version__)
     dataset_meta = checkpoint.get('meta', {}).get('dataset_meta')
@@ -69,7 +77,7 @@ def convert_config(path: str, out_path: str) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the tool."""
     args = parse_args(argv)
-    checkpoint = convert_checkpoint(args.checkpoint)
+    checkpoint = convert_checkpoint(args.checkpoint, args.teacher)
     if args.config:
         text = convert_config(args.config, args.out_config)
         atomic_write(args.out_config, text)

@@ -14,11 +14,12 @@ from torch import Tensor
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.optimization import SEGMENTOR, SequentialUpdate
+from mmuda.utils.optimization import SequentialUpdate
 from mmuda.utils.schedule import current_iteration
 
 from .domains import SOURCE, Logits, Losses, detach
-from .loading import add_segmentor_prefix, check_cover
+from .loading import fit_state_dict
+from .teacher import Network, build_teacher, check_network, update_teacher
 
 
 class BaseUDA(BaseSegmentor):
@@ -28,12 +29,15 @@ class BaseUDA(BaseSegmentor):
     ``(player, losses)``: a player is a child module with an optimizer of its
     own. Each yielded loss is backpropagated at once and its graph freed; at
     the end each player takes one step. Validation and testing are those of
-    the segmentor.
+    the segmentor, or of its teacher.
 
     Args:
         segmentor: Config of a ``UDAEncoderDecoder``.
         data_preprocessor: Config of a ``DomainDataPreprocessor``.
         warmup_iters: Iterations on the source alone before adaptation starts.
+        teacher: Have a ``teacher`` next to the segmentor, an average of its
+            weights that ``MeanTeacherHook`` updates.
+        predict_on: The network that validation and testing use.
         train_cfg: Not used; mmseg's loading functions pass it.
         test_cfg: Not used; belongs to the segmentor.
         pretrained: Not used; belongs to the segmentor.
@@ -45,6 +49,8 @@ class BaseUDA(BaseSegmentor):
         segmentor: dict,
         data_preprocessor: dict | None = None,
         warmup_iters: int = 0,
+        teacher: bool = False,
+        predict_on: Network = 'segmentor',
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         pretrained: str | None = None,
@@ -59,6 +65,22 @@ class BaseUDA(BaseSegmentor):
                 f"'{segmentor['type']}'; it takes the same arguments as "
                 "mmseg's EncoderDecoder"
             )
+        check_network(predict_on, teacher)
+        self.predict_on = predict_on
+        self.teacher = build_teacher(self.segmentor) if teacher else None
+
+    def init_weights(self) -> None:
+        """Initialise all parts; the teacher starts as the segmentor."""
+        super().init_weights()
+        if self.teacher is not None:
+            update_teacher(self.teacher, unwrap(self.segmentor), momentum=0)
+
+    def train(self, mode: bool = True) -> 'BaseUDA':
+        """Set the mode of all parts but the teacher, which never trains."""
+        super().train(mode)
+        if self.teacher is not None:
+            self.teacher.eval()
+        return self
 
     @abstractmethod
     def training_step(
@@ -174,11 +196,8 @@ class BaseUDA(BaseSegmentor):
 
     @property
     def predictor(self) -> BaseSegmentor:
-        """The network that validation and testing use.
-
-        A method with a teacher may choose it instead of the segmentor.
-        """
-        return unwrap(self.segmentor)
+        """The network that validation and testing use."""
+        return unwrap(getattr(self, self.predict_on))
 
     @property
     def align_corners(self) -> bool:
@@ -196,25 +215,25 @@ class BaseUDA(BaseSegmentor):
         return unwrap(self.segmentor).out_channels
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Features of the segmentor's backbone and neck."""
+        """Features of the predictor's backbone and neck."""
         return self.predictor.extract_feat(inputs)
 
     def encode_decode(
         self, inputs: Tensor, batch_data_samples: list[dict]
     ) -> Tensor:
-        """Logits of the segmentor, (N, C, H, W)."""
+        """Logits of the predictor, (N, C, H, W)."""
         return self.predictor.encode_decode(inputs, batch_data_samples)
 
     def predict(
         self, inputs: Tensor, data_samples: SampleList | None = None
     ) -> SampleList:
-        """Predictions of the segmentor for (N, 3, H, W) images."""
+        """Predictions of the predictor for (N, 3, H, W) images."""
         return self.predictor.predict(inputs, data_samples)
 
     def _forward(
         self, inputs: Tensor, data_samples: SampleList | None = None
     ) -> Logits:
-        return self.segmentor(inputs, data_samples)
+        return getattr(self, self.predict_on)(inputs, data_samples)
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
         """Refuse: a UDA method trains by several steps, not by one loss."""
@@ -225,8 +244,7 @@ class BaseUDA(BaseSegmentor):
         )
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        add_segmentor_prefix(state_dict, prefix)
-        check_cover(
-            unwrap(self.segmentor), state_dict, f'{prefix}{SEGMENTOR}.'
+        fit_state_dict(
+            state_dict, prefix, unwrap(self.segmentor), self.teacher
         )
         super()._load_from_state_dict(state_dict, prefix, *args)

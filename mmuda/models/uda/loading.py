@@ -1,10 +1,39 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Checking that a checkpoint fits the segmentor it is loaded into."""
+"""Checking that a checkpoint fits the networks it is loaded into."""
 
+import logging
+
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.text import join_some
+
+
+def fit_state_dict(
+    state_dict: dict,
+    prefix: str,
+    segmentor: nn.Module,
+    teacher: nn.Module | None,
+) -> None:
+    """Make a state loadable by a UDA model, in place.
+
+    Args:
+        state_dict: Tensors by name, of a UDA model or of a plain mmseg one.
+        prefix: Prefix of the UDA model itself.
+        segmentor: Its segmentor, without a distributed wrapper.
+        teacher: Its teacher, if it has one.
+
+    Raises:
+        CheckpointError: See :func:`check_cover`.
+    """
+    add_segmentor_prefix(state_dict, prefix)
+    check_cover(segmentor, state_dict, f'{prefix}segmentor.')
+    if teacher is None:
+        drop_teacher(state_dict, prefix)
+    else:
+        add_teacher(state_dict, prefix)
+        check_cover(teacher, state_dict, f'{prefix}teacher.')
 
 
 def add_segmentor_prefix(state_dict: dict, prefix: str) -> None:
@@ -23,21 +52,52 @@ def add_segmentor_prefix(state_dict: dict, prefix: str) -> None:
         state_dict[wanted + name[len(prefix) :]] = state_dict.pop(name)
 
 
-def check_cover(segmentor: nn.Module, state_dict: dict, prefix: str) -> None:
-    """Refuse a checkpoint that would leave random weights in the segmentor.
+def add_teacher(state_dict: dict, prefix: str) -> None:
+    """Let the teacher start as the segmentor if it is not stored, in place.
 
     Args:
-        segmentor: The network, without a distributed wrapper.
+        state_dict: Tensors by name. Left alone if any name starts with
+            ``<prefix>teacher.``.
+        prefix: Prefix of the UDA model itself.
+    """
+    wanted = f'{prefix}teacher.'
+    if any(name.startswith(wanted) for name in state_dict):
+        return
+    segmentor = f'{prefix}segmentor.'
+    for name in [n for n in state_dict if n.startswith(segmentor)]:
+        state_dict[wanted + name[len(segmentor) :]] = state_dict[name]
+    _log("it has no teacher: the model's starts as a copy of the segmentor")
+
+
+def drop_teacher(state_dict: dict, prefix: str) -> None:
+    """Leave out a stored teacher, in place.
+
+    Args:
         state_dict: Tensors by name.
-        prefix: Prefix of the segmentor's names, with a trailing dot.
+        prefix: Prefix of the UDA model itself.
+    """
+    stored = [n for n in state_dict if n.startswith(f'{prefix}teacher.')]
+    for name in stored:
+        del state_dict[name]
+    if stored:
+        _log('its teacher is left out, since model.teacher is False')
+
+
+def check_cover(network: nn.Module, state_dict: dict, prefix: str) -> None:
+    """Refuse a checkpoint that would leave random weights in a network.
+
+    Args:
+        network: Segmentor or teacher, without a distributed wrapper.
+        state_dict: Tensors by name.
+        prefix: Prefix of the network's names, with a trailing dot.
 
     Raises:
         CheckpointError: A tensor is missing or has another shape, or the
             checkpoint is of a larger network. Auxiliary heads that the
-            segmentor does not have are no fault: they serve training only.
+            network does not have are no fault: they serve training only.
     """
     missing, wrong = [], []
-    expected = segmentor.state_dict()
+    expected = network.state_dict()
     unknown = [
         name[len(prefix) :]
         for name in state_dict
@@ -68,7 +128,12 @@ def check_cover(segmentor: nn.Module, state_dict: dict, prefix: str) -> None:
     if unknown:
         names = join_some(unknown)
         faults.append(f'{len(unknown)} belong to another network: {names}')
+    part = prefix.removesuffix('.').rpartition('.')[2]
     raise CheckpointError(
-        'the checkpoint does not fit the segmentor of this config '
+        f'the checkpoint does not fit the {part} of this config '
         f'({"; ".join(faults)}); use the config that it was trained with'
     )
+
+
+def _log(message: str) -> None:
+    print_log(f'Checkpoint: {message}', 'current', logging.INFO)

@@ -1,0 +1,140 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""A teacher that follows the trained network as its moving average."""
+
+from typing import get_args
+
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.runner import Runner
+from torch import nn
+
+from mmuda.models.uda.teacher import (
+    Buffers,
+    update_teacher,
+    warmed_up_momentum,
+)
+from mmuda.models.wrappers import unwrap
+from mmuda.registry import HOOKS
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.optimization import player_optim_wrappers
+
+
+@HOOKS.register_module()
+class MeanTeacherHook(Hook):
+    """Update the model's teacher after each iteration.
+
+    The teacher of a fresh run starts as the segmentor, whatever teacher the
+    file of ``load_from`` holds; that of a resumed run continues exactly. What
+    an update does follows from the iteration alone. With gradient
+    accumulation the segmentor rests between two steps, but iterations count
+    all the same: set ``interval`` to the ``accumulative_counts`` for one
+    update a step.
+
+    Args:
+        momentum: Weight of the old teacher in an update, from 0 to 1.
+        warmup: Use a smaller momentum in the first updates, see
+            :func:`~mmuda.models.uda.teacher.warmed_up_momentum`.
+        interval: Iterations between two updates.
+        begin: Iteration after which averaging starts; until then each update
+            copies the segmentor.
+        buffers: Whether running statistics of norms are copied from the
+            segmentor (``copy``) or averaged like weights (``ema``).
+
+    Raises:
+        ConfigError: An argument is out of its range.
+    """
+
+    # Before all that uses the teacher after an iteration: labelling, saving.
+    priority = 'ABOVE_NORMAL'
+
+    def __init__(
+        self,
+        momentum: float = 0.999,
+        warmup: bool = True,
+        interval: int = 1,
+        begin: int = 0,
+        buffers: Buffers = 'copy',
+    ) -> None:
+        for name, value, valid, allowed in (
+            ('momentum', momentum, 0 <= momentum <= 1, 'from 0 to 1'),
+            ('interval', interval, interval >= 1, 'at least 1'),
+            ('begin', begin, begin >= 0, 'at least 0'),
+            (
+                'buffers',
+                buffers,
+                buffers in get_args(Buffers),
+                f'one of {get_args(Buffers)}',
+            ),
+        ):
+            if not valid:
+                raise ConfigError(
+                    f'MeanTeacherHook.{name} must be {allowed}, not {value!r}'
+                )
+        self.momentum = momentum
+        self.warmup = warmup
+        self.interval = interval
+        self.begin = begin
+        self.buffers = buffers
+
+    def before_train(self, runner: Runner) -> None:
+        """Start a fresh run's teacher.
+
+        Raises:
+            ConfigError: The model has no teacher, or an optimizer trains it.
+        """
+        model = unwrap(runner.model)
+        if getattr(model, 'teacher', None) is None:
+            raise ConfigError(
+                'MeanTeacherHook needs model.teacher=True; set it, or take '
+                'the hook out of custom_hooks'
+            )
+        _check_not_optimized(model.teacher, runner.optim_wrapper)
+        if runner.iter == 0:
+            update_teacher(model.teacher, unwrap(model.segmentor), momentum=0)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Move the teacher towards the segmentor, which has stepped."""
+        if self.every_n_train_iters(runner, self.interval):
+            model = unwrap(runner.model)
+            update_teacher(
+                model.teacher,
+                unwrap(model.segmentor),
+                self.momentum_after(runner.iter + 1),
+                self.buffers,
+            )
+
+    def momentum_after(self, iteration: int) -> float:
+        """Momentum of the update that follows an iteration.
+
+        Args:
+            iteration: Number of finished iterations, from 1.
+
+        Returns:
+            Weight of the old teacher; 0 up to iteration ``begin``.
+        """
+        if iteration <= self.begin:
+            return 0.0
+        if not self.warmup:
+            return self.momentum
+        updates = iteration // self.interval - self.begin // self.interval
+        return warmed_up_momentum(updates, self.momentum)
+
+
+def _check_not_optimized(
+    teacher: nn.Module, optim_wrapper: OptimWrapper | OptimWrapperDict
+) -> None:
+    own = {id(parameter) for parameter in teacher.parameters()}
+    for player, wrapper in player_optim_wrappers(optim_wrapper).items():
+        for group in wrapper.param_groups:
+            if any(id(parameter) in own for parameter in group['params']):
+                raise ConfigError(
+                    f'optim_wrapper: the optimizer of {player} has tensors of '
+                    "the teacher; use constructor='MultiOptimWrapper"
+                    "Constructor' without an entry 'teacher'"
+                )
