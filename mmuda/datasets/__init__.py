@@ -14,7 +14,20 @@ from mmuda.datasets.cityscapes import CityscapesLabelIdsDataset
 from mmuda.datasets.domain_dataset import DomainDataset, DomainIndex
 from mmuda.datasets.folder import CamVidDataset, CARLADataset, FolderDataset
 from mmuda.datasets.gta import GTA5Dataset
-from mmuda.datasets.loading import LoadImage, LoadLabels, LoadPseudoLabels
+from mmuda.datasets.loading import LoadImage, LoadLabels
+from mmuda.datasets.mapillary import (
+    MapillaryVistasDataset,
+    PadToSize,
+    ResizeToFit,
+)
+from mmuda.datasets.pseudo_label_loading import (
+    LoadPseudoLabels,
+    LoadSoftPseudoLabels,
+)
+from mmuda.datasets.pseudo_label_store import (
+    PseudoLabelManifest,
+    check_pseudo_labels,
+)
 from mmuda.datasets.samplers import DomainInfiniteSampler
 from mmuda.datasets.synthia import SYNTHIADataset
 from mmuda.datasets.transforms import CropFraction, PackDomainInputs
@@ -33,9 +46,15 @@ __all__ = [
     'LoadImage',
     'LoadLabels',
     'LoadPseudoLabels',
+    'LoadSoftPseudoLabels',
+    'MapillaryVistasDataset',
     'PackDomainInputs',
+    'PadToSize',
+    'ResizeToFit',
+    'PseudoLabelManifest',
     'SYNTHIADataset',
     'check_dataset',
+    'check_pseudo_labels',
     'describe_domains',
     'scan_dataset',
 ]

@@ -1,8 +1,9 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Looking at data before hours of training are spent on it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from mmengine.logging import MMLogger
@@ -12,6 +13,11 @@ from torch.utils.data import Dataset
 from mmuda.datasets.domain_dataset import iter_transforms
 from mmuda.datasets.label_maps import IGNORE_ID
 from mmuda.datasets.loading import LoadImage, LoadLabels
+from mmuda.datasets.pseudo_label_checks import (
+    check_domain_labels,
+    iter_pseudo_label_loaders,
+)
+from mmuda.datasets.pseudo_label_transform import PseudoLabelTransform
 from mmuda.utils.errors import DataError
 
 
@@ -54,15 +60,20 @@ def load_raw(dataset: Dataset, index: int) -> dict:
 def describe_domains(dataset: Dataset) -> list[str]:
     """Read the first sample of each domain and describe it.
 
+    Pseudo-labels that a domain loads are checked to be finished and to be of
+    its images and classes.
+
     Args:
         dataset: A ``DomainDataset`` or any segmentation data set.
 
     Returns:
         One line a domain: name, number of images, file and size of the first
-        image and the classes in its label.
+        image, the classes in its label, and where its pseudo-labels are.
 
     Raises:
-        DataError: If that sample cannot be read.
+        ConfigError: If pseudo-labels are loaded at the wrong place.
+        DataError: If that sample cannot be read, or pseudo-labels do not
+            belong to the domain.
     """
     lines = []
     for name, domain in iter_domains(dataset):
@@ -70,10 +81,11 @@ def describe_domains(dataset: Dataset) -> list[str]:
             raise DataError(f'domain {name!r} has no images')
         sample = load_raw(domain, 0)
         height, width = sample['img_shape']
-        lines.append(
+        line = (
             f'{name}: {len(domain)} images, first {sample["img_path"]} '
             f'({width}x{height}), {_describe_labels(sample, domain)}'
         )
+        lines.append(', '.join([line, *check_domain_labels(name, domain)]))
     return lines
 
 
@@ -103,6 +115,9 @@ def scan_dataset(
 ) -> list[str]:
     """Read the files of all samples and collect every fault.
 
+    Files of pseudo-labels are read too; ``describe_domains`` checks that they
+    are of this data.
+
     Args:
         dataset: A ``DomainDataset`` or any segmentation data set.
         workers: Number of reading threads; decoding releases the GIL.
@@ -113,26 +128,57 @@ def scan_dataset(
     """
     faults = []
     for name, domain in iter_domains(dataset):
-        found = _scan_domain(name, domain, workers, progress)
+        read = partial(load_raw, domain)
+        found = _scan(name, read, len(domain), workers, progress)
+        found += _scan_pseudo_labels(name, domain, workers, progress)
         faults.extend(f'{name}: {message}' for message in found)
     return faults
 
 
-def _scan_domain(
+def _scan_pseudo_labels(
     name: str, domain: Dataset, workers: int, progress: bool
-) -> Sequence[str]:
+) -> list[str]:
+    faults = []
+    for part, loader in iter_pseudo_label_loaders(domain):
+        try:
+            loader.folder()
+        except DataError as error:
+            # Once, not for each image.
+            faults.append(str(error))
+            continue
+        read = partial(_read_pseudo_label, part, loader)
+        title = f'{name} pseudo-labels'
+        faults += _scan(title, read, len(part), workers, progress)
+    return faults
+
+
+def _read_pseudo_label(
+    part: Dataset, loader: PseudoLabelTransform, index: int
+) -> None:
+    loader.read(part.get_data_info(index))
+
+
+def _scan(
+    title: str,
+    read: Callable[[int], object],
+    count: int,
+    workers: int,
+    progress: bool,
+) -> list[str]:
+    """Return the messages of what ``read`` raises for each index."""
+
     def fault(index: int) -> str | None:
         try:
-            load_raw(domain, index)
+            read(index)
         except DataError as error:
             return str(error)
         return None
 
     with ThreadPoolExecutor(max_workers=workers) as pool:
         results = track(
-            pool.map(fault, range(len(domain))),
-            description=name,
-            total=len(domain),
+            pool.map(fault, range(count)),
+            description=title,
+            total=count,
             disable=not progress,
         )
         return [message for message in results if message is not None]

@@ -8,9 +8,14 @@ or to 255 if the class is not trained.
 
 Sources: Cityscapes ``labels.py``; GTA5 ``read_mapping`` (Cityscapes ids plus
 34 for license plates); the SYNTHIA-RAND-CITYSCAPES readme; ADVENT (CVPR 2019)
-and ESL (CVPRW 2020) for the 16 and 7 classes.
+and ESL (CVPRW 2020) for the 16 and 7 classes; ``mapillary_labels.py``.
 """
 
+from mmuda.datasets.mapillary_labels import (
+    MAPILLARY_IDS,
+    MAPILLARY_NAMES,
+    MAPILLARY_SEVEN,
+)
 from mmuda.utils.errors import ConfigError
 
 IGNORE_ID = 255
@@ -116,6 +121,7 @@ ID_NAMES: dict[str, dict[int, str]] = {
     'cityscapes': _CITYSCAPES_NAMES,
     'gta5': _CITYSCAPES_NAMES,
     'synthia': _SYNTHIA_NAMES,
+    'mapillary_vistas': MAPILLARY_NAMES,
     'train_ids': dict(enumerate(_CITYSCAPES_CLASSES)),
 }
 
@@ -125,6 +131,7 @@ VALID_IDS: dict[str, tuple[int, ...]] = {
     'cityscapes': (*range(34), 255),
     'gta5': tuple(range(35)),
     'synthia': tuple(range(23)),
+    'mapillary_vistas': MAPILLARY_IDS,
     'train_ids': (*range(19), 255),
 }
 
@@ -145,6 +152,7 @@ _SEVEN_OF_CLASS = {
 _SEVEN_EXCEPTIONS = {
     'cityscapes': {22: 'nature', 29: 'vehicle', 30: 'vehicle'},
     'train_ids': {9: 'nature'},
+    'mapillary_vistas': MAPILLARY_SEVEN,
 }
 
 

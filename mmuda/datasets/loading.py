@@ -1,8 +1,5 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Transforms that read images, labels and pseudo-labels."""
-
-import os
-from functools import lru_cache
+"""Transforms that read images and labels."""
 
 import mmcv
 import numpy as np
@@ -14,7 +11,6 @@ from mmuda.datasets.image_io import (
     read_bytes,
     require_complete,
 )
-from mmuda.datasets.lookup import identity_table, lookup_table
 from mmuda.registry import TRANSFORMS
 from mmuda.utils.errors import ConfigError, DataError
 
@@ -129,99 +125,25 @@ class LoadLabels(BaseTransform):
         if not self.resize_mismatch:
             raise DataError(
                 f'label {results["seg_map_path"]!r} is '
-                f'{_size(labels.shape)}, its image {results["img_path"]!r} '
-                f'is {_size(shape)}; mend the pair, add its key to exclude '
-                'in the dataset config, or use '
+                f'{size_text(labels.shape)}, its image '
+                f'{results["img_path"]!r} is {size_text(shape)}; mend the '
+                'pair, add its key to exclude in the dataset config, or use '
                 'LoadLabels(resize_mismatch=True)'
             )
-        return _resize_nearest(labels, shape)
+        return resize_nearest(labels, shape)
 
     def __repr__(self) -> str:
         return f'LoadLabels(resize_mismatch={self.resize_mismatch})'
 
 
-@TRANSFORMS.register_module()
-class LoadPseudoLabels(BaseTransform):
-    """Load the pseudo-label of an image from ``<root>/<key>.png``.
-
-    Pseudo-labels are written at the size the network saw, so put this after
-    ``Resize`` and before random crops and flips, which move it with the
-    image as they do all ``seg_fields``.
-
-    Required keys: ``key``, ``num_classes``, ``img``.
-
-    Added keys: ``pseudo_seg_map`` ((H, W) uint8 train ids, 255 = ignore), and
-    its name in ``seg_fields``.
-
-    Args:
-        pseudo_label_root: Folder of the 8-bit PNG files of train ids.
-        suffix: Suffix of the files.
-        resize: Resize pseudo-labels of another size than the image, nearest
-            neighbour, instead of raising.
-
-    Raises:
-        ConfigError: If the data set is not ours.
-        DataError: If the file is missing or damaged, has another size than
-            the image, or an id that is no train id.
-    """
-
-    def __init__(
-        self,
-        pseudo_label_root: str,
-        suffix: str = '.png',
-        resize: bool = False,
-    ) -> None:
-        self.pseudo_label_root = pseudo_label_root
-        self.suffix = suffix
-        self.resize = resize
-
-    def transform(self, results: dict) -> dict:
-        """Load the pseudo-label of ``results['key']``."""
-        if 'key' not in results:
-            raise ConfigError(
-                "LoadPseudoLabels needs the 'key' of a DomainSegDataset"
-            )
-        name = results['key'] + self.suffix
-        path = os.path.join(self.pseudo_label_root, name)
-        if not os.path.isfile(path):
-            raise DataError(
-                f'pseudo-label {path!r} does not exist; generate '
-                'pseudo-labels for this data set, or correct '
-                'pseudo_label_root'
-            )
-        ids = decode_ids(read_bytes(path), path, None)
-        labels = map_ids(ids, _train_id_lut(results['num_classes']), path)
-        shape = results['img'].shape[:2]
-        if labels.shape != shape and not self.resize:
-            raise DataError(
-                f'pseudo-label {path!r} is {_size(labels.shape)}, the image '
-                f'is {_size(shape)} here; put LoadPseudoLabels after Resize '
-                'to the size they were generated at, or set resize=True'
-            )
-        if labels.shape != shape:
-            labels = _resize_nearest(labels, shape)
-        results['pseudo_seg_map'] = labels
-        results['seg_fields'].append('pseudo_seg_map')
-        return results
-
-    def __repr__(self) -> str:
-        return (
-            f'LoadPseudoLabels(pseudo_label_root={self.pseudo_label_root!r}, '
-            f'suffix={self.suffix!r}, resize={self.resize})'
-        )
-
-
-def _resize_nearest(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def resize_nearest(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize labels (h, w) to a height and width, nearest neighbour."""
     height, width = shape
     return mmcv.imresize(
         labels, (width, height), interpolation='nearest', backend='pillow'
     )
 
 
-def _size(shape: tuple[int, ...]) -> str:
+def size_text(shape: tuple[int, ...]) -> str:
+    """Write a shape (height, width, ...) for a message."""
     return f'{shape[1]}x{shape[0]} (width x height)'
-
-
-@lru_cache(maxsize=8)
-def _train_id_lut(num_classes: int) -> np.ndarray:
-    return lookup_table(identity_table(num_classes), num_classes)

@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform, to_tensor
 from mmengine.structures import PixelData
 from mmseg.datasets import PackSegInputs
@@ -95,16 +96,18 @@ class CropFraction(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackDomainInputs(PackSegInputs):
-    """``PackSegInputs`` that also packs the pseudo-label and the key.
+    """``PackSegInputs`` that also packs pseudo-labels and the key.
 
     ``pseudo_seg_map`` goes to ``data_sample.pseudo_sem_seg`` as (1, H, W)
-    int64, ``key`` to the meta information.
+    int64, ``pseudo_soft_map`` to ``data_sample.pseudo_soft_seg`` as (C, H, W)
+    float16, ``key`` to the meta information.
 
     Args:
         meta_keys: Keys copied to the meta information if present.
 
     Raises:
-        ConfigError: If the pseudo-label and the image differ in size.
+        ConfigError: If a pseudo-label and the image differ in size, or
+            probabilities of a soft one do not lie in [0, 1].
     """
 
     def __init__(self, meta_keys: Sequence[str] = _META_KEYS) -> None:
@@ -113,17 +116,39 @@ class PackDomainInputs(PackSegInputs):
     def transform(self, results: dict) -> dict:
         """Return ``inputs`` (3, H, W) and ``data_samples``."""
         packed = super().transform(results)
-        pseudo_label = results.get('pseudo_seg_map')
-        if pseudo_label is None:
-            return packed
-        if pseudo_label.shape != results['img'].shape[:2]:
-            raise ConfigError(
-                f'the pseudo-label is {pseudo_label.shape}, the image '
-                f'{results["img"].shape[:2]}: a transform after '
-                'LoadPseudoLabels changed the image only'
-            )
-        data = to_tensor(pseudo_label[None].astype(np.int64))
-        packed['data_samples'].set_data(
-            {'pseudo_sem_seg': PixelData(data=data)}
-        )
+        sample = packed['data_samples']
+        labels = results.get('pseudo_seg_map')
+        if labels is not None:
+            _require_size(labels, results, 'LoadPseudoLabels')
+            data = to_tensor(labels[None].astype(np.int64))
+            sample.set_data({'pseudo_sem_seg': PixelData(data=data)})
+        soft = results.get('pseudo_soft_map')
+        if soft is not None:
+            _require_size(soft, results, 'LoadSoftPseudoLabels')
+            data = _pack_soft(soft)
+            sample.set_data({'pseudo_soft_seg': PixelData(data=data)})
         return packed
+
+
+def _require_size(labels: np.ndarray, results: dict, loader: str) -> None:
+    shape = results['img'].shape[:2]
+    if labels.shape[:2] != shape:
+        raise ConfigError(
+            f'the pseudo-label is {labels.shape[:2]}, the image {shape}: a '
+            f'transform after {loader} changed the image only'
+        )
+
+
+def _pack_soft(soft: np.ndarray) -> torch.Tensor:
+    """Return (C, H, W) float16 of (H, W, C) probabilities."""
+    # PyTorch is three times as fast with float16 as NumPy.
+    data = torch.from_numpy(np.ascontiguousarray(soft.transpose(2, 0, 1)))
+    data = data.half()
+    # Some transforms fill a part of all label maps with 255.
+    if data.max() > 1:
+        raise ConfigError(
+            f'pseudo_soft_map has {data.max().item():g}, but probabilities '
+            'lie in [0, 1]; put the transform that fills label maps before '
+            'LoadSoftPseudoLabels, or leave it out'
+        )
+    return data

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from mmuda.datasets.checks import describe_domains
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
-from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.errors import ConfigError, MMUDAError
 
 
 @HOOKS.register_module()
@@ -78,9 +78,9 @@ def _describe_on_all_processes(dataset: Dataset) -> list[str]:
     if is_main_process():
         try:
             report = [describe_domains(dataset)]
-        except DataError as error:
+        except MMUDAError as error:
             report = [error]
     broadcast_object_list(report)
-    if isinstance(report[0], DataError):
+    if isinstance(report[0], MMUDAError):
         raise report[0]
     return report[0]

@@ -1,13 +1,18 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Writing files so that a reader never sees half of one."""
 
+import errno
 import os
+import secrets
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -20,26 +25,33 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
     Args:
         path: Final path; its folder is made if missing.
+
+    Raises:
+        DataError: If the disk, or the user's share of it, is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(
-        prefix=f'.{path.stem}.', suffix=path.suffix, dir=path.parent
-    )
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _disk_full_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        name = f'.{path.stem}.{secrets.token_hex(4)}{path.suffix}'
+        temporary = path.with_name(name)
+        # The umask is that of all threads: let the system apply it.
+        temporary.touch(0o666, exist_ok=False)
+        mode = temporary.stat().st_mode
+        try:
+            yield temporary
+            # Some writers replace the file by a private one of theirs.
+            temporary.chmod(stat.S_IMODE(mode))
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def atomic_write(path: str | os.PathLike, content: bytes | str) -> None:
-    """Write ``content`` to ``path``; an old file stays until it is whole."""
+    """Write ``content`` to ``path``; an old file stays until it is whole.
+
+    Raises:
+        DataError: If the disk, or the user's share of it, is full.
+    """
     data = content.encode() if isinstance(content, str) else content
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
@@ -63,4 +75,17 @@ def require_writable_folder(path: str | os.PathLike, option: str) -> None:
         raise ConfigError(
             f'{option}: cannot write to {str(path)!r} ({error.strerror}); '
             'choose another folder'
+        ) from error
+
+
+@contextmanager
+def _disk_full_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        raise DataError(
+            f'disk full: cannot write {str(path)!r} ({error.strerror}); make '
+            'space and start again'
         ) from error

@@ -1,0 +1,179 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Transforms that read the pseudo-labels of an image."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from mmuda.datasets.image_io import decode_ids, map_ids, read_bytes
+from mmuda.datasets.label_maps import IGNORE_ID
+from mmuda.datasets.loading import resize_nearest, size_text
+from mmuda.datasets.lookup import identity_table, lookup_table
+from mmuda.datasets.pseudo_label_transform import PseudoLabelTransform
+from mmuda.datasets.soft_labels import read_soft_label
+from mmuda.registry import TRANSFORMS
+from mmuda.utils.errors import DataError
+
+
+@TRANSFORMS.register_module()
+class LoadPseudoLabels(PseudoLabelTransform):
+    """Load the pseudo-label of an image from ``<root>/<key>.png``.
+
+    Pseudo-labels are written at the size the network saw, so put this after
+    ``Resize`` and before random crops and flips, which move it with the
+    image as they do all ``seg_fields``.
+
+    Required keys: ``key``, ``num_classes``, ``img``.
+
+    Added keys: ``pseudo_seg_map`` ((H, W) uint8 train ids, 255 = ignore), and
+    its name in ``seg_fields``.
+
+    Args:
+        pseudo_label_root: Folder of pseudo-labels, or of rounds of them;
+            None if ``--pseudo-labels`` or ``PseudoLabelRefreshHook`` sets it.
+        suffix: Suffix of the files, 8-bit PNG of train ids.
+        resize: Resize pseudo-labels of another size than the image, nearest
+            neighbour, instead of raising.
+        allow_missing: Before the first round is finished, give 255 for every
+            pixel. Once there is one, a missing file is an error.
+        trust: Read from the folder itself, without a manifest: for labels
+            made by other programs.
+
+    Raises:
+        ConfigError: If the data set is not ours, or the image was flipped.
+        DataError: If the folder has no manifest, or the file is missing or
+            damaged, has another size than the image, or an id that is no
+            train id.
+    """
+
+    field = 'pseudo_seg_map'
+
+    def __init__(
+        self,
+        pseudo_label_root: str | None = None,
+        suffix: str = '.png',
+        resize: bool = False,
+        allow_missing: bool = False,
+        trust: bool = False,
+    ) -> None:
+        super().__init__(pseudo_label_root, allow_missing, trust)
+        self.suffix = suffix
+        self.resize = resize
+
+    def decode(self, path: str, num_classes: int) -> np.ndarray:
+        """Read train ids, (h, w) uint8."""
+        ids = decode_ids(read_bytes(path), path, None)
+        return map_ids(ids, _train_id_lut(num_classes), path)
+
+    def fit(
+        self, labels: np.ndarray, shape: tuple[int, int], path: str
+    ) -> np.ndarray:
+        """Return (H, W) train ids; another size is an error by default."""
+        if labels.shape == shape:
+            return labels
+        if not self.resize:
+            raise DataError(
+                f'pseudo-label {path!r} is {size_text(labels.shape)}, the '
+                f'image is {size_text(shape)} here; put LoadPseudoLabels '
+                'after Resize to the size they were generated at, or set '
+                'resize=True'
+            )
+        return resize_nearest(labels, shape)
+
+    def rejected(self, shape: tuple[int, int], num_classes: int) -> np.ndarray:
+        """Return (H, W) of 255."""
+        return np.full(shape, IGNORE_ID, np.uint8)
+
+    def __repr__(self) -> str:
+        return (
+            f'LoadPseudoLabels(pseudo_label_root={self.pseudo_label_root!r}, '
+            f'suffix={self.suffix!r}, resize={self.resize}, '
+            f'allow_missing={self.allow_missing}, trust={self.trust})'
+        )
+
+
+@TRANSFORMS.register_module()
+class LoadSoftPseudoLabels(PseudoLabelTransform):
+    """Load the soft label of an image from ``<root>/<key>.npz``.
+
+    Soft labels have the network's resolution and are resized to the image,
+    bilinearly. So put this after all transforms that resize or pad, and
+    before random crops and flips, which move it with the image.
+
+    Required keys: ``key``, ``num_classes``, ``img``.
+
+    Added keys: ``pseudo_soft_map`` ((H, W, C) float32, each pixel sums to 1,
+    or to 0 if it has no label), and its name in ``seg_fields``.
+
+    Args:
+        pseudo_label_root: Folder of pseudo-labels, or of rounds of them;
+            None if ``--pseudo-labels`` or ``PseudoLabelRefreshHook`` sets it.
+        allow_missing: Before the first round is finished, give zeros for
+            every pixel. Once there is one, a missing file is an error.
+        trust: Read from the folder itself, without a manifest: for labels
+            made by other programs.
+        align_corners: How to resize: as the network that made the labels.
+            With another value they are shifted by up to half a pixel of its
+            output, four pixels of the image.
+
+    Raises:
+        ConfigError: If the data set is not ours, or the image was flipped.
+        DataError: If the folder has no manifest, or the file is missing or
+            damaged, or has another number of classes.
+    """
+
+    field = 'pseudo_soft_map'
+    suffix = '.npz'
+
+    def __init__(
+        self,
+        pseudo_label_root: str | None = None,
+        allow_missing: bool = False,
+        trust: bool = False,
+        align_corners: bool = True,
+    ) -> None:
+        super().__init__(pseudo_label_root, allow_missing, trust)
+        self.align_corners = align_corners
+
+    def decode(self, path: str, num_classes: int) -> np.ndarray:
+        """Read probabilities, (C, h, w) float32."""
+        probabilities = read_soft_label(path)
+        if len(probabilities) != num_classes:
+            raise DataError(
+                f'soft label {path!r} has {len(probabilities)} classes, the '
+                f'data set has {num_classes}; generate pseudo-labels with '
+                'this config, or correct pseudo_label_root or label_set'
+            )
+        return probabilities
+
+    def fit(
+        self, labels: np.ndarray, shape: tuple[int, int], path: str
+    ) -> np.ndarray:
+        """Return (H, W, C) probabilities."""
+        resized = functional.interpolate(
+            torch.from_numpy(labels)[None],
+            shape,
+            mode='bilinear',
+            align_corners=self.align_corners,
+        )
+        # A view: packing turns it back.
+        return resized[0].permute(1, 2, 0).numpy()
+
+    def rejected(self, shape: tuple[int, int], num_classes: int) -> np.ndarray:
+        """Return (H, W, C) of zeros."""
+        return np.zeros((*shape, num_classes), np.float32)
+
+    def __repr__(self) -> str:
+        return (
+            'LoadSoftPseudoLabels('
+            f'pseudo_label_root={self.pseudo_label_root!r}, '
+            f'allow_missing={self.allow_missing}, trust={self.trust}, '
+            f'align_corners={self.align_corners})'
+        )
+
+
+@lru_cache(maxsize=8)
+def _train_id_lut(num_classes: int) -> np.ndarray:
+    return lookup_table(identity_table(num_classes), num_classes)

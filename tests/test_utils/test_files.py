@@ -1,0 +1,101 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from mmuda.utils.errors import DataError
+from mmuda.utils.files import atomic_path, atomic_write
+
+FULL = Path('/dev/full')
+
+
+def old_file(tmp_path):
+    path = tmp_path / 'folder/labels.png'
+    atomic_write(path, 'old')
+    return path
+
+
+def fail(code):
+    def function(*args, **kwargs):
+        raise OSError(code, os.strerror(code))
+
+    return function
+
+
+def assert_untouched(path):
+    assert path.read_text() == 'old'
+    assert [p.name for p in path.parent.iterdir()] == ['labels.png']
+
+
+def test_new_content(tmp_path):
+    path = old_file(tmp_path)
+    atomic_write(path, b'new')
+    assert path.read_text() == 'new'
+
+
+def test_temporary_file_keeps_folder_and_extension(tmp_path):
+    with atomic_path(tmp_path / 'a.png') as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == '.png'
+        assert not (tmp_path / 'a.png').exists()
+
+
+@pytest.mark.parametrize(('umask', 'mode'), [(0o022, 0o644), (0o077, 0o600)])
+def test_permissions_follow_the_umask(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        atomic_write(tmp_path / 'a', 'x')
+        assert (tmp_path / 'a').stat().st_mode & 0o777 == mode
+    finally:
+        os.umask(before)
+
+
+def test_permissions_of_a_writer_that_replaces_the_file(tmp_path):
+    with atomic_path(tmp_path / 'a') as temporary:
+        mode = temporary.stat().st_mode
+        temporary.chmod(0o600)
+    assert (tmp_path / 'a').stat().st_mode == mode
+
+
+@pytest.mark.skipif(not FULL.exists(), reason='no device that is always full')
+def test_disk_that_fills_up_while_writing(tmp_path):
+    path = old_file(tmp_path)
+    expected = rf"disk full: cannot write '{path}' \(No space left"
+    with pytest.raises(DataError, match=expected), atomic_path(path):
+        FULL.write_bytes(b'new')
+    assert_untouched(path)
+
+
+@pytest.mark.parametrize('code', [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize(
+    'place', ['os.replace', 'pathlib.Path.write_bytes', 'pathlib.Path.touch']
+)
+def test_full_disk_is_one_clear_error(tmp_path, monkeypatch, code, place):
+    path = old_file(tmp_path)
+    monkeypatch.setattr(place, fail(code))
+    with pytest.raises(DataError, match='disk full.*make space'):
+        atomic_write(path, 'new')
+    assert_untouched(path)
+
+
+def test_half_a_file_is_removed(tmp_path, monkeypatch):
+    path = old_file(tmp_path)
+
+    def write_half(self, data):
+        with self.open('wb') as file:
+            file.write(data[: len(data) // 2])
+        fail(errno.ENOSPC)()
+
+    monkeypatch.setattr(Path, 'write_bytes', write_half)
+    with pytest.raises(DataError, match='disk full'):
+        atomic_write(path, 'new')
+    assert_untouched(path)
+
+
+def test_other_faults_pass_as_they_are(tmp_path, monkeypatch):
+    path = old_file(tmp_path)
+    monkeypatch.setattr(os, 'replace', fail(errno.EACCES))
+    with pytest.raises(PermissionError):
+        atomic_write(path, 'new')
+    assert_untouched(path)
