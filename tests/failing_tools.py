@@ -12,7 +12,12 @@ from mmuda.utils.cli import run_tool
 CONFIG = demo_data.ROOT / 'configs' / 'demo' / 'advent_gta2cs.py'
 _TOOLS = {
     name: runpy.run_path(str(demo_data.ROOT / 'tools' / name))
-    for name in ('train.py', 'test.py')
+    for name in (
+        'train.py',
+        'test.py',
+        'generate_pseudo_labels.py',
+        'self_train.py',
+    )
 }
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -18,7 +18,7 @@ from mmuda.utils.cli import (
     run_tool,
 )
 from mmuda.utils.compat import load_checkpoint_file
-from mmuda.utils.config import enable_amp
+from mmuda.utils.config import enable_amp, set_pseudo_label_root
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.resume import find_resume_checkpoint
@@ -40,6 +40,11 @@ def parse_args() -> argparse.Namespace:
         '--load-from', metavar='CHECKPOINT', help='weights to start from'
     )
     parser.add_argument(
+        '--pseudo-labels',
+        metavar='DIR',
+        help='pseudo-labels of the target, from generate_pseudo_labels.py',
+    )
+    parser.add_argument(
         '--amp', action='store_true', help='train in mixed precision (GPU)'
     )
     parser.add_argument('--seed', type=int, help='seed of all random numbers')
@@ -58,6 +63,8 @@ def main(args: argparse.Namespace) -> int:
         if get_device() == 'cpu':
             raise ConfigError('--amp needs a GPU')
         enable_amp(cfg)
+    if args.pseudo_labels:
+        set_pseudo_label_root(cfg, args.pseudo_labels)
     if args.load_from:
         cfg.load_from = args.load_from
     if args.resume:

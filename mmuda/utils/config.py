@@ -13,6 +13,8 @@ from mmengine.runner import Runner
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
 
+PSEUDO_LABEL_LOADERS = ('LoadPseudoLabels', 'LoadSoftPseudoLabels')
+
 
 def load_config(
     path: str | os.PathLike, options: Mapping[str, Any] | None = None
@@ -104,6 +106,39 @@ def override_data_roots(
             )
         for leaf in domains[name]:
             leaf['data_root'] = str(root)
+
+
+def set_pseudo_label_root(cfg: Config, root: str | os.PathLike) -> None:
+    """Make the target's pipeline read pseudo-labels from a folder, in place.
+
+    Args:
+        cfg: A training config.
+        root: Folder that ``tools/generate_pseudo_labels.py`` wrote.
+
+    Raises:
+        ConfigError: The config loads none, or for several targets.
+    """
+    targets = {
+        name: loaders
+        for name, leaves in _training_domains(cfg).items()
+        if (
+            loaders := [
+                transform
+                for leaf in leaves
+                for transform in leaf.get('pipeline', [])
+                if transform['type'] in PSEUDO_LABEL_LOADERS
+            ]
+        )
+    }
+    if len(targets) != 1:
+        found = ', '.join(targets) or 'no domain'
+        raise ConfigError(
+            f'--pseudo-labels: {found} of this config loads pseudo-labels; '
+            'it must be one target (set pseudo_label_root of each in the '
+            'config)'
+        )
+    for loader in next(iter(targets.values())):
+        loader['pseudo_label_root'] = str(root)
 
 
 def enable_amp(cfg: Config) -> None:

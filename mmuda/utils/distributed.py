@@ -7,6 +7,7 @@ import os
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.dist import init_dist
 
 from mmuda.utils.errors import ConfigError
 
@@ -48,3 +49,18 @@ def init_distributed(launcher: str, cfg: Config) -> None:
         seconds = dist_cfg.get('timeout')
         timeout = seconds and datetime.timedelta(seconds=seconds)
         dist.init_process_group('gloo', timeout=timeout)
+
+
+def connect_processes(launcher: str, cfg: Config) -> None:
+    """Connect the processes of a tool that builds no runner.
+
+    Args:
+        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
+        cfg: The config; its ``env_cfg.dist_cfg`` is used.
+
+    Raises:
+        ConfigError: As of :func:`init_distributed`.
+    """
+    init_distributed(launcher, cfg)
+    if launcher != 'none' and not dist.is_initialized():
+        init_dist(launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {}))

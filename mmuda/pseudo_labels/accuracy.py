@@ -1,0 +1,147 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""How right pseudo-labels are, where labels exist for measuring only."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.dist import all_reduce, get_rank, get_world_size
+from torch.utils.data import Dataset
+
+from mmuda.datasets.pseudo_label_store import label_path
+from mmuda.utils.errors import DataError
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Pixel counts by class.
+
+    Attributes:
+        correct: Kept pixels whose pseudo-label is the true class, by class.
+        judged: Kept pixels with a true class, by pseudo-label.
+        true: Pixels of each true class, kept or not.
+    """
+
+    correct: np.ndarray
+    judged: np.ndarray
+    true: np.ndarray
+
+    @property
+    def precision(self) -> np.ndarray:
+        """Right share of the kept labels of each class, in percent."""
+        return _percent(self.correct, self.judged)
+
+    @property
+    def overall(self) -> float:
+        """Right share of all kept labels, in percent."""
+        return float(_percent(self.correct.sum(), self.judged.sum()))
+
+    @property
+    def recall(self) -> np.ndarray:
+        """Share of each true class that is kept and right, in percent."""
+        return _percent(self.correct, self.true)
+
+
+def measure_accuracy(
+    root: Path, dataset: Dataset, device: torch.device | str = 'cpu'
+) -> Accuracy:
+    """Compare pseudo-labels with true labels, all processes sharing the work.
+
+    True labels are resized to the size of the pseudo-labels (nearest
+    neighbour).
+
+    Args:
+        root: Folder of the pseudo-labels.
+        dataset: Its samples hold ``key`` and ``gt_seg_map``.
+        device: Where processes exchange their counts.
+
+    Raises:
+        DataError: A pseudo-label is missing or damaged.
+    """
+    classes = len(dataset.metainfo['classes'])
+    counts = np.zeros((3, classes), dtype=np.int64)
+    for index in range(get_rank(), len(dataset), get_world_size()):
+        sample = dataset[index]
+        label = read_label(root, sample['key'])
+        truth = cv2.resize(
+            sample['gt_seg_map'],
+            label.shape[::-1],
+            interpolation=cv2.INTER_NEAREST,
+        )
+        counts += count_correct(label, truth, classes)
+    total = torch.from_numpy(counts).to(device)
+    all_reduce(total)
+    return Accuracy(*total.cpu().numpy())
+
+
+def count_correct(
+    label: np.ndarray, truth: np.ndarray, num_classes: int
+) -> np.ndarray:
+    """Count the pixels of one image.
+
+    Args:
+        label: (H, W) pseudo-labels, 255 where rejected.
+        truth: (H, W) true classes, 255 where unknown.
+        num_classes: Number of classes C.
+
+    Returns:
+        (3, C): right ones, judged ones by pseudo-label, true ones.
+    """
+    known = truth < num_classes
+    judged = known & (label < num_classes)
+    right = judged & (label == truth)
+    return np.stack(
+        [
+            np.bincount(values, minlength=num_classes)
+            for values in (label[right], label[judged], truth[known])
+        ]
+    )
+
+
+def share_changed(old: Path, new: Path, keys: Sequence[str]) -> float:
+    """Part of the pixels whose pseudo-label differs between two rounds.
+
+    Args:
+        old: Folder of the earlier round.
+        new: Folder of the later one.
+        keys: Images to compare.
+
+    Returns:
+        Share in [0, 1]; a pixel that is rejected in one round only differs.
+    """
+    differing, pixels = 0, 0
+    for before, after in _pairs(old, new, keys):
+        differing += int((before != after).sum())
+        pixels += after.size
+    return differing / pixels
+
+
+def read_label(root: Path, key: str) -> np.ndarray:
+    """Read a pseudo-label (H, W) uint8.
+
+    Raises:
+        DataError: It is missing or damaged.
+    """
+    file = label_path(root, key)
+    label = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    if label is None:
+        raise DataError(
+            f'cannot read the pseudo-label {str(file)!r}; generate the labels '
+            'anew with --overwrite'
+        )
+    return label
+
+
+def _pairs(
+    old: Path, new: Path, keys: Sequence[str]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for key in keys:
+        yield read_label(old, key), read_label(new, key)
+
+
+def _percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid='ignore', divide='ignore'):
+        return 100 * np.true_divide(part, whole)

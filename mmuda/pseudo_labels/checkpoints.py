@@ -1,0 +1,82 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""The trained networks that label."""
+
+import copy
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.runner import load_checkpoint
+from torch import nn
+
+from mmuda.registry import MODELS
+from mmuda.utils.errors import CheckpointError, ConfigError
+from mmuda.utils.evaluation_config import use_checkpoints
+
+
+def describe_checkpoints(
+    checkpoints: Sequence[str], weights: Sequence[float] | None = None
+) -> tuple[dict, ...]:
+    """Name, SHA-256 and weight of each checkpoint, for the manifest.
+
+    Args:
+        checkpoints: One file, or those of an ensemble.
+        weights: Weight of each; equal if None.
+
+    Raises:
+        CheckpointError: A file can't be read.
+        ConfigError: There are not as many weights as checkpoints.
+    """
+    count = len(checkpoints)
+    weights = weights or [1 / count] * count
+    if len(weights) != count:
+        raise ConfigError(
+            f'{count} checkpoints need as many weights, got {len(weights)}'
+        )
+    return tuple(
+        dict(file=Path(file).name, sha256=sha256_of(file), weight=weight)
+        for file, weight in zip(checkpoints, weights, strict=True)
+    )
+
+
+def load_model(
+    cfg: Config,
+    checkpoints: Sequence[str],
+    weights: Sequence[float] | None = None,
+) -> nn.Module:
+    """Build the model of a config, or an ensemble, with trained weights.
+
+    Args:
+        cfg: A training config; it is not changed.
+        checkpoints: One file, or those of an ensemble.
+        weights: Weight of each; equal if None.
+
+    Raises:
+        CheckpointError: A checkpoint does not cover the segmentor.
+    """
+    cfg = copy.deepcopy(cfg)
+    use_checkpoints(cfg, checkpoints, weights)
+    model = MODELS.build(cfg.model)
+    if cfg.load_from:
+        load_checkpoint(model, cfg.load_from, map_location='cpu')
+    return model.to(get_device())
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file, read piece by piece.
+
+    Raises:
+        CheckpointError: It can't be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, 'rb') as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    except OSError as error:
+        raise CheckpointError(
+            f'cannot read {str(path)!r} ({error.strerror}); correct the path'
+        ) from error
+    return digest.hexdigest()

@@ -1,0 +1,67 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""The part of all images that shows the ego vehicle."""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmuda.utils.errors import ConfigError
+
+
+class EgoMask:
+    """Where labels are rejected, whatever the network thinks.
+
+    The pixels do not count in thresholds either: in the published co-training
+    code they do, which lowers the threshold of the class that the network
+    takes the bonnet for.
+
+    Args:
+        path: Image whose pixels that are not 0 show the vehicle; None if no
+            vehicle is seen.
+
+    Raises:
+        ConfigError: The file can't be read.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self._mask = None
+        self.digest = None
+        if path is None:
+            return
+        if not Path(path).is_file():
+            raise ConfigError(f'pseudo_labels.ego_mask: no file {path!r}')
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if mask is None:
+            raise ConfigError(
+                f'pseudo_labels.ego_mask: {path!r} is damaged or no image'
+            )
+        self._mask = (mask > 0).astype(np.uint8)
+        self.digest = hashlib.sha256(mask.tobytes()).hexdigest()
+        self._resized = lru_cache(maxsize=8)(self._resize)
+
+    def __call__(self, labels: Tensor) -> Tensor:
+        """The mask at the size of labels.
+
+        Args:
+            labels: (N, H, W).
+
+        Returns:
+            (H, W) bool on the device of the labels.
+        """
+        height, width = labels.shape[1:]
+        if self._mask is None:
+            return torch.zeros(
+                height, width, dtype=torch.bool, device=labels.device
+            )
+        return self._resized(height, width, labels.device)
+
+    def _resize(self, height: int, width: int, device: torch.device) -> Tensor:
+        resized = cv2.resize(
+            self._mask, (width, height), interpolation=cv2.INTER_NEAREST
+        )
+        return torch.from_numpy(resized).bool().to(device)

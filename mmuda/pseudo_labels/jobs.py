@@ -1,0 +1,169 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""One folder of pseudo-labels: finished, to be continued, or another's."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch.distributed as dist
+from mmengine.dist import barrier, is_main_process
+from torch import nn
+from torch.utils.data import Dataset
+
+from mmuda.datasets.pseudo_label_store import (
+    MANIFEST,
+    PseudoLabelManifest,
+    keys_digest,
+)
+from mmuda.registry import DATASETS
+from mmuda.utils.files import atomic_write
+
+from .accuracy import Accuracy, measure_accuracy
+from .batches import dataset_keys
+from .labeler import PseudoLabeler
+from .options import PseudoLabelOptions, ground_truth_of
+from .selection import Report
+from .spool import FOLDER
+
+ACCURACY = 'accuracy.json'
+
+
+@dataclass
+class LabelingJob:
+    """What is labelled, how, and where the labels go.
+
+    Attributes:
+        options: How labels are made.
+        config: Config of the data set, or several, with the pipeline of the
+            options.
+        root: Folder of the labels.
+        about: ``config``, ``checkpoints`` and ``domain`` for the manifest.
+        report: Called with the part of the work, images done and all images.
+        show_dir: Where to draw some images; None draws none.
+        show_count: How many.
+    """
+
+    options: PseudoLabelOptions
+    config: dict | list
+    root: Path
+    about: dict
+    report: Report
+    show_dir: Path | None = None
+    show_count: int = 20
+    dataset: Dataset = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dataset = _build(self.config)
+        # Built now, so that a missing label is known before any work.
+        folder = self.options.ground_truth
+        self._labelled = (
+            _build(ground_truth_of(self.config, folder)) if folder else None
+        )
+
+    def finished(self) -> PseudoLabelManifest | None:
+        """The manifest, if the folder is finished."""
+        if not (self.root / MANIFEST).is_file():
+            return None
+        return PseudoLabelManifest.read(self.root)
+
+    def is_foreign(self) -> bool:
+        """Whether the folder holds files, but none that labelling wrote."""
+        if not self.root.is_dir() or (self.root / MANIFEST).is_file():
+            return False
+        names = {path.name for path in self.root.iterdir()}
+        return bool(names) and FOLDER not in names
+
+    def differences(self, manifest: PseudoLabelManifest) -> list[str]:
+        """What finished labels were made with that this job would change.
+
+        Args:
+            manifest: Of the finished labels.
+        """
+        expected = dict(
+            classes=self.dataset.metainfo['classes'],
+            keys_sha256=keys_digest(dataset_keys(self.dataset)),
+            rule=self.options.rule,
+            options=self.options.saved(),
+            checkpoints=self.about['checkpoints'],
+            domain=self.about['domain'],
+        )
+        return [
+            name
+            for name, value in expected.items()
+            if _to_json(getattr(manifest, name)) != _to_json(value)
+        ]
+
+    def run(self, model: nn.Module) -> PseudoLabelManifest:
+        """Label all images, or what a stopped run left.
+
+        All processes call it; finished labels are replaced.
+
+        Args:
+            model: Predicts; it is put in evaluation mode.
+
+        Returns:
+            The manifest, in all processes.
+        """
+        # All processes have looked at the folder before it changes.
+        barrier()
+        if is_main_process():
+            for name in (MANIFEST, ACCURACY):
+                (self.root / name).unlink(missing_ok=True)
+        barrier()
+        labeler = PseudoLabeler(
+            self.options.predictor(model),
+            self.options,
+            self.report,
+            self.show_dir,
+            self.show_count,
+        )
+        return labeler.run(self.dataset, self.root, **self.about)
+
+    def measure(self) -> Accuracy | None:
+        """Compare with true labels, and save that, if they are configured.
+
+        Returns:
+            Counts of all processes; None without true labels.
+        """
+        if self._labelled is None:
+            return None
+        accuracy = measure_accuracy(
+            self.root, self._labelled, exchange_device()
+        )
+        if is_main_process():
+            classes = self.dataset.metainfo['classes']
+            columns = zip(
+                classes, accuracy.precision, accuracy.recall, strict=True
+            )
+            content = dict(
+                overall=_or_none(accuracy.overall),
+                classes={
+                    name: dict(precision=_or_none(p), recall=_or_none(r))
+                    for name, p, r in columns
+                },
+            )
+            atomic_write(self.root / ACCURACY, json.dumps(content, indent=2))
+        return accuracy
+
+
+def exchange_device() -> str:
+    """Device whose tensors the processes can exchange."""
+    nccl = dist.is_initialized() and dist.get_backend() == 'nccl'
+    return 'cuda' if nccl else 'cpu'
+
+
+def _build(config: dict | list) -> Dataset:
+    if not isinstance(config, list):
+        return DATASETS.build(config)
+    return DATASETS.build(dict(type='ConcatDataset', datasets=config))
+
+
+def _to_json(value: object) -> str:
+    # One text for what JSON does not tell apart, such as tuples and lists.
+    return json.dumps(value, sort_keys=True)
+
+
+def _or_none(value: float) -> float | None:
+    # JSON has no NaN.
+    return None if math.isnan(value) else float(value)

@@ -1,0 +1,214 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Labelling all images of a target in constant memory."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.dist import all_reduce, barrier, is_main_process
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from mmuda.datasets.label_maps import IGNORE_ID
+from mmuda.datasets.pseudo_label_store import (
+    PseudoLabelManifest,
+    keys_digest,
+    soft_label_path,
+)
+from mmuda.datasets.soft_labels import write_soft_label
+
+from .batches import dataset_keys, groups_of_one_size, own_batches
+from .ego_mask import EgoMask
+from .histogram import ScoreHistogram
+from .options import PseudoLabelOptions
+from .pictures import Pictures
+from .prediction import Predictor
+from .scores import label_and_score, quantise
+from .selection import Report, Selection
+from .spool import BackgroundWriter, Spool
+
+
+@dataclass
+class PseudoLabeler:
+    """Writes the pseudo-labels of a data set, with any number of processes.
+
+    Two passes: the first writes labels and score bins to disk and counts them
+    in a histogram for each class; the second rejects what lies beyond the
+    thresholds. Images are cut into fixed batches, which are shared among the
+    processes, so the files do not depend on their number, nor on a stop
+    in between.
+
+    Attributes:
+        predictor: Predicts the images.
+        options: How labels are made.
+        report: Called with the part of the work, images done and images in
+            all, of this process.
+        show_dir: Where to draw some images; None draws none.
+        show_count: How many, spread over the set.
+    """
+
+    predictor: Predictor
+    options: PseudoLabelOptions
+    report: Report = lambda part, done, total: None
+    show_dir: Path | None = None
+    show_count: int = 20
+
+    def __post_init__(self) -> None:
+        self.rule = self.options.build_rule()
+        self.ego_mask = EgoMask(self.options.ego_mask)
+
+    def run(
+        self, dataset: Dataset, root: Path, **about
+    ) -> PseudoLabelManifest:
+        """Label all images, or the rest of what a stopped run began.
+
+        Args:
+            dataset: Its samples are packed inputs without labels.
+            root: Where to write ``<key>.png`` and at last ``manifest.json``.
+            **about: ``config``, ``checkpoints`` and ``domain`` for the
+                manifest.
+
+        Returns:
+            The manifest, in all processes.
+
+        Raises:
+            DataError: An image can't be read, or the disk is full.
+        """
+        keys = dataset_keys(dataset)
+        classes = tuple(dataset.metainfo['classes'])
+        device = next(self.predictor.model.parameters()).device
+        spool = Spool(root)
+        if is_main_process():
+            spool.prepare(self._job(keys, classes))
+        barrier()
+        batches = own_batches(len(keys), self.options.batch_size)
+        histogram = ScoreHistogram(len(classes), self.options.bins, device)
+        self._predict(dataset, keys, batches, spool, histogram)
+        histogram.all_reduce()
+        thresholds = self.rule.threshold_bins(histogram).cpu()
+        own = [index for batch in batches for index in batch]
+        selection = Selection(
+            self.rule, thresholds, spool, self.options, self.report
+        )
+        pictures = Pictures(self.show_dir, self.show_count, dataset)
+        kept = selection.run(keys, own, pictures).to(device)
+        all_reduce(kept)
+        values = self.rule.threshold_values(thresholds, self.options.bins)
+        manifest = PseudoLabelManifest(
+            classes=classes,
+            num_images=len(keys),
+            keys_sha256=keys_digest(keys),
+            rule=self.options.rule,
+            options=self.options.saved(),
+            thresholds=dict(zip(classes, values, strict=True)),
+            pixels=dict(zip(classes, histogram.pixels.tolist(), strict=True)),
+            kept=dict(zip(classes, kept.tolist(), strict=True)),
+            **about,
+        )
+        if is_main_process():
+            manifest.write(root)
+            spool.remove()
+        barrier()
+        return manifest
+
+    def _predict(
+        self,
+        dataset: Dataset,
+        keys: Sequence[str],
+        batches: Sequence[list[int]],
+        spool: Spool,
+        histogram: ScoreHistogram,
+    ) -> None:
+        """First pass: labels and scores to the disk, counts to memory."""
+        device = histogram.counts.device
+        todo, done, total = [], 0, sum(map(len, batches))
+        for batch in batches:
+            if not all(spool.has(keys[index]) for index in batch):
+                todo.append(batch)
+                continue
+            for index in batch:
+                label, score = map(torch.from_numpy, spool.read(keys[index]))
+                histogram.update(
+                    label.to(device), score.to(device, torch.int32)
+                )
+            done += len(batch)
+            self.report('labelling', done, total)
+        loader = DataLoader(
+            dataset,
+            batch_sampler=todo,
+            num_workers=min(self.options.num_workers, len(todo)),
+            collate_fn=pseudo_collate,
+        )
+        with BackgroundWriter(self.options.write_threads) as writer:
+            for batch, data in zip(todo, loader, strict=True):
+                names = [keys[index] for index in batch]
+                for part, inputs in groups_of_one_size(names, data):
+                    self._label(part, inputs, spool, histogram, writer)
+                done += len(batch)
+                self.report('labelling', done, total)
+
+    def _label(
+        self,
+        keys: Sequence[str],
+        inputs: dict,
+        spool: Spool,
+        histogram: ScoreHistogram,
+        writer: BackgroundWriter,
+    ) -> None:
+        """Label images of one size and hand the files to the writer."""
+        prediction = self.predictor(inputs)
+        label, score = label_and_score(prediction.full, self.rule.score)
+        label[:, self.ego_mask(label)] = IGNORE_ID
+        bins = quantise(score, histogram.bins)
+        histogram.update(label, bins)
+        # 16 bits hold all bins; PyTorch lacks most operations on them.
+        arrays = label.cpu().numpy(), bins.cpu().numpy().astype(np.uint16)
+        for index, key in enumerate(keys):
+            writer.submit(
+                self._write,
+                spool,
+                key,
+                *(array[index] for array in arrays),
+                _array(prediction.coarse, index),
+            )
+
+    def _write(
+        self,
+        spool: Spool,
+        key: str,
+        label: np.ndarray,
+        score: np.ndarray,
+        soft: np.ndarray | None,
+    ) -> None:
+        if soft is not None:
+            file = soft_label_path(spool.root, key)
+            write_soft_label(file, soft, self.options.soft_top_k or None)
+        spool.write(key, label, score)
+
+    def _job(self, keys: Sequence[str], classes: Sequence[str]) -> dict:
+        """All that labels and scores before the selection depend on."""
+        return {
+            'weights': weights_digest(self.predictor.model),
+            'keys': keys_digest(keys),
+            'classes': list(classes),
+            'score': self.rule.score,
+            'options': self.options.saved(),
+        }
+
+
+def weights_digest(model: nn.Module) -> str:
+    """SHA-256 of all parameters and buffers of a model."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        array = value.detach().cpu().contiguous().flatten()
+        digest.update(array.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _array(maps: Tensor | None, index: int) -> np.ndarray | None:
+    return None if maps is None else maps[index].cpu().numpy()

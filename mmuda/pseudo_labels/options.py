@@ -1,0 +1,196 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""The key ``pseudo_labels`` of a config."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import get_args
+
+from mmengine.config import Config
+from torch import nn
+
+from mmuda.registry import PSEUDO_LABEL_RULES
+from mmuda.utils.config_keys import check_config_keys, did_you_mean
+from mmuda.utils.errors import ConfigError
+
+from .ego_mask import EgoMask
+from .prediction import Combination, Predictor
+from .rules import SelectionRule
+from .scores import Order
+
+
+@dataclass(frozen=True)
+class PseudoLabelOptions:
+    """How pseudo-labels are made.
+
+    Attributes:
+        rule: Config of a ``SelectionRule``.
+        pipeline: Transforms of the images to label, without random ones and
+            without labels; it takes the place of the target's own.
+        order: ``softmax_first`` or ``upsample_first``.
+        combination: ``sum`` or ``max``, for several networks.
+        original_size: Whether labels have the size of the image file rather
+            than that of the network's input.
+        bins: Bins of the histograms, 4096 to 65536.
+        ego_mask: Image of the ego vehicle, where labels are rejected: its
+            pixels that are not 0. It is resized to the labels.
+        soft_top_k: Also save probabilities at the network's resolution:
+            those of so many classes, or of all classes for 0; None saves none.
+        batch_size: Images of a forward pass; those of one size run together.
+        num_workers: Processes that load images.
+        write_threads: Threads that write files.
+        ground_truth: ``data_prefix.seg_map_path`` of the target's labels, for
+            measuring the accuracy of pseudo-labels only.
+
+    Raises:
+        ConfigError: A value is unknown or outside its range.
+    """
+
+    rule: dict
+    pipeline: list
+    order: Order = 'softmax_first'
+    combination: Combination = 'sum'
+    original_size: bool = False
+    bins: int = 4096
+    ego_mask: str | None = None
+    soft_top_k: int | None = None
+    batch_size: int = 1
+    num_workers: int = 2
+    write_threads: int = 2
+    ground_truth: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, choices in (('order', Order), ('combination', Combination)):
+            if getattr(self, name) not in get_args(choices):
+                raise ConfigError(
+                    f'pseudo_labels.{name} must be one of '
+                    f"{get_args(choices)}, not '{getattr(self, name)}'"
+                )
+        for name, least, most in (
+            ('bins', 4096, 65536),
+            ('batch_size', 1, 1024),
+            ('num_workers', 0, 1024),
+            ('write_threads', 1, 1024),
+            ('soft_top_k', 0, 255),
+        ):
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise ConfigError(
+                    f'pseudo_labels.{name} must lie in [{least}, {most}], '
+                    f'not {value}'
+                )
+
+    @classmethod
+    def from_config(cls, cfg: Config) -> 'PseudoLabelOptions':
+        """Read and check the options of a config.
+
+        Args:
+            cfg: A whole config.
+
+        Raises:
+            ConfigError: There are none, or one is unknown or missing.
+        """
+        given = cfg.get('pseudo_labels')
+        if given is None:
+            raise ConfigError(
+                'the config has no pseudo_labels=dict(rule=..., pipeline=...);'
+                ' inherit from one in configs/esl'
+            )
+        known = {f.name: f for f in fields(cls)}
+        for key in given:
+            if key not in known:
+                raise ConfigError(
+                    f"pseudo_labels: there is no '{key}'"
+                    f'{did_you_mean(key, known)}'
+                )
+        for key in ('rule', 'pipeline'):
+            if not given.get(key):
+                raise ConfigError(f'pseudo_labels: {key} is missing')
+        plain = copy.deepcopy(dict(given))
+        return cls(**plain)
+
+    def saved(self) -> dict:
+        """Options that the files depend on, as the manifest holds them."""
+        saved = asdict(self)
+        for name in ('rule', 'num_workers', 'write_threads', 'ground_truth'):
+            del saved[name]
+        return saved | {'ego_mask': EgoMask(self.ego_mask).digest}
+
+    def predictor(self, model: nn.Module) -> Predictor:
+        """Predictor of a model with these options; puts it in eval mode."""
+        return Predictor(
+            model.eval(),
+            self.order,
+            self.combination,
+            self.original_size,
+            self.soft_top_k is not None,
+        )
+
+    def build_rule(self) -> SelectionRule:
+        """The selection rule.
+
+        Raises:
+            ConfigError: It is unknown or wrong.
+        """
+        check_config_keys({'pseudo_labels': {'rule': self.rule}})
+        kind = self.rule.get('type')
+        if PSEUDO_LABEL_RULES.get(str(kind)) is None:
+            rules = sorted(PSEUDO_LABEL_RULES.module_dict)
+            raise ConfigError(
+                f"pseudo_labels.rule.type: no rule '{kind}'; there are {rules}"
+            )
+        return PSEUDO_LABEL_RULES.build(dict(self.rule))
+
+
+def dataset_to_label(
+    cfg: Config, pipeline: list, domain: str = 'target'
+) -> dict | list:
+    """Config of the target's training images with another pipeline.
+
+    Args:
+        cfg: A training config.
+        pipeline: Takes the place of the target's pipeline.
+        domain: Name of the target.
+
+    Raises:
+        ConfigError: The config has no such target.
+    """
+    dataset = cfg.train_dataloader.dataset
+    targets = dict(dataset.get('targets') or {})
+    if dataset.get('target'):
+        targets['target'] = dataset['target']
+    if domain not in targets:
+        raise ConfigError(
+            f"--domain '{domain}': train_dataloader.dataset has the targets "
+            f'{sorted(targets)}'
+        )
+    return _with_pipeline(targets[domain], pipeline)
+
+
+def ground_truth_of(dataset: dict | list, folder: str) -> dict | list:
+    """The same data set with its labels, for measuring only.
+
+    Args:
+        dataset: What :func:`dataset_to_label` gave.
+        folder: ``data_prefix.seg_map_path``.
+
+    Returns:
+        Config whose samples hold ``gt_seg_map`` in the size of the file.
+    """
+    if isinstance(dataset, list):
+        return [ground_truth_of(part, folder) for part in dataset]
+    labelled = copy.deepcopy(dict(dataset))
+    labelled['data_prefix'] = dict(
+        labelled['data_prefix'], seg_map_path=folder
+    )
+    transforms = [t for t in labelled['pipeline'] if 'Pack' not in t['type']]
+    load = dict(type='LoadLabels', resize_mismatch=True)
+    return dict(labelled, pipeline=[*transforms, load])
+
+
+def _with_pipeline(dataset: Mapping | list, pipeline: list) -> dict | list:
+    if isinstance(dataset, (list, tuple)):
+        return [_with_pipeline(part, pipeline) for part in dataset]
+    changed = copy.deepcopy(dict(dataset))
+    changed.pop('_delete_', None)
+    return dict(changed, pipeline=copy.deepcopy(list(pipeline)))

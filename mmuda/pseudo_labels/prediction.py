@@ -1,0 +1,163 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""What one network, or several together, think of target images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from mmseg.models.utils import resize
+from torch import Tensor, nn
+
+from mmuda.models.segmentors import SegmentorEnsemble
+from mmuda.models.wrappers import unwrap
+from mmuda.utils.errors import ConfigError
+
+from .scores import Order, probabilities
+
+Combination = Literal['sum', 'max']
+
+
+class Prediction(NamedTuple):
+    """Class probabilities of images of one size.
+
+    Attributes:
+        full: (N, C, H, W) at the size the labels are written in.
+        coarse: (N, C, h, w) at the resolution of the network's logits, if
+            asked for.
+    """
+
+    full: Tensor
+    coarse: Tensor | None
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Predicts the target with a model as it is in validation.
+
+    Attributes:
+        model: A UDA model, an ensemble of them or any mmseg segmentor. It is
+            used in the mode that it is in; call ``eval()`` before.
+        order: See :func:`~mmuda.pseudo_labels.scores.probabilities`.
+        combination: How networks of an ensemble are combined: ``sum`` is the
+            softmax of the weighted sum of logits, ``max`` the largest of
+            their probabilities (for ``coarse``, divided by its sum).
+        original_size: Label images at their original size instead of the one
+            that the network sees.
+        coarse: Give probabilities at the resolution of the logits, too.
+    """
+
+    model: nn.Module
+    order: Order = 'softmax_first'
+    combination: Combination = 'sum'
+    original_size: bool = False
+    coarse: bool = False
+
+    @torch.no_grad()
+    def __call__(self, batch: dict) -> Prediction:
+        """Predict a batch of images of one size.
+
+        Args:
+            batch: ``inputs`` and ``data_samples`` as a data loader gives it.
+
+        Raises:
+            ConfigError: Networks of an ensemble differ in resolution, or
+                sliding windows are asked for with ``softmax_first``.
+        """
+        model = unwrap(self.model)
+        data = model.data_preprocessor(batch, False)
+        images, samples = data['inputs'], data['data_samples']
+        metas = [sample.metainfo for sample in samples]
+        networks, weights = members(model)
+        logits = [self._logits(net, images, metas) for net in networks]
+        align_corners = networks[0].align_corners
+        size = self._output_size(images, metas)
+        full = self._combine(logits, weights, size, align_corners)
+        full = self._fit(full, metas, align_corners)
+        if not self.coarse:
+            return Prediction(full, None)
+        size = logits[0].shape[2:]
+        coarse = self._combine(logits, weights, size, align_corners)
+        return Prediction(full, coarse / coarse.sum(dim=1, keepdim=True))
+
+    def _logits(
+        self, network: nn.Module, images: Tensor, metas: Sequence[dict]
+    ) -> Tensor:
+        if network.test_cfg.get('mode', 'whole') == 'slide':
+            if self.order == 'softmax_first':
+                raise ConfigError(
+                    "pseudo_labels.order='softmax_first' needs whole images; "
+                    "with test_cfg.mode='slide' use 'upsample_first'"
+                )
+            return network.slide_inference(images, metas)
+        logits = network(images, mode='tensor')
+        return logits['decode'] if isinstance(logits, dict) else logits
+
+    def _combine(
+        self,
+        logits: Sequence[Tensor],
+        weights: Sequence[float],
+        size: tuple[int, int],
+        align_corners: bool,
+    ) -> Tensor:
+        if self.combination == 'max':
+            parts = [
+                probabilities(part, size, self.order, align_corners)
+                for part in logits
+            ]
+            return torch.stack(parts).amax(dim=0)
+        if len({part.shape for part in logits}) > 1:
+            raise ConfigError(
+                'pseudo_labels: the networks of this ensemble differ in '
+                "resolution; use combination='max'"
+            )
+        total = sum(w * part for w, part in zip(weights, logits, strict=True))
+        return probabilities(total, size, self.order, align_corners)
+
+    def _output_size(
+        self, images: Tensor, metas: Sequence[dict]
+    ) -> tuple[int, int]:
+        """Size to upsample to in one step; padding is cut off after it."""
+        if self.original_size and not _padding(metas[0]):
+            return tuple(metas[0]['ori_shape'])
+        return tuple(images.shape[2:])
+
+    def _fit(
+        self, full: Tensor, metas: Sequence[dict], align_corners: bool
+    ) -> Tensor:
+        """Cut off padding, and then resize if the original size is due."""
+        padding = _padding(metas[0])
+        if not padding:
+            return full
+        left, right, top, bottom = padding
+        height, width = full.shape[2:]
+        full = full[:, :, top : height - bottom, left : width - right]
+        if self.original_size:
+            full = resize(
+                full,
+                size=tuple(metas[0]['ori_shape']),
+                mode='bilinear',
+                align_corners=align_corners,
+                warning=False,
+            )
+        return full
+
+
+def members(model: nn.Module) -> tuple[list[nn.Module], list[float]]:
+    """Networks that predict, and their weights.
+
+    Args:
+        model: A UDA model, an ensemble or any mmseg segmentor.
+
+    Returns:
+        Segmentors in evaluation use, e.g. the teacher of a UDA model.
+    """
+    if isinstance(model, SegmentorEnsemble):
+        networks = [member for m in model.models for member in members(m)[0]]
+        return networks, model.weights
+    return [getattr(model, 'predictor', model)], [1.0]
+
+
+def _padding(meta: dict) -> tuple[int, int, int, int] | None:
+    padding = meta.get('img_padding_size') or meta.get('padding_size')
+    return tuple(padding) if padding and any(padding) else None

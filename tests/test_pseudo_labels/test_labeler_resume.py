@@ -1,0 +1,103 @@
+"""The same bytes from any number of processes, and after a stop."""
+
+import multiprocessing
+import os
+import signal
+
+import pytest
+from gloo import run
+from labeling_runs import files_of, label, write_images
+
+from mmuda.pseudo_labels.spool import Spool
+
+COUNT = 7
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp('many'), COUNT)
+
+
+@pytest.fixture(scope='module')
+def expected(images, tmp_path_factory):
+    out = tmp_path_factory.mktemp('one') / 'labels'
+    label(images, out, batch_size=2)
+    return files_of(out)
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_at(part, count):
+    """A report that raises after so many images of a part."""
+
+    def report(current, done, total):
+        if current == part and done >= count:
+            raise Stopped
+
+    return report
+
+
+def test_two_processes_write_the_bytes_of_one(images, expected, tmp_path):
+    out = tmp_path / 'labels'
+    run(label, tmp_path, images, out, None, None)
+    alone = tmp_path / 'alone'
+    label(images, alone)
+    assert files_of(out) == files_of(alone)
+
+
+@pytest.mark.parametrize(
+    ('part', 'count'), [('labelling', 4), ('selecting', 3)]
+)
+def test_a_stopped_run_continues_to_the_same_bytes(
+    images, expected, tmp_path, part, count
+):
+    out = tmp_path / 'labels'
+    with pytest.raises(Stopped):
+        label(images, out, batch_size=2, report=stop_at(part, count))
+    label(images, out, batch_size=2)
+    assert files_of(out) == expected
+
+
+def test_finished_images_are_not_labelled_again(images, tmp_path):
+    out = tmp_path / 'labels'
+    with pytest.raises(Stopped):
+        label(images, out, report=stop_at('labelling', 4))
+    spool = Spool(out)
+    files = {p: p.stat().st_mtime_ns for p in spool.folder.rglob('*.png')}
+    assert len(files) >= 2 * 3
+    with pytest.raises(Stopped):
+        label(images, out, report=stop_at('selecting', 1))
+    assert all(p.stat().st_mtime_ns == t for p, t in files.items())
+
+
+def _label_until_killed(images, out):
+    def report(part, done, total):
+        if done == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    label(images, out, batch_size=2, report=report)
+
+
+def test_a_killed_process_continues_to_the_same_bytes(
+    images, expected, tmp_path
+):
+    out = tmp_path / 'labels'
+    context = multiprocessing.get_context('spawn')
+    process = context.Process(target=_label_until_killed, args=(images, out))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    label(images, out, batch_size=2)
+    assert files_of(out) == expected
+
+
+def test_what_another_job_left_is_not_used(images, tmp_path):
+    out, alone = tmp_path / 'labels', tmp_path / 'alone'
+    with pytest.raises(Stopped):
+        label(images, out, report=stop_at('labelling', 4))
+    other = dict(type='ConfidenceQuantile')
+    label(images, out, rule=other)
+    label(images, alone, rule=other)
+    assert files_of(out) == files_of(alone)

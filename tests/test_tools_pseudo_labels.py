@@ -1,0 +1,178 @@
+"""generate_pseudo_labels.py, and training on what it wrote."""
+
+import json
+import subprocess
+import sys
+
+import demo_data
+import pytest
+from demo_data import ENVIRONMENT
+from failing_tools import before_training, error_of
+from test_tools_train_and_test import overrides
+
+CONFIG = 'configs/demo/esl_gta2cs.py'
+FILE = demo_data.ROOT / CONFIG
+
+
+def options(data, **changes):
+    """Overrides as a mapping, as ``error_of`` wants them."""
+    words = overrides(data, **changes)[1:]
+    return dict(word.split('=', 1) for word in map(str, words))
+
+
+def run(words, code=0):
+    result = subprocess.run(
+        [str(word) for word in words],
+        cwd=demo_data.ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == code, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return demo_data.write(tmp_path_factory.mktemp('labels'))
+
+
+@pytest.fixture(scope='module')
+def checkpoint(data, tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp('trained')
+    words = [sys.executable, 'tools/train.py']
+    words += ['configs/demo/advent_gta2cs.py', '--work-dir', work_dir]
+    run([*words, *overrides(data, **{'train_cfg.max_iters': 2})])
+    return work_dir / 'iter_2.pth'
+
+
+@pytest.fixture(scope='module')
+def labels(data, checkpoint, tmp_path_factory):
+    """Folder of labels and pictures, and the printed table."""
+    out = tmp_path_factory.mktemp('out')
+    words = [sys.executable, 'tools/generate_pseudo_labels.py', CONFIG]
+    words += [checkpoint, checkpoint, '--weights', 0.3, 0.7]
+    words += ['--out', out / 'labels', '--show-dir', out / 'show']
+    words += ['--show-count', 2, *overrides(data)]
+    return out / 'labels', out / 'show', run(words)
+
+
+@pytest.fixture
+def failing(monkeypatch, capfd):
+    def call(tool, words, changes):
+        return error_of(tool, words, changes, monkeypatch, capfd)
+
+    return call
+
+
+def test_each_image_has_a_label(labels):
+    names = {p.name for p in labels[0].rglob('*.png')}
+    assert len(names) == 5
+    assert len(list(labels[0].rglob('*'))) == 5 + 1 + len(
+        {p.parent for p in labels[0].rglob('*.png')}
+    )
+
+
+def test_the_manifest_names_checkpoints_and_weights(labels, checkpoint):
+    manifest = json.loads((labels[0] / 'manifest.json').read_text())
+    found = [(c['file'], c['weight']) for c in manifest['checkpoints']]
+    assert found == [('iter_2.pth', 0.3), ('iter_2.pth', 0.7)]
+
+
+def test_the_table_has_the_share_kept_of_all_pixels(labels):
+    manifest = json.loads((labels[0] / 'manifest.json').read_text())
+    pixels, kept = (sum(manifest[k].values()) for k in ('pixels', 'kept'))
+    (row,) = [line for line in labels[2].splitlines() if '│ all' in line]
+    assert f'{100 * kept / pixels:.1f}' in row
+    assert f'{pixels:,}' in row
+
+
+def test_pictures_of_as_many_images_as_asked_for(labels):
+    assert len(list(labels[1].rglob('*.png'))) == 2
+
+
+def test_finished_labels_are_reused(labels, data, checkpoint):
+    before = (labels[0] / 'manifest.json').stat().st_mtime_ns
+    words = [sys.executable, 'tools/generate_pseudo_labels.py', CONFIG]
+    words += [checkpoint, checkpoint, '--weights', 0.3, 0.7]
+    output = run([*words, '--out', labels[0], *overrides(data)])
+    assert 'is finished' in output
+    assert (labels[0] / 'manifest.json').stat().st_mtime_ns == before
+
+
+def test_labels_of_another_checkpoint_are_not_overwritten(
+    labels, data, checkpoint, failing
+):
+    words = [FILE, checkpoint, '--out', labels[0]]
+    error, _ = failing('generate_pseudo_labels.py', words, options(data))
+    assert 'with other checkpoints' in error
+
+
+def test_a_folder_of_other_files_is_not_written_to(data, checkpoint, failing):
+    folder = data / 'Cityscapes'
+    words = [FILE, checkpoint, '--out', folder]
+    error, _ = failing('generate_pseudo_labels.py', words, options(data))
+    assert 'no pseudo-labels' in error
+    assert not (folder / 'manifest.json').exists()
+
+
+def test_an_unknown_domain_is_refused(data, checkpoint, failing, tmp_path):
+    words = [FILE, checkpoint, '--out', tmp_path, '--domain', 'rome']
+    error, _ = failing('generate_pseudo_labels.py', words, options(data))
+    assert "--domain 'rome'" in error
+    assert "['target']" in error
+
+
+def test_a_missing_checkpoint_is_refused(data, failing, tmp_path):
+    words = [FILE, 'nothing.pth', '--out', tmp_path]
+    error, _ = failing('generate_pseudo_labels.py', words, options(data))
+    assert "'nothing.pth'" in error
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'pseudo_labels.rule.type': 'Entropy'}, "no rule 'Entropy'"),
+        ({'pseudo_labels.rule.quantil': 0.4}, "takes no 'quantil'"),
+        ({'pseudo_labels.rule.quantile': 4}, 'quantile=4'),
+        ({'pseudo_labels.ordre': 'x'}, "no 'ordre' (did you mean 'order'?)"),
+        ({'pseudo_labels.order': 'x'}, 'order must be one of'),
+        ({'pseudo_labels.bins': 16}, 'bins must lie in [4096, 65536]'),
+    ],
+)
+def test_wrong_options_are_named(
+    data, checkpoint, failing, tmp_path, changes, message
+):
+    words = [FILE, checkpoint, '--out', tmp_path]
+    changes = options(data) | changes
+    error, _ = failing('generate_pseudo_labels.py', words, changes)
+    assert message in error
+
+
+def test_training_refuses_a_folder_without_a_manifest(data, failing, tmp_path):
+    words = [FILE, '--pseudo-labels', tmp_path, '--work-dir', tmp_path / 'w']
+    error = before_training(failing('train.py', words, options(data)))
+    assert 'manifest.json' in error
+
+
+def test_training_refuses_labels_of_other_images(
+    labels, data, failing, tmp_path
+):
+    words = [FILE, '--pseudo-labels', labels[0], '--work-dir', tmp_path]
+    fewer = {'train_dataloader.dataset.target.indices': 3}
+    error = before_training(failing('train.py', words, options(data) | fewer))
+    assert str(labels[0]) in error
+
+
+def test_training_without_pseudo_labels_is_refused(data, failing, tmp_path):
+    words = [FILE, '--work-dir', tmp_path]
+    error = before_training(failing('train.py', words, options(data)))
+    assert '--pseudo-labels' in error
+
+
+def test_a_config_that_loads_none_is_named(data, labels, failing, tmp_path):
+    config = demo_data.ROOT / 'configs/demo/advent_gta2cs.py'
+    words = [config, '--pseudo-labels', labels[0], '--work-dir', tmp_path]
+    error = before_training(failing('train.py', words, options(data)))
+    assert 'no domain of this config loads pseudo-labels' in error

@@ -1,0 +1,138 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Label the target's training images with a trained model, or an ensemble.
+
+Writes a PNG of train ids for each image (255 where the model is not sure
+enough) and, last, manifest.json. A stopped run continues; a finished folder is
+kept as it is.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from rich.console import Console
+
+from mmuda.datasets.pseudo_label_store import PseudoLabelManifest
+from mmuda.pseudo_labels.checkpoints import describe_checkpoints, load_model
+from mmuda.pseudo_labels.jobs import LabelingJob
+from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label
+from mmuda.pseudo_labels.report import ProgressLines, result_table
+from mmuda.utils.cli import add_data_options, add_launcher_option, run_tool
+from mmuda.utils.config import load_config, override_data_roots
+from mmuda.utils.config_keys import check_config_keys, config_errors
+from mmuda.utils.distributed import connect_processes
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.files import require_writable_folder
+from mmuda.utils.setup_env import register_all_modules
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file with pseudo_labels')
+    parser.add_argument(
+        'checkpoint', nargs='+', help='checkpoint; several are an ensemble'
+    )
+    parser.add_argument(
+        '--weights',
+        nargs='+',
+        type=float,
+        metavar='W',
+        help='weight of each checkpoint of an ensemble; equal by default',
+    )
+    parser.add_argument(
+        '--out', required=True, metavar='DIR', help='where to write'
+    )
+    parser.add_argument(
+        '--domain',
+        default='target',
+        help='name of the target, if the config has several',
+    )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='label anew even if the folder holds finished labels',
+    )
+    parser.add_argument(
+        '--show-dir', metavar='DIR', help='draw some images and labels'
+    )
+    parser.add_argument(
+        '--show-count',
+        type=int,
+        default=20,
+        metavar='N',
+        help='how many images to draw, spread over the set',
+    )
+    add_data_options(parser)
+    add_launcher_option(parser)
+    return parser.parse_args()
+
+
+def config_from_args(args: argparse.Namespace) -> Config:
+    """Read the config, apply the options and connect the processes."""
+    cfg = load_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    override_data_roots(cfg, dict(args.data_root))
+    register_all_modules()
+    check_config_keys(cfg)
+    connect_processes(cfg.launcher, cfg)
+    return cfg
+
+
+def main(args: argparse.Namespace) -> None:
+    """Label, and tell what was kept."""
+    cfg = config_from_args(args)
+    console = Console(quiet=not is_main_process())
+    root = Path(args.out)
+    require_writable_folder(root, '--out')
+    options = PseudoLabelOptions.from_config(cfg)
+    job = LabelingJob(
+        options,
+        dataset_to_label(cfg, options.pipeline, args.domain),
+        root,
+        about=dict(
+            config=Path(args.config).name,
+            checkpoints=describe_checkpoints(args.checkpoint, args.weights),
+            domain=args.domain,
+        ),
+        report=ProgressLines(write=console.print),
+        show_dir=Path(args.show_dir) if args.show_dir else None,
+        show_count=args.show_count,
+    )
+    manifest = None if args.overwrite else finished_labels(job)
+    if manifest is None:
+        with config_errors(cfg):
+            model = load_model(cfg, args.checkpoint, args.weights)
+        manifest = job.run(model)
+    else:
+        console.print(f'{root} is finished; --overwrite labels anew')
+    console.print(result_table(manifest, job.measure()))
+    console.print(f'Pseudo-labels: {root}')
+
+
+def finished_labels(job: LabelingJob) -> PseudoLabelManifest | None:
+    """Manifest of what an earlier run finished, if anything.
+
+    Raises:
+        ConfigError: The folder holds something else.
+    """
+    advice = 'choose another folder, or add --overwrite'
+    if job.is_foreign():
+        raise ConfigError(
+            f"--out: '{job.root}' is not empty, and what it holds are no "
+            f'pseudo-labels; {advice}'
+        )
+    manifest = job.finished()
+    differing = job.differences(manifest) if manifest else []
+    if differing:
+        raise ConfigError(
+            f"--out: '{job.root}' holds finished pseudo-labels with other "
+            f'{" and ".join(differing)}; {advice}'
+        )
+    return manifest
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main, parse_args()))
