@@ -26,14 +26,19 @@ class UDATrainLoop(IterBasedTrainLoop):
     The sampler must be infinite.
     """
 
+    _data_changed = False
+
     def run(self) -> None:
         """Train until ``max_iters`` or until a hook asks to stop."""
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
+        self._announce_resume()
         batches = self._unseen_batches()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             self.run_iter(next(batches))
+            if self._data_changed and self._iter < self._max_iters:
+                batches = self._unseen_batches()
             self._decide_current_val_interval()
             if not self.stop_training and self._validation_is_due():
                 with suppress(ValidationStopped):
@@ -41,6 +46,14 @@ class UDATrainLoop(IterBasedTrainLoop):
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model
+
+    def reload_data(self) -> None:
+        """Load all samples from the next iteration on anew.
+
+        For hooks that change files which the data set reads: loader processes
+        have read some samples ahead.
+        """
+        self._data_changed = True
 
     def _validation_is_due(self) -> bool:
         return (
@@ -52,24 +65,29 @@ class UDATrainLoop(IterBasedTrainLoop):
             )
         )
 
+    def _announce_resume(self) -> None:
+        if self._iter == 0:
+            return
+        sampler = self.dataloader.sampler
+        print_log(
+            f'Continue with iteration {self._iter + 1}; '
+            + (
+                'the sampler jumps to its samples'
+                if hasattr(sampler, 'skip')
+                else f'{type(sampler).__name__} has no skip(): read all '
+                'earlier batches first'
+            ),
+            logger='current',
+            level=logging.INFO,
+        )
+
     def _unseen_batches(self) -> Iterator[dict]:
+        self._data_changed = False
         sampler = self.dataloader.sampler
         can_jump = hasattr(sampler, 'skip')
         if can_jump:
             sampler.skip(self._iter * self.dataloader.batch_size)
         batches = iter(self.dataloader)
-        if self._iter > 0:
-            print_log(
-                f'Continue with iteration {self._iter + 1}; '
-                + (
-                    'the sampler jumps to its samples'
-                    if can_jump
-                    else f'{type(sampler).__name__} has no skip(): read all '
-                    'earlier batches first'
-                ),
-                logger='current',
-                level=logging.INFO,
-            )
         if not can_jump:
             for _ in range(self._iter):
                 next(batches)

@@ -9,6 +9,7 @@ from .iteration_seed_hook import IterationSeedHook
 from .mean_teacher_hook import MeanTeacherHook
 from .norm_statistics_hook import NormStatisticsSyncHook, average_norm_buffers
 from .progress_bar_hook import ProgressBarHook
+from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
 from .training_curve_hook import TrainingCurveHook
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     'MeanTeacherHook',
     'NormStatisticsSyncHook',
     'ProgressBarHook',
+    'PseudoLabelRefreshHook',
     'TrainingCurveHook',
     'UDACheckpointHook',
     'average_norm_buffers',

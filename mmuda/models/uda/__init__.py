@@ -2,6 +2,7 @@
 from .advent import AdvEnt
 from .base import BaseUDA
 from .minent import MinEnt
+from .self_training import SelfTraining
 from .source_only import SourceOnly
 
-__all__ = ['AdvEnt', 'BaseUDA', 'MinEnt', 'SourceOnly']
+__all__ = ['AdvEnt', 'BaseUDA', 'MinEnt', 'SelfTraining', 'SourceOnly']

@@ -1,0 +1,213 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""New pseudo-labels while training goes on."""
+
+from pathlib import Path
+
+from mmengine.dist import barrier, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+
+from mmuda.datasets.domain_dataset import iter_transforms
+from mmuda.datasets.pseudo_label_loading import (
+    LoadPseudoLabels,
+    LoadSoftPseudoLabels,
+)
+from mmuda.datasets.pseudo_label_store import (
+    CURRENT,
+    MANIFEST,
+    PseudoLabelManifest,
+    publish_round,
+)
+from mmuda.engine.loops import UDATrainLoop
+from mmuda.models.wrappers import unwrap
+from mmuda.pseudo_labels.accuracy import share_changed
+from mmuda.pseudo_labels.batches import dataset_keys
+from mmuda.pseudo_labels.jobs import LabelingJob
+from mmuda.pseudo_labels.labeler import weights_digest
+from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label
+from mmuda.pseudo_labels.report import ProgressLines, kept_shares, rows
+from mmuda.registry import HOOKS
+from mmuda.utils.errors import ConfigError
+
+from .norm_statistics_hook import average_norm_buffers
+
+
+@HOOKS.register_module()
+class PseudoLabelRefreshHook(Hook):
+    """Label the target anew at certain iterations.
+
+    All processes share the work. The labels of each round lie in a folder of
+    their own, ``<root>/iter_<n>``, and a file names the current one, so a run
+    that continues from any checkpoint finds the labels it had there. How
+    labels are made is the config's ``pseudo_labels``; the network is
+    the model's predictor (the teacher, with ``predict_on='teacher'``).
+
+    Before the first round all pixels of a pseudo-label are ignored.
+
+    Args:
+        begin: Iteration before which the target is labelled first; 0 labels
+            it with the network that training starts from.
+        interval: Iterations between two rounds; -1 for one round only.
+        end: No round after this iteration; None for no end.
+        domain: Name of the target.
+        pseudo_label_root: Folder of the rounds; by default ``pseudo_labels``
+            and the domain's name in the work directory.
+
+    Raises:
+        ConfigError: The target's pipeline loads no pseudo-labels, the training
+            loop is not ``UDATrainLoop``, or ``pseudo_labels`` is wrong.
+    """
+
+    # after the teacher's update, before checkpoints
+    priority = 'LOW'
+
+    def __init__(
+        self,
+        begin: int,
+        interval: int = -1,
+        end: int | None = None,
+        domain: str = 'target',
+        pseudo_label_root: str | None = None,
+    ) -> None:
+        if begin < 0 or interval == 0 or interval < -1:
+            raise ConfigError(
+                f'PseudoLabelRefreshHook: begin={begin} must be at least 0 '
+                f'and interval={interval} positive, or -1 for one round'
+            )
+        self.begin = begin
+        self.interval = interval
+        self.end = end
+        self.domain = domain
+        self.pseudo_label_root = pseudo_label_root
+
+    def before_run(self, runner: Runner) -> None:
+        """Tell the data set where labels will be, before it is read."""
+        if getattr(runner, '_train_loop', None) is None:
+            return
+        self.options = PseudoLabelOptions.from_config(runner.cfg)
+        self.options.build_rule()
+        self.root = Path(
+            self.pseudo_label_root
+            or Path(runner.work_dir, 'pseudo_labels', self.domain)
+        )
+        if not isinstance(runner.train_loop, UDATrainLoop):
+            raise ConfigError(
+                "PseudoLabelRefreshHook needs train_cfg.type='UDATrainLoop'"
+            )
+        dataset = runner.train_dataloader.dataset
+        self._point_loaders(dataset.domains.get(self.domain))
+
+    def before_train(self, runner: Runner) -> None:
+        """Find the labels that belong to this iteration, or make them."""
+        point = self._last_point(runner.iter)
+        if point is None:
+            self._unpublish()
+        else:
+            self._refresh(runner, point)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Label when it is due."""
+        done = runner.iter + 1
+        if done < runner.max_iters and self._last_point(done) == done:
+            self._refresh(runner, done)
+            runner.train_loop.reload_data()
+
+    def _unpublish(self) -> None:
+        if is_main_process():
+            (self.root / CURRENT).unlink(missing_ok=True)
+        barrier()
+
+    def _last_point(self, iteration: int) -> int | None:
+        """Last iteration up to this one at which labels are made."""
+        if self.end is not None:
+            iteration = min(iteration, self.end)
+        if iteration < self.begin:
+            return None
+        if self.interval == -1:
+            return self.begin
+        return iteration - (iteration - self.begin) % self.interval
+
+    def _point_loaders(self, dataset: Dataset | None) -> None:
+        loaders = [
+            transform
+            for transform in iter_transforms(dataset)
+            if isinstance(transform, LoadPseudoLabels | LoadSoftPseudoLabels)
+        ]
+        if not loaders:
+            raise ConfigError(
+                f'PseudoLabelRefreshHook: the pipeline of the domain '
+                f"'{self.domain}' has no LoadPseudoLabels"
+            )
+        for loader in loaders:
+            loader.pseudo_label_root = str(self.root)
+            loader.allow_missing = True
+
+    def _refresh(self, runner: Runner, point: int) -> None:
+        """Make the labels of a round, unless they are there, and use them."""
+        average_norm_buffers(runner.model)
+        model = unwrap(runner.model)
+        weights = weights_digest(model.predictor)
+        job = LabelingJob(
+            self.options,
+            dataset_to_label(runner.cfg, self.options.pipeline, self.domain),
+            self.root / _name(point),
+            about=dict(
+                config=Path(runner.cfg.filename or 'config').name,
+                checkpoints=(dict(file=_name(point), sha256=weights),),
+                domain=self.domain,
+            ),
+            report=ProgressLines(30.0, runner.logger.info),
+        )
+        manifest = job.finished()
+        # A run that continues in between keeps the labels it had.
+        keep = manifest is not None and (
+            runner.iter != point or not job.differences(manifest)
+        )
+        if not keep:
+            # Never the name of a round that is being made again.
+            self._unpublish()
+            manifest = job.run(model)
+        if is_main_process():
+            publish_round(self.root, job.root.name)
+        barrier()
+        self._report(runner, job, manifest, point)
+
+    def _report(
+        self,
+        runner: Runner,
+        job: LabelingJob,
+        manifest: PseudoLabelManifest,
+        point: int,
+    ) -> None:
+        """Log what was kept, how right it is and what has changed."""
+        accuracy = job.measure()
+        if not is_main_process():
+            return
+        lines = [f'pseudo-labels of {self.domain}: {job.root}']
+        lines += ['  '.join(row) for row in rows(manifest, accuracy)]
+        scalars = kept_shares(manifest)
+        if accuracy is not None:
+            scalars['precision'] = accuracy.overall
+        previous = self.root / _name(point - self.interval)
+        if point > self.begin and (previous / MANIFEST).is_file():
+            keys = dataset_keys(job.dataset)
+            changed = 100 * share_changed(previous, job.root, keys)
+            scalars['changed'] = changed
+            lines.append(f'changed since the last round: {changed:.1f} %')
+        runner.logger.info('\n'.join(lines))
+        runner.visualizer.add_scalars(
+            {f'pseudo_labels/{self.domain}/{k}': v for k, v in scalars.items()}
+            | {'step': point},
+            step=point,
+        )
+
+
+def _name(point: int) -> str:
+    return f'iter_{point:08d}'
