@@ -53,10 +53,16 @@ def test_model_and_optimizers_build(leaf):
 @pytest.mark.parametrize('leaf', LEAVES)
 def test_classes_agree_between_data_and_network(leaf):
     cfg = load(leaf)
-    classes = {'cityscapes19': 19, 'synthia16': 16, 'carla_camvid10': 10}
+    classes = {
+        'cityscapes19': 19,
+        'synthia16': 16,
+        'carla_camvid10': 10,
+        'seven_class': 7,
+    }
     default = {
         'CityscapesLabelIdsDataset': 'cityscapes19',
         'CamVidDataset': 'carla_camvid10',
+        'MapillaryVistasDataset': 'cityscapes19',
     }
     for loader in (cfg.val_dataloader, cfg.test_dataloader):
         dataset = loader.dataset

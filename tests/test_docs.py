@@ -49,7 +49,8 @@ def option_patterns(path):
 def known_options(tool):
     """Pattern of the options of a tool, or of what a shell script starts."""
     if tool.endswith('.sh'):
-        tool = f'tools/{"train" if "train" in tool else "test"}.py'
+        name = Path(tool).stem.removeprefix('dist_').removeprefix('slurm_')
+        tool = f'tools/{name}.py'
     patterns = {*option_patterns(tool), *option_patterns('mmuda/utils/cli.py')}
     return re.compile('|'.join(p for p in patterns if p.startswith(r'\-\-')))
 

@@ -1,0 +1,133 @@
+"""The recipe of ESL in one command, stopped and continued."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import demo_data
+import pytest
+import torch
+from demo_data import ENVIRONMENT
+from failing_tools import error_of
+from test_tools_train_and_test import overrides
+
+from mmuda.utils.compat import load_checkpoint_file
+
+CONFIG = 'configs/demo/esl_gta2cs.py'
+
+
+def command(data, work_dir, *args):
+    words = [sys.executable, 'tools/self_train.py', CONFIG, '--seed', 3]
+    words += ['--work-dir', work_dir, *args, *overrides(data)]
+    return [str(word) for word in words]
+
+
+def run(words, code=0):
+    result = subprocess.run(
+        words,
+        cwd=demo_data.ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert result.returncode == code, result.stdout + result.stderr
+    return result.stdout
+
+
+def weights(work_dir, iteration=4):
+    file = work_dir / f'round_1/iter_{iteration}.pth'
+    return load_checkpoint_file(str(file))['state_dict']
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return demo_data.write(tmp_path_factory.mktemp('self_train'))
+
+
+@pytest.fixture(scope='module')
+def whole(data, tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp('whole')
+    return work_dir, run(command(data, work_dir))
+
+
+def test_all_stages_are_run(whole):
+    titles = [line for line in whole[1].splitlines() if line[:1] == '[']
+    assert titles == [
+        '[1/3] first training',
+        '[2/3] round 1: pseudo-labels',
+        '[3/3] round 1: training',
+    ]
+
+
+def test_the_summary_has_the_miou_of_both_trainings(whole):
+    lines = (whole[0] / 'summary.md').read_text().splitlines()
+    rows = [line for line in lines if line.startswith(('| 0', '| 1'))]
+    assert all('cityscapes/mIoU' in row for row in rows)
+    assert len(rows) == 2
+
+
+def test_training_uses_the_pseudo_labels(whole):
+    (log,) = (whole[0] / 'round_1').glob('*/*.log')
+    assert 'target.decode.loss_ce_pseudo' in log.read_text()
+
+
+def test_finished_stages_are_not_done_again(data, whole):
+    before = (whole[0] / 'round_1/iter_4.pth').stat().st_mtime_ns
+    output = run(command(data, whole[0]))
+    assert output.count('done before') == 3
+    assert (whole[0] / 'round_1/iter_4.pth').stat().st_mtime_ns == before
+
+
+def test_a_killed_recipe_continues_to_the_same_weights(data, whole, tmp_path):
+    process = subprocess.Popen(
+        command(data, tmp_path),
+        cwd=demo_data.ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not (tmp_path / 'round_1/iter_2.pth').exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    output = run(command(data, tmp_path))
+    assert output.count('done before') == 2
+    expected = weights(whole[0])
+    for name, value in weights(tmp_path).items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_labels_of_a_given_checkpoint(data, whole, tmp_path):
+    checkpoint = whole[0] / 'round_0/iter_4.pth'
+    run(command(data, tmp_path, '--initial-checkpoint', checkpoint))
+    expected = weights(whole[0])
+    for name, value in weights(tmp_path).items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_two_recipes_in_one_folder_are_refused(tmp_path, monkeypatch, capfd):
+    with open(tmp_path / '.lock', 'w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        words = [demo_data.ROOT / CONFIG, '--work-dir', tmp_path]
+        error, _ = error_of('self_train.py', words, {}, monkeypatch, capfd)
+    assert 'another self-training runs' in error
+
+
+def test_a_missing_initial_checkpoint_is_refused(tmp_path, monkeypatch, capfd):
+    words = [demo_data.ROOT / CONFIG, '--work-dir', tmp_path]
+    words += ['--initial-checkpoint', 'nothing.pth']
+    error, _ = error_of('self_train.py', words, {}, monkeypatch, capfd)
+    assert "no file 'nothing.pth'" in error
+
+
+def test_a_config_without_a_recipe_is_refused(tmp_path, monkeypatch, capfd):
+    config = demo_data.ROOT / 'configs/demo/advent_gta2cs.py'
+    words = [config, '--work-dir', tmp_path]
+    error, _ = error_of('self_train.py', words, {}, monkeypatch, capfd)
+    assert 'no self_training' in error

@@ -1,0 +1,193 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Train, label the target, train on the labels; as often as wanted.
+
+The whole recipe of a config with self_training, such as configs/esl. Each
+stage is a run of its own; the same command continues after a stop, without
+doing finished stages again.
+"""
+
+import argparse
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mmengine.config import Config
+from rich.console import Console
+
+from mmuda.pseudo_labels.recipe import (
+    Recipe,
+    SelfTrainingOptions,
+    Stage,
+    write_summary,
+)
+from mmuda.utils.cli import add_data_options, run_tool
+from mmuda.utils.config import default_work_dir, load_config
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.files import require_writable_folder
+
+TOOLS = Path(__file__).parent
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', type=Path, help='config of the rounds')
+    parser.add_argument('--work-dir', type=Path, help='folder of all rounds')
+    parser.add_argument('--rounds', type=int, help='in place of the config')
+    parser.add_argument(
+        '--initial-checkpoint',
+        type=Path,
+        metavar='CHECKPOINT',
+        help='label with this one first, without a first training',
+    )
+    parser.add_argument(
+        '--continue-training',
+        action='store_true',
+        default=None,
+        help='start each round from the weights before it, not from ImageNet',
+    )
+    parser.add_argument(
+        '--processes',
+        type=int,
+        default=1,
+        metavar='N',
+        help='one for each GPU, or on CPUs where there is none',
+    )
+    parser.add_argument('--seed', type=int, help='seed of all trainings')
+    parser.add_argument(
+        '--amp', action='store_true', help='train in mixed precision (GPU)'
+    )
+    add_data_options(parser)
+    return parser.parse_args()
+
+
+def recipe_from(args: argparse.Namespace) -> Recipe:
+    """Read both configs and apply the options."""
+    cfg = load_config(args.config, args.cfg_options)
+    options = SelfTrainingOptions.from_config(cfg)
+    initial = args.config.parent / options.initial
+    first = load_config(initial)
+    known = [key for key in args.cfg_options if key.split('.')[0] in first]
+    first.merge_from_dict({key: args.cfg_options[key] for key in known})
+    if args.initial_checkpoint and not args.initial_checkpoint.is_file():
+        raise ConfigError(
+            f'--initial-checkpoint: no file {str(args.initial_checkpoint)!r}'
+        )
+    rounds = options.rounds if args.rounds is None else args.rounds
+    return Recipe(
+        args.config,
+        initial,
+        args.work_dir or Path(default_work_dir(args.config)),
+        SelfTrainingOptions(options.initial, rounds).rounds,
+        (first.train_cfg.max_iters, cfg.train_cfg.max_iters),
+        options.continue_training
+        if args.continue_training is None
+        else args.continue_training,
+        args.initial_checkpoint,
+        options=shared_options(args, cfg),
+        initial_options=shared_options(args, first),
+        train_options=train_options(args),
+    )
+
+
+def shared_options(args: argparse.Namespace, cfg: Config) -> list[str]:
+    """Arguments for every tool, of those that a config knows."""
+    options = []
+    if args.data_root:
+        options.append('--data-root')
+        options += [f'{name}={path}' for name, path in args.data_root]
+    known = {
+        key: value
+        for key, value in args.cfg_options.items()
+        if key.split('.')[0] in cfg
+    }
+    if known:
+        options.append('--cfg-options')
+        options += [f'{key}={value}' for key, value in known.items()]
+    return options + (['--traceback'] if args.traceback else [])
+
+
+def train_options(args: argparse.Namespace) -> list[str]:
+    """Arguments for the trainings."""
+    options = [] if args.seed is None else ['--seed', str(args.seed)]
+    return options + (['--amp'] if args.amp else [])
+
+
+def run_stage(stage: Stage, processes: int) -> int:
+    """Run a stage and return its exit code."""
+    command = [sys.executable]
+    arguments = list(stage.arguments)
+    if processes > 1:
+        command += ['-m', 'torch.distributed.run', '--standalone']
+        command += ['--nproc_per_node', str(processes)]
+        arguments += ['--launcher', 'pytorch']
+    command += [str(TOOLS / stage.tool), *arguments]
+    environment = dict(os.environ)
+    # As the tools are run by hand, from a checkout that is not installed too.
+    paths = [str(TOOLS.parent), environment.get('PYTHONPATH', '')]
+    environment['PYTHONPATH'] = os.pathsep.join(filter(None, paths))
+    child = subprocess.Popen(command, env=environment, close_fds=False)
+    # Ctrl-C reaches the stage, too, which then saves and ends by itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    try:
+        return child.wait()
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def lock(folder: Path):
+    """Refuse two recipes in one folder, even if only a stage is left of one.
+
+    Raises:
+        ConfigError: Another one is running.
+    """
+    file = open(folder / '.lock', 'w')  # noqa: SIM115 (open until the end)
+    os.set_inheritable(file.fileno(), True)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise ConfigError(
+            f'--work-dir: another self-training runs in {str(folder)!r}; '
+            'wait for it or choose another folder'
+        ) from error
+    return file
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the stages that are left."""
+    recipe = recipe_from(args)
+    require_writable_folder(recipe.work_dir, '--work-dir')
+    held = lock(recipe.work_dir)
+    console = Console()
+    seconds: dict[str, float] = {}
+    count = len(recipe.stages())
+    for position in range(count):
+        # Made anew: what a training continues from depends on what is there.
+        stage = recipe.stages()[position]
+        title = f'[{position + 1}/{count}] {stage.name}'
+        if stage.is_done:
+            console.print(f'{title}: done before', markup=False)
+            continue
+        console.print(title, markup=False)
+        start = time.monotonic()
+        code = run_stage(stage, args.processes)
+        if code or not stage.is_done:
+            console.print(
+                f'{title}: stopped; the same command continues', markup=False
+            )
+            return code or 1
+        seconds[stage.name] = time.monotonic() - start
+    console.print(write_summary(recipe, seconds), markup=False)
+    console.print(f'Results: {recipe.work_dir}')
+    held.close()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main, parse_args()))
