@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Show source-only, MinEnt and AdvEnt on generated street scenes.
+"""Show source-only, MinEnt, AdvEnt and ESL on generated street scenes.
 
-Renders the scenes, trains the three methods on the CPU or GPU, tests them on
+Renders the scenes, trains the four methods on the CPU or GPU, tests them on
 the target, prints one table and draws predictions and entropy maps. What an
 earlier run finished is reused.
 """
@@ -18,7 +18,7 @@ from mmuda.demo import (
     draw_comparison,
     make_data,
     result_table,
-    run_method,
+    run_methods,
     write_results,
 )
 from mmuda.demo.runs import demo_config
@@ -30,6 +30,7 @@ METHODS = {
     'source-only': CONFIGS / 'source_only_gta2cs.py',
     'MinEnt': CONFIGS / 'minent_gta2cs.py',
     'AdvEnt': CONFIGS / 'advent_gta2cs.py',
+    'ESL': CONFIGS / 'esl_gta2cs.py',
 }
 
 
@@ -67,7 +68,7 @@ def main(args: argparse.Namespace) -> int:
     register_all_modules()
     make_data(settings)
     try:
-        results = {name: run_method(settings, name) for name in METHODS}
+        results = run_methods(settings)
     except KeyboardInterrupt:
         print('Stopped; the same command continues where it was.')
         return 130

@@ -39,14 +39,20 @@ demo_source = dict(
         dict(type='PackDomainInputs'),
     ],
 )
+_target = [dict(type='LoadImage'), dict(scale=(256, 128), **_resize)]
+_augment = [
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackDomainInputs'),
+]
 demo_target = dict(
+    data_root='data/demo/Cityscapes', pipeline=[*_target, *_augment]
+)
+demo_labelled_target = dict(
     data_root='data/demo/Cityscapes',
-    pipeline=[
-        dict(type='LoadImage'),
-        dict(scale=(256, 128), **_resize),
-        dict(type='RandomFlip', prob=0.5),
-        dict(type='PackDomainInputs'),
-    ],
+    pipeline=[*_target, dict(type='LoadPseudoLabels'), *_augment],
+)
+demo_pseudo_labels = dict(
+    pipeline=[*_target, dict(type='PackDomainInputs')], batch_size=4
 )
 # loading takes a tenth of the time; both cores compute
 demo_workers = dict(num_workers=0, persistent_workers=False)

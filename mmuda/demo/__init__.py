@@ -3,7 +3,7 @@
 
 from .pictures import draw_comparison
 from .report import read_results, result_table, write_results
-from .runs import DemoSettings, make_data, run_method
+from .runs import DemoSettings, make_data, run_methods
 
 __all__ = [
     'DemoSettings',
@@ -11,6 +11,6 @@ __all__ = [
     'make_data',
     'read_results',
     'result_table',
-    'run_method',
+    'run_methods',
     'write_results',
 ]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from mmuda.utils.cli import build_runner
 from mmuda.utils.config import load_config, override_data_roots
 from mmuda.utils.files import atomic_write
 from mmuda.utils.resume import find_resume_checkpoint
+
+from .labels import use_pseudo_labels
 
 RESULT = 'result.json'
 
@@ -52,7 +55,31 @@ def make_data(settings: DemoSettings) -> None:
     print(write_cityscapes(settings.data / 'Cityscapes', counts))
 
 
-def run_method(settings: DemoSettings, name: str) -> dict:
+def run_methods(settings: DemoSettings) -> dict[str, dict]:
+    """Train and test all methods in their order.
+
+    Args:
+        settings: What the demo does.
+
+    Returns:
+        What :func:`run_method` gives, by the method's name.
+
+    Raises:
+        KeyboardInterrupt: A training was stopped; it can be continued.
+    """
+    results: dict[str, dict] = {}
+    for name in settings.configs:
+        earlier = {
+            settings.configs[other].stem: result
+            for other, result in results.items()
+        }
+        results[name] = run_method(settings, name, earlier)
+    return results
+
+
+def run_method(
+    settings: DemoSettings, name: str, earlier: Mapping[str, Mapping]
+) -> dict:
     """Train and test one method, or read the result of an earlier run.
 
     An interrupted training is continued.
@@ -60,6 +87,8 @@ def run_method(settings: DemoSettings, name: str) -> dict:
     Args:
         settings: What the demo does.
         name: Name of the method in ``settings.configs``.
+        earlier: Results of other methods by the stem of their config; one of
+            them labels the target for a self-trained method.
 
     Returns:
         ``metrics`` of the target's validation split, ``seconds`` of training,
@@ -69,7 +98,10 @@ def run_method(settings: DemoSettings, name: str) -> dict:
         KeyboardInterrupt: The training was stopped; it can be continued.
     """
     cfg = demo_config(settings, name)
-    fingerprint = hashlib.sha256(cfg.pretty_text.encode()).hexdigest()
+    text = cfg.pretty_text
+    if 'self_training' in cfg:
+        text += ''.join(result['fingerprint'] for result in earlier.values())
+    fingerprint = hashlib.sha256(text.encode()).hexdigest()
     file = Path(cfg.work_dir) / RESULT
     if file.is_file():
         result = json.loads(file.read_text())
@@ -77,7 +109,11 @@ def run_method(settings: DemoSettings, name: str) -> dict:
             print(f'{name}: done before, see {cfg.work_dir}')
             return result
     print(f'{name}: {cfg.train_cfg.max_iters} iterations', flush=True)
+    start = time.perf_counter()
+    use_pseudo_labels(cfg, earlier)
+    labelling = time.perf_counter() - start
     result = _train_and_test(cfg) | {'fingerprint': fingerprint}
+    result['seconds'] += labelling
     gc.collect()  # ends the loader processes of this method
     atomic_write(file, json.dumps(result, indent=2))
     return result
