@@ -10,7 +10,7 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmuda.hooks import GracefulStopHook
+from mmuda.hooks import GracefulStopHook, require_teacher_hook
 from mmuda.utils.cli import (
     add_runner_arguments,
     build_runner,
@@ -71,6 +71,7 @@ def main(args: argparse.Namespace) -> int:
         set_resume(cfg, args.resume, args.seed)
     with config_errors(cfg):
         runner = build_runner(cfg)
+        require_teacher_hook(runner)
         if args.resume and not cfg.get('resume'):
             print_log(
                 f'No checkpoint in {cfg.work_dir}: start anew', 'current'

@@ -6,7 +6,7 @@ from .data_check_hook import DataCheckHook
 from .domain_visualization_hook import DomainVisualizationHook
 from .graceful_stop_hook import GracefulStopHook
 from .iteration_seed_hook import IterationSeedHook
-from .mean_teacher_hook import MeanTeacherHook
+from .mean_teacher_hook import MeanTeacherHook, require_teacher_hook
 from .norm_statistics_hook import NormStatisticsSyncHook, average_norm_buffers
 from .progress_bar_hook import ProgressBarHook
 from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
@@ -24,4 +24,5 @@ __all__ = [
     'TrainingCurveHook',
     'UDACheckpointHook',
     'average_norm_buffers',
+    'require_teacher_hook',
 ]

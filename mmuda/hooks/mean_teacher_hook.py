@@ -126,6 +126,27 @@ class MeanTeacherHook(Hook):
         return warmed_up_momentum(updates, self.momentum)
 
 
+def require_teacher_hook(runner: Runner) -> None:
+    """Refuse a teacher that nothing would update.
+
+    Args:
+        runner: Before training.
+
+    Raises:
+        ConfigError: The model has a teacher and there is no
+            ``MeanTeacherHook``.
+    """
+    has_teacher = getattr(unwrap(runner.model), 'teacher', None) is not None
+    if has_teacher and not any(
+        isinstance(hook, MeanTeacherHook) for hook in runner.hooks
+    ):
+        raise ConfigError(
+            'model.teacher=True, but custom_hooks has no MeanTeacherHook: the '
+            "teacher would keep its first weights; add dict(type='"
+            "MeanTeacherHook') to custom_hooks"
+        )
+
+
 def _check_not_optimized(
     teacher: nn.Module, optim_wrapper: OptimWrapper | OptimWrapperDict
 ) -> None:
