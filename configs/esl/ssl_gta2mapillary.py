@@ -1,18 +1,9 @@
-# SSL, the baseline of ESL (CVPRW 2020), GTA5 -> Mapillary Vistas, seven
-# classes; see ssl_gta2cs.py. Labels have the size of the image without its
-# padding, so they are loaded between the two.
-_base_ = [
-    '../advent/advent_gta2mapillary.py',
-    '../_base_/pseudo_labels/ssl.py',
-]
-self_training = dict(initial='../advent/advent_gta2mapillary.py', rounds=1)
-model = dict(pseudo_label_weight=1.0)
-pseudo_labels = dict(pipeline=_base_.target_pipeline)
-target_pipeline = [
-    dict(type='LoadImage'),
-    _base_.fit,
-    dict(type='LoadPseudoLabels'),
-    _base_.pad,
-    _base_.pack,
-]
-train_dataloader = dict(dataset=dict(target=dict(pipeline=target_pipeline)))
+# SSL, GTA5 -> Mapillary Vistas: as esl_gta2mapillary.py with the selection
+# that ESL is compared with (BDL, CVPR 2019): keep p >= min(median of the
+# class, 0.9), p the probability of the class.
+_base_ = './esl_gta2mapillary.py'
+pseudo_labels = dict(
+    rule=dict(
+        _delete_=True, type='ConfidenceQuantile', quantile=0.5, cap=0.9
+    )
+)

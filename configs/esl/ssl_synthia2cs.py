@@ -1,16 +1,9 @@
-# SSL, the baseline of ESL (CVPRW 2020), SYNTHIA -> Cityscapes, 16 classes; see
-# ssl_gta2cs.py.
-_base_ = [
-    '../advent/advent_synthia2cs.py',
-    '../_base_/pseudo_labels/ssl.py',
-]
-self_training = dict(initial='../advent/advent_synthia2cs.py', rounds=1)
-model = dict(pseudo_label_weight=1.0)
-pseudo_labels = dict(pipeline=_base_.target_pipeline)
-target_pipeline = [
-    dict(type='LoadImage'),
-    dict(scale=_base_.target_size, **_base_.resize),
-    dict(type='LoadPseudoLabels'),
-    dict(type='PackDomainInputs'),
-]
-train_dataloader = dict(dataset=dict(target=dict(pipeline=target_pipeline)))
+# SSL, SYNTHIA -> Cityscapes: as esl_synthia2cs.py with the selection that ESL
+# is compared with (BDL, CVPR 2019): keep p >= min(median of the class, 0.9),
+# p the probability of the class.
+_base_ = './esl_synthia2cs.py'
+pseudo_labels = dict(
+    rule=dict(
+        _delete_=True, type='ConfidenceQuantile', quantile=0.5, cap=0.9
+    )
+)
