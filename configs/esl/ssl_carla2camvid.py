@@ -3,7 +3,5 @@
 # 0.9), p the probability of the class.
 _base_ = './esl_carla2camvid.py'
 pseudo_labels = dict(
-    rule=dict(
-        _delete_=True, type='ConfidenceQuantile', quantile=0.5, cap=0.9
-    )
+    rule=dict(_delete_=True, type='ConfidenceQuantile', quantile=0.5, cap=0.9)
 )

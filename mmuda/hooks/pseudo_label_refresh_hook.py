@@ -114,6 +114,9 @@ class PseudoLabelRefreshHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Label when it is due."""
+        if runner.train_loop.stop_training:
+            # The run that continues from here labels before it goes on.
+            return
         done = runner.iter + 1
         if done < runner.max_iters and self._last_point(done) == done:
             self._refresh(runner, done)

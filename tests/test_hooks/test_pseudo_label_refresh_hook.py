@@ -31,6 +31,14 @@ class RecordPseudoLabels(Hook):
         self.seen[runner.iter] = (sample.key, label)
 
 
+@HOOKS.register_module()
+class StopAfterTwo(Hook):
+    """Asks to stop, as ``GracefulStopHook`` does at a signal."""
+
+    def after_train_iter(self, runner, batch_idx, data_batch, outputs):
+        runner.train_loop.stop_training = runner.iter == 1
+
+
 RECORD = [dict(type='RecordPseudoLabels')]
 
 
@@ -172,6 +180,11 @@ def test_the_teacher_labels_if_it_predicts(data, tmp_path):
         assert np.array_equal(
             read(tmp_path, 2, str(key)), read(tmp_path, 4, str(key))
         )
+
+
+def test_a_run_that_stops_does_not_label_first(data, tmp_path):
+    train(config(data, tmp_path, custom_hooks=[dict(type='StopAfterTwo')]))
+    assert rounds(tmp_path) == []
 
 
 @pytest.mark.parametrize(
