@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Building one optimizer for each player of a UDA model."""
 
+import copy
 import logging
 
 from mmengine.logging import print_log
@@ -37,7 +38,9 @@ class MultiOptimWrapperConstructor:
     Args:
         optim_wrapper_cfg: A config of an optimizer wrapper for each player
             (child of the model). Each may have its own ``paramwise_cfg`` and
-            ``constructor``.
+            ``constructor``. An entry ``discriminator`` is for all children
+            ``discriminator_<name>``, one wrapper each, if there is no
+            ``discriminator``.
         paramwise_cfg: Not used; belongs into the player's config.
 
     Raises:
@@ -80,18 +83,33 @@ class MultiOptimWrapperConstructor:
         """
         model = model.module if is_model_wrapper(model) else model
         wrappers = {}
-        for player, config in self.configs.items():
-            child = getattr(model, player, None)
-            if not isinstance(child, nn.Module):
-                names = [name for name, _ in model.named_children()]
-                raise ConfigError(
-                    f'optim_wrapper.{player}: {type(model).__name__} has no '
-                    f'such part (it has {names})'
+        for entry, config in self.configs.items():
+            _check_optimizer(entry, config)
+            for player, child in _parts(model, entry).items():
+                wrappers[player] = build_optim_wrapper(
+                    child, copy.deepcopy(config)
                 )
-            _check_optimizer(player, config)
-            wrappers[player] = build_optim_wrapper(child, config.copy())
         _check_cover(model, wrappers)
         return PlayerOptimWrapperDict(**wrappers)
+
+
+def _parts(model: nn.Module, entry: str) -> dict[str, nn.Module]:
+    """Children that an entry is for: the one of its name, or a family."""
+    own = getattr(model, entry, None)
+    if isinstance(own, nn.Module):
+        return {entry: own}
+    children = dict(model.named_children())
+    family = {
+        name: child
+        for name, child in children.items()
+        if name.startswith(f'{entry}_')
+    }
+    if not family:
+        raise ConfigError(
+            f'optim_wrapper.{entry}: {type(model).__name__} has no such part '
+            f'(it has {list(children)})'
+        )
+    return family
 
 
 def _check_optimizer(player: str, config: dict) -> None:

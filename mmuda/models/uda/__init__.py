@@ -2,7 +2,15 @@
 from .advent import AdvEnt
 from .base import BaseUDA
 from .minent import MinEnt
+from .multi_dis import MultiDis
 from .self_training import SelfTraining
 from .source_only import SourceOnly
 
-__all__ = ['AdvEnt', 'BaseUDA', 'MinEnt', 'SelfTraining', 'SourceOnly']
+__all__ = [
+    'AdvEnt',
+    'BaseUDA',
+    'MinEnt',
+    'MultiDis',
+    'SelfTraining',
+    'SourceOnly',
+]

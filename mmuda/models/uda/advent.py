@@ -2,23 +2,20 @@
 """Adversarial entropy minimisation."""
 
 from collections.abc import Iterator
-from typing import get_args
 
 from mmseg.utils import SampleList, add_prefix
 from torch import Tensor
 
-from mmuda.models.losses import (
-    SOURCE_LABEL,
-    TARGET_LABEL,
-    Gan,
-    domain_loss,
-    self_information,
-)
+from mmuda.models.losses import SOURCE_LABEL, TARGET_LABEL, Gan
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
-from mmuda.utils.errors import ConfigError
-from mmuda.utils.modules import frozen
 
+from .adversarial import (
+    check_gan,
+    discriminator_losses,
+    fooling_losses,
+    information_maps,
+)
 from .base import BaseUDA
 from .direct import direct_losses
 from .domains import (
@@ -86,11 +83,7 @@ class AdvEnt(BaseUDA):
             class_ratio_prior, self.num_classes
         )
         self.pseudo_label_weight = pseudo_label_weight
-        if gan not in get_args(Gan):
-            raise ConfigError(
-                f"model.gan must be one of {get_args(Gan)}, not '{gan}'"
-            )
-        self.gan = gan
+        self.gan = check_gan(gan)
 
     def training_step(
         self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
@@ -160,8 +153,6 @@ class AdvEnt(BaseUDA):
     def fooling_losses(self, upsampled: Logits, target: str) -> Losses:
         """How far the target maps are from looking like source maps.
 
-        The discriminator is frozen: its gradients come from its own loss only.
-
         Args:
             upsampled: Target logits by head at image size.
             target: Name of the domain; here one discriminator judges all.
@@ -169,19 +160,14 @@ class AdvEnt(BaseUDA):
         Returns:
             Weighted losses named ``<head>.loss_adversarial``.
         """
-        discriminator = unwrap(self.discriminator)
-        with frozen(discriminator):
-            decisions = discriminator(
-                {
-                    head: self_information(upsampled[head])
-                    for head in self.adversarial_weights
-                }
-            )
-        return {
-            f'{head}.loss_adversarial': weight
-            * domain_loss(decisions[head], SOURCE_LABEL, self.gan)
-            for head, weight in self.adversarial_weights.items()
-        }
+        maps = information_maps(upsampled, self.adversarial_weights)
+        return fooling_losses(
+            self.discriminator,
+            maps,
+            self.adversarial_weights,
+            SOURCE_LABEL,
+            self.gan,
+        )
 
     def loss_of_discriminator(
         self, logits: Logits, images: Tensor, label: float, domain: str
@@ -197,12 +183,14 @@ class AdvEnt(BaseUDA):
         Returns:
             Losses named ``discriminator.<head>.loss_<domain>``.
         """
-        maps = {
-            head: self_information(self.upsample(logits[head], images))
-            for head in self.adversarial_weights
-        }
+        heads = list(self.adversarial_weights)
+        maps = information_maps(
+            self.upsample_heads(logits, heads, images), heads
+        )
+        losses = discriminator_losses(
+            self.discriminator, maps, label, self.gan
+        )
         return {
-            f'discriminator.{head}.loss_{domain}': 0.5
-            * domain_loss(decision, label, self.gan)
-            for head, decision in self.discriminator(maps).items()
+            f'discriminator.{head}.loss_{domain}': loss
+            for head, loss in losses.items()
         }

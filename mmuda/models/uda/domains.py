@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Names of domains, heads and levels, and checks of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
@@ -29,6 +29,41 @@ def target_domains(inputs: dict[str, Tensor]) -> list[str]:
             'needs one (SourceOnly does not)'
         )
     return names
+
+
+def distinct_targets(targets: Sequence[str]) -> tuple[str, ...]:
+    """Names of a method's targets.
+
+    Raises:
+        ConfigError: There is none, or a name comes twice.
+    """
+    if isinstance(targets, str) or not targets:
+        raise ConfigError(
+            f'model.targets={targets!r} must be a list of names, those of '
+            'train_dataloader.dataset.targets'
+        )
+    if len(set(targets)) < len(targets):
+        raise ConfigError(f'model.targets names a target twice: {targets}')
+    return tuple(targets)
+
+
+def check_targets(inputs: dict[str, Tensor], targets: Sequence[str]) -> None:
+    """Refuse batches of other targets than a method was built for.
+
+    Args:
+        inputs: Images by domain.
+        targets: Names of the method's targets.
+
+    Raises:
+        ConfigError: They differ.
+    """
+    found = target_domains(inputs)
+    if sorted(found) != sorted(targets):
+        raise ConfigError(
+            f'model.targets is {list(targets)}, but '
+            f'train_dataloader.dataset has the targets {found}; name the '
+            'same in both'
+        )
 
 
 def check_heads(

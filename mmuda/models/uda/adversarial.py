@@ -1,0 +1,94 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""The two sides of adversarial alignment of entropy maps."""
+
+from collections.abc import Iterable, Mapping
+from typing import get_args
+
+from torch import nn
+
+from mmuda.models.losses import Gan, domain_loss, self_information
+from mmuda.models.wrappers import unwrap
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.modules import frozen
+
+from .domains import Logits, Losses
+
+
+def check_gan(gan: str) -> Gan:
+    """Refuse an unknown form of the adversarial loss.
+
+    Raises:
+        ConfigError: It is unknown.
+    """
+    if gan not in get_args(Gan):
+        raise ConfigError(
+            f"model.gan must be one of {get_args(Gan)}, not '{gan}'"
+        )
+    return gan
+
+
+def information_maps(upsampled: Logits, heads: Iterable[str]) -> Logits:
+    """What discriminators judge: weighted self-information by head.
+
+    Args:
+        upsampled: Logits (N, C, H, W) at image size by head.
+        heads: Heads to judge.
+    """
+    return {head: self_information(upsampled[head]) for head in heads}
+
+
+def fooling_losses(
+    discriminator: nn.Module,
+    maps: Logits,
+    weights: Mapping[str, float],
+    label: float,
+    gan: Gan,
+) -> Losses:
+    """How far maps are from looking as if they had a domain's label.
+
+    The discriminator is frozen: its gradients come from its own loss only.
+
+    Args:
+        discriminator: A ``MultiLevelDiscriminator``, with or without a
+            distributed wrapper.
+        maps: Self-information maps by head, with their graph.
+        weights: Weight of each head's loss.
+        label: The domain to look like.
+        gan: Form of the loss.
+
+    Returns:
+        Weighted losses named ``<head>.loss_adversarial``.
+    """
+    discriminator = unwrap(discriminator)
+    with frozen(discriminator):
+        decisions = discriminator({head: maps[head] for head in weights})
+    return {
+        f'{head}.loss_adversarial': weight
+        * domain_loss(decisions[head], label, gan)
+        for head, weight in weights.items()
+    }
+
+
+def discriminator_losses(
+    discriminator: nn.Module,
+    maps: Logits,
+    label: float,
+    gan: Gan,
+    factor: float = 0.5,
+) -> Losses:
+    """How far a discriminator is from telling a domain by its maps.
+
+    Args:
+        discriminator: A ``MultiLevelDiscriminator``.
+        maps: Self-information maps by head, without a graph.
+        label: The domain's label.
+        gan: Form of the loss.
+        factor: Weight; half for each of two domains.
+
+    Returns:
+        Losses by head.
+    """
+    return {
+        head: factor * domain_loss(decision, label, gan)
+        for head, decision in discriminator(maps).items()
+    }
