@@ -2,6 +2,7 @@
 import mmseg.engine  # noqa: F401  # fills the parent registries
 
 from .loops import UDATrainLoop
+from .multi_target_loops import MultiTargetTestLoop, MultiTargetValLoop
 from .optim_constructor import (
     MultiOptimWrapperConstructor,
     PlayerOptimWrapperDict,
@@ -9,6 +10,8 @@ from .optim_constructor import (
 
 __all__ = [
     'MultiOptimWrapperConstructor',
+    'MultiTargetTestLoop',
+    'MultiTargetValLoop',
     'PlayerOptimWrapperDict',
     'UDATrainLoop',
 ]

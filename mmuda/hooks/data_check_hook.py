@@ -4,11 +4,12 @@
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import Dataset
 
 from mmuda.datasets.checks import describe_domains
+from mmuda.engine.multi_target_loops import dataloaders_of
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError, MMUDAError
@@ -32,8 +33,7 @@ class DataCheckHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Check and describe all data sets."""
         datasets = {'training': runner.train_dataloader.dataset}
-        if runner.val_loop is not None:
-            datasets['validation'] = runner.val_dataloader.dataset
+        datasets |= _evaluated('validation', runner.val_loop)
         check_class_counts(_num_classes(runner.model), datasets)
         for name, dataset in datasets.items():
             for line in _describe_on_all_processes(dataset):
@@ -41,7 +41,7 @@ class DataCheckHook(Hook):
 
     def before_test(self, runner: Runner) -> None:
         """Check the classes; testing reads all samples at once anyway."""
-        datasets = {'test': runner.test_dataloader.dataset}
+        datasets = _evaluated('test', runner.test_loop)
         check_class_counts(_num_classes(runner.model), datasets)
 
 
@@ -63,6 +63,17 @@ def check_class_counts(num_classes: int, datasets: dict[str, Dataset]) -> None:
                 f'has {len(classes)} ({", ".join(classes)}); make num_classes '
                 'of the heads and label_set of the data sets agree'
             )
+
+
+def _evaluated(name: str, loop: BaseLoop | None) -> dict[str, Dataset]:
+    """Data sets of a loop by a name for messages."""
+    loaders = dataloaders_of(loop)
+    if len(loaders) == 1:
+        return {name: loaders[0].dataset}
+    return {
+        f'{name} {number}': loader.dataset
+        for number, loader in enumerate(loaders, 1)
+    }
 
 
 def _num_classes(model: nn.Module) -> int:

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from mmuda.engine.checkpoint import accumulation_period
 from mmuda.engine.loops import UDATrainLoop, ValidationStopped
+from mmuda.engine.multi_target_loops import dataloaders_of
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
 
@@ -96,10 +97,8 @@ class GracefulStopHook(Hook):
         self._training.value = True
         # After an error there is no after_train.
         atexit.register(setattr, self._training, 'value', False)
-        loaders = [runner.train_dataloader]
-        if runner.val_loop is not None:
-            loaders.append(runner.val_dataloader)
-        for loader in loaders:
+        loaders = dataloaders_of(runner.val_loop)
+        for loader in [runner.train_dataloader, *loaders]:
             _shield_workers(loader, self.signals, self._training)
         for number in self.signals:
             self._previous_handlers[number] = signal.signal(

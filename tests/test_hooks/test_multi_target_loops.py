@@ -1,0 +1,117 @@
+"""Validation and test on several targets."""
+
+import math
+
+import pytest
+import torch
+from tiny_models import sample
+from tiny_runs import METAINFO, loader, runner
+from torch.utils.data import Dataset
+
+from mmuda.engine.multi_target_loops import mean_metrics
+from mmuda.utils.errors import ConfigError
+
+
+class Target(Dataset):
+    """Random labelled samples that depend on a seed."""
+
+    metainfo = METAINFO
+
+    def __init__(self, seed, count):
+        self.seed, self.count = seed, count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        generator = torch.Generator().manual_seed(self.seed + index)
+        image, data_sample = sample((33, 41), generator, labelled=True)
+        return dict(inputs=image, data_samples=data_sample)
+
+
+def evaluation(prefixes=('rome', 'oslo'), kind='val', **changes):
+    """What a runner needs to evaluate two targets."""
+    loaders = [
+        loader(Target(10 * i, 2 + i), dict(type='DefaultSampler', shuffle=0))
+        for i in range(2)
+    ]
+    metrics = [
+        dict(type='DomainIoUMetric', prefix=prefix) for prefix in prefixes
+    ]
+    kinds = dict(val='MultiTargetValLoop', test='MultiTargetTestLoop')
+    return {
+        f'{kind}_dataloader': loaders,
+        f'{kind}_evaluator': metrics,
+        f'{kind}_cfg': dict(type=kinds[kind]),
+    } | changes
+
+
+def single(folder, index, prefix):
+    """Metrics of one target by mmengine's own loop."""
+    run = runner(
+        folder,
+        val_dataloader=loader(
+            Target(10 * index, 2 + index),
+            dict(type='DefaultSampler', shuffle=False),
+        ),
+        val_cfg={},
+        val_evaluator=dict(type='DomainIoUMetric', prefix=prefix),
+    )
+    return run.val()
+
+
+@pytest.fixture(scope='module')
+def metrics(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('both')
+    return runner(folder, **evaluation()).val()
+
+
+@pytest.mark.parametrize(('index', 'prefix'), [(0, 'rome'), (1, 'oslo')])
+def test_each_target_is_evaluated_as_on_its_own(
+    metrics, tmp_path, index, prefix
+):
+    for name, value in single(tmp_path, index, prefix).items():
+        assert metrics[name] == pytest.approx(value, nan_ok=True)
+
+
+def test_mean_over_the_targets(metrics):
+    expected = (metrics['rome/mIoU'] + metrics['oslo/mIoU']) / 2
+    assert metrics['mean/mIoU'] == pytest.approx(expected)
+    assert metrics['rome/mIoU'] != metrics['oslo/mIoU']
+
+
+def test_test_loop_gives_the_metrics_of_validation(metrics, tmp_path):
+    found = runner(tmp_path, **evaluation(kind='test')).test()
+    assert found == pytest.approx(metrics, nan_ok=True)
+
+
+def test_the_best_checkpoint_by_the_mean(tmp_path):
+    options = dict(interval=10, save_best='mean/mIoU', rule='greater')
+    run = runner(
+        tmp_path,
+        iterations=2,
+        hooks=['GracefulStopHook'],
+        checkpoint=options,
+        **evaluation(),
+    )
+    run._train_loop['val_interval'] = 1
+    run.train()
+    assert len(list(tmp_path.glob('best_mean_mIoU_iter_*.pth'))) == 1
+
+
+def test_one_evaluator_too_few_is_refused(tmp_path):
+    options = evaluation()
+    options['val_evaluator'] = options['val_evaluator'][:1]
+    with pytest.raises(ConfigError, match='2 targets, val_evaluator 1'):
+        runner(tmp_path, **options).val()
+
+
+@pytest.mark.parametrize('prefixes', [('rome', 'rome'), (None, None)])
+def test_targets_of_one_name_are_refused(tmp_path, prefixes):
+    with pytest.raises(ConfigError, match='which target it is of'):
+        runner(tmp_path, **evaluation(prefixes)).val()
+
+
+def test_targets_without_a_value_are_left_out_of_the_mean():
+    values = {'a/mIoU': 40.0, 'b/mIoU': math.nan, 'c/mIoU': 60.0, 'a/x': 1.0}
+    assert mean_metrics(values, ['mIoU', 'mAcc']) == {'mean/mIoU': 50.0}
