@@ -1,6 +1,8 @@
 """dist_generate_pseudo_labels.sh writes what one process writes."""
 
+import cv2
 import demo_data
+import numpy as np
 import pytest
 import test_tools_train_and_test as tools
 from gloo import free_port
@@ -30,7 +32,11 @@ def files_of(folder):
 def test_processes_write_the_bytes_of_one(trained, tmp_path):
     data, checkpoint = trained
     config = demo_data.ROOT / CONFIG
+    # an untrained network sees one class, so the mask makes the pictures
+    mask = tmp_path / 'mask.bmp'
+    cv2.imwrite(str(mask), np.eye(16, dtype=np.uint8))
     options = ['pseudo_labels.batch_size=2', 'pseudo_labels.soft_top_k=3']
+    options += [f'pseudo_labels.ego_mask={mask}']
     options = [*tools.overrides(data), *options]
     tools.run(
         'generate_pseudo_labels.py',
@@ -43,4 +49,6 @@ def test_processes_write_the_bytes_of_one(trained, tmp_path):
     )
     expected = files_of(tmp_path / 'one')
     assert len(expected) == 2 * 5 + 1
+    labels = [cv2.imread(str(f), -1) for f in tmp_path.rglob('*.png')]
+    assert all(len(np.unique(label)) > 1 for label in labels)
     assert files_of(tmp_path / 'two') == expected

@@ -117,6 +117,33 @@ def test_a_folder_of_other_files_is_not_written_to(data, checkpoint, failing):
     assert not (folder / 'manifest.json').exists()
 
 
+def test_labels_are_not_written_over_images(data, checkpoint, failing):
+    folder = data / 'Cityscapes/leftImg8bit/train'
+    words = [FILE, checkpoint, '--out', folder, '--overwrite']
+    error, _ = failing('generate_pseudo_labels.py', words, options(data))
+    assert 'lies in the data folder' in error
+
+
+def test_overwriting_needs_pseudo_labels_too(
+    data, checkpoint, failing, tmp_path
+):
+    (tmp_path / 'a.png').write_bytes(b'mine')
+    words = [FILE, checkpoint, '--out', tmp_path, '--overwrite']
+    error, _ = failing('generate_pseudo_labels.py', words, options(data))
+    assert 'choose another folder' in error
+    assert (tmp_path / 'a.png').read_bytes() == b'mine'
+
+
+@pytest.mark.parametrize('weights', [(0, 0), (-1, 2), ('nan', 1)])
+def test_impossible_weights_are_refused(
+    data, checkpoint, failing, tmp_path, weights
+):
+    words = [FILE, checkpoint, checkpoint, '--out', tmp_path]
+    words += ['--weights', *weights]
+    error, _ = failing('generate_pseudo_labels.py', words, options(data))
+    assert 'at least 0, and not all 0' in error or '--weights' in error
+
+
 def test_an_unknown_domain_is_refused(data, checkpoint, failing, tmp_path):
     words = [FILE, checkpoint, '--out', tmp_path, '--domain', 'rome']
     error, _ = failing('generate_pseudo_labels.py', words, options(data))
@@ -138,7 +165,20 @@ def test_a_missing_checkpoint_is_refused(data, failing, tmp_path):
         ({'pseudo_labels.rule.quantile': 4}, 'quantile=4'),
         ({'pseudo_labels.ordre': 'x'}, "no 'ordre' (did you mean 'order'?)"),
         ({'pseudo_labels.order': 'x'}, 'order must be one of'),
-        ({'pseudo_labels.bins': 16}, 'bins must lie in [4096, 65536]'),
+        ({'pseudo_labels.batch_size': 2.5}, 'not 2.5'),
+        ({'pseudo_labels.original_size': 'yes'}, "not 'yes'"),
+        ({'pseudo_labels.rule': 'ESL'}, "not 'ESL'"),
+        ({'pseudo_labels.combination': 'max'}, 'entropy could be taken'),
+        ({'pseudo_labels.pipeline.0.type': 'Load'}, "no class 'Load'"),
+        (
+            {'pseudo_labels.pipeline.0.type': 'RandomFlip'},
+            'RandomFlip is random',
+        ),
+        (
+            {'train_dataloader.dataset.target.label_set': 'synthia16'},
+            'the model has 19 classes, the data to label 16',
+        ),
+        ({'pseudo_labels.bins': 16}, 'bins must be a whole number in [4096'),
     ],
 )
 def test_wrong_options_are_named(

@@ -22,6 +22,7 @@ CONFIG = 'configs/demo/esl_gta2cs.py'
 def command(data, work_dir, *args):
     words = [sys.executable, 'tools/self_train.py', CONFIG, '--seed', 3]
     words += ['--work-dir', work_dir, *args, *overrides(data)]
+    words += ['--initial-cfg-options', *overrides(data)[1:]]
     return [str(word) for word in words]
 
 
@@ -111,10 +112,58 @@ def test_labels_of_a_given_checkpoint(data, whole, tmp_path):
         assert torch.equal(value, expected[name]), name
 
 
-def test_two_recipes_in_one_folder_are_refused(tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (['pseudo_labels.rule.quantile=0.2'], 'another config'),
+        (['--seed', '4'], 'another --seed'),
+    ],
+)
+def test_another_recipe_in_the_same_folder_is_refused(
+    data, whole, changes, message
+):
+    words = command(data, whole[0])
+    position = words.index('--initial-cfg-options')
+    words[position:position] = changes
+    result = subprocess.run(
+        words,
+        cwd=demo_data.ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert 'done before' not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'pseudo_labels.rule.quantile': 4}, 'quantile=4'),
+        ({'pseudo_labels.ego_mask': 'none.png'}, "no file 'none.png'"),
+        ({'pseudo_labels.ground_truth': 'gtFine/none'}, 'gtFine/none'),
+    ],
+)
+def test_wrong_labelling_is_known_before_the_first_training(
+    data, tmp_path, monkeypatch, capfd, changes, message
+):
+    words = [demo_data.ROOT / CONFIG, '--work-dir', tmp_path]
+    words += ['--data-root', f'source={data / "GTA5"}']
+    words += [f'target={data / "Cityscapes"}']
+    error, _ = error_of('self_train.py', words, changes, monkeypatch, capfd)
+    assert message in error
+    assert not (tmp_path / 'round_0').exists()
+
+
+def test_two_recipes_in_one_folder_are_refused(
+    data, tmp_path, monkeypatch, capfd
+):
     with open(tmp_path / '.lock', 'w') as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         words = [demo_data.ROOT / CONFIG, '--work-dir', tmp_path]
+        words += ['--data-root', f'source={data / "GTA5"}']
+        words += [f'target={data / "Cityscapes"}']
         error, _ = error_of('self_train.py', words, {}, monkeypatch, capfd)
     assert 'another self-training runs' in error
 
@@ -123,7 +172,7 @@ def test_a_missing_initial_checkpoint_is_refused(tmp_path, monkeypatch, capfd):
     words = [demo_data.ROOT / CONFIG, '--work-dir', tmp_path]
     words += ['--initial-checkpoint', 'nothing.pth']
     error, _ = error_of('self_train.py', words, {}, monkeypatch, capfd)
-    assert "no file 'nothing.pth'" in error
+    assert "cannot read 'nothing.pth'" in error
 
 
 def test_a_config_without_a_recipe_is_refused(tmp_path, monkeypatch, capfd):

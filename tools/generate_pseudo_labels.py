@@ -85,13 +85,42 @@ def main(args: argparse.Namespace) -> None:
     """Label, and tell what was kept."""
     cfg = config_from_args(args)
     console = Console(quiet=not is_main_process())
-    root = Path(args.out)
-    require_writable_folder(root, '--out')
+    require_writable_folder(args.out, '--out')
+    with config_errors(cfg):
+        job = job_from_args(args, cfg, console)
+    if job.is_foreign():
+        raise ConfigError(
+            f"--out: '{job.root}' is not empty, and what it holds are no "
+            'pseudo-labels; choose another folder'
+        )
+    manifest = None if args.overwrite else finished_labels(job)
+    if manifest is None:
+        with config_errors(cfg):
+            model = load_model(cfg, args.checkpoint, args.weights)
+        manifest = job.run(model)
+    else:
+        console.print(f'{job.root} is finished; --overwrite labels anew')
+        if args.show_dir:
+            console.print('--show-dir: pictures are drawn while labelling')
+    console.print(result_table(manifest, job.measure()))
+    console.print(f'Pseudo-labels: {job.root}')
+
+
+def job_from_args(
+    args: argparse.Namespace, cfg: Config, console: Console
+) -> LabelingJob:
+    """What to label and how; wrong options are found here."""
     options = PseudoLabelOptions.from_config(cfg)
-    job = LabelingJob(
+    if args.weights and options.combination == 'max':
+        raise ConfigError(
+            "--weights: pseudo_labels.combination='max' has no weights"
+        )
+    if args.show_count < 1:
+        raise ConfigError(f'--show-count {args.show_count}: at least 1')
+    return LabelingJob(
         options,
         dataset_to_label(cfg, options.pipeline, args.domain),
-        root,
+        Path(args.out),
         about=dict(
             config=Path(args.config).name,
             checkpoints=describe_checkpoints(args.checkpoint, args.weights),
@@ -101,15 +130,6 @@ def main(args: argparse.Namespace) -> None:
         show_dir=Path(args.show_dir) if args.show_dir else None,
         show_count=args.show_count,
     )
-    manifest = None if args.overwrite else finished_labels(job)
-    if manifest is None:
-        with config_errors(cfg):
-            model = load_model(cfg, args.checkpoint, args.weights)
-        manifest = job.run(model)
-    else:
-        console.print(f'{root} is finished; --overwrite labels anew')
-    console.print(result_table(manifest, job.measure()))
-    console.print(f'Pseudo-labels: {root}')
 
 
 def finished_labels(job: LabelingJob) -> PseudoLabelManifest | None:
@@ -118,18 +138,13 @@ def finished_labels(job: LabelingJob) -> PseudoLabelManifest | None:
     Raises:
         ConfigError: The folder holds something else.
     """
-    advice = 'choose another folder, or add --overwrite'
-    if job.is_foreign():
-        raise ConfigError(
-            f"--out: '{job.root}' is not empty, and what it holds are no "
-            f'pseudo-labels; {advice}'
-        )
     manifest = job.finished()
     differing = job.differences(manifest) if manifest else []
     if differing:
         raise ConfigError(
             f"--out: '{job.root}' holds finished pseudo-labels with other "
-            f'{" and ".join(differing)}; {advice}'
+            f'{" and ".join(differing)}; choose another folder, or add '
+            '--overwrite'
         )
     return manifest
 

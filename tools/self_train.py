@@ -18,16 +18,25 @@ from pathlib import Path
 from mmengine.config import Config
 from rich.console import Console
 
+from mmuda.pseudo_labels.checkpoints import sha256_of
+from mmuda.pseudo_labels.jobs import check_labelling
 from mmuda.pseudo_labels.recipe import (
     Recipe,
     SelfTrainingOptions,
     Stage,
-    write_summary,
+    require_same_recipe,
 )
-from mmuda.utils.cli import add_data_options, run_tool
-from mmuda.utils.config import default_work_dir, load_config
+from mmuda.pseudo_labels.recipe_summary import write_summary
+from mmuda.utils.cli import OptionsAction, add_data_options, run_tool
+from mmuda.utils.config import (
+    default_work_dir,
+    load_config,
+    override_data_roots,
+)
+from mmuda.utils.config_keys import check_config_keys, config_errors
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import require_writable_folder
+from mmuda.utils.setup_env import register_all_modules
 
 TOOLS = Path(__file__).parent
 
@@ -62,23 +71,35 @@ def parse_args() -> argparse.Namespace:
         '--amp', action='store_true', help='train in mixed precision (GPU)'
     )
     add_data_options(parser)
+    parser.add_argument(
+        '--initial-cfg-options',
+        nargs='+',
+        action=OptionsAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='values for the first training; those of --cfg-options are for '
+        'labelling and the rounds',
+    )
     return parser.parse_args()
 
 
-def recipe_from(args: argparse.Namespace) -> Recipe:
-    """Read both configs and apply the options."""
+def recipe_from(args: argparse.Namespace) -> tuple[Recipe, dict]:
+    """Read and check both configs.
+
+    Returns:
+        The recipe, and what it must have in common with an earlier call.
+    """
     cfg = load_config(args.config, args.cfg_options)
     options = SelfTrainingOptions.from_config(cfg)
     initial = args.config.parent / options.initial
-    first = load_config(initial)
-    known = [key for key in args.cfg_options if key.split('.')[0] in first]
-    first.merge_from_dict({key: args.cfg_options[key] for key in known})
-    if args.initial_checkpoint and not args.initial_checkpoint.is_file():
-        raise ConfigError(
-            f'--initial-checkpoint: no file {str(args.initial_checkpoint)!r}'
-        )
+    first = load_config(initial, args.initial_cfg_options)
+    for config in (cfg, first):
+        check_config_keys(config)
+        override_data_roots(config, dict(args.data_root))
+    if args.processes < 1:
+        raise ConfigError(f'--processes {args.processes}: at least 1')
     rounds = options.rounds if args.rounds is None else args.rounds
-    return Recipe(
+    recipe = Recipe(
         args.config,
         initial,
         args.work_dir or Path(default_work_dir(args.config)),
@@ -88,26 +109,41 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
         if args.continue_training is None
         else args.continue_training,
         args.initial_checkpoint,
-        options=shared_options(args, cfg),
-        initial_options=shared_options(args, first),
+        options=shared_options(args, args.cfg_options),
+        initial_options=shared_options(args, args.initial_cfg_options),
         train_options=train_options(args),
     )
+    with config_errors(cfg):
+        check_labelling(cfg, recipe.work_dir / 'round_1/pseudo_labels')
+    return recipe, identity(recipe, cfg, first, args)
 
 
-def shared_options(args: argparse.Namespace, cfg: Config) -> list[str]:
-    """Arguments for every tool, of those that a config knows."""
+def identity(
+    recipe: Recipe, cfg: Config, first: Config, args: argparse.Namespace
+) -> dict:
+    """All that results depend on, but the number of rounds."""
+    checkpoint = recipe.initial_checkpoint
+    given = None if checkpoint is None else sha256_of(checkpoint)
+    return {
+        'config (with --cfg-options and --data-root)': cfg.pretty_text,
+        'first config': first.pretty_text if checkpoint is None else None,
+        '--initial-checkpoint': given,
+        '--continue-training': recipe.continue_training,
+        '--seed': args.seed,
+        '--amp': args.amp,
+        '--processes': args.processes,
+    }
+
+
+def shared_options(args: argparse.Namespace, changes: dict) -> list[str]:
+    """Arguments for every tool."""
     options = []
     if args.data_root:
         options.append('--data-root')
         options += [f'{name}={path}' for name, path in args.data_root]
-    known = {
-        key: value
-        for key, value in args.cfg_options.items()
-        if key.split('.')[0] in cfg
-    }
-    if known:
+    if changes:
         options.append('--cfg-options')
-        options += [f'{key}={value}' for key, value in known.items()]
+        options += [f'{key}={value}' for key, value in changes.items()]
     return options + (['--traceback'] if args.traceback else [])
 
 
@@ -161,9 +197,11 @@ def lock(folder: Path):
 
 def main(args: argparse.Namespace) -> int:
     """Run the stages that are left."""
-    recipe = recipe_from(args)
+    register_all_modules()
+    recipe, identity = recipe_from(args)
     require_writable_folder(recipe.work_dir, '--work-dir')
     held = lock(recipe.work_dir)
+    require_same_recipe(recipe.work_dir, identity)
     console = Console()
     seconds: dict[str, float] = {}
     count = len(recipe.stages())

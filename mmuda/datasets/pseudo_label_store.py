@@ -127,6 +127,11 @@ def check_pseudo_labels(
     found = list_keys(str(folder), suffix)
     if manifest.keys_sha256 != keys_digest(keys):
         raise DataError(_other_images(folder, manifest, keys, found))
+    if suffix == '.npz' and manifest.options.get('soft_top_k') is None:
+        raise DataError(
+            f'the pseudo-labels in {str(folder)!r} have no probabilities; '
+            f'{REMEDY} and pseudo_labels.soft_top_k set in the config'
+        )
     reason = f'restore them from a copy, or {REMEDY}'
     if suffix == '.npz':
         reason += ' and pseudo_labels.soft_top_k set in the config'

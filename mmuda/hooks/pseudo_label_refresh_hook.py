@@ -21,12 +21,11 @@ from mmuda.datasets.pseudo_label_store import (
 )
 from mmuda.engine.loops import UDATrainLoop
 from mmuda.models.wrappers import unwrap
-from mmuda.pseudo_labels.accuracy import share_changed
-from mmuda.pseudo_labels.batches import dataset_keys
 from mmuda.pseudo_labels.jobs import LabelingJob
 from mmuda.pseudo_labels.labeler import weights_digest
 from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label
-from mmuda.pseudo_labels.report import ProgressLines, kept_shares, rows
+from mmuda.pseudo_labels.report import ProgressLines
+from mmuda.pseudo_labels.rounds import describe_round, usable_labels
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
 
@@ -86,17 +85,25 @@ class PseudoLabelRefreshHook(Hook):
         if getattr(runner, '_train_loop', None) is None:
             return
         self.options = PseudoLabelOptions.from_config(runner.cfg)
-        self.options.build_rule()
         self.root = Path(
             self.pseudo_label_root
             or Path(runner.work_dir, 'pseudo_labels', self.domain)
         )
-        if not isinstance(runner.train_loop, UDATrainLoop):
+        loop = runner.train_loop
+        if not isinstance(loop, UDATrainLoop) or not hasattr(
+            loop.dataloader.sampler, 'skip'
+        ):
             raise ConfigError(
-                "PseudoLabelRefreshHook needs train_cfg.type='UDATrainLoop'"
+                "PseudoLabelRefreshHook needs train_cfg.type='UDATrainLoop' "
+                "and train_dataloader.sampler.type='DomainInfiniteSampler': "
+                'others would read all earlier samples again at each round'
             )
-        dataset = runner.train_dataloader.dataset
-        self._point_loaders(dataset.domains.get(self.domain))
+        self._point_loaders(loop.dataloader.dataset.domains.get(self.domain))
+        # What is wrong with the labelling is known now, not hours later.
+        self._job(runner, self.begin)
+        self.options.predictor(unwrap(runner.model))
+        if not runner._resume:
+            self._unpublish()
 
     def before_train(self, runner: Runner) -> None:
         """Find the labels that belong to this iteration, or make them."""
@@ -104,7 +111,7 @@ class PseudoLabelRefreshHook(Hook):
         if point is None:
             self._unpublish()
         else:
-            self._refresh(runner, point)
+            self._refresh(runner, point, runner.iter)
 
     def after_train_iter(
         self,
@@ -119,7 +126,7 @@ class PseudoLabelRefreshHook(Hook):
             return
         done = runner.iter + 1
         if done < runner.max_iters and self._last_point(done) == done:
-            self._refresh(runner, done)
+            self._refresh(runner, done, done)
             runner.train_loop.reload_data()
 
     def _unpublish(self) -> None:
@@ -152,31 +159,39 @@ class PseudoLabelRefreshHook(Hook):
             loader.pseudo_label_root = str(self.root)
             loader.allow_missing = True
 
-    def _refresh(self, runner: Runner, point: int) -> None:
-        """Make the labels of a round, unless they are there, and use them."""
-        average_norm_buffers(runner.model)
-        model = unwrap(runner.model)
-        weights = weights_digest(model.predictor)
-        job = LabelingJob(
+    def _job(self, runner: Runner, point: int) -> LabelingJob:
+        """What to label in a round; its place and weights are its name."""
+        weights = weights_digest(unwrap(runner.model).predictor)
+        return LabelingJob(
             self.options,
             dataset_to_label(runner.cfg, self.options.pipeline, self.domain),
             self.root / _name(point),
             about=dict(
                 config=Path(runner.cfg.filename or 'config').name,
-                checkpoints=(dict(file=_name(point), sha256=weights),),
+                checkpoints=(
+                    dict(file=_name(point), sha256=weights, weight=1.0),
+                ),
                 domain=self.domain,
             ),
             report=ProgressLines(30.0, runner.logger.info),
         )
-        manifest = job.finished()
-        # A run that continues in between keeps the labels it had.
-        keep = manifest is not None and (
-            runner.iter != point or not job.differences(manifest)
-        )
-        if not keep:
+
+    def _refresh(self, runner: Runner, point: int, position: int) -> None:
+        """Make the labels of a round, unless they are there, and use them.
+
+        Args:
+            runner: The runner.
+            point: Iteration of the round.
+            position: Iterations that the network has been trained; more than
+                ``point`` if a run continues between two rounds.
+        """
+        average_norm_buffers(runner.model)
+        job = self._job(runner, point)
+        manifest = usable_labels(job, position > point)
+        if manifest is None:
             # Never the name of a round that is being made again.
             self._unpublish()
-            manifest = job.run(model)
+            manifest = job.run(unwrap(runner.model))
         if is_main_process():
             publish_round(self.root, job.root.name)
         barrier()
@@ -190,20 +205,12 @@ class PseudoLabelRefreshHook(Hook):
         point: int,
     ) -> None:
         """Log what was kept, how right it is and what has changed."""
-        accuracy = job.measure()
+        previous = self.root / _name(point - self.interval)
+        if point == self.begin or not (previous / MANIFEST).is_file():
+            previous = None
+        lines, scalars = describe_round(job, manifest, previous)
         if not is_main_process():
             return
-        lines = [f'pseudo-labels of {self.domain}: {job.root}']
-        lines += ['  '.join(row) for row in rows(manifest, accuracy)]
-        scalars = kept_shares(manifest)
-        if accuracy is not None:
-            scalars['precision'] = accuracy.overall
-        previous = self.root / _name(point - self.interval)
-        if point > self.begin and (previous / MANIFEST).is_file():
-            keys = dataset_keys(job.dataset)
-            changed = 100 * share_changed(previous, job.root, keys)
-            scalars['changed'] = changed
-            lines.append(f'changed since the last round: {changed:.1f} %')
         runner.logger.info('\n'.join(lines))
         runner.visualizer.add_scalars(
             {f'pseudo_labels/{self.domain}/{k}': v for k, v in scalars.items()}

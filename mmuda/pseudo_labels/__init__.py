@@ -8,8 +8,8 @@ from .rules import (
     EntropyQuantile,
     GlobalThreshold,
     KeepAll,
-    SelectionRule,
 )
+from .selection_rule import SelectionRule
 
 __all__ = [
     'ClassBalancedPortion',

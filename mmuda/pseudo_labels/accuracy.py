@@ -1,9 +1,11 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """How right pseudo-labels are, where labels exist for measuring only."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -13,6 +15,8 @@ from torch.utils.data import Dataset
 
 from mmuda.datasets.pseudo_label_store import label_path
 from mmuda.utils.errors import DataError
+
+from .spool import BackgroundWriter
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,8 @@ def measure_accuracy(
         DataError: A pseudo-label is missing or damaged.
     """
     classes = len(dataset.metainfo['classes'])
-    counts = np.zeros((3, classes), dtype=np.int64)
-    for index in range(get_rank(), len(dataset), get_world_size()):
+
+    def count(index: int) -> np.ndarray:
         sample = dataset[index]
         label = read_label(root, sample['key'])
         truth = cv2.resize(
@@ -71,10 +75,9 @@ def measure_accuracy(
             label.shape[::-1],
             interpolation=cv2.INTER_NEAREST,
         )
-        counts += count_correct(label, truth, classes)
-    total = torch.from_numpy(counts).to(device)
-    all_reduce(total)
-    return Accuracy(*total.cpu().numpy())
+        return count_correct(label, truth, classes)
+
+    return Accuracy(*_summed(count, len(dataset), (3, classes), device))
 
 
 def count_correct(
@@ -101,22 +104,53 @@ def count_correct(
     )
 
 
-def share_changed(old: Path, new: Path, keys: Sequence[str]) -> float:
+def share_changed(
+    old: Path,
+    new: Path,
+    keys: Sequence[str],
+    device: torch.device | str = 'cpu',
+) -> float:
     """Part of the pixels whose pseudo-label differs between two rounds.
 
     Args:
         old: Folder of the earlier round.
         new: Folder of the later one.
-        keys: Images to compare.
+        keys: Images to compare, all processes sharing the work.
+        device: Where processes exchange their counts.
 
     Returns:
         Share in [0, 1]; a pixel that is rejected in one round only differs.
     """
-    differing, pixels = 0, 0
-    for before, after in _pairs(old, new, keys):
-        differing += int((before != after).sum())
-        pixels += after.size
-    return differing / pixels
+
+    def count(index: int) -> np.ndarray:
+        before, after = (read_label(root, keys[index]) for root in (old, new))
+        return np.array([(before != after).sum(), after.size])
+
+    differing, pixels = _summed(count, len(keys), (2,), device)
+    return float(differing / max(pixels, 1))
+
+
+def _summed(
+    count: Callable[[int], np.ndarray],
+    total: int,
+    shape: tuple[int, ...],
+    device: torch.device | str,
+) -> np.ndarray:
+    """Add up counts of images over threads and processes."""
+    counts = np.zeros(shape, dtype=np.int64)
+    lock = Lock()
+
+    def add(index: int) -> None:
+        part = count(index)
+        with lock:
+            counts[...] += part
+
+    with BackgroundWriter(min(os.cpu_count() or 1, 8)) as threads:
+        for index in range(get_rank(), total, get_world_size()):
+            threads.submit(add, index)
+    summed = torch.from_numpy(counts).to(device)
+    all_reduce(summed)
+    return summed.cpu().numpy()
 
 
 def read_label(root: Path, key: str) -> np.ndarray:
@@ -133,13 +167,6 @@ def read_label(root: Path, key: str) -> np.ndarray:
             'anew with --overwrite'
         )
     return label
-
-
-def _pairs(
-    old: Path, new: Path, keys: Sequence[str]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for key in keys:
-        yield read_label(old, key), read_label(new, key)
 
 
 def _percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -1,14 +1,13 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Sharing images among processes, the same way for any number of them."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from mmengine.dist import get_rank, get_world_size
 from torch.utils.data import Dataset
 
-from mmuda.utils.errors import DataError
+from mmuda.datasets.pseudo_label_checks import unique_keys
 
 
 def dataset_keys(dataset: Dataset) -> list[str]:
@@ -20,15 +19,7 @@ def dataset_keys(dataset: Dataset) -> list[str]:
     Raises:
         DataError: Two images have the same key.
     """
-    keys = [dataset.get_data_info(i)['key'] for i in range(len(dataset))]
-    (twice, count), *_ = Counter(keys).most_common(1)
-    if count > 1:
-        raise DataError(
-            f'two images of the target have the key {twice!r}, so their '
-            'pseudo-labels would overwrite each other; give their data sets '
-            'one data_root above both and longer keys'
-        )
-    return keys
+    return unique_keys(getattr(dataset, 'datasets', [dataset]))
 
 
 def own_batches(count: int, batch_size: int) -> list[list[int]]:

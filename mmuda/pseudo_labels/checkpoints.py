@@ -3,6 +3,7 @@
 
 import copy
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,6 +35,10 @@ def describe_checkpoints(
     if len(weights) != count:
         raise ConfigError(
             f'{count} checkpoints need as many weights, got {len(weights)}'
+        )
+    if not all(0 <= w < math.inf for w in weights) or not sum(weights):
+        raise ConfigError(
+            f'--weights {weights}: must be at least 0, and not all 0'
         )
     return tuple(
         dict(file=Path(file).name, sha256=sha256_of(file), weight=weight)

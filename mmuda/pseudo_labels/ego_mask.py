@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmuda.datasets.label_maps import IGNORE_ID
 from mmuda.utils.errors import ConfigError
 
 
@@ -44,21 +45,22 @@ class EgoMask:
         self.digest = hashlib.sha256(mask.tobytes()).hexdigest()
         self._resized = lru_cache(maxsize=8)(self._resize)
 
-    def __call__(self, labels: Tensor) -> Tensor:
-        """The mask at the size of labels.
+    def apply(self, labels: Tensor, coarse: Tensor | None) -> None:
+        """Reject labels on the vehicle, in place.
 
         Args:
-            labels: (N, H, W).
-
-        Returns:
-            (H, W) bool on the device of the labels.
+            labels: (N, H, W) uint8, set to 255 there.
+            coarse: (N, C, h, w) probabilities, set to 0 there; or None.
         """
-        height, width = labels.shape[1:]
         if self._mask is None:
-            return torch.zeros(
-                height, width, dtype=torch.bool, device=labels.device
-            )
-        return self._resized(height, width, labels.device)
+            return
+        labels.masked_fill_(self._at(labels), IGNORE_ID)
+        if coarse is not None:
+            coarse.masked_fill_(self._at(coarse), 0)
+
+    def _at(self, maps: Tensor) -> Tensor:
+        """The mask (H, W) at the size and on the device of maps."""
+        return self._resized(*maps.shape[-2:], maps.device)
 
     def _resize(self, height: int, width: int, device: torch.device) -> Tensor:
         resized = cv2.resize(

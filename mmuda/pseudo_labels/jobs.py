@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch.distributed as dist
+from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 from torch import nn
 from torch.utils.data import Dataset
@@ -15,16 +16,24 @@ from mmuda.datasets.pseudo_label_store import (
     MANIFEST,
     PseudoLabelManifest,
     keys_digest,
+    label_path,
 )
+from mmuda.models.wrappers import unwrap
 from mmuda.registry import DATASETS
-from mmuda.utils.files import atomic_write
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.files import atomic_write, require_writable_folder
 
 from .accuracy import Accuracy, measure_accuracy
 from .batches import dataset_keys
+from .ego_mask import EgoMask
 from .labeler import PseudoLabeler
-from .options import PseudoLabelOptions, ground_truth_of
+from .options import (
+    PseudoLabelOptions,
+    dataset_to_label,
+    ground_truth_of,
+)
 from .selection import Report
-from .spool import FOLDER
+from .spool import FOLDER, Spool
 
 ACCURACY = 'accuracy.json'
 
@@ -60,12 +69,36 @@ class LabelingJob:
         self._labelled = (
             _build(ground_truth_of(self.config, folder)) if folder else None
         )
+        self.options.build_rule().check(len(self.dataset.metainfo['classes']))
+        EgoMask(self.options.ego_mask)
+        self._refuse_image_folders()
+        if self.show_dir is not None:
+            require_writable_folder(self.show_dir, '--show-dir')
+
+    def _refuse_image_folders(self) -> None:
+        """Labels of PNG images have the names of the images themselves."""
+        root = self.root.resolve()
+        for part in getattr(self.dataset, 'datasets', [self.dataset]):
+            for folder in part.data_prefix.values():
+                images = Path(folder).resolve()
+                if root == images or images in root.parents:
+                    raise ConfigError(
+                        f"'{self.root}' lies in the data folder '{folder}'; "
+                        'write pseudo-labels to another folder'
+                    )
 
     def finished(self) -> PseudoLabelManifest | None:
-        """The manifest, if the folder is finished."""
+        """The manifest, if the folder is finished and no label is lost."""
         if not (self.root / MANIFEST).is_file():
             return None
-        return PseudoLabelManifest.read(self.root)
+        manifest = PseudoLabelManifest.read(self.root)
+        keys = dataset_keys(self.dataset)
+        if not all(label_path(self.root, key).is_file() for key in keys):
+            return None
+        # Left by a process that was killed when all was done.
+        if is_main_process():
+            Spool(self.root).remove()
+        return manifest
 
     def is_foreign(self) -> bool:
         """Whether the folder holds files, but none that labelling wrote."""
@@ -105,11 +138,11 @@ class LabelingJob:
         Returns:
             The manifest, in all processes.
         """
+        self._check_classes(model)
         # All processes have looked at the folder before it changes.
         barrier()
-        if is_main_process():
-            for name in (MANIFEST, ACCURACY):
-                (self.root / name).unlink(missing_ok=True)
+        if is_main_process() and (self.root / MANIFEST).is_file():
+            self._clear()
         barrier()
         labeler = PseudoLabeler(
             self.options.predictor(model),
@@ -119,6 +152,29 @@ class LabelingJob:
             self.show_count,
         )
         return labeler.run(self.dataset, self.root, **self.about)
+
+    def _check_classes(self, model: nn.Module) -> None:
+        model, classes = unwrap(model), self.dataset.metainfo['classes']
+        # An ensemble has the output channels only.
+        predicted = getattr(model, 'num_classes', model.out_channels)
+        if predicted != len(classes):
+            raise ConfigError(
+                f'the model has {predicted} classes, the data to label '
+                f'{len(classes)} ({", ".join(classes)}); make num_classes of '
+                'the heads and label_set of the target agree'
+            )
+
+    def _clear(self) -> None:
+        """Make a finished folder an empty one.
+
+        Files of images that are not labelled any more, or probabilities that
+        are not asked for, would be taken for new ones.
+        """
+        for name in (MANIFEST, ACCURACY):
+            (self.root / name).unlink(missing_ok=True)
+        for pattern in ('*.png', '*.npz'):
+            for file in self.root.rglob(pattern):
+                file.unlink()
 
     def measure(self) -> Accuracy | None:
         """Compare with true labels, and save that, if they are configured.
@@ -145,6 +201,24 @@ class LabelingJob:
             )
             atomic_write(self.root / ACCURACY, json.dumps(content, indent=2))
         return accuracy
+
+
+def check_labelling(cfg: Config, root: Path, domain: str = 'target') -> None:
+    """Find what is wrong with labelling before hours of training.
+
+    Args:
+        cfg: A training config with ``pseudo_labels``.
+        root: Where the labels will go.
+        domain: Name of the target.
+
+    Raises:
+        ConfigError: An option, the rule or the pipeline is wrong.
+        DataError: Images, or true labels that are asked for, are missing.
+    """
+    options = PseudoLabelOptions.from_config(cfg)
+    config = dataset_to_label(cfg, options.pipeline, domain)
+    about = dict(config='', checkpoints=(), domain=domain)
+    LabelingJob(options, config, root, about, report=lambda *_: None)
 
 
 def exchange_device() -> str:

@@ -13,7 +13,6 @@ from mmengine.dist import all_reduce, barrier, is_main_process
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from mmuda.datasets.label_maps import IGNORE_ID
 from mmuda.datasets.pseudo_label_store import (
     PseudoLabelManifest,
     keys_digest,
@@ -89,7 +88,7 @@ class PseudoLabeler:
         histogram = ScoreHistogram(len(classes), self.options.bins, device)
         self._predict(dataset, keys, batches, spool, histogram)
         histogram.all_reduce()
-        thresholds = self.rule.threshold_bins(histogram).cpu()
+        thresholds = self.rule.threshold_bins(histogram).cpu().numpy()
         own = [index for batch in batches for index in batch]
         selection = Selection(
             self.rule, thresholds, spool, self.options, self.report
@@ -143,7 +142,7 @@ class PseudoLabeler:
             num_workers=min(self.options.num_workers, len(todo)),
             collate_fn=pseudo_collate,
         )
-        with BackgroundWriter(self.options.write_threads) as writer:
+        with BackgroundWriter(self.options.threads) as writer:
             for batch, data in zip(todo, loader, strict=True):
                 names = [keys[index] for index in batch]
                 for part, inputs in groups_of_one_size(names, data):
@@ -162,11 +161,12 @@ class PseudoLabeler:
         """Label images of one size and hand the files to the writer."""
         prediction = self.predictor(inputs)
         label, score = label_and_score(prediction.full, self.rule.score)
-        label[:, self.ego_mask(label)] = IGNORE_ID
+        self.ego_mask.apply(label, prediction.coarse)
         bins = quantise(score, histogram.bins)
         histogram.update(label, bins)
-        # 16 bits hold all bins; PyTorch lacks most operations on them.
-        arrays = label.cpu().numpy(), bins.cpu().numpy().astype(np.uint16)
+        # All bins fit 16 bits, which halves the copy from the device.
+        score = bins.to(torch.uint16).cpu().numpy()
+        arrays = label.cpu().numpy(), score
         for index, key in enumerate(keys):
             writer.submit(
                 self._write,
@@ -197,6 +197,8 @@ class PseudoLabeler:
             'classes': list(classes),
             'score': self.rule.score,
             'options': self.options.saved(),
+            # which images are labelled together may change a last bit
+            'batch_size': self.options.batch_size,
         }
 
 

@@ -2,6 +2,7 @@
 """The key ``pseudo_labels`` of a config."""
 
 import copy
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import get_args
@@ -15,8 +16,11 @@ from mmuda.utils.errors import ConfigError
 
 from .ego_mask import EgoMask
 from .prediction import Combination, Predictor
-from .rules import SelectionRule
 from .scores import Order
+from .selection_rule import SelectionRule
+
+_SPEED = ('batch_size', 'num_workers', 'write_threads')
+_RANDOM = ('Random', 'PhotoMetricDistortion')
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class PseudoLabelOptions:
             those of so many classes, or of all classes for 0; None saves none.
         batch_size: Images of a forward pass; those of one size run together.
         num_workers: Processes that load images.
-        write_threads: Threads that write files.
+        write_threads: Threads that write files; 0 for one of each processor
+            core, up to eight.
         ground_truth: ``data_prefix.seg_map_path`` of the target's labels, for
             measuring the accuracy of pseudo-labels only.
 
@@ -55,8 +60,8 @@ class PseudoLabelOptions:
     ego_mask: str | None = None
     soft_top_k: int | None = None
     batch_size: int = 1
-    num_workers: int = 2
-    write_threads: int = 2
+    num_workers: int = 4
+    write_threads: int = 0
     ground_truth: str | None = None
 
     def __post_init__(self) -> None:
@@ -70,14 +75,32 @@ class PseudoLabelOptions:
             ('bins', 4096, 65536),
             ('batch_size', 1, 1024),
             ('num_workers', 0, 1024),
-            ('write_threads', 1, 1024),
+            ('write_threads', 0, 1024),
             ('soft_top_k', 0, 255),
         ):
             value = getattr(self, name)
-            if value is not None and not least <= value <= most:
+            if value is None and name == 'soft_top_k':
+                continue
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not whole or not least <= value <= most:
                 raise ConfigError(
-                    f'pseudo_labels.{name} must lie in [{least}, {most}], '
-                    f'not {value}'
+                    f'pseudo_labels.{name} must be a whole number in '
+                    f'[{least}, {most}], not {value!r}'
+                )
+        if not isinstance(self.original_size, bool):
+            raise ConfigError(
+                'pseudo_labels.original_size must be True or False, not '
+                f'{self.original_size!r}'
+            )
+        if not isinstance(self.rule, Mapping):
+            raise ConfigError(
+                f'pseudo_labels.rule must be dict(type=...), not {self.rule!r}'
+            )
+        for transform in self.pipeline:
+            if str(transform.get('type')).startswith(_RANDOM):
+                raise ConfigError(
+                    f'pseudo_labels.pipeline: {transform["type"]} is random; '
+                    'labels are made once for each image, leave it out'
                 )
 
     @classmethod
@@ -112,9 +135,14 @@ class PseudoLabelOptions:
     def saved(self) -> dict:
         """Options that the files depend on, as the manifest holds them."""
         saved = asdict(self)
-        for name in ('rule', 'num_workers', 'write_threads', 'ground_truth'):
+        for name in ('rule', *_SPEED, 'ground_truth'):
             del saved[name]
         return saved | {'ego_mask': EgoMask(self.ego_mask).digest}
+
+    @property
+    def threads(self) -> int:
+        """Threads that write files."""
+        return self.write_threads or min(os.cpu_count() or 1, 8)
 
     def predictor(self, model: nn.Module) -> Predictor:
         """Predictor of a model with these options; puts it in eval mode."""
@@ -139,7 +167,14 @@ class PseudoLabelOptions:
             raise ConfigError(
                 f"pseudo_labels.rule.type: no rule '{kind}'; there are {rules}"
             )
-        return PSEUDO_LABEL_RULES.build(dict(self.rule))
+        rule = PSEUDO_LABEL_RULES.build(dict(self.rule))
+        if self.combination == 'max' and rule.score == 'entropy':
+            raise ConfigError(
+                "pseudo_labels.combination='max' gives no distribution whose "
+                'entropy could be taken; choose a rule on confidence, or '
+                "combination='sum'"
+            )
+        return rule
 
 
 def dataset_to_label(
@@ -179,6 +214,11 @@ def ground_truth_of(dataset: dict | list, folder: str) -> dict | list:
     """
     if isinstance(dataset, list):
         return [ground_truth_of(part, folder) for part in dataset]
+    for key in ('dataset', 'datasets'):
+        if key in dataset:
+            return dict(
+                dataset, **{key: ground_truth_of(dataset[key], folder)}
+            )
     labelled = copy.deepcopy(dict(dataset))
     labelled['data_prefix'] = dict(
         labelled['data_prefix'], seg_map_path=folder
@@ -191,6 +231,9 @@ def ground_truth_of(dataset: dict | list, folder: str) -> dict | list:
 def _with_pipeline(dataset: Mapping | list, pipeline: list) -> dict | list:
     if isinstance(dataset, (list, tuple)):
         return [_with_pipeline(part, pipeline) for part in dataset]
+    for key in ('dataset', 'datasets'):
+        if key in dataset:
+            part = _with_pipeline(dataset[key], pipeline)
+            return dict(dataset, **{key: part})
     changed = copy.deepcopy(dict(dataset))
-    changed.pop('_delete_', None)
     return dict(changed, pipeline=copy.deepcopy(list(pipeline)))

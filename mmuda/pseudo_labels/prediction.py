@@ -24,7 +24,7 @@ class Prediction(NamedTuple):
     Attributes:
         full: (N, C, H, W) at the size the labels are written in.
         coarse: (N, C, h, w) at the resolution of the network's logits, if
-            asked for.
+            asked for; 0 on padding.
     """
 
     full: Tensor
@@ -45,6 +45,9 @@ class Predictor:
         original_size: Label images at their original size instead of the one
             that the network sees.
         coarse: Give probabilities at the resolution of the logits, too.
+
+    Raises:
+        ConfigError: Sliding windows are asked for with ``softmax_first``.
     """
 
     model: nn.Module
@@ -52,6 +55,14 @@ class Predictor:
     combination: Combination = 'sum'
     original_size: bool = False
     coarse: bool = False
+
+    def __post_init__(self) -> None:
+        networks, _ = members(unwrap(self.model))
+        if self.order == 'softmax_first' and any(map(_slides, networks)):
+            raise ConfigError(
+                "pseudo_labels.order='softmax_first' needs whole images; "
+                "with test_cfg.mode='slide' use 'upsample_first'"
+            )
 
     @torch.no_grad()
     def __call__(self, batch: dict) -> Prediction:
@@ -61,8 +72,7 @@ class Predictor:
             batch: ``inputs`` and ``data_samples`` as a data loader gives it.
 
         Raises:
-            ConfigError: Networks of an ensemble differ in resolution, or
-                sliding windows are asked for with ``softmax_first``.
+            ConfigError: Networks of an ensemble differ in resolution.
         """
         model = unwrap(self.model)
         data = model.data_preprocessor(batch, False)
@@ -78,17 +88,14 @@ class Predictor:
             return Prediction(full, None)
         size = logits[0].shape[2:]
         coarse = self._combine(logits, weights, size, align_corners)
-        return Prediction(full, coarse / coarse.sum(dim=1, keepdim=True))
+        coarse = coarse / coarse.sum(dim=1, keepdim=True)
+        area = valid_area(metas[0], tuple(images.shape[2:]), tuple(size))
+        return Prediction(full, coarse * area.to(coarse))
 
     def _logits(
         self, network: nn.Module, images: Tensor, metas: Sequence[dict]
     ) -> Tensor:
-        if network.test_cfg.get('mode', 'whole') == 'slide':
-            if self.order == 'softmax_first':
-                raise ConfigError(
-                    "pseudo_labels.order='softmax_first' needs whole images; "
-                    "with test_cfg.mode='slide' use 'upsample_first'"
-                )
+        if _slides(network):
             return network.slide_inference(images, metas)
         logits = network(images, mode='tensor')
         return logits['decode'] if isinstance(logits, dict) else logits
@@ -111,7 +118,8 @@ class Predictor:
                 'pseudo_labels: the networks of this ensemble differ in '
                 "resolution; use combination='max'"
             )
-        total = sum(w * part for w, part in zip(weights, logits, strict=True))
+        share = [weight / sum(weights) for weight in weights]
+        total = sum(w * part for w, part in zip(share, logits, strict=True))
         return probabilities(total, size, self.order, align_corners)
 
     def _output_size(
@@ -158,6 +166,41 @@ def members(model: nn.Module) -> tuple[list[nn.Module], list[float]]:
     return [getattr(model, 'predictor', model)], [1.0]
 
 
+def _slides(network: nn.Module) -> bool:
+    return network.test_cfg.get('mode', 'whole') == 'slide'
+
+
 def _padding(meta: dict) -> tuple[int, int, int, int] | None:
-    padding = meta.get('img_padding_size') or meta.get('padding_size')
-    return tuple(padding) if padding and any(padding) else None
+    """Left, right, top and bottom, of the pipeline and the preprocessor."""
+    parts = [
+        meta[key]
+        for key in ('padding_size', 'img_padding_size')
+        if meta.get(key)
+    ]
+    total = tuple(map(sum, zip(*parts, strict=True)))
+    return total if any(total) else None
+
+
+def valid_area(
+    metas: dict, size: tuple[int, int], coarse: tuple[int, int]
+) -> Tensor:
+    """Which cells of a coarse map lie on the image and not on its padding.
+
+    Args:
+        metas: Meta information of an image.
+        size: Height and width of the network's input.
+        coarse: Height and width of the map.
+
+    Returns:
+        (h, w) bool.
+    """
+    area = torch.ones(size, dtype=torch.bool)
+    padding = _padding(metas)
+    if padding is None:
+        return torch.ones(coarse, dtype=torch.bool)
+    left, right, top, bottom = padding
+    height, width = size
+    area[:] = False
+    area[top : height - bottom, left : width - right] = True
+    shown = area[None, None].float()
+    return torch.nn.functional.interpolate(shown, coarse)[0, 0] > 0

@@ -2,8 +2,6 @@
 """Self-training in rounds: train, label, train again, as separate runs."""
 
 import json
-import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -188,6 +186,32 @@ class Recipe:
         )
 
 
+def require_same_recipe(work_dir: Path, identity: dict) -> None:
+    """Refuse to continue another recipe than the one that a folder holds.
+
+    Args:
+        work_dir: Folder of all rounds; on the first call ``recipe.json`` is
+            written there.
+        identity: All that the results depend on, by the name to tell.
+
+    Raises:
+        ConfigError: The folder holds another recipe.
+    """
+    file = work_dir / 'recipe.json'
+    if not file.is_file():
+        atomic_write(file, json.dumps(identity, indent=1))
+        return
+    earlier = json.loads(file.read_text())
+    differing = [
+        name for name, value in identity.items() if earlier.get(name) != value
+    ]
+    if differing:
+        raise ConfigError(
+            f"--work-dir: '{work_dir}' holds a self-training with another "
+            f'{" and another ".join(differing)}; choose another folder'
+        )
+
+
 def without_option(arguments: Sequence[str], option: str) -> list[str]:
     """Arguments without an option and its value."""
     arguments = list(arguments)
@@ -195,52 +219,3 @@ def without_option(arguments: Sequence[str], option: str) -> list[str]:
         position = arguments.index(option)
         del arguments[position : position + 2]
     return arguments
-
-
-def last_validation(work_dir: Path) -> dict[str, float]:
-    """Metrics of the last validation of a run.
-
-    Args:
-        work_dir: Of the run.
-
-    Returns:
-        Metrics by name, such as ``cityscapes/mIoU``; none if not validated.
-    """
-    metrics: dict[str, float] = {}
-    for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in file.read_text().splitlines():
-            values = json.loads(line)
-            if any(re.search(r'/mIoU$', key) for key in values):
-                metrics = {k: v for k, v in values.items() if '/' in k}
-    return metrics
-
-
-def write_summary(recipe: Recipe, seconds: dict[str, float]) -> str:
-    """Write ``summary.md``: target mIoU and time of each round.
-
-    Args:
-        recipe: The finished recipe.
-        seconds: Duration of the stages of this call by name.
-
-    Returns:
-        The text.
-    """
-    lines = ['| round | validation | seconds |', '| --- | --- | --- |']
-    for number in range(recipe.rounds + 1):
-        metrics = last_validation(recipe.work_dir / f'round_{number}')
-        shown = ', '.join(
-            f'{name} {value:.2f}'
-            for name, value in metrics.items()
-            if name.endswith(('mIoU', 'entropy'))
-        )
-        spent = [
-            value
-            for name, value in seconds.items()
-            if name.startswith(f'round {number}' if number else 'first')
-        ]
-        spent_text = f'{sum(spent):.0f}' if spent else '-'
-        lines.append(f'| {number} | {shown or "-"} | {spent_text} |')
-    lines.append(f'\nWritten {time.strftime("%Y-%m-%d %H:%M")}.')
-    text = '\n'.join(lines)
-    atomic_write(recipe.work_dir / 'summary.md', text + '\n')
-    return text

@@ -53,7 +53,8 @@ def kept_shares(manifest: PseudoLabelManifest) -> dict[str, float]:
         for classes that were predicted.
     """
     pixels, kept = manifest.pixels, manifest.kept
-    values = {'kept': 100 * sum(kept.values()) / sum(pixels.values())}
+    total = max(sum(pixels.values()), 1)
+    values = {'kept': 100 * sum(kept.values()) / total}
     for name in manifest.classes:
         if pixels[name]:
             values[f'kept.{name}'] = 100 * kept[name] / pixels[name]

@@ -1,9 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Which pseudo-labels are sure enough to be trained on."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -13,61 +12,7 @@ from mmuda.utils.errors import ConfigError
 
 from .histogram import ScoreHistogram
 from .scores import Score, quantise
-
-
-class SelectionRule(ABC):
-    """A threshold for each class, from the scores of all its pixels.
-
-    Thresholds are numbers of bins: a pixel with the score ``entropy`` is kept
-    if its bin is not above that of its class, one with ``confidence`` if its
-    bin is not below. So the same pixels are kept wherever the comparison is
-    made, and a threshold lies within one bin of the exact one.
-    """
-
-    score: ClassVar[Score]
-
-    @abstractmethod
-    def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
-        """Threshold of each class.
-
-        Args:
-            histogram: Scores of all pixels of the set.
-
-        Returns:
-            (C,) int64 numbers of bins.
-        """
-
-    def keep(
-        self, labels: Tensor, score_bins: Tensor, threshold_bins: Tensor
-    ) -> Tensor:
-        """Which pixels are sure enough.
-
-        Args:
-            labels: (..., H, W) classes, 255 for none.
-            score_bins: Bin of each pixel's score, same shape.
-            threshold_bins: (C,) from :meth:`threshold_bins`.
-
-        Returns:
-            Mask of the same shape; never true where the label is 255.
-        """
-        labelled = labels < len(threshold_bins)
-        limits = threshold_bins[labels.long() * labelled]
-        sure = (
-            score_bins <= limits
-            if self.score == 'entropy'
-            else score_bins >= limits
-        )
-        return labelled & sure
-
-    def threshold_values(self, threshold_bins: Tensor, bins: int) -> list:
-        """Thresholds as scores: below (entropy) or from there on, kept.
-
-        Args:
-            threshold_bins: (C,) numbers of bins.
-            bins: Number of bins.
-        """
-        edge = threshold_bins + (1 if self.score == 'entropy' else 0)
-        return [min(max(value / bins, 0.0), 1.0) for value in edge.tolist()]
+from .selection_rule import SelectionRule
 
 
 @PSEUDO_LABEL_RULES.register_module()
@@ -151,7 +96,7 @@ class ClassBalancedPortion(SelectionRule):
         low: float = 0.0,
         high: float = 1.0,
     ) -> None:
-        several = isinstance(portion, Sequence)
+        several = isinstance(portion, (list, tuple))
         for value in portion if several else [portion]:
             _fraction('portion', value)
         if _fraction('low', low) > _fraction('high', high):
@@ -161,15 +106,19 @@ class ClassBalancedPortion(SelectionRule):
         self.portion = list(portion) if several else portion
         self.low, self.high = low, high
 
+    def check(self, num_classes: int) -> None:
+        """Refuse portions of another number of classes."""
+        if isinstance(self.portion, list) and len(self.portion) != num_classes:
+            raise ConfigError(
+                f'pseudo_labels.rule: portion has {len(self.portion)} values '
+                f'for {num_classes} classes'
+            )
+
     def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
         """Quantile 1 - portion within the limits; low for an empty class."""
+        self.check(histogram.num_classes)
         low, high = (_limit(v, histogram) for v in (self.low, self.high))
         portion = torch.as_tensor(self.portion, dtype=torch.float64)
-        if portion.ndim and len(portion) != histogram.num_classes:
-            raise ConfigError(
-                f'pseudo_labels.rule: portion has {len(portion)} values for '
-                f'{histogram.num_classes} classes'
-            )
         ranks = _rank(histogram, 1 - portion.to(histogram.counts.device))
         middle = histogram.bin_of_rank(ranks).clamp(low, high)
         return _where_filled(histogram, middle, low)
@@ -211,9 +160,10 @@ class KeepAll(GlobalThreshold):
 
 
 def _fraction(name: str, value: float) -> float:
-    if not 0 <= value <= 1:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 <= value <= 1:
         raise ConfigError(
-            f'pseudo_labels.rule: {name}={value} must lie in [0, 1]'
+            f'pseudo_labels.rule: {name}={value!r} must be a number in [0, 1]'
         )
     return value
 

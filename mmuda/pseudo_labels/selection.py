@@ -2,8 +2,8 @@
 """The second pass: rejecting labels that are not sure enough."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from mmuda.utils.files import atomic_write
 
 from .options import PseudoLabelOptions
 from .pictures import Pictures
-from .rules import SelectionRule
-from .spool import Spool, encode_png
+from .selection_rule import SelectionRule
+from .spool import BackgroundWriter, Spool, encode_png
 
 Report = Callable[[str, int, int], None]
 
@@ -27,14 +27,14 @@ class Selection:
 
     Attributes:
         rule: The selection rule.
-        thresholds: (C,) numbers of bins.
+        thresholds: (C,) numbers of bins, int64.
         spool: Where labels and score bins are.
         options: How labels are made.
         report: Called with the part of the work, images done and all images.
     """
 
     rule: SelectionRule
-    thresholds: Tensor
+    thresholds: np.ndarray
     spool: Spool
     options: PseudoLabelOptions
     report: Report
@@ -53,25 +53,32 @@ class Selection:
             Kept pixels of each class, (C,) int64.
         """
         kept = np.zeros(len(self.thresholds), dtype=np.int64)
+        done = 0
 
-        def select(index: int) -> np.ndarray:
-            return self._select(index, keys[index], pictures)
-
-        with ThreadPoolExecutor(self.options.write_threads) as executor:
-            for done, part in enumerate(executor.map(select, indices), 1):
-                kept += part
+        def select(index: int) -> None:
+            nonlocal done
+            part = self._select(index, keys[index], pictures)
+            with lock:
+                kept[:] += part
+                done += 1
                 self.report('selecting', done, len(indices))
+
+        lock = Lock()
+        with BackgroundWriter(self.options.threads) as writer:
+            for index in indices:
+                writer.submit(select, index)
         return torch.from_numpy(kept)
 
     def _select(self, index: int, key: str, pictures: Pictures) -> np.ndarray:
         label, score = self.spool.read(key)
-        keep = self.rule.keep(
-            torch.from_numpy(label),
-            torch.from_numpy(score.astype(np.int32)),
-            self.thresholds,
-        ).numpy()
+        keep = self.rule.keep(label, score, self.thresholds)
         selected = np.where(keep, label, IGNORE_ID).astype(np.uint8)
-        atomic_write(label_path(self.spool.root, key), encode_png(selected))
+        # In the spool, a killed process leaves nothing among the labels.
+        atomic_write(
+            label_path(self.spool.root, key),
+            encode_png(selected),
+            self.spool.folder,
+        )
         if pictures.wanted(index):
             scores = score / self.options.bins
             pictures.draw(index, key, label, scores, selected, self.rule.score)

@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 
 from mmuda.utils.errors import DataError
-from mmuda.utils.files import atomic_write
+from mmuda.utils.files import atomic_path, atomic_write
 
 FOLDER = '.spool'
 JOB = 'job.json'
+# Not compressed: that takes as long as a forward pass of a small network.
+PIXEL = np.dtype([('label', 'u1'), ('score', '<u2')])
 
 
 class Spool:
@@ -51,43 +53,36 @@ class Spool:
 
     def has(self, key: str) -> bool:
         """Whether label and scores of an image are complete."""
-        # The scores are written last.
-        return self._score_file(key).is_file()
+        return self._file(key).is_file()
 
     def write(self, key: str, label: np.ndarray, score: np.ndarray) -> None:
         """Write an image's labels (H, W) uint8 and score bins uint16."""
-        atomic_write(self._label_file(key), encode_png(label))
-        atomic_write(self._score_file(key), encode_png(score))
+        pixels = np.empty(label.shape, dtype=PIXEL)
+        pixels['label'], pixels['score'] = label, score
+        with atomic_path(self._file(key)) as temporary:
+            np.save(temporary, pixels)
 
     def read(self, key: str) -> tuple[np.ndarray, np.ndarray]:
         """Read labels and score bins of an image.
 
         Raises:
-            DataError: A file is damaged.
+            DataError: The file is damaged.
         """
-        maps = [
-            cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
-            for file in (self._label_file(key), self._score_file(key))
-        ]
-        for array, file in zip(
-            maps, (self._label_file(key), self._score_file(key)), strict=True
-        ):
-            if array is None:
-                raise DataError(
-                    f'cannot read {str(file)!r}; remove the folder '
-                    f'{str(self.folder)!r} to start anew'
-                )
-        return maps[0], maps[1]
+        try:
+            pixels = np.load(self._file(key))
+            return pixels['label'].copy(), pixels['score'].copy()
+        except (OSError, ValueError, IndexError) as error:
+            raise DataError(
+                f'cannot read {str(self._file(key))!r}; remove the folder '
+                f'{str(self.folder)!r} to start anew'
+            ) from error
 
     def remove(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _label_file(self, key: str) -> Path:
-        return self.folder / f'{key}.label.png'
-
-    def _score_file(self, key: str) -> Path:
-        return self.folder / f'{key}.score.png'
+    def _file(self, key: str) -> Path:
+        return self.folder / f'{key}.npy'
 
 
 class BackgroundWriter:
@@ -130,9 +125,8 @@ class BackgroundWriter:
 
 
 def encode_png(array: np.ndarray) -> bytes:
-    """Compress (H, W) uint8 or uint16 without loss, quickly."""
-    # Level 1 takes a quarter of the time of the default; files of noise, as
-    # scores are, get no smaller by more.
+    """Compress labels (H, W) uint8 without loss, quickly."""
+    # Level 1 takes a quarter of the time of the default.
     done, data = cv2.imencode('.png', array, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     if not done:
         raise DataError(f'cannot encode a PNG of shape {array.shape}')

@@ -16,15 +16,19 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_path(
+    path: str | os.PathLike, temporary_folder: Path | None = None
+) -> Iterator[Path]:
     """Yield a temporary path that replaces ``path`` if the block succeeds.
 
-    The temporary file lies in the same folder and keeps the extension, so
-    that writers which choose the format by it (OpenCV, Pillow) work, and the
-    final rename is atomic. On an error the temporary file is removed.
+    The temporary file keeps the extension, so that writers which choose the
+    format by it (OpenCV, Pillow) work, and the final rename is atomic. On an
+    error the temporary file is removed.
 
     Args:
         path: Final path; its folder is made if missing.
+        temporary_folder: Where the temporary file lies, on the same disk: a
+            killed process leaves it there. By default next to ``path``.
 
     Raises:
         DataError: If the disk, or the user's share of it, is full.
@@ -33,7 +37,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     with _disk_full_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         name = f'.{path.stem}.{secrets.token_hex(4)}{path.suffix}'
-        temporary = path.with_name(name)
+        temporary = (temporary_folder or path.parent) / name
         # The umask is that of all threads: let the system apply it.
         temporary.touch(0o666, exist_ok=False)
         mode = temporary.stat().st_mode
@@ -46,14 +50,23 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def atomic_write(path: str | os.PathLike, content: bytes | str) -> None:
+def atomic_write(
+    path: str | os.PathLike,
+    content: bytes | str,
+    temporary_folder: Path | None = None,
+) -> None:
     """Write ``content`` to ``path``; an old file stays until it is whole.
+
+    Args:
+        path: Final path; its folder is made if missing.
+        content: Of the file.
+        temporary_folder: As of :func:`atomic_path`.
 
     Raises:
         DataError: If the disk, or the user's share of it, is full.
     """
     data = content.encode() if isinstance(content, str) else content
-    with atomic_path(path) as temporary:
+    with atomic_path(path, temporary_folder) as temporary:
         temporary.write_bytes(data)
 
 

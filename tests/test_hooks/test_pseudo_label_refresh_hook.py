@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from refreshed_runs import config, log_of, train, write_data
 from mmuda.models.wrappers import unwrap
 from mmuda.pseudo_labels.labeler import weights_digest
 from mmuda.registry import HOOKS
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
 
 
 @HOOKS.register_module()
@@ -154,6 +155,36 @@ def test_a_fresh_run_ignores_labels_of_an_earlier_one(data, run, tmp_path):
     # what the other tests read
     name = run[0] / 'pseudo_labels/target/current'
     name.write_text('iter_00000004\n')
+
+
+def test_rounds_of_another_rule_are_made_again(data, run, tmp_path):
+    shutil.copytree(run[0] / 'pseudo_labels', tmp_path / 'pseudo_labels')
+    cfg = config(data, tmp_path, iterations=3)
+    cfg.pseudo_labels.rule = dict(type='ConfidenceQuantile')
+    train(cfg)
+    file = tmp_path / 'pseudo_labels/target/iter_00000002/manifest.json'
+    assert json.loads(file.read_text())['rule'] == cfg.pseudo_labels.rule
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(ego_mask='none.png'), 'no file'),
+        (dict(ground_truth='none'), 'none'),
+        (
+            dict(rule=dict(type='ClassBalancedPortion', portion=[0.5, 0.5])),
+            '2 values for 10 classes',
+        ),
+    ],
+)
+def test_wrong_labelling_is_known_at_the_start(
+    data, tmp_path, changes, message
+):
+    cfg = config(data, tmp_path)
+    cfg.pseudo_labels = dict(cfg.pseudo_labels, **changes)
+    with pytest.raises((ConfigError, DataError), match=message):
+        train(cfg)
+    assert not list(tmp_path.glob('iter_*.pth'))
 
 
 def test_begin_zero_labels_with_the_first_network(data, tmp_path):

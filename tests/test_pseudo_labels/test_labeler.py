@@ -17,7 +17,9 @@ from labeling_runs import (
     write_images,
 )
 
+from mmuda.datasets.soft_labels import read_soft_label
 from mmuda.pseudo_labels.options import PseudoLabelOptions
+from mmuda.pseudo_labels.report import kept_shares
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError, DataError
 
@@ -149,6 +151,38 @@ def test_ego_mask_rejects_and_does_not_count(images, tmp_path):
     assert (written[:, 30:] == 255).all()
     assert (written[:, :30] != 255).mean() > 0.4
     assert sum(manifest.pixels.values()) == 5 * 30 * 56
+
+
+def test_ego_mask_rejects_soft_labels_too(images, tmp_path):
+    cv2.imwrite(str(tmp_path / 'ego.png'), np.full((4, 4), 1, np.uint8))
+    label(
+        images,
+        tmp_path / 'out',
+        ego_mask=str(tmp_path / 'ego.png'),
+        soft_top_k=0,
+    )
+    assert (read_soft_label(tmp_path / 'out/a/0.npz') == 0).all()
+
+
+def test_soft_labels_are_the_probabilities_of_the_network(images, tmp_path):
+    label(images, tmp_path / 'out', soft_top_k=0)
+    image = cv2.imread(str(images / 'images/a/0.png'))
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+    with torch.no_grad():
+        logits = build_model().segmentor((x - 127.5) / 127.5)['decode']
+    np.testing.assert_allclose(
+        read_soft_label(tmp_path / 'out/a/0.npz'),
+        logits.softmax(1)[0].numpy(),
+        atol=1e-3,
+    )
+
+
+def test_a_network_without_numbers_labels_nothing(images, tmp_path):
+    model = build_model()
+    model.segmentor.decode_head.conv_seg.bias.data.fill_(float('nan'))
+    manifest = label(images, tmp_path / 'out', model=model)
+    assert (read(tmp_path / 'out', 'a/0') == 255).all()
+    assert kept_shares(manifest) == {'kept': 0}
 
 
 def test_missing_ego_mask_is_an_error(images, tmp_path):

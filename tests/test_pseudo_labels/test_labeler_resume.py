@@ -65,27 +65,30 @@ def test_finished_images_are_not_labelled_again(images, tmp_path):
     with pytest.raises(Stopped):
         label(images, out, report=stop_at('labelling', 4))
     spool = Spool(out)
-    files = {p: p.stat().st_mtime_ns for p in spool.folder.rglob('*.png')}
-    assert len(files) >= 2 * 3
+    files = {p: p.stat().st_mtime_ns for p in spool.folder.rglob('*.npy')}
+    assert len(files) >= 3
     with pytest.raises(Stopped):
         label(images, out, report=stop_at('selecting', 1))
     assert all(p.stat().st_mtime_ns == t for p, t in files.items())
 
 
-def _label_until_killed(images, out):
+def _label_until_killed(images, out, at):
     def report(part, done, total):
-        if done == 4:
+        if (part, done) == at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     label(images, out, batch_size=2, report=report)
 
 
+@pytest.mark.parametrize('at', [('labelling', 4), ('selecting', 3)])
 def test_a_killed_process_continues_to_the_same_bytes(
-    images, expected, tmp_path
+    images, expected, tmp_path, at
 ):
     out = tmp_path / 'labels'
     context = multiprocessing.get_context('spawn')
-    process = context.Process(target=_label_until_killed, args=(images, out))
+    process = context.Process(
+        target=_label_until_killed, args=(images, out, at)
+    )
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL

@@ -88,6 +88,24 @@ def test_ensemble_sums_weighted_logits(tmp_path):
     torch.testing.assert_close(Predictor(both)(batch()).full, expected)
 
 
+def test_weights_are_shares(tmp_path):
+    _, both = ensemble(tmp_path, (1, 3))
+    shares = Predictor(both)(batch()).full
+    both.weights = [0.25, 0.75]
+    torch.testing.assert_close(Predictor(both)(batch()).full, shares)
+
+
+def test_coarse_probabilities_are_zero_on_padding():
+    padded = batch(padding_size=(0, 8, 0, 16))
+    coarse = Predictor(build_model(), coarse=True)(padded).coarse.sum(1)
+    # cells whose centre lies on the padding
+    assert (coarse[:, -2:] == 0).all()
+    assert (coarse[:, :, -1] == 0).all()
+    torch.testing.assert_close(
+        coarse[:, :3, :6], torch.ones_like(coarse[:, :3, :6])
+    )
+
+
 def test_ensemble_takes_the_largest_probability(tmp_path):
     models, both = ensemble(tmp_path)
     parts = [up(logits_of(model, batch()).softmax(1)) for model in models]
@@ -142,7 +160,7 @@ def test_sliding_windows_are_refused_for_low_resolution():
         mode='slide', crop_size=(32, 32), stride=(16, 16)
     )
     with pytest.raises(ConfigError, match='upsample_first'):
-        Predictor(model)(batch())
+        Predictor(model)
 
 
 def test_a_plain_segmentor_of_mmseg_predicts():

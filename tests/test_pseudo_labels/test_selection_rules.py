@@ -35,9 +35,9 @@ def apply(rule, pixels, bins=BINS):
     labels, score_bins = labels.to(torch.uint8), quantise(scores, bins)
     histogram = ScoreHistogram(CLASSES, bins)
     histogram.update(labels, score_bins)
-    thresholds = rule.threshold_bins(histogram)
-    kept = rule.keep(labels, score_bins, thresholds)
-    return rule.threshold_values(thresholds, bins), kept.numpy()
+    thresholds = rule.threshold_bins(histogram).numpy()
+    kept = rule.keep(labels.numpy(), score_bins.numpy(), thresholds)
+    return rule.threshold_values(thresholds, bins), kept
 
 
 def exact(pixels, class_id, fraction):
@@ -144,6 +144,7 @@ def test_more_bins_are_more_exact(pixels):
         (lambda: ConfidenceQuantile(cap=2), 'cap=2'),
         (lambda: ClassBalancedPortion([0.5, 7]), 'portion=7'),
         (lambda: ClassBalancedPortion(low=0.9, high=0.5), 'low=0.9 is above'),
+        (lambda: GlobalThreshold('a'), "threshold='a' must be a number"),
         (lambda: GlobalThreshold(0.5, score='margin'), "not 'margin'"),
     ],
 )

@@ -1,22 +1,17 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Measure what training and evaluation cost beyond the bare network.
+"""Measure what training, evaluation and labelling cost beyond the network.
 
-All goals but one are ratios of two things measured in turns in this run, so
-that they hold on any machine; times stand beside them for information.
+Goals on time, but one, are ratios of two things measured in turns in this run,
+so that they hold on any machine; times stand beside them for information.
 Images are generated in a temporary folder unless --data-root is given.
 """
 
 import argparse
-import copy
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.progress import (
@@ -27,27 +22,10 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from mmuda.benchmark.data import (
-    label_rows,
-    loading_rows,
-    make_data,
-    sampler_rows,
-)
-from mmuda.benchmark.evaluation import evaluation_rows
-from mmuda.benchmark.measure import Row
+from mmuda.benchmark.parts import PARTS, Benchmark
 from mmuda.benchmark.report import environment, make_table, save_json
-from mmuda.benchmark.setting import (
-    scale_sizes,
-    set_depth,
-    without_pretrained,
-)
-from mmuda.benchmark.training import memory_rows, speed_rows
-from mmuda.benchmark.training_case import TrainingCase
 from mmuda.utils.cli import OptionsAction, add_config_options, run_tool
-from mmuda.utils.config import load_config, override_data_roots
 from mmuda.utils.setup_env import register_all_modules
-
-PARTS = ('speed', 'memory', 'loading', 'labels', 'evaluation', 'sampler')
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -64,10 +42,18 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--size-factor',
         type=float,
         default=0.5,
-        help='factor on the image sizes of training and evaluation',
+        help='factor on the image sizes of training, evaluation, labelling',
     )
     add('--depth', type=int, help='of the ResNet; the config has it')
     add('--images', type=int, default=4, help='images of each data set')
+    add(
+        '--set-sizes',
+        type=int,
+        nargs='+',
+        default=(300, 3000),
+        metavar='N',
+        help='numbers of tiny images to label for labelling_memory',
+    )
     add('--json', metavar='OUT', help='also write the rows to this file')
     add(
         '--data-root',
@@ -99,94 +85,6 @@ def add_measuring_options(parser: argparse.ArgumentParser) -> None:
         default='cuda' if torch.cuda.is_available() else 'cpu',
         help='cpu, cuda or cuda:N',
     )
-
-
-class Benchmark:
-    """The parts of the benchmark; what several need is made once.
-
-    Args:
-        args: The command line.
-        folder: For generated data and the runner's files.
-        tell: Called with a message at each step.
-    """
-
-    def __init__(
-        self,
-        args: argparse.Namespace,
-        folder: Path,
-        tell: Callable[[str], None],
-    ) -> None:
-        self.args, self.folder, self.tell = args, folder, tell
-        self.part = ''
-        self.cfg = load_config(args.config, args.cfg_options)
-        without_pretrained(self.cfg)
-        if args.depth is not None:
-            set_depth(self.cfg, args.depth)
-        override_data_roots(self.cfg, args.data_root)
-        self.timing = dict(
-            rounds=args.rounds,
-            warmup=args.warmup,
-            clock=time.process_time if args.cpu_time else time.perf_counter,
-            tick=self.tick,
-        )
-
-    def run(self, part: str) -> list[Row]:
-        """Measure one part."""
-        self.part = part
-        return getattr(self, part)()
-
-    def tick(self, step: str) -> None:
-        """Tell which step of the current part begins."""
-        self.tell(f'{self.part}: {step}')
-
-    def speed(self) -> list[Row]:
-        """Iterations against the bare network."""
-        return speed_rows(self.training_case, **self.timing)
-
-    def memory(self) -> list[Row]:
-        """Peak of an iteration against that of one domain."""
-        return memory_rows(self.training_case, self.tick)
-
-    def loading(self) -> list[Row]:
-        """The data set against Pillow, at the sizes of the config."""
-        cfg = self.config_with_data('loading')
-        return loading_rows(cfg, self.args.images, **self.timing)
-
-    def labels(self) -> list[Row]:
-        """The label table against masked writes."""
-        return label_rows(**self.timing)
-
-    def evaluation(self) -> list[Row]:
-        """The validation loop against the bare forward pass."""
-        factor = self.args.size_factor
-        cfg = self.config_with_data('evaluation', factor)
-        scale_sizes(cfg, factor)
-        return evaluation_rows(
-            cfg,
-            self.folder / 'work_dir',
-            self.args.images,
-            device=self.args.device,
-            **self.timing,
-        )
-
-    def sampler(self) -> list[Row]:
-        """The sampler's jump when a run is resumed."""
-        return sampler_rows(**self.timing)
-
-    @cached_property
-    def training_case(self) -> TrainingCase:
-        """Models and batch of the training parts."""
-        cfg = copy.deepcopy(self.cfg)
-        scale_sizes(cfg, self.args.size_factor)
-        return TrainingCase(cfg, self.args.device)
-
-    def config_with_data(self, name: str, factor: float = 1.0) -> Config:
-        """Copy of the config, with generated data if none was given."""
-        cfg = copy.deepcopy(self.cfg)
-        if not self.args.data_root:
-            self.tick('generating images')
-            make_data(cfg, self.folder / name, self.args.images, factor)
-        return cfg
 
 
 def main(args: argparse.Namespace) -> None:
