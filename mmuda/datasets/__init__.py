@@ -5,6 +5,7 @@
 import mmseg.datasets  # noqa: F401
 
 from mmuda.datasets.base import DomainSegDataset
+from mmuda.datasets.bdd100k import BDD100KDataset
 from mmuda.datasets.checks import (
     check_dataset,
     describe_domains,
@@ -14,6 +15,7 @@ from mmuda.datasets.cityscapes import CityscapesLabelIdsDataset
 from mmuda.datasets.domain_dataset import DomainDataset, DomainIndex
 from mmuda.datasets.folder import CamVidDataset, CARLADataset, FolderDataset
 from mmuda.datasets.gta import GTA5Dataset
+from mmuda.datasets.idd import IDDDataset
 from mmuda.datasets.loading import LoadImage, LoadLabels
 from mmuda.datasets.mapillary import (
     MapillaryVistasDataset,
@@ -33,6 +35,7 @@ from mmuda.datasets.synthia import SYNTHIADataset
 from mmuda.datasets.transforms import CropFraction, PackDomainInputs
 
 __all__ = [
+    'BDD100KDataset',
     'CARLADataset',
     'CamVidDataset',
     'CityscapesLabelIdsDataset',
@@ -43,6 +46,7 @@ __all__ = [
     'DomainSegDataset',
     'FolderDataset',
     'GTA5Dataset',
+    'IDDDataset',
     'LoadImage',
     'LoadLabels',
     'LoadPseudoLabels',

@@ -7,7 +7,8 @@ import numpy as np
 from rich.progress import track
 
 from mmuda.datasets.base import DomainSegDataset
-from mmuda.datasets.image_io import decode_ids, map_ids, read_bytes
+from mmuda.datasets.image_io import map_ids
+from mmuda.datasets.loading import read_label_ids
 from mmuda.utils.errors import ConfigError, DataError
 
 
@@ -37,9 +38,9 @@ def class_ratios(
 
     def count(index: int) -> np.ndarray:
         info = dataset.get_data_info(index)
-        path = info['seg_map_path']
-        ids = decode_ids(read_bytes(path), path, info['label_channel'])
-        labels = map_ids(ids, info['label_lut'], path)
+        labels = map_ids(
+            read_label_ids(info), info['label_lut'], info['seg_map_path']
+        )
         return np.bincount(labels.ravel(), minlength=256)[:num_classes]
 
     with ThreadPoolExecutor(max_workers=workers) as pool:

@@ -8,14 +8,21 @@ or to 255 if the class is not trained.
 
 Sources: Cityscapes ``labels.py``; GTA5 ``read_mapping`` (Cityscapes ids plus
 34 for license plates); the SYNTHIA-RAND-CITYSCAPES readme; ADVENT (CVPR 2019)
-and ESL (CVPRW 2020) for the 16 and 7 classes; ``mapillary_labels.py``.
+and ESL (CVPRW 2020) for the 16 and 7 classes; BDD100K's label format; those
+named in ``idd_labels.py``, ``mapillary_labels.py`` and ``seven_classes.py``.
 """
 
+from mmuda.datasets.idd_labels import IDD_IDS, IDD_NAMES
 from mmuda.datasets.mapillary_labels import (
+    MAPILLARY_ADAS_NAMES,
     MAPILLARY_IDS,
     MAPILLARY_NAMES,
-    MAPILLARY_SEVEN,
 )
+from mmuda.datasets.mapillary_v2_labels import (
+    MAPILLARY_V2_IDS,
+    renumber_for_v2,
+)
+from mmuda.datasets.seven_classes import SEVEN_CLASSES, seven_class_names
 from mmuda.utils.errors import ConfigError
 
 IGNORE_ID = 255
@@ -57,15 +64,10 @@ LABEL_SETS: dict[str, tuple[str, ...]] = {
     'synthia16': tuple(
         name for name in _CITYSCAPES_CLASSES if name not in _NOT_IN_SYNTHIA16
     ),
-    'seven_class': (
-        'flat',
-        'construction',
-        'object',
-        'nature',
-        'sky',
-        'human',
-        'vehicle',
-    ),
+    'seven_class': SEVEN_CLASSES,
+    # The same classes, but terrain, bridges, guard rails and billboards are
+    # treated alike in all data sets; see seven_classes.py.
+    'seven_class_consistent': SEVEN_CLASSES,
     'carla_camvid10': (
         'road',
         'sidewalk',
@@ -121,8 +123,13 @@ ID_NAMES: dict[str, dict[int, str]] = {
     'cityscapes': _CITYSCAPES_NAMES,
     'gta5': _CITYSCAPES_NAMES,
     'synthia': _SYNTHIA_NAMES,
+    'idd': IDD_NAMES,
     'mapillary_vistas': MAPILLARY_NAMES,
+    'mapillary_vistas_adas': MAPILLARY_ADAS_NAMES,
+    'mapillary_vistas_v2': renumber_for_v2(MAPILLARY_NAMES),
+    'mapillary_vistas_v2_adas': renumber_for_v2(MAPILLARY_ADAS_NAMES),
     'train_ids': dict(enumerate(_CITYSCAPES_CLASSES)),
+    'bdd100k': dict(enumerate(_CITYSCAPES_CLASSES)),
 }
 
 # Id list -> every id that a sound label file may hold. Cityscapes' license
@@ -131,28 +138,13 @@ VALID_IDS: dict[str, tuple[int, ...]] = {
     'cityscapes': (*range(34), 255),
     'gta5': tuple(range(35)),
     'synthia': tuple(range(23)),
+    'idd': IDD_IDS,
     'mapillary_vistas': MAPILLARY_IDS,
+    'mapillary_vistas_adas': MAPILLARY_IDS,
+    'mapillary_vistas_v2': MAPILLARY_V2_IDS,
+    'mapillary_vistas_v2_adas': MAPILLARY_V2_IDS,
     'train_ids': (*range(19), 255),
-}
-
-_SEVEN_OF_CLASS = {
-    **dict.fromkeys(('road', 'sidewalk', 'terrain'), 'flat'),
-    **dict.fromkeys(('building', 'wall', 'fence'), 'construction'),
-    **dict.fromkeys(('pole', 'traffic light', 'traffic sign'), 'object'),
-    'vegetation': 'nature',
-    'sky': 'sky',
-    **dict.fromkeys(('person', 'rider'), 'human'),
-    **dict.fromkeys(
-        ('car', 'truck', 'bus', 'train', 'motorcycle', 'bicycle'), 'vehicle'
-    ),
-}
-# The published seven classes of Cityscapes differ from those of its sources:
-# terrain is nature there, and caravans and trailers are vehicles. Kept, since
-# results are only comparable with it.
-_SEVEN_EXCEPTIONS = {
-    'cityscapes': {22: 'nature', 29: 'vehicle', 30: 'vehicle'},
-    'train_ids': {9: 'nature'},
-    'mapillary_vistas': MAPILLARY_SEVEN,
+    'bdd100k': (*range(19), 255),
 }
 
 
@@ -193,10 +185,10 @@ def label_table(id_list: str, label_set: str) -> dict[int, int]:
             f'label_table={id_list!r} is unknown; choose one of '
             f'{sorted(VALID_IDS)} or write the table as {{id: train_id}}'
         )
-    names = dict(ID_NAMES[id_list])
-    if label_set == 'seven_class':
-        names = {key: _SEVEN_OF_CLASS[name] for key, name in names.items()}
-        names.update(_SEVEN_EXCEPTIONS.get(id_list, {}))
+    names = ID_NAMES[id_list]
+    if label_set in ('seven_class', 'seven_class_consistent'):
+        consistent = label_set == 'seven_class_consistent'
+        names = seven_class_names(id_list, names, consistent)
     classes = label_set_metainfo(label_set)['classes']
     train_id = {name: index for index, name in enumerate(classes)}
     return {

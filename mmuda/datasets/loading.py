@@ -74,7 +74,8 @@ class LoadLabels(BaseTransform):
     An image that comes from no data set, as in ``mmseg.apis.inference_model``,
     has no label and passes through.
 
-    Required keys: ``seg_map_path``, ``label_lut``, ``ori_shape``.
+    Required keys: ``seg_map_path``, ``label_lut``, ``ori_shape``. Labels that
+    are no images are read by ``label_reader``, see ``read_label_ids``.
 
     Added keys: ``gt_seg_map`` ((H, W) uint8 train ids, 255 = ignore), and its
     name in ``seg_fields``.
@@ -104,9 +105,8 @@ class LoadLabels(BaseTransform):
         ):
             if key not in results:
                 raise ConfigError(f'LoadLabels misses {key!r}: {remedy}')
-        path = results['seg_map_path']
-        ids = decode_ids(read_bytes(path), path, results.get('label_channel'))
-        labels = map_ids(ids, results['label_lut'], path)
+        ids = read_label_ids(results)
+        labels = map_ids(ids, results['label_lut'], results['seg_map_path'])
         shape = results.get('uncropped_shape', results['ori_shape'])
         labels = self._fit(labels, shape, results)
         if 'crop_box' in results:
@@ -134,6 +134,27 @@ class LoadLabels(BaseTransform):
 
     def __repr__(self) -> str:
         return f'LoadLabels(resize_mismatch={self.resize_mismatch})'
+
+
+def read_label_ids(sample: dict) -> np.ndarray:
+    """Read the label of a sample as it is on disk.
+
+    Args:
+        sample: ``seg_map_path`` and, if the data set has them,
+            ``label_channel`` and ``label_reader``, a function from the path
+            to the ids of labels that are no images.
+
+    Returns:
+        (H, W) unsigned integers, label ids of the data set.
+
+    Raises:
+        DataError: If the file is missing or damaged.
+    """
+    path = sample['seg_map_path']
+    reader = sample.get('label_reader')
+    if reader is not None:
+        return reader(path)
+    return decode_ids(read_bytes(path), path, sample.get('label_channel'))
 
 
 def resize_nearest(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -1,19 +1,25 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Mapillary Vistas v1.2 (Neuhold et al., ICCV 2017), and fitting its images.
+"""Mapillary Vistas (Neuhold et al., ICCV 2017), and fitting its images.
 
 Its images come from many cameras: they differ in size and shape, and some
 are upright. Published methods fit each into a box without changing its shape
 and fill the rest of the box: ``ResizeToFit``, then ``PadToSize``.
 """
 
+from collections.abc import Mapping
+
 import mmcv
 from mmcv.transforms import BaseTransform, Pad
 from mmseg.datasets.transforms import Resize
 
 from mmuda.datasets.base import DomainSegDataset
-from mmuda.datasets.image_io import decode_ids, read_bytes
-from mmuda.datasets.label_maps import IGNORE_ID, VALID_IDS
+from mmuda.datasets.label_maps import IGNORE_ID
 from mmuda.datasets.lookup import LabelTable
+from mmuda.datasets.mapillary_layout import (
+    existing_split,
+    refuse_v1,
+    refuse_v2,
+)
 from mmuda.registry import DATASETS, TRANSFORMS
 from mmuda.utils.errors import ConfigError, DataError
 
@@ -22,33 +28,45 @@ from mmuda.utils.errors import ConfigError, DataError
 class MapillaryVistasDataset(DomainSegDataset):
     """Vistas as downloaded: ``training/images/*.jpg``, ``labels/*.png``.
 
-    Labels are the palette PNGs of v1.2 with the ids 0 to 65. Those of v2.0
-    number other classes and are refused. mmseg's ``MapillaryDataset_v1``
-    trains all 66 classes and has no common ones with other data sets.
+    Labels are palette PNGs, of v1.2 with the ids 0 to 65, or of v2.0 with the
+    ids 0 to 123, which number other classes. Labels of the other version than
+    the table's are refused. mmseg's ``MapillaryDataset_v1`` trains all 66
+    classes and has no common ones with other data sets.
 
     Args:
+        data_prefix: See ``DomainSegDataset``. Of a folder in ``training`` or
+            ``validation`` that is in ``train`` or ``val`` instead, or the
+            reverse, that one is taken.
         label_set: See ``DomainSegDataset``.
-        label_table: See ``DomainSegDataset``; v2.0 is refused only with the
-            default table.
+        label_table: See ``DomainSegDataset``: ``'mapillary_vistas'`` of v1.2,
+            ``'mapillary_vistas_v2'`` of v2.0, each with ``_adas`` behind it
+            in the convention of ADAS. The version is checked with one of
+            these only.
         img_suffix: Suffix of images.
         seg_map_suffix: Suffix of labels.
         **kwargs: Passed to ``DomainSegDataset``.
 
     Raises:
-        DataError: If the first label is one of v2.0, or see
+        DataError: If the first labels are of the other version, or see
             ``DomainSegDataset``.
     """
 
     def __init__(
         self,
+        data_prefix: Mapping[str, str | None],
         label_set: str | None = 'cityscapes19',
         label_table: LabelTable = 'mapillary_vistas',
         img_suffix: str = '.jpg',
         seg_map_suffix: str = '.png',
         **kwargs,
     ) -> None:
-        self.checks_version = label_table == 'mapillary_vistas'
+        self.label_table = label_table
+        root = kwargs.get('data_root')
         super().__init__(
+            data_prefix={
+                name: None if path is None else existing_split(path, root)
+                for name, path in data_prefix.items()
+            },
             label_set=label_set,
             label_table=label_table,
             img_suffix=img_suffix,
@@ -57,9 +75,12 @@ class MapillaryVistasDataset(DomainSegDataset):
         )
 
     def load_data_list(self) -> list[dict]:
-        """List the samples, after a look at the first label."""
+        """List the samples, after a look at the first labels."""
         samples = super().load_data_list()
-        self._refuse_v2(samples[0])
+        if self.has_labels:
+            paths = [sample['seg_map_path'] for sample in samples]
+            refuse_v1(paths, self.label_table)
+            refuse_v2(paths[0], self.label_table)
         return samples
 
     def prepare_data(self, idx: int) -> dict:
@@ -67,28 +88,15 @@ class MapillaryVistasDataset(DomainSegDataset):
 
         Raises:
             DataError: If a file is faulty; of a label of v2.0 that comes
-                after sound ones it says so.
+                after sound ones of v1.2 it says so.
         """
         try:
             return super().prepare_data(idx)
         except DataError:
-            self._refuse_v2(self.get_data_info(idx))
+            if self.has_labels:
+                path = self.get_data_info(idx)['seg_map_path']
+                refuse_v2(path, self.label_table)
             raise
-
-    def _refuse_v2(self, sample: dict) -> None:
-        path = sample.get('seg_map_path')
-        if path is None or not self.checks_version:
-            return
-        highest = int(decode_ids(read_bytes(path), path, None).max())
-        last = VALID_IDS['mapillary_vistas'][-1]
-        if highest > last:
-            raise DataError(
-                f'label {path!r} has the id {highest}, but Mapillary Vistas '
-                f'v1.2 ends at {last}. Most likely it is a label of v2.0 '
-                '(124 classes), which is not supported: set '
-                'data_prefix.seg_map_path to labels of v1.2; a download of '
-                'v2.0 has them in v1.2/labels'
-            )
 
 
 @TRANSFORMS.register_module()

@@ -3,7 +3,8 @@
 
 Sources: the code of ESL (CVPRW 2020) and MTAF (ICCV 2021) for seven classes,
 of CoaST (WACV 2023) and MCL (TCSVT 2024) for the same seven and for nineteen.
-ADAS (CVPR 2022) maps a few labels to other classes.
+ADAS (CVPR 2022) maps seven of the 66 labels to other classes; its tables have
+names of their own.
 """
 
 from mmseg.datasets import MapillaryDataset_v1
@@ -78,4 +79,31 @@ MAPILLARY_SEVEN: dict[int, str] = {
     _LABELS.index(label): group
     for group, labels in _SEVEN_GROUPS.items()
     for label in labels
+}
+
+_ADAS_CITYSCAPES_CLASS = {
+    'Curb': 'sidewalk',
+    'Lane Marking - General': 'road',
+    'Manhole': 'road',
+    'Utility Pole': 'pole',
+}
+_ADAS_IGNORED_19 = 'Traffic Sign (Back)'
+# Ignored with seven classes, some of them although nineteen have them.
+_ADAS_IGNORED_7 = (
+    'Lane Marking - Crosswalk',
+    'Lane Marking - General',
+    'Manhole',
+    'Terrain',
+)
+
+# The same two tables in the convention of ADAS.
+MAPILLARY_ADAS_NAMES: dict[int, str] = {
+    _LABELS.index(label): name
+    for label, name in {**_CITYSCAPES_CLASS, **_ADAS_CITYSCAPES_CLASS}.items()
+    if label != _ADAS_IGNORED_19
+}
+MAPILLARY_ADAS_SEVEN: dict[int, str | None] = {
+    **MAPILLARY_SEVEN,
+    **{_LABELS.index(label): None for label in _ADAS_IGNORED_7},
+    _LABELS.index(_ADAS_IGNORED_19): 'object',
 }

@@ -1,5 +1,4 @@
 import random
-import time
 
 import numpy as np
 import pytest
@@ -169,20 +168,3 @@ def test_number_of_workers_does_not_matter(source, target):
                 first['inputs'][domain], second['inputs'][domain], strict=True
             ):
                 assert torch.equal(a, b)
-
-
-def test_seeding_costs_less_than_a_millisecond(source):
-    dataset = DomainDataset(source=source)
-    domain = dataset.domains['source']
-    domain.pipeline = lambda info: {'inputs': info, 'data_samples': {}}
-
-    def duration(get, index):
-        start = time.perf_counter()
-        for _ in range(200):
-            get(index)
-        return (time.perf_counter() - start) / 200
-
-    extra = duration(dataset.__getitem__, DomainIndex((0,), 0)) - duration(
-        domain.__getitem__, 0
-    )
-    assert extra < 1e-3

@@ -202,5 +202,12 @@ def test_removed_label_file(tmp_path):
 
 def test_soft_labels_that_were_not_asked_for(tmp_path):
     make_store(tmp_path)
-    with pytest.raises(DataError, match=r'a\.npz.*soft_top_k'):
+    make_manifest(options={'soft_top_k': None}).write(tmp_path)
+    with pytest.raises(DataError, match='no probabilities.*soft_top_k'):
+        check_pseudo_labels(tmp_path, TEN, ['a'], suffix='.npz')
+
+
+def test_soft_label_file_that_is_missing(tmp_path):
+    make_store(tmp_path)
+    with pytest.raises(DataError, match=r'a\.npz'):
         check_pseudo_labels(tmp_path, TEN, ['a'], suffix='.npz')

@@ -1,5 +1,4 @@
 import itertools
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -101,12 +100,11 @@ def test_skip_counts_from_the_start():
     assert take(sampler, 3) == take(make_sampler(), 10)[7:]
 
 
-def test_skip_of_a_long_run_takes_milliseconds():
+def test_skip_does_not_draw_what_it_skips():
+    """Drawing so many samples would take years."""
     sampler = make_sampler((24966, 2975))
-    sampler.skip(100_000)
-    start = time.perf_counter()
+    sampler.skip(10**15)
     assert len(take(sampler, 1)) == 1
-    assert time.perf_counter() - start < 0.1
 
 
 def test_negative_skip():

@@ -24,7 +24,7 @@ def make_manifest(keys=('a',), classes=TEN, **changes):
         'num_images': len(keys),
         'keys_sha256': keys_digest(keys),
         'rule': {'type': 'EntropyQuantile', 'quantile': 0.5},
-        'options': {'bins': 4096, 'ego_mask': None},
+        'options': {'bins': 4096, 'ego_mask': None, 'soft_top_k': 0},
         'thresholds': dict.fromkeys(classes, 0.25),
         'pixels': dict.fromkeys(classes, 10),
         'kept': dict.fromkeys(classes, 4),

@@ -1,0 +1,211 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Drawing the polygons of IDD as label ids, and keeping the drawings.
+
+As AutoNUE's public code does with id type ``id``: objects are drawn in the
+order of the file, each over those before it, on ``unlabeled``; objects marked
+as deleted are left out, and an unknown label that ends in ``group`` is taken
+for the label without it. Polygons are filled by Pillow, with their outline,
+after their vertices were cut to whole pixels. Unlike there, a polygon without
+three different vertices is left out instead of ending in an error.
+"""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from mmengine.logging import MMLogger
+from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
+
+from mmuda.datasets.idd_labels import IDD_LABELS
+from mmuda.datasets.image_io import read_bytes
+from mmuda.utils.errors import DataError
+from mmuda.utils.files import atomic_path
+
+_BACKGROUND = IDD_LABELS.index('unlabeled')
+# Text chunk of a kept drawing: what it was drawn from, and how.
+_SOURCE = 'mmuda_polygons'
+_VERSION = 1
+# Pillow's coordinates overflow beyond; no image comes near.
+_FARTHEST = 1e6
+
+Vertices = Sequence[tuple[float, float]]
+
+
+class Annotation(NamedTuple):
+    """The polygons of an image.
+
+    Args:
+        size: Width and height of the image.
+        polygons: Label id and vertices (x, y) in pixels, in drawing order.
+    """
+
+    size: tuple[int, int]
+    polygons: list[tuple[int, Vertices]]
+
+
+def draw_polygons(annotation: Annotation) -> tuple[np.ndarray, int]:
+    """Draw polygons over each other in their order.
+
+    Args:
+        annotation: What to draw; vertices may lie outside the image.
+
+    Returns:
+        (H, W) uint8 label ids, and the number of polygons that were left out
+        because they have less than three different vertices.
+    """
+    image = Image.new('L', annotation.size, _BACKGROUND)
+    drawer = ImageDraw.Draw(image)
+    skipped = 0
+    for label_id, vertices in annotation.polygons:
+        if len(set(vertices)) < 3:
+            skipped += 1
+        else:
+            drawer.polygon(list(vertices), fill=label_id)
+    return np.array(image), skipped
+
+
+def parse_polygons(data: bytes, path: str) -> Annotation:
+    """Read the content of a ``_gtFine_polygons.json`` file.
+
+    Args:
+        data: The file's content.
+        path: The file's name, for messages.
+
+    Raises:
+        DataError: If the file is damaged or has a label that IDD does not.
+    """
+    try:
+        content = json.loads(data)
+        size = int(content['imgWidth']), int(content['imgHeight'])
+        objects = [x for x in content['objects'] if not x.get('deleted')]
+        polygons = [
+            (_label_id(x['label'], path), _vertices(x['polygon']))
+            for x in objects
+        ]
+    except DataError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f'cannot read the polygons of {path!r} ({_fault(error)}): it is '
+            'damaged or no label of IDD; download it again'
+        ) from error
+    if min(size) < 1:
+        raise DataError(
+            f'the polygons of {path!r} are of an image of {size[0]}x'
+            f'{size[1]}; download it again'
+        )
+    return Annotation(size, polygons)
+
+
+def _fault(error: Exception) -> str:
+    """Say in a line what is wrong with a file."""
+    if isinstance(error, KeyError):
+        return f'{error} is missing'
+    return ' '.join(str(error).split())
+
+
+def _label_id(label: str, path: str) -> int:
+    for name in (label, label.removesuffix('group')):
+        if name in IDD_LABELS:
+            return IDD_LABELS.index(name)
+    raise DataError(
+        f'{path!r} has a polygon of the unknown label {label!r}; correct it '
+        "to one of IDD's, or download the file again"
+    )
+
+
+def _vertices(polygon: list) -> list[tuple[float, float]]:
+    vertices = [(float(x), float(y)) for x, y in polygon]
+    # False of NaN too.
+    if not all(abs(v) < _FARTHEST for xy in vertices for v in xy):
+        raise ValueError('a vertex is no number, or far outside the image')
+    return vertices
+
+
+class PolygonLabelReader:
+    """Reads polygon files as label ids, drawing each file once.
+
+    A drawing is kept as ``<key>_gtFine_labelids.png``, the name that the
+    official script would give it. It holds the SHA-256 of the polygon file,
+    so that a changed file is drawn anew. Files appear as a whole: any number
+    of processes may share the folder.
+
+    Args:
+        folder: Folder of the polygon files.
+        cache: Folder of the drawings, made if missing; None to draw at every
+            reading.
+    """
+
+    def __init__(self, folder: str, cache: str | None) -> None:
+        self.folder = folder
+        self.cache = cache
+        self._reported = False
+
+    def __call__(self, path: str) -> np.ndarray:
+        """Return the label ids of a polygon file, (H, W) uint8.
+
+        Raises:
+            DataError: If the file is missing or damaged, or the disk is full.
+        """
+        data = read_bytes(path)
+        source = f'{_VERSION} {hashlib.sha256(data).hexdigest()}'
+        kept = self.cached_path(path)
+        ids = None if kept is None else _read_drawing(kept, source)
+        if ids is None:
+            annotation = parse_polygons(data, path)
+            ids, skipped = draw_polygons(annotation)
+            self._report(path, skipped, len(annotation.polygons))
+            if kept is not None:
+                self._keep(ids, kept, source)
+        return ids
+
+    def cached_path(self, path: str) -> Path | None:
+        """Return where the drawing of a polygon file is kept, if it is."""
+        if self.cache is None:
+            return None
+        name = os.path.relpath(path, self.folder).removesuffix('.json')
+        return Path(
+            self.cache, f'{name.removesuffix("_polygons")}_labelids.png'
+        )
+
+    def _keep(self, ids: np.ndarray, kept: Path, source: str) -> None:
+        text = PngInfo()
+        text.add_text(_SOURCE, source)
+        try:
+            with atomic_path(kept) as temporary:
+                Image.fromarray(ids).save(temporary, pnginfo=text)
+        except OSError as error:
+            MMLogger.get_current_instance().warning(
+                f'cannot write to the label_cache {self.cache!r} '
+                f'({error.strerror or error}): polygons are drawn at every '
+                'reading, which is slow; set label_cache to another folder, '
+                'or to None'
+            )
+            self.cache = None
+
+    def _report(self, path: str, skipped: int, count: int) -> None:
+        if not skipped or self._reported:
+            return
+        self._reported = True
+        MMLogger.get_current_instance().warning(
+            f'{path}: left out {skipped} of {count} polygons, which have less '
+            'than three different vertices; some files of IDD are known for '
+            'it, and others are not reported'
+        )
+
+
+def _read_drawing(path: Path, source: str) -> np.ndarray | None:
+    """Return a kept drawing, unless it is missing, outdated or damaged."""
+    try:
+        image = Image.open(io.BytesIO(path.read_bytes()))
+        if image.info.get(_SOURCE) == source:
+            return np.array(image)
+    except (OSError, SyntaxError, ValueError):
+        pass
+    return None
