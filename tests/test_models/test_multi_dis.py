@@ -1,19 +1,18 @@
 """Multi-Dis against plain PyTorch, with one, two and three targets."""
 
 import copy
-import math
 
 import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.optim import build_optim_wrapper
+from several_targets import NAMES, bce, information, optimizers, several
 from tiny_models import NUM_CLASSES, batch, model_config, optim_config
 
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
 WEIGHTS = dict(decode=0.1, aux=0.02)
-NAMES = ['rome', 'oslo', 'lima']
 
 
 def build(count, **kwargs):
@@ -35,47 +34,6 @@ def build(count, **kwargs):
     return model.train()
 
 
-def several(count):
-    """A batch of the source and as many targets."""
-    data = batch()
-    for key, values in data.items():
-        target = values.pop('target')
-        for seed, name in enumerate(NAMES[:count]):
-            values[name] = batch(seed=seed)[key]['target'] if seed else target
-    return data
-
-
-def optimizers(model, lr=0.01):
-    config = dict(
-        constructor='MultiOptimWrapperConstructor',
-        segmentor=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=lr)),
-        discriminator=dict(
-            type='OptimWrapper', optimizer=dict(type='SGD', lr=lr)
-        ),
-    )
-    return build_optim_wrapper(model, config)
-
-
-def maps_of(logits, size):
-    maps = {}
-    for head, values in logits.items():
-        values = F.interpolate(
-            values, size, mode='bilinear', align_corners=True
-        )
-        p = values.softmax(1)
-        maps[head] = -p * p.log() / math.log(NUM_CLASSES)
-    return maps
-
-
-def bce(decisions, label):
-    return {
-        head: F.binary_cross_entropy_with_logits(
-            decision, torch.full_like(decision, label)
-        )
-        for head, decision in decisions.items()
-    }
-
-
 def weighted(losses):
     return sum(WEIGHTS[head] * loss for head, loss in losses.items())
 
@@ -87,7 +45,7 @@ def reference(model, data, count):
     y = data['data_samples']['source'][0].gt_sem_seg.data
     part = dict(model.named_children())
     logits = {name: model.segmentor(images) for name, images in x.items()}
-    maps = {n: maps_of(logits[n], x[n].shape[2:]) for n in logits}
+    maps = {n: information(logits[n], x[n].shape[2:]) for n in logits}
     total = 0
     for head, weight in (('decode', 1.0), ('aux', 0.1)):
         up = F.interpolate(

@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 from .adversarial import SOURCE_LABEL, TARGET_LABEL, Gan, domain_loss
 from .class_ratio_prior import ClassRatioPrior
+from .consistency import kl_divergence
 from .entropy import (
     class_ratio_prior_loss,
     entropy_loss,
@@ -18,6 +19,7 @@ __all__ = [
     'domain_loss',
     'entropy_loss',
     'entropy_map',
+    'kl_divergence',
     'log_probabilities',
     'self_information',
 ]

@@ -1,5 +1,10 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 from .ensemble import SegmentorEnsemble
+from .multi_head_encoder_decoder import MultiHeadEncoderDecoder
 from .uda_encoder_decoder import UDAEncoderDecoder
 
-__all__ = ['SegmentorEnsemble', 'UDAEncoderDecoder']
+__all__ = [
+    'MultiHeadEncoderDecoder',
+    'SegmentorEnsemble',
+    'UDAEncoderDecoder',
+]

@@ -1,0 +1,190 @@
+"""MTKT against plain PyTorch, with two and three targets."""
+
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.logging import MessageHub
+from several_targets import NAMES, bce, information, optimizers, several
+from tiny_models import NUM_CLASSES, model_config, segmentor_config
+
+from mmuda.models.losses import kl_divergence
+from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
+
+ADVERSARIAL = dict(decode=0.1, aux=0.02)
+DIVERGENCE = dict(decode=0.5, aux=0.05)
+
+
+def build(count, teacher_iters=0, predict_head='decode', **kwargs):
+    torch.manual_seed(0)
+    segmentor = segmentor_config() | dict(
+        type='MultiHeadEncoderDecoder',
+        targets=NAMES[:count],
+        predict_head=predict_head,
+    )
+    options = dict(
+        segmentor=segmentor,
+        targets=NAMES[:count],
+        adversarial_weights=ADVERSARIAL,
+        divergence_weights=DIVERGENCE,
+        teacher_iters=teacher_iters,
+        discriminator=dict(
+            type='MultiLevelDiscriminator',
+            levels=['decode', 'aux'],
+            in_channels=NUM_CLASSES,
+            base_channels=4,
+        ),
+    )
+    model = MODELS.build(model_config('MTKT', **options | kwargs))
+    model.init_weights()
+    return model.train()
+
+
+def reference(model, data, count, teaches=True):
+    """Losses of the segmentor and of each discriminator (MTAF, 3.3)."""
+    data = model.data_preprocessor(copy.deepcopy(data), True)
+    x, names = data['inputs'], NAMES[:count]
+    y = data['data_samples']['source'][0].gt_sem_seg.data
+    part = dict(model.named_children())
+    z = {name: model.segmentor(images) for name, images in x.items()}
+    total, judged = 0, {}
+    for name in names:
+        own = {
+            d: {h: z[d][f'{name}.{h}'] for h in ADVERSARIAL}
+            for d in ('source', name)
+        }
+        maps = {d: information(own[d], x[d].shape[2:]) for d in own}
+        still = {
+            d: {h: m.detach() for h, m in heads.items()}
+            for d, heads in maps.items()
+        }
+        judge = part[f'discriminator_{name}']
+        for head, weight in (('decode', 1.0), ('aux', 0.1)):
+            up = F.interpolate(
+                own['source'][head],
+                x['source'].shape[2:],
+                mode='bilinear',
+                align_corners=True,
+            )
+            total += weight * F.cross_entropy(up, y)
+        fooled = bce(judge(maps[name]), 0.0)
+        total += sum(ADVERSARIAL[h] * loss for h, loss in fooled.items())
+        for head, weight in DIVERGENCE.items() if teaches else ():
+            teacher = own[name][head].detach().log_softmax(1)
+            student = z[name][head].log_softmax(1)
+            divergence = F.kl_div(
+                student, teacher, reduction='none', log_target=True
+            )
+            total += weight * divergence.sum(1).mean()
+        judged[name] = 0.5 * (
+            sum(bce(judge(still['source']), 0.0).values())
+            + sum(bce(judge(still[name]), 1.0).values())
+        )
+    return total, judged
+
+
+@pytest.mark.parametrize('count', [2, 3])
+@pytest.mark.parametrize('teaches', [True, False])
+def test_losses_are_those_of_the_paper(count, teaches):
+    model = build(count, teacher_iters=0 if teaches else 5)
+    expected, judged = reference(
+        copy.deepcopy(model), several(count), count, teaches
+    )
+    logs = model.train_step(several(count), optimizers(model))
+    torch.testing.assert_close(logs['loss.segmentor'], expected.detach())
+    for name, loss in judged.items():
+        torch.testing.assert_close(
+            logs[f'loss.discriminator_{name}'], loss.detach()
+        )
+
+
+def test_one_step_of_gradient_descent():
+    model = build(2)
+    copied = copy.deepcopy(model)
+    total, _ = reference(copied, several(2), 2)
+    trained = {
+        n: p for n, p in copied.segmentor.named_parameters() if p.requires_grad
+    }
+    gradients = torch.autograd.grad(total, trained.values())
+    model.train_step(several(2), optimizers(model))
+    found = dict(model.segmentor.named_parameters())
+    for (name, before), gradient in zip(
+        trained.items(), gradients, strict=True
+    ):
+        torch.testing.assert_close(found[name], before - 0.01 * gradient)
+
+
+def test_the_agnostic_head_rests_before_it_is_taught():
+    model = build(2, teacher_iters=1)
+    wrappers = optimizers(model)
+    before = copy.deepcopy(model.segmentor.decode_head.state_dict())
+    model.train_step(several(2), wrappers)
+    after = model.segmentor.decode_head.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    MessageHub.get_current_instance().update_info('iter', 1)
+    model.train_step(several(2), wrappers)
+    after = model.segmentor.decode_head.state_dict()
+    assert not all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_teachers_do_not_learn_from_the_divergence():
+    model = build(2, adversarial_weights=dict(decode=0.0, aux=0.0))
+    head = model.segmentor.target_heads['rome']['decode']
+    data = model.data_preprocessor(several(2), True)
+    losses, _ = model.loss_on_target(data['inputs']['rome'], 'rome')
+    losses['rome.decode.loss_divergence'].backward()
+    assert all(p.grad is None for p in head.parameters())
+    assert model.segmentor.decode_head.conv_seg.weight.grad is not None
+
+
+@pytest.mark.parametrize('head', ['decode', 'oslo.decode'])
+def test_the_chosen_head_predicts(head):
+    model = build(2, predict_head=head).eval()
+    images = torch.randn(1, 3, 33, 41)
+    with torch.no_grad():
+        expected = F.interpolate(
+            model.segmentor(images)[head],
+            (33, 41),
+            mode='bilinear',
+            align_corners=True,
+        )
+        meta = dict(img_shape=(33, 41), ori_shape=(33, 41))
+        actual = model.encode_decode(images, [meta])
+    torch.testing.assert_close(actual, expected)
+
+
+def test_divergence_of_equal_predictions_is_zero():
+    logits = torch.randn(2, 5, 3, 4)
+    assert kl_divergence(logits, logits + 3).abs() < 1e-6
+
+
+def test_divergence_of_two_classes():
+    teacher = torch.log(torch.tensor([0.75, 0.25])).view(1, 2, 1, 1)
+    student = torch.zeros(1, 2, 1, 1)
+    expected = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    assert kl_divergence(teacher, student).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(targets=['rome', 'lima']), r"model.segmentor.targets \['oslo'"),
+        (dict(divergence_weights=dict(main=1)), "no head 'main'"),
+        (dict(predict_head='rome.aux'), "no 'rome.aux'"),
+    ],
+)
+def test_heads_that_do_not_exist_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        build(2, **options)
+
+
+def test_each_part_has_an_optimizer():
+    wrappers = dict(optimizers(build(2)).items())
+    assert set(wrappers) == {
+        'segmentor',
+        'discriminator_rome',
+        'discriminator_oslo',
+    }
