@@ -55,8 +55,8 @@ def scale_sizes(cfg: Config, factor: float) -> None:
         raise ConfigError(f'--size-factor must be positive, not {factor}')
     if factor == 1:
         return
-    for loader in ('train_dataloader', 'val_dataloader'):
-        for node in _walk(cfg[loader]):
+    for part in ('train_dataloader', 'val_dataloader', 'pseudo_labels'):
+        for node in _walk(cfg.get(part)):
             for key in ('scale', 'crop_size'):
                 if isinstance(node.get(key), (list, tuple)):
                     node[key] = scaled(node[key], factor)

@@ -15,7 +15,16 @@ _base_ = [
 model = dict(type='MinEnt', entropy_weights=dict(decode=1e-3, aux=2e-4))
 val_dataloader = dict(num_workers=0)
 """
-PARTS = ('speed', 'memory', 'loading', 'labels', 'evaluation', 'sampler')
+PARTS = (
+    'speed',
+    'memory',
+    'loading',
+    'labels',
+    'evaluation',
+    'labelling',
+    'labelling_memory',
+    'sampler',
+)
 
 
 @pytest.fixture(scope='module')
@@ -34,7 +43,7 @@ def result(tool, tmp_path_factory):
     config, out = folder / 'minent.py', folder / 'result.json'
     config.write_text(CONFIG.format(configs=ROOT / 'configs'))
     options = f'--config {config} --json {out} --size-factor 0.07 --images 1'
-    options += ' --rounds 1 --warmup 0 --device cpu'
+    options += ' --rounds 1 --warmup 0 --device cpu --set-sizes 1 2'
     tool.main(tool.parse_args(options.split()))
     return json.loads(out.read_text())
 
