@@ -97,8 +97,9 @@ class Predictor:
     ) -> Tensor:
         if _slides(network):
             return network.slide_inference(images, metas)
-        logits = network(images, mode='tensor')
-        return logits['decode'] if isinstance(logits, dict) else logits
+        # Auxiliary heads would be computed for nothing.
+        head = getattr(network, 'predicting_head', network.decode_head)
+        return head.forward(network.extract_feat(images))
 
     def _combine(
         self,

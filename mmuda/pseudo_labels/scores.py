@@ -76,7 +76,8 @@ def label_and_score(
     scores = (
         normalised_entropy(probability) if score == 'entropy' else confidence
     )
-    valid = torch.isfinite(probability).all(dim=1)
+    # A sum with NaN or infinity in it is no finite number either.
+    valid = torch.isfinite(probability.sum(dim=1))
     label = torch.where(valid, label, IGNORE_ID).to(torch.uint8)
     return label, torch.where(valid, scores, 0).clamp(0, 1)
 

@@ -59,8 +59,12 @@ class Spool:
         """Write an image's labels (H, W) uint8 and score bins uint16."""
         pixels = np.empty(label.shape, dtype=PIXEL)
         pixels['label'], pixels['score'] = label, score
-        with atomic_path(self._file(key)) as temporary:
-            np.save(temporary, pixels)
+        # Truncating a file, as 'wb' would, makes ext4 wait for the disk.
+        with (
+            atomic_path(self._file(key)) as temporary,
+            temporary.open('r+b') as file,
+        ):
+            np.save(file, pixels)
 
     def read(self, key: str) -> tuple[np.ndarray, np.ndarray]:
         """Read labels and score bins of an image.
