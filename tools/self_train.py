@@ -113,9 +113,10 @@ def recipe_from(args: argparse.Namespace) -> tuple[Recipe, dict]:
         initial_options=shared_options(args, args.initial_cfg_options),
         train_options=train_options(args),
     )
+    same = identity(recipe, cfg, first, args)
     with config_errors(cfg):
         check_labelling(cfg, recipe.work_dir / 'round_1/pseudo_labels')
-    return recipe, identity(recipe, cfg, first, args)
+    return recipe, same
 
 
 def identity(
