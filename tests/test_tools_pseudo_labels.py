@@ -141,7 +141,7 @@ def test_impossible_weights_are_refused(
     words = [FILE, checkpoint, checkpoint, '--out', tmp_path]
     words += ['--weights', *weights]
     error, _ = failing('generate_pseudo_labels.py', words, options(data))
-    assert 'at least 0, and not all 0' in error or '--weights' in error
+    assert 'must be at least 0, and not all 0' in error
 
 
 def test_an_unknown_domain_is_refused(data, checkpoint, failing, tmp_path):
@@ -188,6 +188,21 @@ def test_wrong_options_are_named(
     changes = options(data) | changes
     error, _ = failing('generate_pseudo_labels.py', words, changes)
     assert message in error
+
+
+def test_labelling_anew_replaces_labels_only(data, checkpoint, tmp_path):
+    tool = [sys.executable, 'tools/generate_pseudo_labels.py', CONFIG]
+    words = [*tool, checkpoint, '--out', tmp_path / 'out']
+    soft = ['pseudo_labels.soft_top_k=2']
+    run([*words, *overrides(data), *soft])
+    picture = tmp_path / 'out/mine/picture.png'
+    picture.parent.mkdir()
+    picture.write_bytes(b'mine')
+    assert len(list((tmp_path / 'out').rglob('*.npz'))) == 5
+    run([*words, '--overwrite', *overrides(data)])
+    assert list((tmp_path / 'out').rglob('*.npz')) == []
+    assert len(list((tmp_path / 'out').rglob('*.png'))) == 5 + 1
+    assert picture.read_bytes() == b'mine'
 
 
 def test_training_refuses_a_folder_without_a_manifest(data, failing, tmp_path):

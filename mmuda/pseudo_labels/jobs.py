@@ -17,6 +17,7 @@ from mmuda.datasets.pseudo_label_store import (
     PseudoLabelManifest,
     keys_digest,
     label_path,
+    soft_label_path,
 )
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import DATASETS
@@ -165,16 +166,16 @@ class LabelingJob:
             )
 
     def _clear(self) -> None:
-        """Make a finished folder an empty one.
+        """Make a finished folder an unfinished one.
 
-        Files of images that are not labelled any more, or probabilities that
-        are not asked for, would be taken for new ones.
+        Probabilities that are not asked for any more would be taken for new
+        ones. Files of other names, such as pictures, are not ours to remove.
         """
         for name in (MANIFEST, ACCURACY):
             (self.root / name).unlink(missing_ok=True)
-        for pattern in ('*.png', '*.npz'):
-            for file in self.root.rglob(pattern):
-                file.unlink()
+        for key in dataset_keys(self.dataset):
+            label_path(self.root, key).unlink(missing_ok=True)
+            soft_label_path(self.root, key).unlink(missing_ok=True)
 
     def measure(self) -> Accuracy | None:
         """Compare with true labels, and save that, if they are configured.

@@ -183,25 +183,20 @@ def _padding(meta: dict) -> tuple[int, int, int, int] | None:
 
 
 def valid_area(
-    metas: dict, size: tuple[int, int], coarse: tuple[int, int]
+    meta: dict, size: tuple[int, int], coarse: tuple[int, int]
 ) -> Tensor:
     """Which cells of a coarse map lie on the image and not on its padding.
 
     Args:
-        metas: Meta information of an image.
+        meta: Meta information of an image.
         size: Height and width of the network's input.
-        coarse: Height and width of the map.
+        coarse: Height h and width w of the map.
 
     Returns:
         (h, w) bool.
     """
-    area = torch.ones(size, dtype=torch.bool)
-    padding = _padding(metas)
-    if padding is None:
-        return torch.ones(coarse, dtype=torch.bool)
-    left, right, top, bottom = padding
+    left, right, top, bottom = _padding(meta) or (0, 0, 0, 0)
     height, width = size
-    area[:] = False
-    area[top : height - bottom, left : width - right] = True
-    shown = area[None, None].float()
-    return torch.nn.functional.interpolate(shown, coarse)[0, 0] > 0
+    area = torch.zeros(1, 1, *size)
+    area[..., top : height - bottom, left : width - right] = 1
+    return torch.nn.functional.interpolate(area, coarse)[0, 0] > 0
