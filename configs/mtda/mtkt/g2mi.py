@@ -1,31 +1,13 @@
 # MTKT (MTAF, ICCV 2021), GTA5 -> Mapillary Vistas, IDD, seven classes. Not
-# published. Weights of the paper at one image of each domain: half of AdvEnt's
-# for each target's discriminator; the divergence, averaged over pixels and
-# classes in the released code, has weight 1 and 0.1 / 2, so 1/7 of that here,
-# where it is summed over classes.
+# published.
 _base_ = [
-    '../../_base_/models/deeplabv2_r101.py',
+    '../../_base_/models/mtkt_r101.py',
     '../../_base_/datasets/g2mi.py',
-    '../../_base_/schedules/advent_adversarial.py',
+    '../../_base_/schedules/mtaf.py',
     '../../_base_/default_runtime.py',
 ]
-val_cfg = dict(type='MultiTargetValLoop')
-test_cfg = dict(type='MultiTargetTestLoop')
 model = dict(
-    type='MTKT',
     targets=_base_.targets,
-    segmentor=dict(
-        type='MultiHeadEncoderDecoder',
-        targets=_base_.targets,
-        decode_head=dict(num_classes=7),
-        auxiliary_head=dict(num_classes=7),
-    ),
-    discriminator=dict(
-        type='MultiLevelDiscriminator',
-        levels=['decode', 'aux'],
-        in_channels=7,
-    ),
-    adversarial_weights=dict(decode=5e-4, aux=1e-4),
+    segmentor=dict(targets=_base_.targets),
     divergence_weights=dict(decode=1 / 7, aux=0.1 / 2 / 7),
-    teacher_iters=20000,
 )
