@@ -28,6 +28,13 @@ class UDATrainLoop(IterBasedTrainLoop):
 
     _data_changed = False
 
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        # mmengine 0.10.7 starts the loader processes here. They would keep a
+        # copy of the data set from before the hooks' ``before_run``.
+        self.dataloader_iterator = None
+        self.dataloader._iterator = None
+
     def run(self) -> None:
         """Train until ``max_iters`` or until a hook asks to stop."""
         self.runner.call_hook('before_train')
