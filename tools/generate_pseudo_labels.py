@@ -16,7 +16,7 @@ from rich.console import Console
 
 from mmuda.datasets.pseudo_label_store import PseudoLabelManifest
 from mmuda.pseudo_labels.checkpoints import describe_checkpoints, load_model
-from mmuda.pseudo_labels.jobs import LabelingJob
+from mmuda.pseudo_labels.jobs import LabellingJob
 from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label
 from mmuda.pseudo_labels.report import ProgressLines, result_table
 from mmuda.utils.cli import add_data_options, add_launcher_option, run_tool
@@ -108,7 +108,7 @@ def main(args: argparse.Namespace) -> None:
 
 def job_from_args(
     args: argparse.Namespace, cfg: Config, console: Console
-) -> LabelingJob:
+) -> LabellingJob:
     """What to label and how; wrong options are found here."""
     options = PseudoLabelOptions.from_config(cfg)
     if args.weights and options.combination == 'max':
@@ -117,7 +117,7 @@ def job_from_args(
         )
     if args.show_count < 1:
         raise ConfigError(f'--show-count {args.show_count}: at least 1')
-    return LabelingJob(
+    return LabellingJob(
         options,
         dataset_to_label(cfg, options.pipeline, args.domain),
         Path(args.out),
@@ -132,7 +132,7 @@ def job_from_args(
     )
 
 
-def finished_labels(job: LabelingJob) -> PseudoLabelManifest | None:
+def finished_labels(job: LabellingJob) -> PseudoLabelManifest | None:
     """Manifest of what an earlier run finished, if anything.
 
     Raises:

@@ -16,7 +16,7 @@ from mmuda.benchmark.tiny_labelling import (
 )
 from mmuda.pseudo_labels.histogram import ScoreHistogram
 from mmuda.pseudo_labels.options import PseudoLabelOptions
-from mmuda.pseudo_labels.spool import BackgroundWriter
+from mmuda.utils.threads import BoundedThreads
 
 MAX_MEGABYTES = 200
 FULL_SIZE = (1024, 512)
@@ -104,7 +104,7 @@ def memory_parts(
     """
     options = PseudoLabelOptions(ESL_RULE, pipeline=[])
     pixels, batch = size[0] * size[1], options.batch_size
-    waiting = inspect.signature(BackgroundWriter).parameters['waiting'].default
+    waiting = inspect.signature(BoundedThreads).parameters['waiting'].default
     # The first of those that wait and the last may have a batch alive each.
     written = waiting + 2 * batch
     loaded = (_PREFETCHED * options.num_workers + 1) * batch

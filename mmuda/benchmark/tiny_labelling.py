@@ -17,7 +17,7 @@ from mmuda.benchmark.setting import Size
 from mmuda.datasets.street_scenes import render_scene
 from mmuda.pseudo_labels.labeler import PseudoLabeler
 from mmuda.pseudo_labels.options import PseudoLabelOptions
-from mmuda.pseudo_labels.selection import Report
+from mmuda.pseudo_labels.second_pass import Report
 from mmuda.pseudo_labels.spool import FOLDER, JOB
 from mmuda.registry import DATASETS, MODELS
 from mmuda.utils.errors import ConfigError

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmuda.pseudo_labels.checkpoints import describe_checkpoints, load_model
-from mmuda.pseudo_labels.jobs import LabelingJob
+from mmuda.pseudo_labels.jobs import LabellingJob
 from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label
 from mmuda.pseudo_labels.recipe import SelfTrainingOptions
 from mmuda.pseudo_labels.report import ProgressLines
@@ -29,7 +29,7 @@ def use_pseudo_labels(cfg: Config, results: Mapping[str, Mapping]) -> None:
     initial = Path(SelfTrainingOptions.from_config(cfg).initial).stem
     checkpoint = results[initial]['checkpoint']
     options = PseudoLabelOptions.from_config(cfg)
-    job = LabelingJob(
+    job = LabellingJob(
         options,
         dataset_to_label(cfg, options.pipeline),
         Path(cfg.work_dir) / 'pseudo_labels',

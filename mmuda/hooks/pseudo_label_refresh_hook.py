@@ -21,7 +21,7 @@ from mmuda.datasets.pseudo_label_store import (
 )
 from mmuda.engine.loops import UDATrainLoop
 from mmuda.models.wrappers import unwrap
-from mmuda.pseudo_labels.jobs import LabelingJob
+from mmuda.pseudo_labels.jobs import LabellingJob
 from mmuda.pseudo_labels.labeler import weights_digest
 from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label
 from mmuda.pseudo_labels.report import ProgressLines
@@ -159,10 +159,10 @@ class PseudoLabelRefreshHook(Hook):
             loader.pseudo_label_root = str(self.root)
             loader.allow_missing = True
 
-    def _job(self, runner: Runner, point: int) -> LabelingJob:
+    def _job(self, runner: Runner, point: int) -> LabellingJob:
         """What to label in a round; its place and weights are its name."""
         weights = weights_digest(unwrap(runner.model).predictor)
-        return LabelingJob(
+        return LabellingJob(
             self.options,
             dataset_to_label(runner.cfg, self.options.pipeline, self.domain),
             self.root / _name(point),
@@ -200,7 +200,7 @@ class PseudoLabelRefreshHook(Hook):
     def _report(
         self,
         runner: Runner,
-        job: LabelingJob,
+        job: LabellingJob,
         manifest: PseudoLabelManifest,
         point: int,
     ) -> None:

@@ -15,8 +15,7 @@ from torch.utils.data import Dataset
 
 from mmuda.datasets.pseudo_label_store import label_path
 from mmuda.utils.errors import DataError
-
-from .spool import BackgroundWriter
+from mmuda.utils.threads import BoundedThreads
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def _summed(
         with lock:
             counts[...] += part
 
-    with BackgroundWriter(min(os.cpu_count() or 1, 8)) as threads:
+    with BoundedThreads(min(os.cpu_count() or 1, 8)) as threads:
         for index in range(get_rank(), total, get_world_size()):
             threads.submit(add, index)
     summed = torch.from_numpy(counts).to(device)

@@ -33,14 +33,14 @@ from .options import (
     dataset_to_label,
     ground_truth_of,
 )
-from .selection import Report
+from .second_pass import Report
 from .spool import FOLDER, Spool
 
 ACCURACY = 'accuracy.json'
 
 
 @dataclass
-class LabelingJob:
+class LabellingJob:
     """What is labelled, how, and where the labels go.
 
     Attributes:
@@ -219,7 +219,7 @@ def check_labelling(cfg: Config, root: Path, domain: str = 'target') -> None:
     options = PseudoLabelOptions.from_config(cfg)
     config = dataset_to_label(cfg, options.pipeline, domain)
     about = dict(config='', checkpoints=(), domain=domain)
-    LabelingJob(options, config, root, about, report=lambda *_: None)
+    LabellingJob(options, config, root, about, report=lambda *_: None)
 
 
 def exchange_device() -> str:

@@ -19,6 +19,7 @@ from mmuda.datasets.pseudo_label_store import (
     soft_label_path,
 )
 from mmuda.datasets.soft_labels import write_soft_label
+from mmuda.utils.threads import BoundedThreads
 
 from .batches import dataset_keys, groups_of_one_size, own_batches
 from .ego_mask import EgoMask
@@ -27,8 +28,8 @@ from .options import PseudoLabelOptions
 from .pictures import Pictures
 from .prediction import Predictor
 from .scores import label_and_score, quantise
-from .selection import Report, Selection
-from .spool import BackgroundWriter, Spool
+from .second_pass import Report, Selection
+from .spool import Spool
 
 
 @dataclass
@@ -142,7 +143,7 @@ class PseudoLabeler:
             num_workers=min(self.options.num_workers, len(todo)),
             collate_fn=pseudo_collate,
         )
-        with BackgroundWriter(self.options.threads) as writer:
+        with BoundedThreads(self.options.threads) as writer:
             for batch, data in zip(todo, loader, strict=True):
                 names = [keys[index] for index in batch]
                 for part, inputs in groups_of_one_size(names, data):
@@ -156,7 +157,7 @@ class PseudoLabeler:
         inputs: dict,
         spool: Spool,
         histogram: ScoreHistogram,
-        writer: BackgroundWriter,
+        writer: BoundedThreads,
     ) -> None:
         """Label images of one size and hand the files to the writer."""
         prediction = self.predictor(inputs)

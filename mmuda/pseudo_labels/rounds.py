@@ -9,12 +9,12 @@ from mmuda.datasets.pseudo_label_store import PseudoLabelManifest
 
 from .accuracy import share_changed
 from .batches import dataset_keys
-from .jobs import LabelingJob, exchange_device
+from .jobs import LabellingJob, exchange_device
 from .report import kept_shares, rows
 
 
 def usable_labels(
-    job: LabelingJob, trained_since: bool
+    job: LabellingJob, trained_since: bool
 ) -> PseudoLabelManifest | None:
     """Finished labels of this very round, as the main process sees them.
 
@@ -40,7 +40,7 @@ def usable_labels(
 
 
 def describe_round(
-    job: LabelingJob, manifest: PseudoLabelManifest, previous: Path | None
+    job: LabellingJob, manifest: PseudoLabelManifest, previous: Path | None
 ) -> tuple[list[str], dict[str, float]]:
     """What was kept, how right it is and what has changed.
 

@@ -6,7 +6,7 @@ import weakref
 import pytest
 
 from mmuda.benchmark.tiny_labelling import TINY_SIZE, resident_growth
-from mmuda.pseudo_labels.spool import BackgroundWriter
+from mmuda.utils.threads import BoundedThreads
 
 MEGABYTE = 10**6
 
@@ -32,7 +32,7 @@ class Image:
 
 def test_few_images_wait_for_a_slow_disk():
     alive, most = weakref.WeakSet(), 0
-    with BackgroundWriter(threads=2, waiting=5) as writer:
+    with BoundedThreads(threads=2, waiting=5) as writer:
         for _ in range(50):
             image = Image()
             alive.add(image)
@@ -45,7 +45,7 @@ def test_few_images_wait_for_a_slow_disk():
 def test_an_image_is_forgotten_when_it_is_written():
     image = Image()
     reference = weakref.ref(image)
-    with BackgroundWriter() as writer:
+    with BoundedThreads() as writer:
         writer.submit(id, image)
         del image
     assert reference() is None

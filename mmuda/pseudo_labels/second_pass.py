@@ -12,11 +12,12 @@ from torch import Tensor
 from mmuda.datasets.label_maps import IGNORE_ID
 from mmuda.datasets.pseudo_label_store import label_path
 from mmuda.utils.files import atomic_write
+from mmuda.utils.threads import BoundedThreads
 
 from .options import PseudoLabelOptions
 from .pictures import Pictures
 from .selection_rule import SelectionRule
-from .spool import BackgroundWriter, Spool, encode_png
+from .spool import Spool, encode_png
 
 Report = Callable[[str, int, int], None]
 
@@ -64,7 +65,7 @@ class Selection:
                 self.report('selecting', done, len(indices))
 
         lock = Lock()
-        with BackgroundWriter(self.options.threads) as writer:
+        with BoundedThreads(self.options.threads) as writer:
             for index in indices:
                 writer.submit(select, index)
         return torch.from_numpy(kept)
