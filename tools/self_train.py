@@ -1,9 +1,9 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Train, label the target, train on the labels; as often as wanted.
 
-The whole recipe of a config with self_training, such as configs/esl. Each
-stage is a run of its own; the same command continues after a stop, without
-doing finished stages again.
+The whole recipe of a config with self_training, such as configs/esl or
+configs/mtda/mlcl. Each stage is a run of its own; the same command continues
+after a stop, without doing finished stages again.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from mmengine.config import Config
@@ -27,6 +28,7 @@ from mmuda.pseudo_labels.recipe import (
     require_same_recipe,
 )
 from mmuda.pseudo_labels.recipe_summary import write_summary
+from mmuda.pseudo_labels.target_data import target_names
 from mmuda.utils.cli import OptionsAction, add_data_options, run_tool
 from mmuda.utils.config import (
     default_work_dir,
@@ -98,24 +100,29 @@ def recipe_from(args: argparse.Namespace) -> tuple[Recipe, dict]:
         override_data_roots(config, dict(args.data_root))
     if args.processes < 1:
         raise ConfigError(f'--processes {args.processes}: at least 1')
-    rounds = options.rounds if args.rounds is None else args.rounds
+    if args.rounds is not None:
+        options = replace(options, rounds=args.rounds)
+    if args.continue_training is not None:
+        options = replace(options, continue_training=args.continue_training)
     recipe = Recipe(
         args.config,
         initial,
         args.work_dir or Path(default_work_dir(args.config)),
-        SelfTrainingOptions(options.initial, rounds).rounds,
+        options.rounds,
         (first.train_cfg.max_iters, cfg.train_cfg.max_iters),
-        options.continue_training
-        if args.continue_training is None
-        else args.continue_training,
+        options.continue_training,
         args.initial_checkpoint,
+        options.label_online,
         options=shared_options(args, args.cfg_options),
         initial_options=shared_options(args, args.initial_cfg_options),
         train_options=train_options(args),
     )
     same = identity(recipe, cfg, first, args)
     with config_errors(cfg):
-        check_labelling(cfg, recipe.work_dir / 'round_1/pseudo_labels')
+        for domain in target_names(cfg):
+            check_labelling(
+                cfg, recipe.work_dir / 'round_1/pseudo_labels', domain
+            )
     return recipe, same
 
 

@@ -13,6 +13,7 @@ from mmuda.datasets.checks import (
 )
 from mmuda.datasets.cityscapes import CityscapesLabelIdsDataset
 from mmuda.datasets.domain_dataset import DomainDataset, DomainIndex
+from mmuda.datasets.evaluation_transforms import EvaluateAtInputSize
 from mmuda.datasets.folder import CamVidDataset, CARLADataset, FolderDataset
 from mmuda.datasets.gta import GTA5Dataset
 from mmuda.datasets.idd import IDDDataset
@@ -31,8 +32,13 @@ from mmuda.datasets.pseudo_label_store import (
     check_pseudo_labels,
 )
 from mmuda.datasets.samplers import DomainInfiniteSampler
+from mmuda.datasets.strong_augmentation import Cutout, StrongAugmentation
 from mmuda.datasets.synthia import SYNTHIADataset
-from mmuda.datasets.transforms import CropFraction, PackDomainInputs
+from mmuda.datasets.transforms import (
+    CropFraction,
+    KeepWeakImage,
+    PackDomainInputs,
+)
 
 __all__ = [
     'BDD100KDataset',
@@ -40,10 +46,12 @@ __all__ = [
     'CamVidDataset',
     'CityscapesLabelIdsDataset',
     'CropFraction',
+    'Cutout',
     'DomainDataset',
     'DomainIndex',
     'DomainInfiniteSampler',
     'DomainSegDataset',
+    'EvaluateAtInputSize',
     'FolderDataset',
     'GTA5Dataset',
     'IDDDataset',
@@ -52,11 +60,13 @@ __all__ = [
     'LoadPseudoLabels',
     'LoadSoftPseudoLabels',
     'MapillaryVistasDataset',
+    'KeepWeakImage',
     'PackDomainInputs',
     'PadToSize',
     'ResizeToFit',
     'PseudoLabelManifest',
     'SYNTHIADataset',
+    'StrongAugmentation',
     'check_dataset',
     'check_pseudo_labels',
     'describe_domains',

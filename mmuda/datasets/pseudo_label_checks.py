@@ -12,9 +12,17 @@ from mmuda.datasets.mapillary import ResizeToFit
 from mmuda.datasets.pseudo_label_loading import LoadSoftPseudoLabels
 from mmuda.datasets.pseudo_label_store import check_pseudo_labels
 from mmuda.datasets.pseudo_label_transform import PseudoLabelTransform
+from mmuda.datasets.strong_augmentation import Cutout, StrongAugmentation
 from mmuda.utils.errors import ConfigError, DataError
 
-_MOVES = (RandomCrop, RandomFlip, RandomRotFlip, RandomRotate)
+_MOVES = (
+    Cutout,
+    RandomCrop,
+    RandomFlip,
+    RandomRotFlip,
+    RandomRotate,
+    StrongAugmentation,
+)
 # Those that move pixels in between, or fill label maps with 255.
 _INTERPOLATES = (Pad, RandomRotFlip, RandomRotate, Resize, ResizeToFit)
 

@@ -95,12 +95,33 @@ class CropFraction(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class KeepWeakImage(BaseTransform):
+    """Keep a copy of the image as it is now, before strong augmentation.
+
+    MLCL takes the colours of a target from it.
+
+    Required keys: ``img``.
+
+    Added keys: ``weak_img`` ((H, W, 3) uint8 BGR).
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Copy the image."""
+        results['weak_img'] = results['img'].copy()
+        return results
+
+    def __repr__(self) -> str:
+        return 'KeepWeakImage()'
+
+
+@TRANSFORMS.register_module()
 class PackDomainInputs(PackSegInputs):
     """``PackSegInputs`` that also packs pseudo-labels and the key.
 
     ``pseudo_seg_map`` goes to ``data_sample.pseudo_sem_seg`` as (1, H, W)
     int64, ``pseudo_soft_map`` to ``data_sample.pseudo_soft_seg`` as (C, H, W)
-    float16, ``key`` to the meta information.
+    float16, ``weak_img`` to ``data_sample.weak_image`` as (3, H, W) uint8,
+    ``key`` to the meta information.
 
     Args:
         meta_keys: Keys copied to the meta information if present.
@@ -127,6 +148,10 @@ class PackDomainInputs(PackSegInputs):
             _require_size(soft, results, 'LoadSoftPseudoLabels')
             data = _pack_soft(soft)
             sample.set_data({'pseudo_soft_seg': PixelData(data=data)})
+        weak = results.get('weak_img')
+        if weak is not None:
+            data = to_tensor(np.ascontiguousarray(weak.transpose(2, 0, 1)))
+            sample.set_data({'weak_image': PixelData(data=data)})
         return packed
 
 

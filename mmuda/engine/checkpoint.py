@@ -77,7 +77,7 @@ def check_resumable(
             f'{", ".join(missing)}; pass it to --load-from instead'
         )
     own, stored = (
-        {name: tuple(tensor.shape) for name, tensor in state.items()}
+        _shapes(state)
         for state in (model.state_dict(), checkpoint['state_dict'])
     )
     different = [
@@ -99,3 +99,12 @@ def check_resumable(
                 f'optimizers of {sorted(checkpoint["optimizer"])}, the config '
                 f'of {players}; {remedy}'
             )
+
+
+def _shapes(state: dict) -> dict[str, tuple[int, ...]]:
+    """Shapes by name, but of extra states, which may have any."""
+    return {
+        name: tuple(tensor.shape)
+        for name, tensor in state.items()
+        if not name.endswith('_extra_state')
+    }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from mmengine.logging import print_log
-from mmengine.runner import IterBasedTrainLoop
+from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 
 from mmuda.registry import LOOPS
 
@@ -99,3 +99,11 @@ class UDATrainLoop(IterBasedTrainLoop):
             for _ in range(self._iter):
                 next(batches)
         return batches
+
+
+def trains(runner: Runner) -> bool:
+    """Whether a runner is about to train; also in ``before_run``.
+
+    A config of a training that is only tested is not built.
+    """
+    return isinstance(getattr(runner, '_train_loop', None), BaseLoop)

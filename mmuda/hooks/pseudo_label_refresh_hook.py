@@ -19,13 +19,15 @@ from mmuda.datasets.pseudo_label_store import (
     PseudoLabelManifest,
     publish_round,
 )
-from mmuda.engine.loops import UDATrainLoop
+from mmuda.engine.loops import UDATrainLoop, trains
+from mmuda.engine.predicting_head import predicting_by
 from mmuda.models.wrappers import unwrap
 from mmuda.pseudo_labels.jobs import LabellingJob
 from mmuda.pseudo_labels.labeler import weights_digest
-from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label
+from mmuda.pseudo_labels.options import PseudoLabelOptions
 from mmuda.pseudo_labels.report import ProgressLines
 from mmuda.pseudo_labels.rounds import describe_round, usable_labels
+from mmuda.pseudo_labels.target_data import dataset_to_label
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
 
@@ -52,6 +54,8 @@ class PseudoLabelRefreshHook(Hook):
         domain: Name of the target.
         pseudo_label_root: Folder of the rounds; by default ``pseudo_labels``
             and the domain's name in the work directory.
+        predict_head: Head that labels, such as ``<target>.decode`` of a
+            ``MultiHeadEncoderDecoder``; None for the one that validates.
 
     Raises:
         ConfigError: The target's pipeline loads no pseudo-labels, the training
@@ -68,6 +72,7 @@ class PseudoLabelRefreshHook(Hook):
         end: int | None = None,
         domain: str = 'target',
         pseudo_label_root: str | None = None,
+        predict_head: str | None = None,
     ) -> None:
         if begin < 0 or interval == 0 or interval < -1:
             raise ConfigError(
@@ -79,10 +84,11 @@ class PseudoLabelRefreshHook(Hook):
         self.end = end
         self.domain = domain
         self.pseudo_label_root = pseudo_label_root
+        self.predict_head = predict_head
 
     def before_run(self, runner: Runner) -> None:
         """Tell the data set where labels will be, before it is read."""
-        if getattr(runner, '_train_loop', None) is None:
+        if not trains(runner):
             return
         self.options = PseudoLabelOptions.from_config(runner.cfg)
         self.root = Path(
@@ -101,7 +107,9 @@ class PseudoLabelRefreshHook(Hook):
         self._point_loaders(loop.dataloader.dataset.domains.get(self.domain))
         # What is wrong with the labelling is known now, not hours later.
         self._job(runner, self.begin)
-        self.options.predictor(unwrap(runner.model))
+        model = unwrap(runner.model)
+        with predicting_by(model, self.predict_head):
+            self.options.predictor(model)
         if not runner._resume:
             self._unpublish()
 
@@ -121,13 +129,23 @@ class PseudoLabelRefreshHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Label when it is due."""
+        if self.refresh_if_due(runner):
+            runner.train_loop.reload_data()
+
+    def refresh_if_due(self, runner: Runner) -> bool:
+        """Label if it is due after this iteration.
+
+        Returns:
+            Whether there are new labels, and the data has to be read anew.
+        """
         if runner.train_loop.stop_training:
             # The run that continues from here labels before it goes on.
-            return
+            return False
         done = runner.iter + 1
-        if done < runner.max_iters and self._last_point(done) == done:
-            self._refresh(runner, done, done)
-            runner.train_loop.reload_data()
+        if done >= runner.max_iters or self._last_point(done) != done:
+            return False
+        self._refresh(runner, done, done)
+        return True
 
     def _unpublish(self) -> None:
         if is_main_process():
@@ -191,7 +209,9 @@ class PseudoLabelRefreshHook(Hook):
         if manifest is None:
             # Never the name of a round that is being made again.
             self._unpublish()
-            manifest = job.run(unwrap(runner.model))
+            model = unwrap(runner.model)
+            with predicting_by(model, self.predict_head):
+                manifest = job.run(model)
         if is_main_process():
             publish_round(self.root, job.root.name)
         barrier()

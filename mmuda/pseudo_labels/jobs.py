@@ -28,13 +28,10 @@ from .accuracy import Accuracy, measure_accuracy
 from .batches import dataset_keys
 from .ego_mask import EgoMask
 from .labeler import PseudoLabeler
-from .options import (
-    PseudoLabelOptions,
-    dataset_to_label,
-    ground_truth_of,
-)
+from .options import PseudoLabelOptions
 from .second_pass import Report
 from .spool import FOLDER, Spool
+from .target_data import dataset_to_label, ground_truth_of
 
 ACCURACY = 'accuracy.json'
 

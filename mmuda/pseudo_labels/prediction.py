@@ -98,8 +98,9 @@ class Predictor:
         if _slides(network):
             return network.slide_inference(images, metas)
         # Auxiliary heads would be computed for nothing.
-        head = getattr(network, 'predicting_head', network.decode_head)
-        return head.forward(network.extract_feat(images))
+        if hasattr(network, 'predict_logits'):
+            return network.predict_logits(images)
+        return network.decode_head.forward(network.extract_feat(images))
 
     def _combine(
         self,

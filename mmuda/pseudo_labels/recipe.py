@@ -25,19 +25,35 @@ class SelfTrainingOptions:
         rounds: How often labels are made and trained on.
         continue_training: Whether a round starts from the weights of the one
             before; otherwise each starts as the config says (ImageNet).
+        label_online: Whether the training labels the targets itself (by a
+            ``PseudoLabelRefreshHook`` or ``CollaborativeConsistencyHook``),
+            so that there are two stages: the first training and, from its
+            weights, the second.
 
     Raises:
-        ConfigError: ``rounds`` is not positive.
+        ConfigError: ``rounds`` is not positive, or ``label_online`` does not
+            go with the others.
     """
 
     initial: str
     rounds: int = 1
     continue_training: bool = False
+    label_online: bool = False
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
             raise ConfigError(
                 f'self_training.rounds must be positive, not {self.rounds}'
+            )
+        if self.label_online and self.rounds > 1:
+            raise ConfigError(
+                f'self_training.rounds={self.rounds}: with label_online=True '
+                'there is one round, which labels as often as its hook says'
+            )
+        if self.label_online and not self.continue_training:
+            raise ConfigError(
+                'self_training.label_online=True needs continue_training='
+                'True: the weights before label first'
             )
 
     @classmethod
@@ -110,6 +126,7 @@ class Recipe:
     iterations: tuple[int, int]
     continue_training: bool = False
     initial_checkpoint: Path | None = None
+    label_online: bool = False
     options: Sequence[str] = ()
     initial_options: Sequence[str] = ()
     train_options: Sequence[str] = ()
@@ -133,8 +150,10 @@ class Recipe:
         for number in range(1, self.rounds + 1):
             folder = self.work_dir / f'round_{number}'
             labels = folder / 'pseudo_labels'
-            stages.append(self._label(number, checkpoint, labels))
-            extra = [*self.options, '--pseudo-labels', str(labels)]
+            extra = [*self.options]
+            if not self.label_online:
+                stages.append(self._label(number, checkpoint, labels))
+                extra += ['--pseudo-labels', str(labels)]
             if self.continue_training:
                 extra += ['--load-from', str(checkpoint)]
             checkpoint = folder / f'iter_{self.iterations[1]}.pth'

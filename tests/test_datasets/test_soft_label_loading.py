@@ -143,6 +143,19 @@ def test_resize_after_loading_takes_the_nearest(tmp_path):
     assert np.array_equal(results['pseudo_soft_map'], expected)
 
 
+def test_random_resize_after_loading_takes_the_nearest(tmp_path):
+    resize = {
+        'type': 'RandomResize',
+        'scale': (6, 4),
+        'ratio_range': (2.0, 2.0),
+        'resize_type': 'Resize',
+    }
+    results, soft = moved(tmp_path, resize)
+    expected = soft.repeat(2, axis=0).repeat(2, axis=1)
+    assert results['img'].shape == (8, 12, 3)
+    assert np.array_equal(results['pseudo_soft_map'], expected)
+
+
 def test_image_flipped_before_loading_a_soft_map(tmp_path):
     with pytest.raises(ConfigError, match='Soft.* must come before Random'):
         load(tmp_path, {**soft_sample(), 'flip': True})

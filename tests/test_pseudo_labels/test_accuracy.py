@@ -10,7 +10,7 @@ from mmuda.pseudo_labels.accuracy import (
     measure_accuracy,
     share_changed,
 )
-from mmuda.pseudo_labels.options import ground_truth_of
+from mmuda.pseudo_labels.target_data import ground_truth_of
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import DataError
 

@@ -43,6 +43,31 @@ def test_stages_in_order(tmp_path):
     ]
 
 
+def test_labels_made_in_training_need_no_stage(tmp_path):
+    stages = recipe(
+        tmp_path, rounds=1, continue_training=True, label_online=True
+    ).stages()
+    assert [stage.name for stage in stages] == [
+        'first training',
+        'round 1: training',
+    ]
+    first = str(tmp_path / 'round_0/iter_30.pth')
+    assert value_of(stages[1], '--load-from') == first
+    assert '--pseudo-labels' not in stages[1].arguments
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(rounds=2, continue_training=True), 'there is one round'),
+        ({}, 'needs continue_training=True'),
+    ],
+)
+def test_labels_made_in_training_go_with_one_round(options, message):
+    with pytest.raises(ConfigError, match=message):
+        SelfTrainingOptions('first.py', label_online=True, **options)
+
+
 def test_each_round_labels_with_the_network_before(tmp_path):
     stages = recipe(tmp_path).stages()
     used = [stages[i].arguments[1] for i in (1, 3)]

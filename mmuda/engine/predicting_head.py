@@ -1,0 +1,74 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Predicting each target with its own head."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from torch import nn
+
+from mmuda.utils.errors import ConfigError
+
+
+def check_own_heads(model: nn.Module, targets: Sequence[str]) -> None:
+    """Refuse targets that the model has no main head of.
+
+    Args:
+        model: Any model; its segmentors are those with a ``predict_head``.
+        targets: Names of the targets.
+
+    Raises:
+        ConfigError: No segmentor has heads to choose from, or one has none
+            of a target.
+    """
+    segmentors = _segmentors(model)
+    if not segmentors:
+        raise ConfigError(
+            'own_heads: the model has no heads of targets; take a '
+            'MultiHeadEncoderDecoder, or leave own_heads out'
+        )
+    for segmentor in segmentors:
+        heads = segmentor.heads()
+        for target in targets:
+            if own_head(target) not in heads:
+                raise ConfigError(
+                    f"own_heads: the model has no head '{own_head(target)}' "
+                    f'(it has {", ".join(heads)}); the prefix of each '
+                    'evaluator must be the name of a target'
+                )
+
+
+@contextmanager
+def predicting_by(model: nn.Module, head: str | None) -> Iterator[None]:
+    """Predict by another head inside the block.
+
+    Args:
+        model: A model, in whatever wrappers; its teacher and the members of
+            an ensemble are switched, too.
+        head: Name of a main head; None changes nothing.
+
+    Raises:
+        ConfigError: No segmentor has heads to choose from, or not this one.
+    """
+    segmentors = [] if head is None else _segmentors(model)
+    if head is not None and not segmentors:
+        raise ConfigError(
+            f"head '{head}': the model predicts with its main head only; "
+            'take a MultiHeadEncoderDecoder'
+        )
+    previous = [segmentor.predict_head for segmentor in segmentors]
+    for segmentor in segmentors:
+        segmentor.predict_head = head
+    try:
+        yield
+    finally:
+        for segmentor, name in zip(segmentors, previous, strict=True):
+            segmentor.predict_head = name
+
+
+def own_head(target: str) -> str:
+    """Name of the main head of a target."""
+    return f'{target}.decode'
+
+
+def _segmentors(model: nn.Module) -> list[nn.Module]:
+    return [m for m in model.modules() if hasattr(m, 'predict_head')]
