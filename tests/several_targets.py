@@ -5,19 +5,41 @@ import math
 import torch
 import torch.nn.functional as F
 from mmengine.optim import build_optim_wrapper
-from tiny_models import NUM_CLASSES, batch
+from mmengine.structures import PixelData
+from tiny_models import NUM_CLASSES, batch, segmentor_config
 
 NAMES = ['rome', 'oslo', 'lima']
 
 
-def several(count):
-    """A batch of the source and as many targets."""
-    data = batch()
+def several(targets, count=1, seed=0):
+    """A batch of the source and as many targets, ``count`` images of each."""
+    data = batch(count, seed)
     for key, values in data.items():
         target = values.pop('target')
-        for seed, name in enumerate(NAMES[:count]):
-            values[name] = batch(seed=seed)[key]['target'] if seed else target
+        for shift, name in enumerate(NAMES[:targets]):
+            other = batch(count, seed + shift)[key]['target']
+            values[name] = other if shift else target
     return data
+
+
+def softly_labelled(targets, count=1, seed=0):
+    """As ``several``, with soft labels; the top left corner has none."""
+    data = several(targets, count, seed)
+    generator = torch.Generator().manual_seed(7 + seed)
+    for name in NAMES[:targets]:
+        for sample in data['data_samples'][name]:
+            size = (NUM_CLASSES, *sample.img_shape)
+            soft = (4 * torch.randn(size, generator=generator)).softmax(0)
+            soft[:, :8, :8] = 0
+            sample.pseudo_soft_seg = PixelData(data=soft.half())
+    return data
+
+
+def multi_head_config(targets, **options):
+    """The tiny segmentor with one head for each target."""
+    return segmentor_config(two_heads=False) | dict(
+        type='MultiHeadEncoderDecoder', targets=NAMES[:targets], **options
+    )
 
 
 def optimizers(model, lr=0.01):
@@ -26,8 +48,11 @@ def optimizers(model, lr=0.01):
     config = dict(
         constructor='MultiOptimWrapperConstructor',
         segmentor=dict(sgd),
-        discriminator=dict(sgd),
     )
+    for entry in ('discriminator', 'expert'):
+        children = getattr(model, 'module', model).named_children()
+        if any(name.startswith(entry) for name, _ in children):
+            config[entry] = dict(sgd)
     return build_optim_wrapper(model, config)
 
 

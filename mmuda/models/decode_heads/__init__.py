@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Decode heads."""
 
+from .aspp_se_head import ASPPSEHead
 from .dlv2_head import DLV2Head
 
-__all__ = ['DLV2Head']
+__all__ = ['ASPPSEHead', 'DLV2Head']

@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 from .adversarial import SOURCE_LABEL, TARGET_LABEL, Gan, domain_loss
 from .class_ratio_prior import ClassRatioPrior
-from .consistency import kl_divergence
+from .consistency import kl_divergence, weight_distance
 from .entropy import (
     class_ratio_prior_loss,
     entropy_loss,
@@ -9,17 +9,31 @@ from .entropy import (
     log_probabilities,
     self_information,
 )
+from .entropy_mask import class_entropy_mask, confidence_mask
+from .rectification import (
+    divergence_map,
+    masked_mean,
+    rectification_weights,
+    weighted_cross_entropy,
+)
 
 __all__ = [
     'SOURCE_LABEL',
     'TARGET_LABEL',
     'ClassRatioPrior',
     'Gan',
+    'class_entropy_mask',
     'class_ratio_prior_loss',
+    'confidence_mask',
+    'divergence_map',
     'domain_loss',
     'entropy_loss',
     'entropy_map',
     'kl_divergence',
     'log_probabilities',
+    'masked_mean',
+    'rectification_weights',
     'self_information',
+    'weight_distance',
+    'weighted_cross_entropy',
 ]

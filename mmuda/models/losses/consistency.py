@@ -1,9 +1,10 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """How far the predictions of one network are from those of another."""
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from .entropy import log_probabilities
+from .rectification import divergence_map
 
 
 def kl_divergence(teacher: Tensor, student: Tensor) -> Tensor:
@@ -20,6 +21,31 @@ def kl_divergence(teacher: Tensor, student: Tensor) -> Tensor:
         Scalar of at least 0, averaged over pixels and summed over classes.
         MTAF's code averages over classes, too: there it is a C-th of this.
     """
-    teacher, student = log_probabilities(teacher), log_probabilities(student)
-    divergence = teacher.exp() * (teacher - student)
-    return divergence.sum(dim=1).mean()
+    return divergence_map(teacher, student).mean()
+
+
+def weight_distance(
+    network: nn.Module, other: nn.Module, norm: int = 2
+) -> Tensor:
+    r"""How far the weights of two networks are from each other (CCL).
+
+    .. math:: \frac{1}{2} \sum (\theta - \theta')^2 \quad \text{or} \quad
+        \sum |\theta - \theta'|
+
+    Args:
+        network: Its trained parameters get gradients.
+        other: Network of the same parts; its weights are constants.
+        norm: 2 or 1.
+
+    Returns:
+        Scalar of at least 0.
+    """
+    total = torch.zeros(())
+    for own, towards in zip(
+        network.parameters(), other.parameters(), strict=True
+    ):
+        if own.requires_grad:
+            gap = own.float() - towards.detach().float()
+            part = gap.square().sum() / 2 if norm == 2 else gap.abs().sum()
+            total = total.to(part.device) + part
+    return total

@@ -2,9 +2,13 @@
 from .ensemble import SegmentorEnsemble
 from .multi_head_encoder_decoder import MultiHeadEncoderDecoder
 from .uda_encoder_decoder import UDAEncoderDecoder
+from .views import ENSEMBLE, Seen, View
 
 __all__ = [
+    'ENSEMBLE',
     'MultiHeadEncoderDecoder',
+    'Seen',
     'SegmentorEnsemble',
     'UDAEncoderDecoder',
+    'View',
 ]

@@ -1,18 +1,26 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 from .advent import AdvEnt
 from .base import BaseUDA
+from .ccl import CCL
+from .coast import CoaST
 from .minent import MinEnt
+from .mlcl import MLCL
 from .mtkt import MTKT
 from .multi_dis import MultiDis
+from .multi_head_advent import MultiHeadAdvEnt
 from .self_training import SelfTraining
 from .source_only import SourceOnly
 
 __all__ = [
+    'CCL',
+    'MLCL',
     'MTKT',
     'AdvEnt',
     'BaseUDA',
+    'CoaST',
     'MinEnt',
     'MultiDis',
+    'MultiHeadAdvEnt',
     'SelfTraining',
     'SourceOnly',
 ]

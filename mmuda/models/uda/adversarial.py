@@ -92,3 +92,29 @@ def discriminator_losses(
         head: factor * domain_loss(decision, label, gan)
         for head, decision in discriminator(maps).items()
     }
+
+
+def judgement(
+    player: str,
+    discriminator: nn.Module,
+    maps: Logits,
+    label: float,
+    domain: str,
+    gan: Gan,
+    factor: float = 0.5,
+) -> tuple[str, Losses]:
+    """A discriminator's loss on a domain, as a training step yields it.
+
+    Args:
+        player: Name of the discriminator.
+        discriminator: The ``MultiLevelDiscriminator`` itself.
+        maps: Self-information maps by head, without a graph.
+        label: The domain's label.
+        domain: Its name, for the names of the losses.
+        gan: Form of the loss.
+        factor: Weight.
+    """
+    losses = discriminator_losses(discriminator, maps, label, gan, factor)
+    return player, {
+        f'{player}.{head}.loss_{domain}': loss for head, loss in losses.items()
+    }

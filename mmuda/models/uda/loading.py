@@ -28,6 +28,7 @@ def fit_state_dict(
         CheckpointError: See :func:`check_cover`.
     """
     add_segmentor_prefix(state_dict, prefix)
+    add_new_heads(segmentor, state_dict, f'{prefix}segmentor.')
     check_cover(segmentor, state_dict, f'{prefix}segmentor.')
     if teacher is None:
         drop_teacher(state_dict, prefix)
@@ -60,13 +61,57 @@ def add_teacher(state_dict: dict, prefix: str) -> None:
             ``<prefix>teacher.``.
         prefix: Prefix of the UDA model itself.
     """
-    wanted = f'{prefix}teacher.'
-    if any(name.startswith(wanted) for name in state_dict):
+    copy_segmentor_to('teacher', state_dict, prefix)
+
+
+def copy_segmentor_to(name: str, state_dict: dict, prefix: str) -> None:
+    """Let a network start as the segmentor if it is not stored, in place.
+
+    Args:
+        name: Child of the UDA model of the same form as the segmentor.
+        state_dict: Tensors by name. Left alone if any name starts with the
+            child's.
+        prefix: Prefix of the UDA model itself.
+    """
+    wanted = f'{prefix}{name}.'
+    if any(key.startswith(wanted) for key in state_dict):
         return
     segmentor = f'{prefix}segmentor.'
-    for name in [n for n in state_dict if n.startswith(segmentor)]:
-        state_dict[wanted + name[len(segmentor) :]] = state_dict[name]
-    _log("it has no teacher: the model's starts as a copy of the segmentor")
+    for key in [k for k in state_dict if k.startswith(segmentor)]:
+        state_dict[wanted + key[len(segmentor) :]] = state_dict[key]
+    _log(f"it has no {name}: the model's starts as a copy of the segmentor")
+
+
+def add_new_heads(segmentor: nn.Module, state_dict: dict, prefix: str) -> None:
+    """Let heads start that an earlier stage of a method had not, in place.
+
+    Heads of targets start as the main one, unless some are stored: then the
+    checkpoint is of other targets. An ensemble head starts as it is.
+
+    Args:
+        segmentor: Without a distributed wrapper.
+        state_dict: Tensors by name.
+        prefix: Prefix of the segmentor's names, with a trailing dot.
+    """
+    if not hasattr(segmentor, 'target_heads'):
+        return
+    parts = {'decode': 'decode_head.', 'aux': 'auxiliary_head.'}
+    stored = any(n.startswith(f'{prefix}target_heads.') for n in state_dict)
+    for target, heads in segmentor.target_heads.items():
+        for head in heads if not stored else ():
+            start = prefix + parts[head]
+            for name in [n for n in state_dict if n.startswith(start)]:
+                copied = f'{prefix}target_heads.{target}.{head}.'
+                state_dict[copied + name[len(start) :]] = state_dict[name]
+    if not stored:
+        _log('it has no heads for targets: they start as copies of the main')
+    ensemble = f'{prefix}ensemble_head.'
+    if hasattr(segmentor, 'ensemble_head') and not any(
+        name.startswith(ensemble) for name in state_dict
+    ):
+        for name, tensor in segmentor.ensemble_head.state_dict().items():
+            state_dict[ensemble + name] = tensor
+        _log('it has no ensemble head: the one of the model starts anew')
 
 
 def drop_teacher(state_dict: dict, prefix: str) -> None:

@@ -12,9 +12,9 @@ from mmuda.registry import MODELS
 
 from .adversarial import (
     check_gan,
-    discriminator_losses,
     fooling_losses,
     information_maps,
+    judgement,
 )
 from .base import BaseUDA
 from .domains import (
@@ -198,12 +198,12 @@ class MultiDis(BaseUDA):
         domain: str,
         factor: float = 0.5,
     ) -> tuple[str, Losses]:
-        discriminator = self._discriminator(name)
-        losses = discriminator_losses(
-            discriminator, maps, label, self.gan, factor
+        return judgement(
+            f'discriminator_{name}',
+            self._discriminator(name),
+            maps,
+            label,
+            domain,
+            self.gan,
+            factor,
         )
-        player = f'discriminator_{name}'
-        return player, {
-            f'{player}.{head}.loss_{domain}': loss
-            for head, loss in losses.items()
-        }

@@ -1,0 +1,213 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""AdvEnt with heads and a discriminator of each target's own."""
+
+from collections.abc import Iterator, Sequence
+
+from mmseg.utils import SampleList, add_prefix
+from torch import Tensor
+
+from mmuda.models.losses import SOURCE_LABEL, TARGET_LABEL, Gan
+from mmuda.models.segmentors import View
+from mmuda.models.wrappers import unwrap
+from mmuda.registry import MODELS
+
+from .adversarial import (
+    check_gan,
+    fooling_losses,
+    information_maps,
+    judgement,
+)
+from .base import BaseUDA
+from .domains import (
+    SOURCE,
+    Logits,
+    Losses,
+    check_discriminator,
+    check_image_sizes,
+    check_targets,
+    detach,
+    distinct_targets,
+)
+from .target_heads import (
+    check_levels,
+    check_target_heads,
+    levels_of,
+    touch_other_heads,
+)
+
+
+@MODELS.register_module()
+class MultiHeadAdvEnt(BaseUDA):
+    """The warm-up of CoaST and MLCL, and one half of MTKT.
+
+    Each target has heads and a discriminator of its own and is aligned with
+    the source as in AdvEnt; only its own heads see a target. All of them
+    learn the source's labels (MTAF, section 3.3; `CoaST
+    <https://arxiv.org/abs/2210.01578>`_, stage ``warm_up``). The agnostic
+    head learns nothing: predict with the targets' heads.
+
+    Args:
+        segmentor: Config of a ``MultiHeadEncoderDecoder`` with the same
+            targets.
+        targets: Names of the targets.
+        discriminator: Config of each target's ``MultiLevelDiscriminator``;
+            its levels are the keys of ``adversarial_weights``.
+        adversarial_weights: Weight of the fooling loss by level (``decode``,
+            ``aux``).
+        gan: Form of the adversarial loss.
+        **kwargs: As of :class:`BaseUDA`.
+
+    Raises:
+        ConfigError: The segmentor has not these targets, a level is unknown,
+            or the discriminator does not fit.
+    """
+
+    def __init__(
+        self,
+        segmentor: dict,
+        targets: Sequence[str],
+        discriminator: dict,
+        adversarial_weights: dict[str, float],
+        gan: Gan = 'vanilla',
+        **kwargs,
+    ) -> None:
+        super().__init__(segmentor, **kwargs)
+        self.targets = distinct_targets(targets)
+        self.adversarial_weights = dict(adversarial_weights)
+        self.gan = check_gan(gan)
+        check_target_heads(self.segmentor, self.targets)
+        self.check_weights('adversarial_weights')
+        for target in self.targets:
+            built = MODELS.build(discriminator)
+            check_discriminator(
+                built, self.adversarial_weights, self.num_classes
+            )
+            self.add_module(f'discriminator_{target}', built)
+
+    def check_weights(self, name: str) -> None:
+        """Refuse weights of levels that the targets' heads do not have."""
+        levels = getattr(self, name)
+        check_levels(self.segmentor, self.targets[0], name, levels)
+
+    def training_step(
+        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
+    ) -> Iterator[tuple[str, Losses]]:
+        """Source labels for all targets' heads, then target by target."""
+        check_targets(inputs, self.targets)
+        first = getattr(self, f'discriminator_{self.targets[0]}')
+        check_image_sizes(unwrap(first), inputs)
+        losses, source_logits = self.loss_of_specific_heads(
+            inputs[SOURCE], data_samples[SOURCE]
+        )
+        yield 'segmentor', losses
+        del losses
+        if self.is_warming_up:
+            return
+        target_logits = {}
+        for target in self.targets:
+            losses, target_logits[target] = self.loss_on_target(
+                inputs[target], target
+            )
+            yield 'segmentor', losses
+            del losses
+        for target in self.targets:
+            yield self._judge(
+                target, source_logits, inputs[SOURCE], SOURCE_LABEL, SOURCE
+            )
+            yield self._judge(
+                target,
+                target_logits[target],
+                inputs[target],
+                TARGET_LABEL,
+                target,
+            )
+
+    def loss_of_specific_heads(
+        self, images: Tensor, samples: SampleList
+    ) -> tuple[Losses, Logits]:
+        """Supervised losses of the heads of all targets.
+
+        Args:
+            images: (N, 3, H, W) normalised source images.
+            samples: Their labels.
+
+        Returns:
+            Losses by name, and the detached logits of the specific heads.
+        """
+        segmentor = unwrap(self.segmentor)
+        names = [n for t in self.targets for n in segmentor.heads_of(t)]
+        logits = self.segmentor(View(images, tuple(names))).logits
+        losses = segmentor.loss_from_logits(logits, samples)
+        losses |= touch_other_heads(self.segmentor, names)
+        return add_prefix(losses, SOURCE), detach(logits)
+
+    def loss_on_target(
+        self, images: Tensor, target: str
+    ) -> tuple[Losses, Logits]:
+        """Alignment of a target's heads, and what they teach.
+
+        Args:
+            images: (N, 3, H, W) normalised target images.
+            target: Name of the target.
+
+        Returns:
+            Weighted losses by name, and the detached logits of its heads.
+        """
+        own, students = unwrap(self.segmentor).heads_of(target), self.students
+        logits = self.segmentor(View(images, (*own, *students))).logits
+        by_level = levels_of(logits, target)
+        levels = list(self.adversarial_weights)
+        losses = fooling_losses(
+            getattr(self, f'discriminator_{target}'),
+            information_maps(
+                self.upsample_heads(by_level, levels, images), levels
+            ),
+            self.adversarial_weights,
+            SOURCE_LABEL,
+            self.gan,
+        )
+        losses |= self.loss_of_students(logits, by_level, target)
+        used = [f'{target}.{level}' for level in levels] + list(students)
+        losses |= touch_other_heads(self.segmentor, used)
+        return add_prefix(losses, target), detach(
+            {name: logits[name] for name in own}
+        )
+
+    @property
+    def students(self) -> tuple[str, ...]:
+        """Heads that learn from a target's own heads now; none here."""
+        return ()
+
+    def loss_of_students(
+        self, logits: Logits, teachers: Logits, target: str
+    ) -> Losses:
+        """What students learn from a target's own heads; nothing here.
+
+        Args:
+            logits: (N, C, h, w) logits on the target's images by head.
+            teachers: Those of the target's own heads by level.
+            target: Name of the target.
+        """
+        return {}
+
+    def _judge(
+        self,
+        target: str,
+        logits: Logits,
+        images: Tensor,
+        label: float,
+        domain: str,
+    ) -> tuple[str, Losses]:
+        levels = list(self.adversarial_weights)
+        upsampled = self.upsample_heads(
+            levels_of(logits, target), levels, images
+        )
+        player = f'discriminator_{target}'
+        return judgement(
+            player,
+            getattr(self, player),
+            information_maps(upsampled, levels),
+            label,
+            domain,
+            self.gan,
+        )

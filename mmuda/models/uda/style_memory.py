@@ -1,0 +1,99 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""The styles of the last batch of each target."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.dist import all_gather, get_rank
+from torch import Tensor, nn
+
+from mmuda.models.style import ChannelStatistics
+from mmuda.utils.errors import CheckpointError
+
+Style = tuple[ChannelStatistics, ...]
+
+
+class StyleMemory(nn.Module):
+    """Remembers the channel statistics of each target's last batch.
+
+    All processes remember all samples, so a checkpoint that one of them
+    writes is complete, and sample n of a batch meets sample n of another
+    target's whatever the number of processes.
+
+    Args:
+        targets: Names of the targets.
+    """
+
+    def __init__(self, targets: Sequence[str]) -> None:
+        super().__init__()
+        self.targets = tuple(targets)
+        # (N, 2 x channels of all statistics) of all processes, by target.
+        self._rows: dict[str, Tensor] = {}
+        self._sizes: list[int] = []
+
+    def keep(self, target: str, style: Style) -> None:
+        """Remember the style of a batch.
+
+        Args:
+            target: Whose images they are.
+            style: Statistics of each layer, (n, C) means and deviations of
+                the samples of this process.
+        """
+        self._sizes = [part.mean.shape[1] for part in style]
+        row = torch.cat([v for part in style for v in part], dim=1).detach()
+        self._rows[target] = torch.cat(all_gather(row.contiguous()))
+
+    def recall(self, target: str, count: int, device: torch.device) -> Style:
+        """Styles for the samples of this process.
+
+        Args:
+            target: Whose style is wanted.
+            count: Number of samples.
+            device: Where it is needed.
+
+        Returns:
+            Statistics of each layer, (count, C); empty if nothing is
+            remembered yet.
+        """
+        if target not in self._rows or not self._sizes:
+            return ()
+        rows = self._rows[target].to(device)
+        first = get_rank() * count
+        # Batches of another size, after a change of the config.
+        places = torch.arange(first, first + count, device=device) % len(rows)
+        widths = [size for size in self._sizes for _ in range(2)]
+        parts = rows[places].split(widths, dim=1)
+        pairs = zip(parts[::2], parts[1::2], strict=True)
+        return tuple(ChannelStatistics(mean, std) for mean, std in pairs)
+
+    def get_extra_state(self) -> Tensor:
+        """All rows as one (T, N, D) tensor, NaN where there are none yet."""
+        if not self._rows:
+            return torch.empty(0)
+        known = next(iter(self._rows.values()))
+        unknown = torch.full_like(known, torch.nan)
+        return torch.stack(
+            [self._rows.get(target, unknown) for target in self.targets]
+        )
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Continue with what a checkpoint remembers.
+
+        Args:
+            state: What :meth:`get_extra_state` gave.
+
+        Raises:
+            CheckpointError: It is of another number of targets.
+        """
+        self._rows = {}
+        if not state.numel():
+            return
+        if len(state) != len(self.targets):
+            raise CheckpointError(
+                f'the checkpoint remembers the styles of {len(state)} '
+                f'targets, model.targets are {list(self.targets)}; use the '
+                'config that it was trained with'
+            )
+        for target, rows in zip(self.targets, state, strict=True):
+            if not rows.isnan().any():
+                self._rows[target] = rows.clone()

@@ -1,0 +1,227 @@
+"""CoaST against plain PyTorch, with one, two and three targets."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from several_targets import (
+    NAMES,
+    multi_head_config,
+    optimizers,
+    softly_labelled,
+)
+from tiny_models import NUM_CLASSES, model_config
+
+from mmuda.models.segmentors import View
+from mmuda.models.uda.collaboration import Phase
+from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError, DataError
+
+LAYERS = ('layer1', 'layer2')
+
+
+def build(count, layers=LAYERS, **kwargs):
+    torch.manual_seed(0)
+    options = dict(
+        segmentor=multi_head_config(count, style_layers=layers),
+        targets=NAMES[:count],
+        gamma=0.7,
+        style_weight=0.5,
+        distillation_weight=2.0,
+    )
+    model = MODELS.build(model_config('CoaST', **options | kwargs))
+    model.init_weights()
+    return model.train()
+
+
+def divergence(teacher, student):
+    teacher, student = teacher.log_softmax(1), student.log_softmax(1)
+    return (teacher.exp() * (teacher - student)).sum(1)
+
+
+def cross_entropy(logits, labels, weights):
+    kept = labels != 255
+    losses = F.cross_entropy(
+        logits, labels, reduction='none', ignore_index=255
+    )
+    return (weights * losses).sum() / kept.sum()
+
+
+def reference(model, data, count):
+    """Losses of one iteration (CoaST, stage 1), styles being known."""
+    data = model.data_preprocessor(copy.deepcopy(data), True)
+    x, names = data['inputs'], NAMES[:count]
+    y = data['data_samples']['source'][0].gt_sem_seg.data
+    net, totals = model.segmentor, {}
+    heads = (*(f'{name}.decode' for name in names), 'decode')
+    totals['source'] = sum(
+        F.cross_entropy(resized(z, x['source'].shape[2:]), y)
+        for z in net(View(x['source'], heads)).logits.values()
+    )
+    for name in names:
+        images = x[name]
+        size = (images.shape[2] // 4, images.shape[3] // 4)
+        z = net(View(images, (f'{name}.decode', 'decode'))).logits
+        own = resized(z[f'{name}.decode'], size)
+        soft = data['data_samples'][name][0].pseudo_soft_seg.data.float()
+        soft = F.interpolate(soft[None], size)
+        labels = torch.where(soft.sum(1) > 0, soft.argmax(1), 255)
+        kept = labels != 255
+        styled = []
+        for other in names:
+            if other == name:
+                continue
+            style = model.style_memory.recall(other, 1, images.device)
+            mean, std = (v[..., None, None] for v in style[0])
+            mu = images.mean((2, 3), keepdim=True)
+            sigma = (images.var((2, 3), keepdim=True) + 1e-5).sqrt()
+            swapped = (images - mu) / sigma * std + mean
+            view = View(swapped, (f'{other}.decode',), style[1:])
+            styled.append(resized(*net(view).logits.values(), size))
+        gaps = [divergence(own.detach(), s) for s in styled]
+        w = torch.ones(labels.shape)
+        if gaps:
+            w = sum((-0.7 * g.detach()).exp() for g in gaps) / len(gaps)
+        loss = cross_entropy(own, labels, w)
+        for s, g in zip(styled, gaps, strict=True):
+            part = cross_entropy(s, labels, w) + g[kept].sum() / kept.sum()
+            loss = loss + 0.5 / (count - 1) * part
+        taught = divergence(own.detach(), resized(z['decode'], size)).mean()
+        totals[name] = loss + 2.0 / NUM_CLASSES / count * taught
+    return totals
+
+
+def resized(logits, size):
+    return F.interpolate(logits, size, mode='bilinear', align_corners=True)
+
+
+@pytest.mark.parametrize('count', [1, 2, 3])
+def test_losses_are_those_of_the_paper(count):
+    model = build(count)
+    # The second iteration knows all styles.
+    model.train_step(softly_labelled(count), optimizers(model, lr=0.0))
+    expected = sum(
+        reference(copy.deepcopy(model), softly_labelled(count), count).values()
+    )
+    logs = model.train_step(softly_labelled(count), optimizers(model))
+    torch.testing.assert_close(logs['loss.segmentor'], expected.detach())
+
+
+def test_one_step_of_gradient_descent():
+    model = build(2)
+    model.train_step(softly_labelled(2), optimizers(model, lr=0.0))
+    copied = copy.deepcopy(model)
+    total = sum(reference(copied, softly_labelled(2), 2).values())
+    trained = {
+        n: p for n, p in copied.segmentor.named_parameters() if p.requires_grad
+    }
+    gradients = torch.autograd.grad(total, trained.values())
+    model.train_step(softly_labelled(2), optimizers(model))
+    found = dict(model.segmentor.named_parameters())
+    for (name, before), gradient in zip(
+        trained.items(), gradients, strict=True
+    ):
+        torch.testing.assert_close(found[name], before - 0.01 * gradient)
+
+
+def test_the_first_target_has_no_other_style_in_the_first_iteration():
+    model = build(2)
+    logs = model.train_step(softly_labelled(2), optimizers(model))
+    assert 'rome.loss_style' not in logs
+    assert 'oslo.loss_style' in logs
+
+
+def remembered(model, name):
+    return model.style_memory.recall(name, 1, torch.device('cpu'))
+
+
+def test_the_style_is_that_of_the_plain_images():
+    model = build(2)
+    data = softly_labelled(2)
+    x = model.data_preprocessor(copy.deepcopy(data), True)['inputs']['rome']
+    model.train_step(data, optimizers(model, lr=0.0))
+    before = remembered(model, 'rome')
+    torch.testing.assert_close(before[0].mean, x.mean((2, 3)))
+    model.train_step(softly_labelled(2), optimizers(model, lr=0.0))
+    after = remembered(model, 'rome')
+    # Passes in other styles and of the source came in between.
+    for old, new in zip(before, after, strict=True):
+        torch.testing.assert_close(old.mean, new.mean)
+
+
+@pytest.mark.parametrize('name', ['rome', 'oslo'])
+def test_the_published_memory_follows_every_pass(name):
+    model = build(2, freeze_style=False)
+    data = softly_labelled(2)
+    x = model.data_preprocessor(copy.deepcopy(data), True)['inputs']
+    model.train_step(data, optimizers(model, lr=0.0))
+    # The source is remembered as Oslo; Rome's images are then shown in that
+    # style, which is remembered as Rome's, and so on.
+    torch.testing.assert_close(
+        remembered(model, name)[0].mean, x['source'].mean((2, 3))
+    )
+
+
+def test_all_blocks_of_the_style_layers_are_remembered():
+    model = build(2)
+    model.train_step(softly_labelled(2), optimizers(model))
+    widths = [part.mean.shape[1] for part in remembered(model, 'rome')]
+    assert widths == [3, 8, 8, 16, 16]
+
+
+def test_other_styles_can_wait():
+    model = build(2)
+    model.phase = Phase(transfers_style=False)
+    for _ in range(2):
+        logs = model.train_step(softly_labelled(2), optimizers(model))
+    assert not any('loss_style' in name for name in logs)
+
+
+def test_without_rectification_all_pixels_count_alike():
+    model = build(2)
+    model.phase = Phase(rectifies=False)
+    labels = torch.zeros(1, 2, 2, dtype=torch.long)
+    weights = model.rectified([torch.rand(1, 2, 2)], labels)
+    assert torch.equal(weights, torch.ones(1, 2, 2))
+
+
+def test_teachers_do_not_learn_from_distillation():
+    model = build(1)
+    data = model.data_preprocessor(softly_labelled(1), True)
+    losses = model.loss_on_target(data['inputs'], data['data_samples'], 'rome')
+    losses['loss_distillation'].backward()
+    head = model.segmentor.target_heads['rome']['decode']
+    assert all(p.grad is None for p in head.parameters())
+    assert model.segmentor.decode_head.conv_seg.weight.grad is not None
+
+
+def test_a_style_survives_a_checkpoint():
+    model = build(2)
+    model.train_step(softly_labelled(2), optimizers(model))
+    other = build(2)
+    other.load_state_dict(model.state_dict())
+    # What channels belong to which layer is known after a pass.
+    other.style_memory._sizes = model.style_memory._sizes
+    for a, b in zip(
+        remembered(model, 'oslo'), remembered(other, 'oslo'), strict=True
+    ):
+        assert torch.equal(torch.cat(a), torch.cat(b))
+
+
+def test_samples_without_soft_labels_are_refused():
+    model = build(1)
+    data = softly_labelled(1)
+    del data['data_samples']['rome'][0].pseudo_soft_seg
+    with pytest.raises(DataError, match='LoadSoftPseudoLabels'):
+        model.train_step(data, optimizers(model))
+
+
+def test_a_segmentor_without_style_layers_is_refused():
+    with pytest.raises(ConfigError, match='style_layers is empty'):
+        build(2, layers=())
+
+
+def test_unknown_style_layers_are_refused():
+    with pytest.raises(ConfigError, match="DeepLabResNet has no 'stage1'"):
+        build(2, layers=('stage1',))
