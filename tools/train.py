@@ -10,7 +10,11 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmuda.hooks import GracefulStopHook, require_teacher_hook
+from mmuda.hooks import (
+    GracefulStopHook,
+    require_consistency_hook,
+    require_teacher_hook,
+)
 from mmuda.utils.cli import (
     add_runner_arguments,
     build_runner,
@@ -72,6 +76,7 @@ def main(args: argparse.Namespace) -> int:
     with config_errors(cfg):
         runner = build_runner(cfg)
         require_teacher_hook(runner)
+        require_consistency_hook(runner)
         if args.resume and not cfg.get('resume'):
             print_log(
                 f'No checkpoint in {cfg.work_dir}: start anew', 'current'

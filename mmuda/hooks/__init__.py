@@ -2,6 +2,10 @@
 import mmseg.engine  # noqa: F401  # fills the parent registries
 
 from .checkpoint_hook import UDACheckpointHook
+from .collaborative_consistency_hook import (
+    CollaborativeConsistencyHook,
+    require_consistency_hook,
+)
 from .data_check_hook import DataCheckHook
 from .domain_visualization_hook import DomainVisualizationHook
 from .graceful_stop_hook import GracefulStopHook
@@ -13,6 +17,7 @@ from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
 from .training_curve_hook import TrainingCurveHook
 
 __all__ = [
+    'CollaborativeConsistencyHook',
     'DataCheckHook',
     'DomainVisualizationHook',
     'GracefulStopHook',
@@ -24,5 +29,6 @@ __all__ = [
     'TrainingCurveHook',
     'UDACheckpointHook',
     'average_norm_buffers',
+    'require_consistency_hook',
     'require_teacher_hook',
 ]

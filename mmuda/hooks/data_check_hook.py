@@ -9,7 +9,6 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from mmuda.datasets.checks import describe_domains
-from mmuda.engine.multi_target_loops import dataloaders_of
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError, MMUDAError
@@ -24,7 +23,8 @@ class DataCheckHook(Hook):
 
     Raises:
         ConfigError: Training, validation or test set and model differ in the
-            number of classes.
+            number of classes, or the best checkpoint is to be chosen by a
+            target that is not evaluated.
         DataError: A sample cannot be read.
     """
 
@@ -35,6 +35,7 @@ class DataCheckHook(Hook):
         datasets = {'training': runner.train_dataloader.dataset}
         datasets |= _evaluated('validation', runner.val_loop)
         check_class_counts(_num_classes(runner.model), datasets)
+        _check_save_best(runner)
         for name, dataset in datasets.items():
             for line in _describe_on_all_processes(dataset):
                 runner.logger.info(f'{name} data, {line}')
@@ -66,14 +67,29 @@ def check_class_counts(num_classes: int, datasets: dict[str, Dataset]) -> None:
 
 
 def _evaluated(name: str, loop: BaseLoop | None) -> dict[str, Dataset]:
-    """Data sets of a loop by a name for messages."""
-    loaders = dataloaders_of(loop)
-    if len(loaders) == 1:
-        return {name: loaders[0].dataset}
+    """Data sets of a loop, and of which target, by a name for messages."""
+    if loop is None:
+        return {}
+    loops = getattr(loop, 'loops', {'': loop})
     return {
-        f'{name} {number}': loader.dataset
-        for number, loader in enumerate(loaders, 1)
+        f'{name} {target}'.strip(): part.dataloader.dataset
+        for target, part in loops.items()
     }
+
+
+def _check_save_best(runner: Runner) -> None:
+    """Refuse a metric of a target that has no labels."""
+    unlabelled = getattr(runner.val_loop, 'unlabelled', {})
+    for hook in runner.hooks:
+        names = getattr(hook, 'key_indicators', None) or []
+        for name in names:
+            target = name.partition('/')[0]
+            if target in unlabelled:
+                raise ConfigError(
+                    f"default_hooks.checkpoint.save_best='{name}': there are "
+                    f"no labels of '{target}' in '{unlabelled[target]}'; use "
+                    "'mean/mIoU'"
+                )
 
 
 def _num_classes(model: nn.Module) -> int:

@@ -1,0 +1,207 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""The schedule of methods whose heads teach each other."""
+
+from dataclasses import asdict
+
+from mmengine.dist import all_reduce, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor
+
+from mmuda.engine.loops import trains
+from mmuda.models.uda.collaboration import Phase
+from mmuda.models.uda.target_heads import head_of
+from mmuda.models.wrappers import unwrap
+from mmuda.registry import HOOKS
+from mmuda.utils.errors import ConfigError
+
+from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
+
+_MEANING = dict(
+    distils='distillation',
+    rectifies='rectification of pseudo-labels',
+    transfers_style='transfer of styles',
+)
+
+
+@HOOKS.register_module()
+class CollaborativeConsistencyHook(Hook):
+    """Drive MTKT, CCL, CoaST and MLCL over training.
+
+    It says in which iterations heads (or networks) teach each other,
+    pseudo-labels are rectified and styles transferred, labels the images of
+    each target anew with the target's own head, and logs how far heads agree
+    with a target's own, in all and by class. All follows from the iteration,
+    so a resumed run goes on as an uninterrupted one.
+
+    Args:
+        distillation_begin: First iteration with distillation.
+        rectification_begin: First iteration in which pseudo-labels weigh less
+            where heads disagree; None for never.
+        style_begin: First iteration in which images are shown in the style of
+            other targets; None for never.
+        refresh: ``begin``, ``interval`` and ``end`` of a
+            ``PseudoLabelRefreshHook`` for each target; None for methods
+            without pseudo-labels.
+        agreement_interval: Iterations between two lines in the log.
+
+    Raises:
+        ConfigError: A number is negative, or the model does not need the
+            hook.
+    """
+
+    # after the teacher's update, before checkpoints
+    priority = 'LOW'
+
+    def __init__(
+        self,
+        distillation_begin: int = 0,
+        rectification_begin: int | None = 0,
+        style_begin: int | None = 0,
+        refresh: dict | None = None,
+        agreement_interval: int = 500,
+    ) -> None:
+        begins = dict(
+            distillation_begin=distillation_begin,
+            rectification_begin=rectification_begin,
+            style_begin=style_begin,
+        )
+        for name, value in begins.items():
+            if value is not None and value < 0:
+                raise ConfigError(
+                    f'CollaborativeConsistencyHook.{name}={value} must be at '
+                    'least 0'
+                )
+        if agreement_interval < 1:
+            raise ConfigError(
+                'CollaborativeConsistencyHook.agreement_interval='
+                f'{agreement_interval} must be positive'
+            )
+        self.begins = dict(zip(_MEANING, begins.values(), strict=True))
+        self.refresh = refresh
+        self.agreement_interval = agreement_interval
+        self.refreshers: list[PseudoLabelRefreshHook] = []
+
+    def phase(self, iteration: int) -> Phase:
+        """What takes part in an iteration, counted from 0."""
+        return Phase(
+            **{
+                name: begin is not None and iteration >= begin
+                for name, begin in self.begins.items()
+            }
+        )
+
+    def before_run(self, runner: Runner) -> None:
+        """Prepare labelling; the data set is not read yet."""
+        if not trains(runner):
+            return
+        model = unwrap(runner.model)
+        if not getattr(model, 'needs_consistency_hook', False):
+            raise ConfigError(
+                f'CollaborativeConsistencyHook: {type(model).__name__} has no '
+                'heads that teach each other; take the hook out'
+            )
+        if self.refresh is None:
+            return
+        heads = unwrap(model.segmentor).heads()
+        self.refreshers = [
+            PseudoLabelRefreshHook(
+                domain=target,
+                predict_head=head_of(target)
+                if head_of(target) in heads
+                else None,
+                **self.refresh,
+            )
+            for target in model.targets
+        ]
+        for refresher in self.refreshers:
+            refresher.before_run(runner)
+
+    def before_train(self, runner: Runner) -> None:
+        """Find or make the labels that belong to this iteration."""
+        for refresher in self.refreshers:
+            refresher.before_train(runner)
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
+        """Tell the model what takes part."""
+        phase = self.phase(runner.iter)
+        model = unwrap(runner.model)
+        if phase != model.phase or runner.iter == 0:
+            active = [_MEANING[k] for k, v in asdict(phase).items() if v]
+            runner.logger.info(
+                f'From iteration {runner.iter + 1}: '
+                + (', '.join(active) or 'neither distillation nor styles')
+            )
+        model.phase = phase
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Log how heads agree, and label anew when it is due."""
+        if self.every_n_train_iters(runner, self.agreement_interval):
+            self._report(runner)
+        fresh = [hook.refresh_if_due(runner) for hook in self.refreshers]
+        if any(fresh):
+            runner.train_loop.reload_data()
+
+    def _report(self, runner: Runner) -> None:
+        classes = runner.train_loop.dataloader.dataset.metainfo['classes']
+        scalars = {}
+        for key, counts in unwrap(runner.model).agreement.pop().items():
+            all_reduce(counts)
+            name = '/'.join(key)
+            scalars[f'agreement/{name}'], line = describe(counts, classes)
+            runner.logger.info(f'agreement {name}: {line}')
+        if scalars and is_main_process():
+            step = runner.iter + 1
+            runner.visualizer.add_scalars(scalars | {'step': step}, step=step)
+
+
+def describe(counts: Tensor, classes: tuple[str, ...]) -> tuple[float, str]:
+    """Agreement of two heads in per cent, and as a line of text.
+
+    Args:
+        counts: (2, C) pixels by the class that the teacher predicts: all, and
+            those where the other head agrees.
+        classes: Names of the classes.
+
+    Returns:
+        Share of all pixels, and text with the share of each class that the
+        teacher predicts somewhere.
+    """
+    pixels, agreed = counts.tolist()
+    overall = 100 * sum(agreed) / max(1, sum(pixels))
+    parts = [
+        f'{name} {100 * same / total:.0f}'
+        for name, total, same in zip(classes, pixels, agreed, strict=True)
+        if total
+    ]
+    return overall, f'{overall:.1f} % ({", ".join(parts)})'
+
+
+def require_consistency_hook(runner: Runner) -> None:
+    """Refuse a method whose schedule nothing would drive.
+
+    Args:
+        runner: Before training.
+
+    Raises:
+        ConfigError: The model needs a ``CollaborativeConsistencyHook`` and
+            there is none.
+    """
+    model = unwrap(runner.model)
+    if getattr(model, 'needs_consistency_hook', False) and not any(
+        isinstance(hook, CollaborativeConsistencyHook) for hook in runner.hooks
+    ):
+        raise ConfigError(
+            f'model.type={type(model).__name__} needs a '
+            'CollaborativeConsistencyHook, which says when heads teach each '
+            "other; add dict(type='CollaborativeConsistencyHook') to "
+            'custom_hooks'
+        )
