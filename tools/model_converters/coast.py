@@ -1,0 +1,111 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Convert checkpoints of the published CoaST and MLCL to mmuda's and back."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from mmuda.convert import find_state_dict, write_checkpoint
+from mmuda.convert.coast import (
+    NETWORK,
+    find_network,
+    segmentor_from_published,
+    segmentor_to_published,
+)
+from mmuda.convert.published import meta_of
+from mmuda.utils.compat import load_checkpoint_file
+from mmuda.utils.errors import MMUDAError
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='A published network of another size than ResNet-101 needs'
+        ' --stage-blocks. Discriminators of the warm-up are left out; they'
+        " are of another form than mmuda's.",
+    )
+    parser.add_argument('input', help='checkpoint to read (.pkl)')
+    parser.add_argument('output', help='checkpoint to write (.pth)')
+    parser.add_argument(
+        '--targets',
+        nargs='+',
+        required=True,
+        metavar='NAME',
+        help="mmuda's names of the targets in the order of the published"
+        ' training (--tgt_dataset)',
+    )
+    parser.add_argument(
+        '--reverse',
+        action='store_true',
+        help='read an mmuda checkpoint (.pth), write a published one (.pkl)',
+    )
+    parser.add_argument(
+        '--stage-blocks',
+        type=int,
+        nargs=4,
+        default=(3, 4, 23, 3),
+        metavar='N',
+        help='bottleneck blocks of each stage (default: 3 4 23 3)',
+    )
+    return parser.parse_args(argv)
+
+
+def from_published(args: argparse.Namespace) -> None:
+    """Write an mmuda checkpoint from a published one."""
+    network, training = find_network(
+        load_checkpoint_file(args.input), args.input
+    )
+    state_dict = segmentor_from_published(
+        network,
+        args.targets,
+        args.input,
+        tuple(args.stage_blocks),
+        training.warm_up,
+    )
+    first = f'segmentor.target_heads.{args.targets[0]}.decode'
+    meta = meta_of(len(state_dict[f'{first}.conv_seg.weight']))
+    meta['published'] = dict(
+        iter=training.iteration, best_iou=training.best_iou
+    )
+    write_checkpoint(dict(meta=meta, state_dict=state_dict), args.output)
+
+
+def to_published(args: argparse.Namespace) -> None:
+    """Write a published checkpoint from an mmuda one."""
+    checkpoint = load_checkpoint_file(args.input)
+    network = segmentor_to_published(
+        find_state_dict(checkpoint, args.input),
+        args.targets,
+        args.input,
+        tuple(args.stage_blocks),
+    )
+    write_checkpoint(
+        {NETWORK: dict(model_state=network), **_training(checkpoint)},
+        args.output,
+    )
+
+
+def _training(checkpoint: dict) -> dict[str, Any]:
+    """What published checkpoints say next to the network, if known."""
+    meta = checkpoint.get('meta', {})
+    known = meta.get('published', dict(iter=meta.get('iter')))
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the tool."""
+    args = parse_args(argv)
+    if args.reverse:
+        to_published(args)
+    else:
+        from_published(args)
+    print(f'Wrote {args.output}')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except MMUDAError as error:
+        sys.exit(f'error: {error}')
