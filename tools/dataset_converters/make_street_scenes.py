@@ -1,21 +1,19 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Write procedural street scenes as GTA5, SYNTHIA and Cityscapes lie on disk.
+"""Write procedural street scenes in the layouts of real data sets.
 
-A stand-in for the real sets where they are not at hand: to try a config, to
-test a change, to show that a method closes a domain gap. Run again, it keeps
-what is there and renders what is missing.
+A stand-in for GTA5, SYNTHIA, Cityscapes, IDD and Mapillary Vistas where they
+are not at hand: to try a config, to test a change, to show that a method
+closes a domain gap. Run again, it keeps what is there and renders what is
+missing.
 """
 
 import argparse
 import os
 from pathlib import Path
 
-from mmuda.datasets.street_scenes import (
-    WriteReport,
-    write_cityscapes,
-    write_gta5,
-    write_synthia,
-)
+from mmuda.datasets.street_scenes import WriteReport, write_scenes
+from mmuda.datasets.street_scenes.layouts import LAYOUTS, SceneLayout
+from mmuda.datasets.street_scenes.vistas import VERSIONS
 from mmuda.utils.errors import MMUDAError
 
 
@@ -37,25 +35,19 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--layouts',
         nargs='+',
-        choices=('gta5', 'synthia', 'cityscapes'),
+        choices=tuple(LAYOUTS),
         default=('gta5', 'synthia', 'cityscapes'),
-        help='data sets to write',
+        help='data sets to write; by default gta5, synthia and cityscapes',
     )
     parser.add_argument(
         '--size',
         type=parse_size,
         help='image size as WIDTHxHEIGHT; by default 320 pixels wide with '
-        "each set's own height",
+        "each set's own height. Of mapillary a third of the images have it, "
+        'the others are larger or of another shape',
     )
+    _add_content(parser)
     add = parser.add_argument
-    add('--source-images', type=int, default=500, help='GTA5, SYNTHIA each')
-    add('--train-images', type=int, default=500, help='Cityscapes train')
-    add('--val-images', type=int, default=100, help='Cityscapes val')
-    add(
-        '--with-train-labels',
-        action='store_true',
-        help='write labels of the Cityscapes train split too',
-    )
     add('--seed', type=int, default=0, help='seed of all scenes')
     add(
         '--workers',
@@ -71,22 +63,63 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _add_content(parser: argparse.ArgumentParser) -> None:
+    """Add what says how many images and which labels there are."""
+    add = parser.add_argument
+    add('--source-images', type=int, default=500, help='gta5, synthia each')
+    add(
+        '--train-images',
+        type=int,
+        default=500,
+        help='train split of cityscapes, idd, mapillary each',
+    )
+    add(
+        '--val-images',
+        type=int,
+        default=100,
+        help='val split of cityscapes, idd, mapillary each',
+    )
+    add(
+        '--with-train-labels',
+        action='store_true',
+        help='write labels of the train splits of cityscapes, idd and '
+        'mapillary too',
+    )
+    add(
+        '--vistas-version',
+        choices=VERSIONS,
+        default=VERSIONS[0],
+        help='which labels and config file mapillary has; by default '
+        f'{VERSIONS[0]}',
+    )
+
+
+def make_layout(name: str, args: argparse.Namespace) -> SceneLayout:
+    """Build a layout with the options that it has."""
+    options = {}
+    if 'train' in LAYOUTS[name].splits:
+        options['with_train_labels'] = args.with_train_labels
+    if name == 'mapillary':
+        options['version'] = args.vistas_version
+    return LAYOUTS[name](**options)
+
+
 def write(name: str, args: argparse.Namespace) -> WriteReport:
     """Write one of the data sets."""
-    options = {
-        'size': args.size,
-        'seed': args.seed,
-        'workers': args.workers,
-        'overwrite': args.overwrite,
+    layout = make_layout(name, args)
+    counts = {
+        'all': args.source_images,
+        'train': args.train_images,
+        'val': args.val_images,
     }
-    if name == 'gta5':
-        return write_gta5(args.out / 'GTA5', args.source_images, **options)
-    if name == 'synthia':
-        root = args.out / 'SYNTHIA'
-        return write_synthia(root, args.source_images, **options)
-    counts = {'train': args.train_images, 'val': args.val_images}
-    return write_cityscapes(
-        args.out / 'Cityscapes', counts, args.with_train_labels, **options
+    return write_scenes(
+        args.out / layout.name,
+        layout,
+        {split: counts[split] for split in layout.splits},
+        size=args.size,
+        seed=args.seed,
+        workers=args.workers,
+        overwrite=args.overwrite,
     )
 
 

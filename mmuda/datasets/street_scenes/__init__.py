@@ -12,6 +12,8 @@ from mmuda.datasets.street_scenes.writers import (
     WriteReport,
     write_cityscapes,
     write_gta5,
+    write_idd,
+    write_mapillary,
     write_scenes,
     write_synthia,
 )
@@ -27,6 +29,8 @@ __all__ = [
     'render_scene',
     'write_cityscapes',
     'write_gta5',
+    'write_idd',
+    'write_mapillary',
     'write_scenes',
     'write_synthia',
 ]

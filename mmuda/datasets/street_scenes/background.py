@@ -51,8 +51,10 @@ def draw_skyline(canvas: Canvas) -> None:
 
 def draw_ground(canvas: Canvas, street: Street) -> None:
     """Draw terrain, crossing roads, sidewalks and the road."""
-    z = depths(_NEAR, FAR, 24)
-    wide = np.array((_NEAR, FAR))
+    # A steep view, as of an upright image, begins nearer than usual.
+    near = min(_NEAR, 0.9 * canvas.camera.row_depth()[-1])
+    z = depths(near, FAR, 24)
+    wide = np.array((near, FAR))
     canvas.ground(
         ground_strip(-900.0, 900.0, wide), canvas.colour('terrain'), 'terrain'
     )

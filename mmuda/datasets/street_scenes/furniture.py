@@ -1,5 +1,5 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Lamps, traffic lights, signs, trees and bins."""
+"""Lamps, traffic lights, signs, billboards, trees and bins."""
 
 import numpy as np
 
@@ -75,6 +75,28 @@ def _sign(board: Board, middle: np.ndarray, shape: str) -> None:
         corners = corners * (width, 1.0)
         board.polygon(corners + middle, canvas.colour(name), label)
         board.polygon(corners * (0.7, 0.2) + middle, white)
+
+
+def draw_billboard(canvas: Canvas, thing: Thing) -> None:
+    """Draw an advertisement, high up on two posts."""
+    rng, colour = canvas.rng, canvas.colour('pole')
+    board = Board(canvas, thing.x, thing.z)
+    wide, tall, bottom = rng.uniform((1.2, 1.4, 2.4), (2.4, 2.6, 3.8))
+    for x in (-0.7 * wide, 0.7 * wide):
+        board.bar((x, 0.0), (x, bottom), 0.16, colour * 0.85, 'pole')
+    corners = np.array(
+        [(-wide, 0.0), (wide, 0.0), (wide, tall), (-wide, tall)]
+    )
+    corners = corners + (0.0, bottom)
+    middle = corners.mean(axis=0)
+    board.polygon(corners, canvas.colour('metal'), 'billboard')
+    board.polygon(
+        0.94 * (corners - middle) + middle, canvas.colour('billboard')
+    )
+    for height, light in ((0.5, 1.0), (-0.2, 0.8)):
+        line = (0.6, 0.14) * (corners - middle) + middle
+        line = line + (0.0, 0.5 * height * tall)
+        board.polygon(line, canvas.colour('sign_white') * light)
 
 
 def draw_tree(canvas: Canvas, thing: Thing) -> None:

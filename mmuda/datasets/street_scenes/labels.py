@@ -1,5 +1,9 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Label ids that the street scenes are drawn and written with."""
+"""Label ids that the street scenes are drawn and written with.
+
+They are those of Cityscapes, and above them own ones of what Cityscapes has
+no label for; its files and those of GTA5 have a near one instead.
+"""
 
 from typing import NamedTuple
 
@@ -12,8 +16,8 @@ class Label(NamedTuple):
     """One row of the label table.
 
     Attributes:
-        name: Cityscapes class name.
-        label_id: Cityscapes label id, also used by GTA5.
+        name: Cityscapes class name, or an own one.
+        label_id: Cityscapes label id, also used by GTA5, or an own one.
         train_id: Cityscapes train id, 255 if not evaluated.
         synthia_id: SYNTHIA-RAND-CITYSCAPES class id, 0 if it has none.
         colour: Cityscapes colour, RGB.
@@ -63,6 +67,9 @@ LABELS = tuple(
         ('train', 31, 16, 20, (0, 80, 100)),
         ('motorcycle', 32, 17, 12, (0, 0, 230)),
         ('bicycle', 33, 18, 11, (119, 11, 32)),
+        # Own ids; Cityscapes and GTA5 end at 34.
+        ('autorickshaw', 64, IGNORE, 0, (255, 204, 54)),
+        ('billboard', 65, IGNORE, 0, (174, 64, 67)),
     )
 )
 LABEL_IDS = {label.name: label.label_id for label in LABELS}
@@ -82,6 +89,9 @@ INSTANCE_NAMES = (
     'bicycle',
 )
 
+# Own label -> the one of Cityscapes for such things.
+_IN_CITYSCAPES = {'autorickshaw': 'dynamic', 'billboard': 'static'}
+
 
 def _table(column: str, fill: int) -> np.ndarray:
     table = np.full(256, fill, np.uint8)
@@ -92,15 +102,23 @@ def _table(column: str, fill: int) -> np.ndarray:
 
 _TRAIN_IDS = _table('train_id', IGNORE)
 _SYNTHIA_IDS = _table('synthia_id', 0)
+_CITYSCAPES_IDS = _table('label_id', 0)
+for _own, _label in _IN_CITYSCAPES.items():
+    _CITYSCAPES_IDS[LABEL_IDS[_own]] = LABEL_IDS[_label]
 
 
 def to_train_ids(label_ids: np.ndarray) -> np.ndarray:
-    """Map Cityscapes label ids to train ids, uint8 (H, W); 255 is ignored."""
+    """Map label ids to Cityscapes train ids, uint8 (H, W); 255: ignored."""
     return _TRAIN_IDS[label_ids]
 
 
+def to_cityscapes_ids(label_ids: np.ndarray) -> np.ndarray:
+    """Map label ids to those that Cityscapes has, uint8 (H, W)."""
+    return _CITYSCAPES_IDS[label_ids]
+
+
 def to_synthia_ids(label_ids: np.ndarray) -> np.ndarray:
-    """Map Cityscapes label ids to SYNTHIA class ids, uint8 (H, W)."""
+    """Map label ids to SYNTHIA class ids, uint8 (H, W)."""
     return _SYNTHIA_IDS[label_ids]
 
 

@@ -2,31 +2,34 @@
 """Where each data set keeps which file, and how the file is encoded.
 
 A layout says for the scene of a split which files it has and what makes the
-bytes of each. A data set with other labels (polygons in JSON, other ids) is
-one more class here with its own encoder.
+bytes of each. Another data set is one more class here.
 """
 
-from collections.abc import Callable, Mapping
+import base64
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
-from typing import ClassVar, Protocol
+from functools import partial
+from typing import ClassVar
 
-import cv2
-import numpy as np
-from PIL import Image
-
-from mmuda.datasets.street_scenes.labels import (
-    INSTANCE_NAMES,
-    LABEL_IDS,
-    label_palette,
-    to_synthia_ids,
+from mmuda.datasets.street_scenes.contours import encode_idd_polygons
+from mmuda.datasets.street_scenes.encoders import (
+    Encoder,
+    encode_image,
+    encode_jpeg,
+    encode_label_ids,
+    encode_palette_ids,
+    encode_synthia_ids,
 )
+from mmuda.datasets.street_scenes.vistas import (
+    VERSIONS,
+    encode_vistas_ids,
+    vistas_config,
+)
+from mmuda.utils.errors import ConfigError
 
-Encoder = Callable[[np.ndarray, np.ndarray], bytes]
-_FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
-
-class SceneLayout(Protocol):
+class SceneLayout:
     """How a data set lies on disk.
 
     Attributes:
@@ -42,16 +45,22 @@ class SceneLayout(Protocol):
     splits: ClassVar[tuple[str, ...]]
 
     def files(self, split: str, number: int) -> Mapping[str, Encoder]:
-        """Return the files of one scene, path under the root to encoder.
+        """Return the files of one scene, path under the root to encoder."""
+        raise NotImplementedError
 
-        An encoder turns an RGB image (H, W, 3) and Cityscapes label ids
-        (H, W) into the bytes of the file.
-        """
-        ...
+    def scene_size(
+        self, number: int, size: tuple[int, int]
+    ) -> tuple[int, int]:
+        """Return width and height of a scene of a data set of a size."""
+        return size
+
+    def common_files(self) -> Mapping[str, bytes]:
+        """Return what else there is, path under the root to content."""
+        return {}
 
 
 @dataclass(frozen=True)
-class GTA5Layout:
+class GTA5Layout(SceneLayout):
     """``images/00001.png`` and ``labels/00001.png``, ids with a palette."""
 
     name: ClassVar[str] = 'GTA5'
@@ -69,7 +78,7 @@ class GTA5Layout:
 
 
 @dataclass(frozen=True)
-class SynthiaLayout:
+class SynthiaLayout(SceneLayout):
     """``RGB/0000000.png`` and 16-bit ``GT/LABELS/0000000.png``."""
 
     name: ClassVar[str] = 'SYNTHIA'
@@ -87,7 +96,7 @@ class SynthiaLayout:
 
 
 @dataclass(frozen=True)
-class CityscapesLayout:
+class CityscapesLayout(SceneLayout):
     """``leftImg8bit`` and ``gtFine``, a folder a city in each split.
 
     Attributes:
@@ -118,44 +127,112 @@ class CityscapesLayout:
         return files
 
 
+@dataclass(frozen=True)
+class IDDLayout(SceneLayout):
+    """``leftImg8bit`` and polygons in ``gtFine``, a folder a drive.
+
+    Frame numbers are counted in each drive, so that base names repeat, as
+    they do in the real data set.
+
+    Attributes:
+        with_train_labels: Whether the train split has labels.
+    """
+
+    with_train_labels: bool = False
+
+    name: ClassVar[str] = 'IDD'
+    domain: ClassVar[str] = 'idd'
+    size: ClassVar[tuple[int, int]] = (320, 180)
+    splits: ClassVar[tuple[str, ...]] = ('train', 'val')
+    drives: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        'train': ('105', '230', '43', '7'),
+        'val': ('119', '52'),
+    }
+
+    def files(self, split: str, number: int) -> Mapping[str, Encoder]:
+        """Return the image and, if the split has them, the polygons."""
+        drives = self.drives[split]
+        frame, place = divmod(number, len(drives))
+        stem = f'{split}/{drives[place]}/{frame * 15:06d}'
+        files = {f'leftImg8bit/{stem}_leftImg8bit.png': encode_image}
+        if split != 'train' or self.with_train_labels:
+            files[f'gtFine/{stem}_gtFine_polygons.json'] = encode_idd_polygons
+        return files
+
+
+@dataclass(frozen=True)
+class MapillaryLayout(SceneLayout):
+    """``images/<key>.jpg`` and ``labels/<key>.png`` in a folder a split.
+
+    Images differ in size and shape, and some are upright.
+
+    Attributes:
+        with_train_labels: Whether the train split has labels.
+        version: Which labels and config file there are: ``'v1.2'``, or
+            ``'v2.0'`` with the labels in ``v2.0/labels``.
+
+    Raises:
+        ConfigError: There is no such version.
+    """
+
+    with_train_labels: bool = False
+    version: str = 'v1.2'
+
+    name: ClassVar[str] = 'Mapillary'
+    domain: ClassVar[str] = 'mapillary'
+    size: ClassVar[tuple[int, int]] = (320, 240)
+    splits: ClassVar[tuple[str, ...]] = ('train', 'val')
+    folders: ClassVar[Mapping[str, str]] = {
+        'train': 'training',
+        'val': 'validation',
+    }
+    # Factors on width and height: 4:3, 16:9, larger, and upright.
+    shapes: ClassVar[tuple[tuple[float, float], ...]] = (
+        (1.0, 1.0),
+        (1.0, 0.75),
+        (1.25, 1.25),
+        (1.0, 1.0),
+        (1.0, 0.75),
+        (0.75, 4 / 3),
+    )
+
+    def __post_init__(self) -> None:
+        if self.version not in VERSIONS:
+            raise ConfigError(
+                f'there is no version {self.version!r} of Mapillary Vistas; '
+                f'choose one of {", ".join(VERSIONS)}'
+            )
+
+    def files(self, split: str, number: int) -> Mapping[str, Encoder]:
+        """Return the image and, if the split has them, the label ids."""
+        digest = hashlib.sha256(f'{split} {number}'.encode()).digest()
+        # 22 characters, as the real keys have.
+        key = base64.urlsafe_b64encode(digest[:16]).decode().rstrip('=')
+        folder = self.folders[split]
+        files = {f'{folder}/images/{key}.jpg': encode_jpeg}
+        if split != 'train' or self.with_train_labels:
+            labels = 'labels' if self.version == 'v1.2' else 'v2.0/labels'
+            encode = partial(encode_vistas_ids, self.version)
+            files[f'{folder}/{labels}/{key}.png'] = encode
+        return files
+
+    def scene_size(
+        self, number: int, size: tuple[int, int]
+    ) -> tuple[int, int]:
+        """Return a size of one of the shapes, which take turns."""
+        wide, high = self.shapes[number % len(self.shapes)]
+        return round(wide * size[0]), round(high * size[1])
+
+    def common_files(self) -> Mapping[str, bytes]:
+        """Return the list of the labels."""
+        name = 'config.json' if self.version == 'v1.2' else 'config_v2.0.json'
+        return {name: vistas_config(self.version)}
+
+
 LAYOUTS = {
     'gta5': GTA5Layout,
     'synthia': SynthiaLayout,
     'cityscapes': CityscapesLayout,
+    'idd': IDDLayout,
+    'mapillary': MapillaryLayout,
 }
-
-
-def _png(array: np.ndarray) -> bytes:
-    return cv2.imencode('.png', array, _FAST)[1].tobytes()
-
-
-def encode_image(image: np.ndarray, label_ids: np.ndarray) -> bytes:
-    """Encode the image as 8-bit RGB PNG."""
-    return _png(image[..., ::-1])
-
-
-def encode_label_ids(image: np.ndarray, label_ids: np.ndarray) -> bytes:
-    """Encode the label ids as 8-bit grey PNG."""
-    return _png(label_ids)
-
-
-def encode_palette_ids(image: np.ndarray, label_ids: np.ndarray) -> bytes:
-    """Encode the label ids as PNG with the Cityscapes colours as palette."""
-    picture = Image.fromarray(label_ids)
-    picture.putpalette(label_palette().tobytes())
-    buffer = BytesIO()
-    picture.save(buffer, 'PNG', compress_level=1)
-    return buffer.getvalue()
-
-
-def encode_synthia_ids(image: np.ndarray, label_ids: np.ndarray) -> bytes:
-    """Encode SYNTHIA's 16-bit PNG: class in red, instance in green.
-
-    Things of any class that touch each other are one instance; 0 is none.
-    """
-    things = np.isin(label_ids, [LABEL_IDS[name] for name in INSTANCE_NAMES])
-    _, instances = cv2.connectedComponents(things.astype(np.uint8))
-    blue_green_red = np.zeros((*label_ids.shape, 3), np.uint16)
-    blue_green_red[..., 1] = instances
-    blue_green_red[..., 2] = to_synthia_ids(label_ids)
-    return _png(blue_green_red)

@@ -12,7 +12,14 @@ from mmuda.datasets.street_scenes.geometry import Camera
 SIDES = (-1.0, 1.0)
 _PARKING = 2.2  # metres beside the lanes where cars may park
 _MARGIN = 0.3  # metres beside the lanes where they may not
-_LENGTHS = {'car': 6.5, 'truck': 12.0, 'bus': 14.0, 'motorcyclist': 4.0}
+# Room that a vehicle takes of its lane, in the order of finding it.
+_LENGTHS = {
+    'bus': 14.0,
+    'truck': 12.0,
+    'autorickshaw': 4.5,
+    'motorcyclist': 4.0,
+    'car': 6.5,
+}
 
 
 @dataclass(frozen=True)
@@ -169,9 +176,8 @@ def _moving(
     if street.rails is not None:
         yield Thing('train', street.lane(0), rng.uniform(12.0, 40.0), True)
         taken.append((0, 0.0, 200.0))
-    for kind in ('bus', 'truck', 'motorcyclist', 'car'):
-        length = _LENGTHS[kind]
-        for _ in range(rng.poisson(statistics.counts[kind])):
+    for kind, length in _LENGTHS.items():
+        for _ in range(rng.poisson(statistics.counts.get(kind, 0.0))):
             lane = int(rng.integers(street.lanes))
             z = _distance(rng, 13.0 if length > 10 else 8.0)
             if any(
@@ -223,7 +229,7 @@ def _people(
 def _furniture(
     statistics: SceneStatistics, street: Street, rng: np.random.Generator
 ) -> Iterator[Thing]:
-    """Put up lamps, trees, traffic lights, signs and bins."""
+    """Put up lamps, trees, traffic lights, signs, billboards and bins."""
     for side in SIDES:
         kerb = street.half_road + 0.6
         spacing = statistics.lamp_spacing
@@ -234,10 +240,11 @@ def _furniture(
             if rng.random() < statistics.trees and not street.crossed(z):
                 x = side * (row + rng.normal(0.0, 0.2))
                 yield Thing('tree', x, z + rng.normal(0.0, 1.0))
-    for kind in ('traffic light', 'traffic sign', 'static'):
-        for _ in range(rng.poisson(statistics.counts[kind])):
+    for kind in ('traffic light', 'traffic sign', 'billboard', 'static'):
+        for _ in range(rng.poisson(statistics.counts.get(kind, 0.0))):
             side, z = rng.choice(SIDES), _distance(rng, 9.0, 45.0)
             if kind == 'traffic light' and street.crossings:
                 z = street.crossings[0][0] - 5.0 + rng.normal(0.0, 0.5)
             across = rng.uniform(0.4, 0.5 + 0.4 * street.sidewalk(side))
+            across += (kind == 'billboard') * street.sidewalk(side)
             yield Thing(kind, side * (street.half_road + across), z)

@@ -30,6 +30,7 @@ _DRAW = {
     'truck': vehicles.draw_truck,
     'bus': vehicles.draw_bus,
     'train': vehicles.draw_train,
+    'autorickshaw': vehicles.draw_autorickshaw,
     'person': people.draw_person,
     'bicycle': people.draw_bicycle,
     'cyclist': people.draw_cyclist,
@@ -38,6 +39,7 @@ _DRAW = {
     'lamp': furniture.draw_lamp,
     'traffic light': furniture.draw_traffic_light,
     'traffic sign': furniture.draw_traffic_sign,
+    'billboard': furniture.draw_billboard,
     'tree': furniture.draw_tree,
     'static': furniture.draw_static,
 }
@@ -70,7 +72,10 @@ def render_scene(
 def render_label_ids(
     domain: Domain | str, seed: int, index: int, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Render as ``render_scene`` does, with Cityscapes label ids (H, W)."""
+    """Render as ``render_scene`` does, with label ids (H, W).
+
+    They are those of ``labels.py``: of Cityscapes, and own ones above.
+    """
     domain = get_domain(domain)
     check_scene(seed, index, size)
     name = zlib.crc32(domain.name.encode())

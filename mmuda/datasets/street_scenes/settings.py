@@ -37,9 +37,19 @@ def make_settings(
 
 def save_settings(root: Path, settings: dict) -> None:
     """Write the settings unless they are there already."""
-    path, text = root / SETTINGS_FILE, json.dumps(settings, indent=2) + '\n'
-    if not path.is_file() or path.read_text() != text:
-        atomic_write(path, text)
+    text = json.dumps(settings, indent=2) + '\n'
+    _write_changed(root / SETTINGS_FILE, text.encode())
+
+
+def save_common_files(root: Path, layout: SceneLayout) -> None:
+    """Write what belongs to no scene unless it is there already."""
+    for name, content in layout.common_files().items():
+        _write_changed(root / name, content)
+
+
+def _write_changed(path: Path, content: bytes) -> None:
+    if not path.is_file() or path.read_bytes() != content:
+        atomic_write(path, content)
 
 
 def prepare_root(
@@ -89,7 +99,8 @@ def _old_files(root: Path, layout: SceneLayout, old: dict) -> list[Path]:
     kinds = {kind.name: kind for kind in LAYOUTS.values()}
     kinds[layout.name] = type(layout)
     old_layout = kinds[old['layout']](**old['options'])
-    return [
+    common = [root / name for name in old_layout.common_files()]
+    return common + [
         root / name
         for split, count in old['counts'].items()
         for number in range(count)

@@ -1,5 +1,5 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Cars, trucks, buses and trams: boxes with windows, wheels and lamps."""
+"""Cars, trucks, buses, trams and autorickshaws: boxes with details."""
 
 import numpy as np
 
@@ -89,6 +89,24 @@ def draw_train(canvas: Canvas, thing: Thing) -> None:
                 stripe = patches(seen[name], [(0.0, 0.3, 1.0, 0.38)])
                 canvas.world(stripe, white * 0.9)
     _lamps(canvas, seen['front'], thing.oncoming, 0.15)
+
+
+def draw_autorickshaw(canvas: Canvas, thing: Thing) -> None:
+    """Draw a three-wheeler: a low body, open sides and a canopy."""
+    colour, label = canvas.colour('autorickshaw'), 'autorickshaw'
+    length, width = canvas.rng.uniform((2.4, 1.25), (2.8, 1.4))
+    _shadow(canvas, thing, width, length)
+    body = Box(thing.x, thing.z, width, length, 0.25, 0.95, (0.04, 0.1, 0))
+    seen = canvas.box(body, colour, label)
+    cabin = Box(thing.x, thing.z + 0.1, width - 0.08, length - 0.1, 0.95, 1.45)
+    shade = 0.7 * canvas.colour('glass')
+    _glazed(canvas, canvas.box(cabin, colour * 0.7, label), shade, 2)
+    canopy = Box(thing.x, thing.z, width, length, 1.42, 1.78, (0.14, 0.3, 0.1))
+    canvas.box(canopy, canvas.colour('canopy'), label)
+    if thing.z > _DETAILED:
+        return
+    _wheels(canvas, seen, label, (0.15, 0.82), 0.24)
+    _lamps(canvas, seen['front'], thing.oncoming, 0.5)
 
 
 def _shadow(canvas: Canvas, thing: Thing, width: float, length: float) -> None:

@@ -1,42 +1,30 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Writing whole data sets of street scenes, over several processes."""
+"""Writing whole data sets of street scenes."""
 
-import multiprocessing
-import sys
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
 from mmuda.datasets.street_scenes.domains import Domain
+from mmuda.datasets.street_scenes.jobs import SceneJob, run_jobs
 from mmuda.datasets.street_scenes.layouts import (
     CityscapesLayout,
     GTA5Layout,
+    IDDLayout,
+    MapillaryLayout,
     SceneLayout,
     SynthiaLayout,
 )
 from mmuda.datasets.street_scenes.presets import get_domain
-from mmuda.datasets.street_scenes.render import check_scene, render_label_ids
+from mmuda.datasets.street_scenes.render import check_scene
 from mmuda.datasets.street_scenes.settings import (
     make_settings,
     prepare_root,
+    save_common_files,
     save_settings,
 )
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.files import atomic_write
-
-_SPLIT_STEP = 10_000_000  # scene numbers from one split to the next
 
 
 @dataclass(frozen=True)
@@ -60,32 +48,6 @@ class WriteReport:
         return f'{self.root}: {self.written} written, {self.reused} reused'
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One scene to render and write."""
-
-    layout: SceneLayout
-    domain: Domain
-    seed: int
-    size: tuple[int, int]
-    root: Path
-    split: str
-    number: int
-
-    def paths(self) -> list[Path]:
-        files = self.layout.files(self.split, self.number)
-        return [self.root / name for name in files]
-
-    def run(self) -> None:
-        start = self.layout.splits.index(self.split) * _SPLIT_STEP
-        image, label_ids = render_label_ids(
-            self.domain, self.seed, start + self.number, self.size
-        )
-        files = self.layout.files(self.split, self.number)
-        for name, encode in files.items():
-            atomic_write(self.root / name, encode(image, label_ids))
-
-
 def write_gta5(root: str | Path, count: int, **options: Any) -> WriteReport:
     """Write a data set as GTA5 lies on disk; see ``write_scenes``."""
     return write_scenes(root, GTA5Layout(), {'all': count}, **options)
@@ -104,6 +66,32 @@ def write_cityscapes(
 ) -> WriteReport:
     """Write a data set as Cityscapes lies on disk, train and val split."""
     layout = CityscapesLayout(with_train_labels)
+    return write_scenes(root, layout, counts, **options)
+
+
+def write_idd(
+    root: str | Path,
+    counts: Mapping[str, int],
+    with_train_labels: bool = False,
+    **options: Any,
+) -> WriteReport:
+    """Write a data set as IDD lies on disk, train and val split."""
+    return write_scenes(root, IDDLayout(with_train_labels), counts, **options)
+
+
+def write_mapillary(
+    root: str | Path,
+    counts: Mapping[str, int],
+    with_train_labels: bool = False,
+    version: str = 'v1.2',
+    **options: Any,
+) -> WriteReport:
+    """Write a data set as Mapillary Vistas lies on disk.
+
+    The size among the options is that of a third of the images; the others
+    are larger or of another shape.
+    """
+    layout = MapillaryLayout(with_train_labels, version)
     return write_scenes(root, layout, counts, **options)
 
 
@@ -130,7 +118,8 @@ def write_scenes(
         root: Root of the data set; made if missing.
         layout: Which files there are.
         counts: Number of scenes of each split.
-        size: Width and height; by default the layout's.
+        size: Width and height; by default the layout's. Scenes of some
+            layouts differ from it.
         seed: Seed of the data set.
         domain: What the scenes look like; by default the layout's.
         workers: Number of processes; the files do not depend on it.
@@ -143,72 +132,35 @@ def write_scenes(
         DataError: The root holds other data or scenes of other settings.
     """
     root, domain = Path(root), get_domain(domain or layout.domain)
+    _check_counts(layout, counts)
+    size = tuple(size or layout.size)
+    check_scene(seed, 0, size)
+    jobs = [
+        SceneJob(layout, domain, seed, size, root, split, number)
+        for split, count in counts.items()
+        for number in range(count)
+    ]
+    for job in jobs:
+        check_scene(seed, job.number, job.scene_size)
+    settings = make_settings(layout, counts, size, seed, domain)
+    prepare_root(root, layout, settings, overwrite)
+    missing = [
+        job for job in jobs if not all(path.is_file() for path in job.paths())
+    ]
+    if missing:
+        save_settings(root, settings | {'complete': False})
+        title = layout.name if progress else None
+        run_jobs(missing, workers, start_method, title)
+    save_common_files(root, layout)
+    save_settings(root, settings | {'complete': True})
+    return WriteReport(root, len(missing), len(jobs) - len(missing))
+
+
+def _check_counts(layout: SceneLayout, counts: Mapping[str, int]) -> None:
+    """Refuse unknown splits and negative numbers of scenes."""
     for split, count in counts.items():
         if split not in layout.splits or count < 0:
             raise ConfigError(
                 f'{layout.name} can not have {count} scenes of split '
                 f'{split!r}; it has the splits {", ".join(layout.splits)}'
             )
-    size = tuple(size or layout.size)
-    check_scene(seed, 0, size)
-    settings = make_settings(layout, counts, size, seed, domain)
-    prepare_root(root, layout, settings, overwrite)
-    jobs = [
-        _Job(layout, domain, seed, size, root, split, number)
-        for split, count in counts.items()
-        for number in range(count)
-    ]
-    missing = [
-        job for job in jobs if not all(path.is_file() for path in job.paths())
-    ]
-    if missing:
-        save_settings(root, settings | {'complete': False})
-        done = _run_all(missing, workers, start_method)
-        _exhaust(done, len(missing), layout.name, progress)
-    save_settings(root, settings | {'complete': True})
-    return WriteReport(root, len(missing), len(jobs) - len(missing))
-
-
-def _run_all(
-    jobs: list[_Job], workers: int, start_method: str | None
-) -> Iterator[None]:
-    """Start the jobs; what is returned yields after each of them."""
-    if workers <= 1 or len(jobs) == 1:
-        return (job.run() for job in jobs)
-    if start_method is None:
-        start_method = 'fork' if sys.platform == 'linux' else 'spawn'
-    pool = ProcessPoolExecutor(
-        max_workers=min(workers, len(jobs)),
-        mp_context=multiprocessing.get_context(start_method),
-        initializer=cv2.setNumThreads,
-        initargs=(0,),
-    )
-    # Processes start here, before the progress bar starts a thread.
-    return _drain(pool, pool.map(_Job.run, jobs, chunksize=4))
-
-
-def _drain(
-    pool: ProcessPoolExecutor, results: Iterator[None]
-) -> Iterator[None]:
-    """Yield the results; drop what is left if the caller stops."""
-    try:
-        yield from results
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _exhaust(
-    done: Iterable[None], total: int, title: str, progress: bool
-) -> None:
-    """Go through the finished jobs with a bar and the time left."""
-    columns = (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not progress) as bar:
-        task = bar.add_task(title, total=total)
-        for _ in done:
-            bar.advance(task)
