@@ -3,6 +3,7 @@
 
 import argparse
 import sys
+from typing import get_args
 
 from mmuda.utils.cli import (
     add_runner_arguments,
@@ -13,9 +14,12 @@ from mmuda.utils.cli import (
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.evaluation_config import (
+    Protocol,
     draw_predictions,
     save_predictions,
     use_checkpoints,
+    use_head,
+    use_protocol,
     use_test_time_augmentation,
 )
 
@@ -56,8 +60,27 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--tta', action='store_true', help='test-time augmentation'
     )
+    add_target_options(parser)
     add_runner_arguments(parser)
     return parser.parse_args()
+
+
+def add_target_options(parser: argparse.ArgumentParser) -> None:
+    """Add what models of several targets leave open."""
+    parser.add_argument(
+        '--head',
+        metavar='NAME',
+        help='head that predicts, of a model with heads for each target: '
+        'agnostic, ensemble, the name of a target, or own for each target '
+        'by its own; by default predict_head of the config',
+    )
+    parser.add_argument(
+        '--protocol',
+        choices=get_args(Protocol),
+        help='judge predictions at the size of each label (native), or '
+        'resize labels to the size that the network sees (published by MTAF, '
+        'CoaST and MLCL); by default as in the config, where it is native',
+    )
 
 
 def main(args: argparse.Namespace) -> None:
@@ -65,9 +88,13 @@ def main(args: argparse.Namespace) -> None:
     cfg = config_from_args(args)
     if not cfg.get('test_dataloader'):
         raise ConfigError(f'{args.config}: no test_dataloader')
+    if args.head:
+        use_head(cfg, args.head)
     use_checkpoints(cfg, args.checkpoint, args.weights)
     if args.tta:
         use_test_time_augmentation(cfg)
+    if args.protocol:
+        use_protocol(cfg, args.protocol)
     if args.out:
         save_predictions(cfg, args.out)
     if args.show or args.show_dir:

@@ -1,13 +1,20 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Validating and testing on several targets with one model."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 
+from mmengine.evaluator import Evaluator
+from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, Runner, TestLoop, ValLoop
 
+from mmuda.datasets.checks import folder_without_labels
+from mmuda.evaluation.target_tables import class_table, summary_table
 from mmuda.registry import LOOPS
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
+
+from .predicting_head import check_own_heads, own_head, predicting_by
 
 MEAN = 'mean'
 
@@ -15,16 +22,23 @@ MEAN = 'mean'
 class _MultiTargetLoop(BaseLoop):
     """Runs one of mmengine's loops for each target, as if it were one.
 
+    A target none of whose labels are there is reported as not evaluated.
+
     Args:
         runner: The runner.
         dataloader: Config of each target's loader.
-        evaluator: Config of each target's evaluator, in the same order; each
-            has a ``prefix`` of its own.
+        evaluator: Config of each target's evaluator, in the same order; its
+            ``prefix`` is the name of the target.
         averaged: Metrics to average over the targets.
+        own_heads: Predict each target by its own head of a
+            ``MultiHeadEncoderDecoder`` instead of by ``predict_head``.
         **kwargs: Further arguments of mmengine's loop.
 
     Raises:
-        ConfigError: There is not one evaluator for each loader.
+        ConfigError: There is not one evaluator for each loader, two targets
+            have one name, or the model has not these targets' heads.
+        DataError: The data of a target is incomplete, or no target has
+            labels.
     """
 
     single: type[BaseLoop]
@@ -36,6 +50,7 @@ class _MultiTargetLoop(BaseLoop):
         dataloader: Sequence[dict],
         evaluator: Sequence[dict],
         averaged: Sequence[str] = ('mIoU', 'mAcc', 'aAcc', 'entropy'),
+        own_heads: bool = False,
         **kwargs,
     ) -> None:
         loaders, evaluators = list(dataloader), list(evaluator)
@@ -47,16 +62,46 @@ class _MultiTargetLoop(BaseLoop):
             )
         self._runner = runner
         self.averaged = tuple(averaged)
-        self.loops = [
-            self.single(runner, loader, evaluator, **kwargs)
-            for loader, evaluator in zip(loaders, evaluators, strict=True)
-        ]
-        self.current = self.loops[0]
+        self.own_heads = own_heads
+        evaluators = [runner.build_evaluator(part) for part in evaluators]
+        names = _target_names(evaluators, self.event)
+        if own_heads:
+            check_own_heads(runner.model, names)
+        self.loops: dict[str, BaseLoop] = {}
+        self.unlabelled: dict[str, str] = {}
+        for name, loader, part in zip(names, loaders, evaluators, strict=True):
+            self._add(name, loader, part, kwargs)
+        if not self.loops:
+            raise DataError(
+                f'{self.event}_dataloader: no target can be evaluated, as '
+                f'there are no labels in {", ".join(self.unlabelled.values())}'
+                '; complete the download, or correct data_prefix.seg_map_path'
+            )
+        self.current = next(iter(self.loops.values()))
+
+    def _add(
+        self, target: str, loader: dict, evaluator: Evaluator, kwargs: dict
+    ) -> None:
+        try:
+            self.loops[target] = self.single(
+                self._runner, loader, evaluator, **kwargs
+            )
+        except DataError:
+            folder = folder_without_labels(loader['dataset'])
+            if folder is None:
+                raise
+            self.unlabelled[target] = folder
+            print_log(
+                f"Target '{target}' is not evaluated: there are no labels in "
+                f"'{folder}'",
+                logger='current',
+                level=logging.WARNING,
+            )
 
     @property
     def dataloaders(self) -> list:
-        """Loader of each target."""
-        return [loop.dataloader for loop in self.loops]
+        """Loader of each target that is evaluated."""
+        return [loop.dataloader for loop in self.loops.values()]
 
     @property
     def dataloader(self):
@@ -77,22 +122,34 @@ class _MultiTargetLoop(BaseLoop):
         Raises:
             ConfigError: Two targets give metrics of one name.
         """
-        runner, metrics = self._runner, {}
+        runner, results, metrics = self._runner, {}, {}
         runner.call_hook(f'before_{self.event}')
         runner.call_hook(f'before_{self.event}_epoch')
         runner.model.eval()
-        for loop in self.loops:
+        for target, loop in self.loops.items():
             self.current = loop
-            runner.visualizer.dataset_meta = loop.dataloader.dataset.metainfo
-            for index, batch in enumerate(loop.dataloader):
-                loop.run_iter(index, batch)
-            found = loop.evaluator.evaluate(len(loop.dataloader.dataset))
+            found = self._evaluate(target)
             _require_own_names(metrics, found, self.event)
             metrics |= found
-        metrics |= mean_metrics(metrics, self.averaged)
+            results[target] = _short_names(found)
+        mean = mean_metrics(metrics, self.averaged)
+        metrics |= mean
+        summary = summary_table(results, _short_names(mean), self.unlabelled)
+        tables = f'{class_table(results)}\n{summary}'.strip()
+        print_log(f'Results on all targets:\n{tables}', 'current')
         runner.call_hook(f'after_{self.event}_epoch', metrics=metrics)
         runner.call_hook(f'after_{self.event}')
         return metrics
+
+    def _evaluate(self, target: str) -> dict[str, float]:
+        loader = self.dataloader
+        self._runner.visualizer.dataset_meta = loader.dataset.metainfo
+        head = own_head(target) if self.own_heads else None
+        with predicting_by(self._runner.model, head):
+            for index, batch in enumerate(loader):
+                self.current.run_iter(index, batch)
+        print_log(f'Results on {target}:', 'current')
+        return self.evaluator.evaluate(len(loader.dataset))
 
 
 @LOOPS.register_module()
@@ -100,7 +157,7 @@ class MultiTargetValLoop(_MultiTargetLoop):
     """Validation on several targets; ``val_dataloader`` is a list.
 
     ``mean/mIoU`` serves ``save_best``. A target without validation labels is
-    left out of the lists.
+    reported as not evaluated and left out of the mean.
     """
 
     single = ValLoop
@@ -145,6 +202,23 @@ def mean_metrics(
         if values:
             means[f'{MEAN}/{name}'] = float(sum(values) / len(values))
     return means
+
+
+def _target_names(evaluators: Sequence[Evaluator], event: str) -> list[str]:
+    """Return the prefix of each target's first metric."""
+    names = [evaluator.metrics[0].prefix for evaluator in evaluators]
+    for name in names:
+        if not name or names.count(name) > 1:
+            raise ConfigError(
+                f'{event}_evaluator: the metrics of the targets have the '
+                f'prefixes {names}, which do not say which target each is of; '
+                'give the evaluator of each target a prefix of its own'
+            )
+    return names
+
+
+def _short_names(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {key.rpartition('/')[2]: value for key, value in metrics.items()}
 
 
 def _require_own_names(

@@ -5,13 +5,97 @@ import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from mmengine.config import Config
 
 from mmuda.registry import METRICS
-from mmuda.utils.config_keys import init_parameters
+from mmuda.utils.config_keys import did_you_mean, init_parameters
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import require_writable_folder
+
+Protocol = Literal['native', 'published']
+AT_INPUT_SIZE = 'EvaluateAtInputSize'
+LABEL_LOADERS = ('LoadLabels', 'LoadAnnotations')
+
+
+def use_head(cfg: Config, name: str) -> None:
+    """Choose the head that predicts, in place.
+
+    Args:
+        cfg: A config of a single model with a ``MultiHeadEncoderDecoder``.
+        name: ``agnostic``, ``ensemble``, a target, ``own`` for each target's
+            own head, or what ``predict_head`` may be.
+
+    Raises:
+        ConfigError: The model has no such head, or ``own`` is asked for and
+            the targets are not tested one by one.
+    """
+    segmentor = cfg.model.get('segmentor') or {}
+    targets = list(segmentor.get('targets') or [])
+    if not targets:
+        raise ConfigError(
+            f"--head {name}: model.segmentor ('{segmentor.get('type')}') has "
+            'one main head; only MultiHeadEncoderDecoder has several'
+        )
+    heads = {'agnostic': 'decode', 'decode': 'decode'}
+    if segmentor.get('ensemble'):
+        heads['ensemble'] = 'ensemble'
+    for target in targets:
+        heads |= dict.fromkeys(
+            (f'{target}.decode', target), f'{target}.decode'
+        )
+    if name == 'own':
+        _use_own_heads(cfg)
+    elif name in heads:
+        segmentor.predict_head = heads[name]
+    else:
+        choice = ['own', *heads]
+        raise ConfigError(
+            f'--head {name}: the model has no such head; choose one of '
+            f'{", ".join(choice)}{did_you_mean(name, choice)}'
+        )
+
+
+def use_protocol(cfg: Config, protocol: Protocol) -> None:
+    """Choose the resolution at which predictions are judged, in place.
+
+    Args:
+        cfg: A config with ``test_dataloader``, one or a list of several.
+        protocol: ``native`` resizes logits to each label at its own size,
+            ``published`` each label to what the network sees (MTAF, CoaST,
+            MLCL).
+
+    Raises:
+        ConfigError: A pipeline does not load an image and its labels and
+            pack them at the end.
+    """
+    for loader in _as_list(cfg.test_dataloader):
+        steps = [
+            step
+            for step in loader.dataset.get('pipeline', [])
+            if _kind(step) != AT_INPUT_SIZE
+        ]
+        kinds = [_kind(step) for step in steps]
+        found = [i for i, kind in enumerate(kinds) if kind in LABEL_LOADERS]
+        if not (
+            len(found) == 1
+            and kinds[0] in ('LoadImage', 'LoadImageFromFile')
+            and kinds[-1].startswith('Pack')
+        ):
+            raise ConfigError(
+                f'--protocol {protocol}: the pipeline of a test set must '
+                'start with LoadImage, have LoadLabels and end in '
+                f'PackSegInputs (no test-time augmentation), not {kinds}'
+            )
+        labels = steps.pop(found[0])
+        if protocol == 'published':
+            # Loaded before Resize, labels are resized with the image.
+            steps.insert(1, labels)
+            steps.insert(-1, dict(type=AT_INPUT_SIZE))
+        else:
+            steps.insert(-1, labels)
+        loader.dataset.pipeline = steps
 
 
 def use_checkpoints(
@@ -114,6 +198,21 @@ def draw_predictions(
     if folder is not None:
         require_writable_folder(folder, '--show-dir')
         cfg.visualizer.save_dir = str(folder)
+
+
+def _use_own_heads(cfg: Config) -> None:
+    loop = cfg.get('test_cfg') or {}
+    if _kind(loop) != 'MultiTargetTestLoop':
+        raise ConfigError(
+            "--head own needs test_cfg.type='MultiTargetTestLoop', with a "
+            'test set for each target; for one test set name the target'
+        )
+    loop.own_heads = True
+
+
+def _kind(config: dict) -> str:
+    """Name of the class that a config builds, without a scope."""
+    return str(config.get('type')).rpartition('.')[2]
 
 
 def _set_output_dir(metrics: list[dict], folder: Path) -> None:

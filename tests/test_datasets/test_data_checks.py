@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from mmuda.datasets import (
     describe_domains,
     scan_dataset,
 )
+from mmuda.datasets.checks import folder_without_labels
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import DataError
 
@@ -78,6 +80,36 @@ def test_scan_respects_the_options_of_the_pipeline(tmp_path):
     make_label(tmp_path / 'labels/a.png', np.zeros((8, 11), np.uint8))
     step = {'type': 'LoadLabels', 'resize_mismatch': True}
     assert scan_dataset(build(tmp_path, pipeline=[step]), progress=False) == []
+
+
+@pytest.mark.parametrize('empty', [False, True])
+def test_labels_that_are_all_missing(tmp_path, empty):
+    shutil.rmtree(make_folder(tmp_path, ['a', 'b']) / 'labels')
+    if empty:
+        (tmp_path / 'labels/deeper').mkdir(parents=True)
+    folder = folder_without_labels(folder_config(tmp_path))
+    assert folder == str(tmp_path / 'labels')
+
+
+def test_one_label_of_two_is_missing(tmp_path):
+    (make_folder(tmp_path, ['a', 'b']) / 'labels/a.png').unlink()
+    assert folder_without_labels(folder_config(tmp_path)) is None
+
+
+def test_labels_that_nobody_asks_for(tmp_path):
+    make_folder(tmp_path, ['a'])
+    config = folder_config(tmp_path, labels=False)
+    assert folder_without_labels(config) is None
+
+
+def test_labels_and_images_are_missing(tmp_path):
+    tmp_path.joinpath('images').mkdir()
+    with pytest.raises(DataError, match='no image'):
+        folder_without_labels(folder_config(tmp_path))
+
+
+def test_data_set_of_others():
+    assert folder_without_labels(dict(type='mmseg.ADE20KDataset')) is None
 
 
 def run_tool(tmp_path, *options):

@@ -108,8 +108,35 @@ def test_one_evaluator_too_few_is_refused(tmp_path):
 
 @pytest.mark.parametrize('prefixes', [('rome', 'rome'), (None, None)])
 def test_targets_of_one_name_are_refused(tmp_path, prefixes):
-    with pytest.raises(ConfigError, match='which target it is of'):
-        runner(tmp_path, **evaluation(prefixes)).val()
+    with pytest.raises(ConfigError, match='which target each is of'):
+        runner(tmp_path, **evaluation(prefixes)).val_loop  # noqa: B018
+
+
+def test_further_metrics_of_one_name_are_refused(tmp_path):
+    options = evaluation()
+    options['val_evaluator'] = [
+        [metric, dict(type='EntropyMetric', prefix='both')]
+        for metric in options['val_evaluator']
+    ]
+    with pytest.raises(ConfigError, match="'both/entropy' does not say"):
+        runner(tmp_path, **options).val()
+
+
+def test_own_heads_that_the_model_does_not_have(tmp_path):
+    options = evaluation()
+    options['val_cfg']['own_heads'] = True
+    with pytest.raises(ConfigError, match='no heads of targets'):
+        runner(tmp_path, **options).val_loop  # noqa: B018
+
+
+def test_means_of_fewer_classes_are_no_part_of_the_mean(metrics, tmp_path):
+    options = evaluation()
+    options['val_evaluator'][1]['subsets'] = dict(mIoU_2=['a', 'c'])
+    found = runner(tmp_path, **options).val()
+    assert found['mean/mIoU'] == metrics['mean/mIoU']
+    assert found['oslo/mIoU_2'] == pytest.approx(
+        (metrics['oslo/IoU.a'] + metrics['oslo/IoU.c']) / 2, abs=0.01
+    )
 
 
 def test_targets_without_a_value_are_left_out_of_the_mean():

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 
 from mmengine.config import Config
 
-from mmuda.datasets.checks import describe_domains, scan_dataset
+from mmuda.datasets.checks import (
+    describe_domains,
+    folder_without_labels,
+    scan_dataset,
+)
 from mmuda.registry import DATASETS
 from mmuda.utils.cli import add_data_options, run_tool
 from mmuda.utils.config import load_config, override_data_roots
@@ -35,22 +39,47 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def dataset_configs(cfg: Config) -> Iterator[tuple[str, dict]]:
-    """Yield the name of each loader with its dataset config, no twins."""
+def dataset_configs(cfg: Config) -> Iterator[tuple[str, dict, str | None]]:
+    """Yield what there is to check, no twins.
+
+    Yields:
+        Name of the loader, config of a data set and, of a target that is not
+        evaluated, the folder that has no labels.
+    """
     seen = []
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loaders = cfg.get(name) or []
-        for loader in loaders if isinstance(loaders, list) else [loaders]:
-            if loader['dataset'] not in seen:
-                seen.append(loader['dataset'])
-                yield name, loader['dataset']
+        several = isinstance(loaders, list)
+        loaders = loaders if several else [loaders]
+        configs = [loader['dataset'] for loader in loaders]
+        folders = [
+            without_labels(part) if several else None for part in configs
+        ]
+        # Of one target at least there must be labels.
+        if all(folders):
+            folders = [None] * len(folders)
+        for config, folder in zip(configs, folders, strict=True):
+            if config not in seen:
+                seen.append(config)
+                yield name, config, folder
+
+
+def without_labels(config: dict) -> str | None:
+    """Return ``folder_without_labels``; other faults are found later."""
+    try:
+        return folder_without_labels(config)
+    except MMUDAError:
+        return None
 
 
 def check_config(cfg: Config, scan: bool, workers: int) -> int:
     """Print what the data sets hold and what is wrong; return the faults."""
     faults = 0
-    for name, config in dataset_configs(cfg):
+    for name, config, folder in dataset_configs(cfg):
         print(name, flush=True)
+        if folder is not None:
+            print(f"  not evaluated: there are no labels in '{folder}'")
+            continue
         try:
             dataset = DATASETS.build(config)
             found = scan_dataset(dataset, workers) if scan else []
