@@ -73,9 +73,10 @@ def override_data_roots(
 ) -> None:
     """Set the folders of the domains, in place.
 
-    A validation or test set follows the domain whose folder it had; if it
-    had another one, the only target. It is a ``target`` of its own where the
-    training has none.
+    A validation or test set follows the target that it is named after (in a
+    list, by the prefix of its evaluator), or the domain whose folder it had;
+    if it had another one, the only target. It is a ``target`` of its own, or
+    the one that it is named after, where the training has none.
 
     Args:
         cfg: A training config.
@@ -166,10 +167,9 @@ def enable_amp(cfg: Config) -> None:
 
 def _training_domains(cfg: Config) -> dict[str, list[dict]]:
     """Return the data set configs of each domain that is trained on."""
-    datasets = _loader_datasets(cfg, 'train_dataloader')
-    if not datasets:
+    if not cfg.get('train_dataloader'):
         return {}
-    dataset = datasets[0]
+    dataset = cfg.train_dataloader['dataset']
     targets = dict(dataset.get('targets') or {})
     if dataset.get('target'):
         targets['target'] = dataset['target']
@@ -189,17 +189,28 @@ def _add_evaluation_sets(cfg: Config, domains: dict[str, list[dict]]) -> None:
     targets = [name for name in domains if name != 'source']
     only_target = targets[0] if len(targets) == 1 else None
     fallback = only_target if targets else 'target'
-    for key in ('val_dataloader', 'test_dataloader'):
-        for leaf in _leaves(_loader_datasets(cfg, key)):
-            name = owners.get(leaf.get('data_root'), fallback)
-            if name:
-                domains.setdefault(name, []).append(leaf)
+    for event in ('val', 'test'):
+        for prefix, dataset in _evaluation_sets(cfg, event):
+            known = prefix in domains or (prefix and not targets)
+            for leaf in _leaves(dataset):
+                root = leaf.get('data_root')
+                name = prefix if known else owners.get(root, fallback)
+                if name:
+                    domains.setdefault(name, []).append(leaf)
 
 
-def _loader_datasets(cfg: Config, key: str) -> list[dict]:
-    loaders = cfg.get(key) or []
-    loaders = loaders if isinstance(loaders, list) else [loaders]
-    return [loader['dataset'] for loader in loaders]
+def _evaluation_sets(cfg: Config, event: str) -> Iterator[tuple[str, dict]]:
+    """Yield data sets with the name of their target; '' for a single one."""
+    loaders = cfg.get(f'{event}_dataloader') or []
+    if isinstance(loaders, dict):
+        yield '', loaders['dataset']
+        return
+    for position, loader in enumerate(loaders):
+        evaluators = cfg.get(f'{event}_evaluator') or []
+        metrics = evaluators[position : position + 1]
+        while metrics and isinstance(metrics, (list, tuple)):
+            metrics = metrics[0]
+        yield (metrics or {}).get('prefix') or '', loader['dataset']
 
 
 def _leaves(dataset: dict | list) -> Iterator[dict]:

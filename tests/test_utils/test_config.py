@@ -128,6 +128,27 @@ def test_each_of_several_targets_brings_its_evaluation_set():
     assert roots == ['data/cityscapes', 'elsewhere']
 
 
+@pytest.mark.parametrize('targets', [True, False])
+def test_evaluation_sets_in_one_folder_follow_their_names(targets):
+    names = ['day', 'dusk']
+    cfg = uda_config(
+        source=dict(data_root='data/carla'),
+        targets={name: dict(data_root='data/camvid') for name in names}
+        if targets
+        else None,
+    )
+    cfg.val_dataloader = [
+        dict(dataset=dict(data_root='data/camvid')) for _ in names
+    ]
+    cfg.val_evaluator = [
+        dict(type='DomainIoUMetric', prefix='day'),
+        [dict(type='DomainIoUMetric', prefix='dusk')],
+    ]
+    override_data_roots(cfg, {'day': 'a', 'dusk': 'b'})
+    roots = [loader.dataset.data_root for loader in cfg.val_dataloader]
+    assert roots == ['a', 'b']
+
+
 def test_root_reaches_dataset_inside_a_repeated_one():
     inner = dict(type='GTADataset', data_root='data/gta')
     cfg = uda_config(source=dict(type='RepeatDataset', times=2, dataset=inner))

@@ -128,7 +128,8 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
                     "label; add dict(type='LoadSoftPseudoLabels') to the "
                     "target's pipeline"
                 )
-            labels.append(sample.pseudo_soft_seg.data)
+            # Autocast cannot stack half precision on every device.
+            labels.append(sample.pseudo_soft_seg.data.float())
             if labels[-1].shape[1:] != images.shape[2:]:
                 raise DataError(
                     f'{sample.get("img_path", "a target sample")}: the soft '
@@ -136,7 +137,7 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
                     f'{tuple(images.shape[2:])} pixels; crop or pad all '
                     'images of a target to one size in its pipeline'
                 )
-        stacked = torch.stack(labels).to(images.device, torch.float32)
+        stacked = torch.stack(labels).to(images.device)
         # Nearest, so that each is a distribution or all zeros.
         return interpolate(stacked, self._loss_size(images), mode='nearest')
 

@@ -1,0 +1,176 @@
+"""The data of the configs with several targets, on toy street scenes."""
+
+import copy
+
+import numpy as np
+import pytest
+from mtda_leaves import domains_of, load
+
+from mmuda.datasets import DomainIndex
+from mmuda.datasets.street_scenes import (
+    write_cityscapes,
+    write_gta5,
+    write_idd,
+    write_mapillary,
+)
+from mmuda.pseudo_labels.options import PseudoLabelOptions
+from mmuda.pseudo_labels.target_data import dataset_to_label
+from mmuda.registry import DATASETS
+from mmuda.utils.config import override_data_roots
+
+FOLDERS = dict(
+    gta5='GTA5', cityscapes='Cityscapes', mapillary='Mapillary', idd='IDD'
+)
+OPTIONS = dict(size=(96, 48), workers=1, progress=False)
+MTAF = ('multi_dis/g2cmi.py', 'multi_dis/g2cmi_19.py')
+REAL = ('mtkt/c2mi.py', 'mtkt/i2cm.py', 'mtkt/m2ci.py')
+LOADED = ('pseudo_soft_seg', 'weak_image')
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """One training and one validation image of each data set."""
+    folder = tmp_path_factory.mktemp('data')
+    counts = dict(train=1, val=1)
+    write_gta5(folder / 'GTA5', 1, **OPTIONS)
+    for name, write in (
+        ('Cityscapes', write_cityscapes),
+        ('IDD', write_idd),
+        ('Mapillary', write_mapillary),
+    ):
+        write(folder / name, counts, with_train_labels=True, **OPTIONS)
+    return folder
+
+
+def config(leaf, data):
+    """The config on the toy data; there are no pseudo-labels yet."""
+    cfg = copy.deepcopy(load(leaf))
+    source, targets = domains_of(leaf)
+    roots = {name: data / FOLDERS[name] for name in targets}
+    override_data_roots(cfg, dict(source=data / FOLDERS[source], **roots))
+    for dataset in cfg.train_dataloader.dataset.targets.values():
+        for transform in dataset.pipeline:
+            if transform.type == 'LoadSoftPseudoLabels':
+                transform.pseudo_label_root = str(data / 'none')
+                transform.allow_missing = True
+    return cfg
+
+
+def sample(leaf, data, seed=0):
+    """One training sample of all domains."""
+    dataset = DATASETS.build(config(leaf, data).train_dataloader.dataset)
+    return dataset[DomainIndex((0,) * len(dataset.domains), seed)]
+
+
+def validation(leaf, data, target):
+    cfg = config(leaf, data)
+    number = domains_of(leaf)[1].index(target)
+    return DATASETS.build(cfg.val_dataloader[number].dataset)[0]
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'size'),
+    [
+        *((leaf, (320, 640)) for leaf in (MTAF[0], *REAL)),
+        (MTAF[1], (512, 1024)),
+        ('coast/g2cmi.py', (160, 320)),
+        ('mlcl/m2ci.py', (160, 320)),
+        ('warm_up/g2cmi.py', (160, 320)),
+        ('mlcl/g2cmi_19.py', (256, 512)),
+        ('warm_up/g2cmi_19.py', (256, 512)),
+        ('mlcl/g2ci_segformer_mit-b5.py', (240, 480)),
+    ],
+)
+def test_size_of_training_images(leaf, size, data):
+    item = sample(leaf, data)
+    shapes = {tuple(image.shape) for image in item['inputs'].values()}
+    assert shapes == {(3, *size)}
+    source = item['data_samples']['source'].gt_sem_seg.data
+    assert source.shape == (1, *size)
+
+
+@pytest.mark.parametrize('leaf', [*MTAF, *REAL, 'mlcl/i2cm.py'])
+def test_source_is_labelled(leaf, data):
+    label = sample(leaf, data)['data_samples']['source'].gt_sem_seg.data
+    known = label[label != 255]
+    assert len(known) > 0.5 * label.numel()
+    assert int(known.max()) < load(leaf).num_classes
+
+
+def test_images_are_scaled_at_random(data):
+    """A crop shows from a third of the image's width to all of it."""
+    steps = config('coast/g2ci.py', data).train_dataloader.dataset.source
+    loaders = [
+        t for t in steps.pipeline if t.type in ('LoadImage', 'RandomResize')
+    ]
+    dataset = DATASETS.build(dict(steps, pipeline=loaders))
+    np.random.seed(0)
+    widths = [dataset[0]['img'].shape[1] for _ in range(20)]
+    assert 320 <= min(widths) < 420
+    assert 860 < max(widths) < 960
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'count'), [('coast/g2cm.py', 7), ('mlcl/g2cm_19.py', 19)]
+)
+def test_targets_of_stage_1_have_soft_labels(leaf, count, data):
+    targets = sample(leaf, data)['data_samples']
+    for name in ('cityscapes', 'mapillary'):
+        soft = targets[name].pseudo_soft_seg.data
+        height, width = load(leaf).crop_size
+        assert soft.shape == (count, height, width)
+
+
+def test_targets_of_stage_1_are_augmented_after_their_colours(data):
+    """The image of an odd seed has a grey square, the weak one has not."""
+    item = sample('mlcl/g2ci.py', data)
+    weak = item['data_samples']['cityscapes'].weak_image.data.numpy()
+    image = item['inputs']['cityscapes'].numpy()
+    grey = [(pixels == 127).all(axis=0).sum() for pixels in (weak, image)]
+    assert grey[0] < 50 < grey[1]
+    assert not np.array_equal(weak, image)
+
+
+@pytest.mark.parametrize('leaf', ['warm_up/g2cm.py', 'warm_up/g2ci_19.py'])
+def test_targets_of_the_warm_up_are_augmented_weakly(leaf, data):
+    samples = sample(leaf, data)['data_samples']
+    for name in domains_of(leaf)[1]:
+        assert [key for key in LOADED if key in samples[name]] == []
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'target', 'size'),
+    [
+        ('multi_dis/g2cmi.py', 'cityscapes', (320, 640)),
+        ('multi_dis/g2cmi_19.py', 'mapillary', (512, 1024)),
+        ('mlcl/g2cmi.py', 'mapillary', (320, 640)),
+        ('mlcl/g2cmi_19.py', 'idd', (512, 1024)),
+        ('mlcl/g2ci_segformer_mit-b5.py', 'idd', (480, 960)),
+    ],
+)
+def test_validation_resizes_the_image_only(leaf, target, size, data):
+    item = validation(leaf, data, target)
+    assert item['inputs'].shape == (3, *size)
+    label = item['data_samples'].gt_sem_seg.data
+    assert label.shape[1:] == item['data_samples'].ori_shape
+
+
+@pytest.mark.parametrize('leaf', MTAF)
+def test_padding_of_vistas_is_left_out_of_predictions(leaf, data):
+    item = validation(leaf, data, 'mapillary')['data_samples']
+    height, width = item.ori_shape
+    _, right, _, bottom = item.padding_size
+    rows, columns = load(leaf).size[::-1]
+    shape = (columns - right) / (rows - bottom)
+    assert shape == pytest.approx(width / height, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'size'),
+    [('coast/g2ci.py', (320, 640)), ('mlcl/g2ci_19.py', (512, 1024))],
+)
+def test_whole_images_are_labelled(leaf, size, data):
+    cfg = config(leaf, data)
+    options = PseudoLabelOptions.from_config(cfg)
+    chosen = dataset_to_label(cfg, options.pipeline, 'idd')
+    assert DATASETS.build(chosen)[0]['inputs'].shape == (3, *size)

@@ -1,0 +1,131 @@
+"""Networks and optimizers of the configs with several targets."""
+
+import pytest
+import torch
+from mtda_leaves import (
+    LEAVES,
+    build,
+    domains_of,
+    is_carla,
+    load,
+    method_of,
+    multipliers,
+)
+
+ONE = dict(backbone={1}, decode_head={10}, auxiliary_head={10})
+SELF_TRAINED = dict(backbone={1}, target_heads={1}, decode_head={10})
+MULTIPLIERS = dict(
+    baseline=ONE,
+    single=ONE,
+    source_only=ONE,
+    multi_dis=ONE,
+    ccl=ONE,
+    mtkt=ONE | dict(target_heads={10}),
+    warm_up=dict(backbone={1}, target_heads={10}, decode_head={10}),
+    coast=SELF_TRAINED,
+    mlcl=SELF_TRAINED | dict(ensemble_head={1}),
+)
+
+
+def players_of(leaf):
+    """Names of the optimizers that a method needs."""
+    targets, method = domains_of(leaf)[1], method_of(leaf)
+    own = [f'discriminator_{target}' for target in targets]
+    among = [f'discriminator_targets_{target}' for target in targets]
+    among = among if len(targets) > 2 else ['discriminator_targets']
+    others = dict(
+        baseline=['discriminator'],
+        single=['discriminator'],
+        multi_dis=[f'discriminator_source_{t}' for t in targets] + among,
+        mtkt=own,
+        warm_up=own,
+        ccl=own + [f'expert_{target}' for target in targets],
+    )
+    return {'segmentor', *others.get(method, [])}
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_model_and_optimizers_build(leaf):
+    assert set(build(leaf)[1].optim_wrappers) == players_of(leaf)
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_heads_that_learn_faster(leaf):
+    expected = MULTIPLIERS[method_of(leaf)]
+    if is_carla(leaf):
+        expected = dict.fromkeys(expected, {1})
+    assert multipliers(leaf) == expected
+
+
+@pytest.mark.parametrize('leaf', ['ccl/g2cmi.py', 'ccl/carla2camvid.py'])
+def test_experts_learn_like_the_student(leaf):
+    for target in domains_of(leaf)[1]:
+        assert multipliers(leaf, f'expert_{target}') == multipliers(leaf)
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'kind', 'rate', 'decay'),
+    [
+        ('baseline/g2ci.py', 'SGD', 2.5e-4, 5e-4),
+        ('mtkt/g2ci.py', 'SGD', 2.5e-4, 5e-4),
+        ('ccl/g2ci.py', 'SGD', 2.5e-4, 5e-4),
+        ('warm_up/g2ci.py', 'SGD', 2.5e-4, 2e-4),
+        ('warm_up/g2ci_segformer_mit-b5.py', 'SGD', 2.5e-4, 2e-4),
+        ('coast/g2ci.py', 'SGD', 1e-4, 2e-4),
+        ('mlcl/g2ci.py', 'SGD', 2.5e-4, 1e-4),
+        ('mlcl/g2ci_vgg16.py', 'SGD', 2.5e-4, 1e-4),
+        ('mlcl/g2ci_segformer_mit-b5.py', 'AdamW', 6e-5, 1e-2),
+    ],
+)
+def test_optimizer_is_the_published_one(leaf, kind, rate, decay):
+    optimizer = build(leaf)[1]['segmentor'].optimizer
+    assert type(optimizer).__name__ == kind
+    assert optimizer.defaults['lr'] == rate
+    assert optimizer.defaults['weight_decay'] == decay
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'trains'),
+    [
+        ('warm_up/g2ci.py', False),
+        ('coast/g2ci.py', True),
+        ('mlcl/g2ci.py', True),
+        ('warm_up/carla2camvid.py', True),
+        ('coast/carla2camvid.py', True),
+    ],
+)
+def test_batch_norm_trains_in_stage_1_only(leaf, trains):
+    backbone = build(leaf)[0].train().segmentor.backbone
+    norm = backbone.layer1[0].bn1
+    assert norm.training == trains
+    assert norm.weight.requires_grad == trains
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'size'),
+    [
+        ('coast/g2ci.py', (41, 81)),
+        ('coast/g2ci_19.py', (65, 129)),
+        ('mlcl/g2ci_vgg16.py', (40, 80)),
+        ('mlcl/g2ci_segformer_mit-b5.py', (120, 240)),
+    ],
+)
+def test_resolution_of_the_logits(leaf, size):
+    height, width = load(leaf).size[::-1]
+    segmentor = build(leaf)[0].segmentor.eval()
+    with torch.no_grad():
+        logits = segmentor.predict_logits(torch.zeros(1, 3, height, width))
+    assert logits.shape[2:] == size
+
+
+def test_ensemble_sees_the_features_of_all_targets():
+    heads = build('mlcl/g2cmbi_19.py')[0].segmentor.heads()
+    assert heads['ensemble'].in_channels == 4 * heads['decode'].in_channels
+
+
+def test_image_is_scaled_to_one():
+    preprocessor = build('mlcl/g2ci.py')[0].data_preprocessor
+    image = torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1)
+    data = dict(inputs=[image], data_samples=None)
+    values = preprocessor(data)['inputs'][0].flatten()
+    assert values.tolist() == pytest.approx([1, 0.2, 0])
