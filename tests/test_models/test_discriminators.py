@@ -1,8 +1,13 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from mmuda.models import FCDiscriminator, MultiLevelDiscriminator
+from mmuda.models import (
+    CoaSTDiscriminator,
+    FCDiscriminator,
+    MultiLevelDiscriminator,
+)
 from mmuda.utils.errors import ConfigError
 
 
@@ -100,3 +105,35 @@ def test_maps_of_other_levels_are_refused(multi_level, maps, levels):
 def test_wrong_levels_are_refused(levels):
     with pytest.raises(ConfigError, match='levels='):
         MultiLevelDiscriminator(levels, 3)
+
+
+@pytest.mark.parametrize(
+    ('classes', 'count'), [(7, 1_553_793), (19, 1_560_705)]
+)
+def test_coast_discriminator_has_its_published_size(classes, count):
+    judge = CoaSTDiscriminator(classes)
+    assert sum(p.numel() for p in judge.parameters()) == count
+
+
+def test_coast_discriminator_halves_four_times():
+    judge = CoaSTDiscriminator(3, base_channels=2)
+    assert judge(torch.rand(1, 3, 320, 640)).shape == (1, 1, 20, 40)
+
+
+def test_coast_discriminator_in_plain_torch():
+    judge = CoaSTDiscriminator(3, base_channels=2)
+    convs = [m for m in judge.layers if isinstance(m, torch.nn.Conv2d)]
+    x = torch.rand(1, 3, 33, 17)
+    expected = x
+    for conv in convs[:3]:
+        expected = conv(expected).relu()
+    expected = convs[4](F.leaky_relu(convs[3](expected), 0.2))
+    torch.testing.assert_close(judge(x), expected)
+
+
+def test_levels_may_be_of_another_class():
+    judge = MultiLevelDiscriminator(
+        ['decode'], 3, base_channels=2, level_type='CoaSTDiscriminator'
+    )
+    assert isinstance(judge.levels['decode'], CoaSTDiscriminator)
+    assert judge.min_side == 1

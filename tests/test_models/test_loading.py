@@ -101,3 +101,19 @@ def test_auxiliary_head_may_be_left_out():
         single.segmentor.decode_head.conv_seg.weight,
         trained.segmentor.decode_head.conv_seg.weight,
     )
+
+
+def test_parts_that_are_not_stored_keep_their_values():
+    trained, fresh = build('SourceOnly', seed=1), build('AdvEnt', seed=2)
+    before = {
+        k: v.clone() for k, v in fresh.discriminator.state_dict().items()
+    }
+    fresh.load_state_dict(trained.state_dict())
+    for name, value in fresh.discriminator.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_parts_of_another_method_are_left_out():
+    trained, fresh = build('AdvEnt', seed=1), build('SourceOnly', seed=2)
+    fresh.load_state_dict(trained.state_dict())
+    assert_same_segmentor(trained, fresh)

@@ -9,8 +9,6 @@ from torch import Tensor
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
-from .fc_discriminator import FCDiscriminator
-
 
 @MODELS.register_module()
 class MultiLevelDiscriminator(BaseModule):
@@ -25,7 +23,9 @@ class MultiLevelDiscriminator(BaseModule):
     Args:
         levels: Names of the heads, such as ``('decode', 'aux')``.
         in_channels: Channels C of the maps, the number of classes.
-        base_channels: Width of each ``FCDiscriminator``.
+        base_channels: Width of each discriminator.
+        level_type: Class of each discriminator, ``FCDiscriminator`` or
+            ``CoaSTDiscriminator``.
         init_cfg: Initialisation in place of PyTorch's default.
 
     Raises:
@@ -37,6 +37,7 @@ class MultiLevelDiscriminator(BaseModule):
         levels: Sequence[str],
         in_channels: int,
         base_channels: int = 64,
+        level_type: str = 'FCDiscriminator',
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -53,13 +54,21 @@ class MultiLevelDiscriminator(BaseModule):
         self.in_channels = in_channels
         self.levels = ModuleDict(
             {
-                level: FCDiscriminator(in_channels, base_channels)
+                level: MODELS.build(
+                    dict(
+                        type=level_type,
+                        in_channels=in_channels,
+                        base_channels=base_channels,
+                    )
+                )
                 for level in levels
             }
         )
 
-    #: Shortest side of a map that leaves a logit, in pixels.
-    min_side = FCDiscriminator.min_side
+    @property
+    def min_side(self) -> int:
+        """Shortest side of a map that leaves a logit, in pixels."""
+        return max(level.min_side for level in self.levels.values())
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Compute the domain logits of every level.
@@ -69,7 +78,7 @@ class MultiLevelDiscriminator(BaseModule):
                 module, as distributed training needs all of them each time.
 
         Returns:
-            By level, logits (N, 1, H // 32, W // 32).
+            By level, logits (N, 1, h, w).
 
         Raises:
             ConfigError: If the levels of ``inputs`` are others.

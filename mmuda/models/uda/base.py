@@ -18,7 +18,7 @@ from mmuda.utils.optimization import SequentialUpdate
 from mmuda.utils.schedule import current_iteration
 
 from .domains import SOURCE, Logits, Losses, detach
-from .loading import fit_state_dict
+from .loading import fit_other_parts, fit_state_dict
 from .teacher import Network, build_teacher, check_network, update_teacher
 
 
@@ -244,7 +244,7 @@ class BaseUDA(BaseSegmentor):
         )
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        fit_state_dict(
-            state_dict, prefix, unwrap(self.segmentor), self.teacher
-        )
+        segmentor = unwrap(self.segmentor)
+        fit_state_dict(state_dict, prefix, segmentor, self.teacher)
+        fit_other_parts(state_dict, prefix, self)
         super()._load_from_state_dict(state_dict, prefix, *args)

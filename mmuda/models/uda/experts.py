@@ -26,7 +26,7 @@ from .domains import (
     detach,
     distinct_targets,
 )
-from .loading import check_cover, copy_segmentor_to
+from .loading import add_segmentor_prefix, check_cover, copy_segmentor_to
 
 
 class AlignedExperts(BaseUDA):
@@ -130,10 +130,11 @@ class AlignedExperts(BaseUDA):
             unwrap(self.expert(target)).load_state_dict(state)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        add_segmentor_prefix(state_dict, prefix)
         for target in self.targets:
             name = f'expert_{target}'
             copy_segmentor_to(name, state_dict, prefix)
             check_cover(
                 unwrap(self.expert(target)), state_dict, f'{prefix}{name}.'
             )
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -37,6 +37,37 @@ def fit_state_dict(
         check_cover(teacher, state_dict, f'{prefix}teacher.')
 
 
+def fit_other_parts(state_dict: dict, prefix: str, model: nn.Module) -> None:
+    """Let a model start from another stage or method, in place.
+
+    Parts such as discriminators that are not stored keep the values they
+    have; stored ones that the model does not have are left out.
+
+    Args:
+        state_dict: Tensors by name.
+        prefix: Prefix of the UDA model itself.
+        model: The UDA model.
+    """
+    own = model.state_dict()
+    parts = {name.split('.')[0] for name in own}
+    stored = {
+        name[len(prefix) :].split('.')[0]
+        for name in state_dict
+        if name.startswith(prefix)
+    }
+    new, foreign = sorted(parts - stored), sorted(stored - parts)
+    for name, value in own.items():
+        if name.split('.')[0] in new:
+            state_dict[prefix + name] = value
+    for name in list(state_dict):
+        if name[len(prefix) :].split('.')[0] in foreign:
+            del state_dict[name]
+    if new:
+        _log(f'it has no {", ".join(new)}: the model starts with new ones')
+    if foreign:
+        _log(f'its {", ".join(foreign)} are left out: the model has none')
+
+
 def add_segmentor_prefix(state_dict: dict, prefix: str) -> None:
     """Turn the state of a plain mmseg model into a wrapper's, in place.
 
