@@ -98,7 +98,7 @@ def test_source_is_labelled(leaf, data):
 
 
 def test_images_are_scaled_at_random(data):
-    """A crop shows from a third of the image's width to all of it."""
+    """From half to one and a half times 640 pixels."""
     steps = config('coast/g2ci.py', data).train_dataloader.dataset.source
     loaders = [
         t for t in steps.pipeline if t.type in ('LoadImage', 'RandomResize')
@@ -122,7 +122,7 @@ def test_targets_of_stage_1_have_soft_labels(leaf, count, data):
 
 
 def test_targets_of_stage_1_are_augmented_after_their_colours(data):
-    """The image of an odd seed has a grey square, the weak one has not."""
+    """Cutout leaves a grey square in the image, not in the weak one."""
     item = sample('mlcl/g2ci.py', data)
     weak = item['data_samples']['cityscapes'].weak_image.data.numpy()
     image = item['inputs']['cityscapes'].numpy()

@@ -23,7 +23,7 @@ demo_segmentor = dict(
 # AdvEnt and MinEnt begin on the source alone
 demo_warmup_iters = 300
 
-_resize = dict(
+_demo_resize = dict(
     type='Resize',
     keep_ratio=False,
     interpolation='bicubic',
@@ -34,25 +34,25 @@ demo_source = dict(
     pipeline=[
         dict(type='LoadImage'),
         dict(type='LoadLabels'),
-        dict(scale=(256, 144), **_resize),
+        dict(scale=(256, 144), **_demo_resize),
         dict(type='RandomFlip', prob=0.5),
         dict(type='PackDomainInputs'),
     ],
 )
-_target = [dict(type='LoadImage'), dict(scale=(256, 128), **_resize)]
-_augment = [
+_demo_target = [dict(type='LoadImage'), dict(scale=(256, 128), **_demo_resize)]
+_demo_augment = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDomainInputs'),
 ]
 demo_target = dict(
-    data_root='data/demo/Cityscapes', pipeline=[*_target, *_augment]
+    data_root='data/demo/Cityscapes', pipeline=[*_demo_target, *_demo_augment]
 )
 demo_labelled_target = dict(
     data_root='data/demo/Cityscapes',
-    pipeline=[*_target, dict(type='LoadPseudoLabels'), *_augment],
+    pipeline=[*_demo_target, dict(type='LoadPseudoLabels'), *_demo_augment],
 )
 demo_pseudo_labels = dict(
-    pipeline=[*_target, dict(type='PackDomainInputs')], batch_size=4
+    pipeline=[*_demo_target, dict(type='PackDomainInputs')], batch_size=4
 )
 # loading takes a tenth of the time; both cores compute
 demo_workers = dict(num_workers=0, persistent_workers=False)
@@ -62,7 +62,7 @@ demo_val_dataloader = dict(
         data_root='data/demo/Cityscapes',
         pipeline=[
             dict(type='LoadImage'),
-            dict(scale=(256, 128), **_resize),
+            dict(scale=(256, 128), **_demo_resize),
             dict(type='LoadLabels'),
             dict(type='PackSegInputs'),
         ],

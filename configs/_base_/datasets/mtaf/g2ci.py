@@ -1,0 +1,11 @@
+# GTA5 -> Cityscapes, IDD, seven classes.
+_base_ = './seven_classes.py'
+targets = ['cityscapes', 'idd']
+train_dataloader = dict(
+    dataset=dict(
+        source=_base_.labelled.gta5,
+        targets={name: _base_.unlabelled[name] for name in targets},
+    )
+)
+val_dataloader = test_dataloader = [_base_.evaluated[n] for n in targets]
+val_evaluator = test_evaluator = [_base_.metrics[n] for n in targets]

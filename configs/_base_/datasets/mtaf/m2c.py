@@ -1,0 +1,11 @@
+# Mapillary Vistas -> Cityscapes, seven classes.
+_base_ = './seven_classes.py'
+targets = ['cityscapes']
+train_dataloader = dict(
+    dataset=dict(
+        source=_base_.labelled.mapillary,
+        targets={name: _base_.unlabelled[name] for name in targets},
+    )
+)
+val_dataloader = test_dataloader = [_base_.evaluated[n] for n in targets]
+val_evaluator = test_evaluator = [_base_.metrics[n] for n in targets]

@@ -1,0 +1,18 @@
+# Stage 1 of CoaST (WACV 2023) with the published weights: batch norm learns.
+_base_ = './aspp_r101.py'
+model = dict(
+    type='CoaST',
+    segmentor=dict(
+        backbone=dict(
+            norm_cfg=dict(type='BN', requires_grad=True), norm_eval=False
+        ),
+        # a style: statistics after each block of these
+        style_layers=['layer1', 'layer2'],
+    ),
+    gamma=1.0,
+    style_weight=1.0,
+    # no threshold on pseudo-labels
+    confidence=-1.0,
+    # False: style memories as in the published code, see README.md
+    freeze_style=True,
+)

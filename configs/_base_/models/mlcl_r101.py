@@ -1,0 +1,20 @@
+# Stage 1 of MLCL (TCSVT 2024): batch norm learns. Leaves set the weight of the
+# ensemble's loss, which differs between the published runs. The floor of the
+# entropy is the released constant; the runs do not state theirs, and an
+# earlier release has 0.2.
+_base_ = './aspp_r101.py'
+model = dict(
+    type='MLCL',
+    segmentor=dict(
+        backbone=dict(
+            norm_cfg=dict(type='BN', requires_grad=True), norm_eval=False
+        ),
+        ensemble=True,
+    ),
+    gamma=1.0,
+    collaborative_weight=1.0,
+    entropy_quantile=0.5,
+    entropy_floor=0.25,
+    # 'own_first': order of the published code, see README.md
+    ensemble_slots='fixed',
+)

@@ -1,0 +1,17 @@
+# CCL (CVPR 2021), rebuilt from its abstract: GTA5 -> Mapillary Vistas, IDD,
+# seven classes. The images are those of MTAF, smaller than the published ones.
+# Not published, as far as we know.
+_base_ = [
+    '../../_base_/models/ccl_r101.py',
+    '../../_base_/datasets/mtaf/g2mi.py',
+    '../../_base_/schedules/ccl.py',
+    '../../_base_/ccl_runtime.py',
+]
+model = dict(
+    targets=_base_.targets,
+    segmentor=dict(
+        decode_head=dict(num_classes=_base_.num_classes),
+        auxiliary_head=dict(num_classes=_base_.num_classes),
+    ),
+    discriminator=dict(in_channels=_base_.num_classes),
+)

@@ -1,0 +1,24 @@
+# MLCL (TCSVT 2024), Mapillary Vistas -> Cityscapes, IDD, seven classes.
+# Published: 77.46 and 75.07 mIoU (Cityscapes, IDD), the best checkpoint by
+# target labels, at training resolution.
+_base_ = [
+    '../../_base_/models/mlcl_r101.py',
+    '../../_base_/datasets/coast/m2ci.py',
+    '../../_base_/schedules/mlcl.py',
+    '../../_base_/coast_runtime.py',
+]
+self_training = dict(
+    initial='../warm_up/m2ci.py',
+    label_online=True,
+    continue_training=True,
+)
+load_from = 'work_dirs/warm_up/m2ci/iter_60000.pth'
+model = dict(
+    targets=_base_.targets,
+    segmentor=dict(
+        targets=_base_.targets,
+        decode_head=dict(num_classes=_base_.num_classes),
+    ),
+    # solved from the losses in the log of the published run
+    ensemble_weight=0.05,
+)
