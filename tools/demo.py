@@ -1,9 +1,10 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Show source-only, MinEnt, AdvEnt and ESL on generated street scenes.
+"""Show source-only, MinEnt, AdvEnt, ESL and MTKT on generated street scenes.
 
-Renders the scenes, trains the four methods on the CPU or GPU, tests them on
-the target, prints one table and draws predictions and entropy maps. What an
-earlier run finished is reused.
+Renders the scenes, trains the five methods on the CPU or GPU, tests them on
+two targets (MTKT adapts to both at once, the others to the first), prints one
+table and draws predictions and entropy maps. What an earlier run finished is
+reused.
 """
 
 import argparse
@@ -31,6 +32,7 @@ METHODS = {
     'MinEnt': CONFIGS / 'minent_gta2cs.py',
     'AdvEnt': CONFIGS / 'advent_gta2cs.py',
     'ESL': CONFIGS / 'esl_gta2cs.py',
+    'MTKT': CONFIGS / 'mtkt_g2ci_19.py',
 }
 
 

@@ -40,7 +40,7 @@ def draw_comparison(
         for name, config in configs.items()
     }
     first = next(iter(configs.values()))
-    dataset = DATASETS.build(first.test_dataloader.dataset)
+    dataset = DATASETS.build(first.test_dataloader[0].dataset)
     indices = np.linspace(0, len(dataset) - 1, min(count, len(dataset)))
     files = []
     for index in track(indices.astype(int), description='pictures'):

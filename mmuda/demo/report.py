@@ -14,14 +14,19 @@ _CLASS = 'IoU.'
 
 def _metric(result: Mapping, name: str) -> float:
     for key, value in result['metrics'].items():
-        if key.split('/')[-1] == name:
+        if name in (key, key.split('/')[-1]):
             return value
     return float('nan')
 
 
 def _classes(result: Mapping) -> list[str]:
     names = [key.split('/')[-1] for key in result['metrics']]
-    return [name[len(_CLASS) :] for name in names if name.startswith(_CLASS)]
+    # each once, though there are two targets
+    return [
+        name[len(_CLASS) :]
+        for name in dict.fromkeys(names)
+        if name.startswith(_CLASS)
+    ]
 
 
 def rows(results: Mapping[str, Mapping]) -> list[list[str]]:
@@ -41,6 +46,7 @@ def rows(results: Mapping[str, Mapping]) -> list[list[str]]:
             for name in _classes(results[methods[0]])
         ),
         ('mIoU', 'mIoU', 1),
+        ('mIoU on IDD', 'idd/mIoU', 1),
         ('pixel entropy', 'entropy', 3),
     ]
     for title, name, digits in figures:
@@ -58,7 +64,7 @@ def result_table(results: Mapping[str, Mapping]) -> Table:
         results: What ``run_method`` returned, by the method's name.
     """
     heading, *body = rows(results)
-    table = Table(title='Street scenes, GTA5 layout -> Cityscapes layout')
+    table = Table(title='Street scenes, GTA5 -> Cityscapes (and IDD) layout')
     for i, title in enumerate(heading):
         table.add_column(title, justify='right' if i else 'left')
     for row in body:

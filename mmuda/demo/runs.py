@@ -13,7 +13,11 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmuda.datasets.street_scenes import write_cityscapes, write_gta5
+from mmuda.datasets.street_scenes import (
+    write_cityscapes,
+    write_gta5,
+    write_idd,
+)
 from mmuda.hooks import GracefulStopHook
 from mmuda.utils.cli import build_runner
 from mmuda.utils.config import load_config, override_data_roots
@@ -23,6 +27,14 @@ from mmuda.utils.resume import find_resume_checkpoint
 from .labels import use_pseudo_labels
 
 RESULT = 'result.json'
+_FOLDERS = {
+    'source': 'GTA5',
+    'target': 'Cityscapes',
+    'cityscapes': 'Cityscapes',
+    'idd': 'IDD',
+}
+_TESTED = ('Cityscapes', 'IDD')
+_SEVERAL = 'mtkt_g2ci_19.py'
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,9 @@ def make_data(settings: DemoSettings) -> None:
     print(write_gta5(settings.data / 'GTA5', settings.source_images))
     counts = {'train': settings.target_images, 'val': settings.val_images}
     print(write_cityscapes(settings.data / 'Cityscapes', counts))
+    # the second target; half of it is enough
+    counts = {split: count // 2 for split, count in counts.items()}
+    print(write_idd(settings.data / 'IDD', counts))
 
 
 def run_methods(settings: DemoSettings) -> dict[str, dict]:
@@ -99,7 +114,7 @@ def run_method(
     """
     cfg = demo_config(settings, name)
     text = cfg.pretty_text
-    if 'self_training' in cfg:
+    if 'self_training' in cfg or cfg.load_from:
         text += ''.join(result['fingerprint'] for result in earlier.values())
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
     file = Path(cfg.work_dir) / RESULT
@@ -111,6 +126,9 @@ def run_method(
     print(f'{name}: {cfg.train_cfg.max_iters} iterations', flush=True)
     start = time.perf_counter()
     use_pseudo_labels(cfg, earlier)
+    if cfg.load_from:
+        initial = earlier[Path(cfg.load_from).parent.name]
+        cfg.load_from = initial['checkpoint']
     labelling = time.perf_counter() - start
     result = _train_and_test(cfg) | {'fingerprint': fingerprint}
     result['seconds'] += labelling
@@ -126,19 +144,38 @@ def demo_config(settings: DemoSettings, name: str) -> Config:
     cfg.work_dir = str(settings.out / path.stem)
     cfg.launcher = 'none'
     cfg.log_level = 'WARNING'
-    roots = {'source': 'GTA5', 'target': 'Cityscapes'}
+    _test_on_both_targets(cfg)
+    names = cfg.train_dataloader.dataset.get('targets') or ['target']
     override_data_roots(
-        cfg, {name: str(settings.data / root) for name, root in roots.items()}
+        cfg,
+        {
+            name: str(settings.data / _FOLDERS[name])
+            for name in ('source', *names)
+        },
     )
+    for loader, folder in zip(cfg.test_dataloader, _TESTED, strict=True):
+        loader.dataset.data_root = str(settings.data / folder)
     if settings.max_iters:
         cfg.train_cfg.max_iters = settings.max_iters
         cfg.train_cfg.val_interval = settings.max_iters
         if 'warmup_iters' in cfg.model:
             cfg.model.warmup_iters = settings.max_iters // 2
+        if 'consistency' in cfg.default_hooks:
+            hook = cfg.default_hooks.consistency
+            hook.distillation_begin = settings.max_iters // 2
     for hook in cfg.custom_hooks:
         if hook.type == 'ProgressBarHook':
             hook.force = True
     return cfg
+
+
+def _test_on_both_targets(cfg: Config) -> None:
+    """Test a method that adapts to one target on the second one, too."""
+    if isinstance(cfg.test_dataloader, list):
+        return
+    several = load_config(Path(cfg.filename).with_name(_SEVERAL))
+    for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
+        cfg[key] = several[key]
 
 
 def _train_and_test(cfg: Config) -> dict:
