@@ -1,7 +1,6 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """From logits to labels and how sure they are."""
 
-import math
 from typing import Literal
 
 import torch
@@ -10,6 +9,7 @@ from mmseg.models.utils import resize
 from torch import Tensor
 
 from mmuda.datasets.label_maps import IGNORE_ID
+from mmuda.models.losses import normalised_entropy
 
 Score = Literal['entropy', 'confidence']
 Order = Literal['softmax_first', 'upsample_first']
@@ -43,19 +43,6 @@ def probabilities(
     return (
         upsampled if order == 'softmax_first' else F.softmax(upsampled, dim=1)
     )
-
-
-def normalised_entropy(probability: Tensor) -> Tensor:
-    """Entropy over the classes divided by its largest value, ln C.
-
-    Args:
-        probability: (N, C, H, W); 0 ln 0 counts as 0.
-
-    Returns:
-        (N, H, W) in [0, 1]; ESL, section 3.
-    """
-    information = torch.special.entr(probability).sum(dim=1)
-    return information / math.log(probability.shape[1])
 
 
 def label_and_score(

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mmuda.models.losses import normalised_entropy
 from mmuda.pseudo_labels.scores import (
     label_and_score,
-    normalised_entropy,
     probabilities,
     quantise,
 )

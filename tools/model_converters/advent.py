@@ -13,12 +13,8 @@ from mmuda.convert import (
     segmentor_to_published,
     write_checkpoint,
 )
-from mmuda.datasets.label_maps import label_set_metainfo
+from mmuda.convert.published import meta_of
 from mmuda.utils.errors import MMUDAError
-from mmuda.version import __version__
-
-# Class sets of the published networks by their number of classes.
-_LABEL_SETS = {19: 'cityscapes19', 16: 'synthia16', 7: 'seven_class'}
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -78,11 +74,10 @@ def from_published(args: argparse.Namespace) -> None:
     for level, file in _discriminator_files(args).items():
         published = load_state_dict_file(file)
         state_dict.update(discriminator_from_published(published, level, file))
-    meta: dict = dict(mmuda_version=__version__)
     num_classes = len(state_dict['segmentor.decode_head.convs.0.bias'])
-    if num_classes in _LABEL_SETS:
-        meta['dataset_meta'] = label_set_metainfo(_LABEL_SETS[num_classes])
-    write_checkpoint(dict(meta=meta, state_dict=state_dict), args.output)
+    write_checkpoint(
+        dict(meta=meta_of(num_classes), state_dict=state_dict), args.output
+    )
 
 
 def to_published(args: argparse.Namespace) -> None:

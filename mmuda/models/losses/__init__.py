@@ -7,6 +7,7 @@ from .entropy import (
     entropy_loss,
     entropy_map,
     log_probabilities,
+    normalised_entropy,
     self_information,
 )
 from .entropy_mask import class_entropy_mask, confidence_mask
@@ -32,6 +33,7 @@ __all__ = [
     'kl_divergence',
     'log_probabilities',
     'masked_mean',
+    'normalised_entropy',
     'rectification_weights',
     'self_information',
     'weight_distance',

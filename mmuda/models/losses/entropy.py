@@ -54,6 +54,20 @@ def entropy_map(logits: Tensor) -> Tensor:
     return self_information(logits).sum(dim=1)
 
 
+def normalised_entropy(probability: Tensor) -> Tensor:
+    """Entropy over the classes divided by its largest value, ln C.
+
+    Args:
+        probability: (N, C, H, W); 0 ln 0 counts as 0.
+
+    Returns:
+        (N, H, W) in [0, 1]; ESL, section 3.
+    """
+    wide = torch.promote_types(probability.dtype, torch.float32)
+    information = torch.special.entr(probability.to(wide)).sum(dim=1)
+    return information / math.log(probability.shape[1])
+
+
 def entropy_loss(logits: Tensor, top_fraction: float = 1.0) -> Tensor:
     """Mean normalised entropy (MinEnt; ADVENT, equation 3).
 

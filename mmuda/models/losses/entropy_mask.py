@@ -6,6 +6,8 @@ import math
 import torch
 from torch import Tensor
 
+from .entropy import normalised_entropy
+
 _IGNORE = 255
 
 
@@ -31,7 +33,7 @@ def class_entropy_mask(
         (N, H, W) long classes, 255 where rejected or without a label.
     """
     labels = confidence_mask(probabilities)
-    entropy = _normalised_entropy(probabilities)
+    entropy = normalised_entropy(probabilities)
     classes = torch.arange(probabilities.shape[1], device=labels.device)
     members = labels.flatten() == classes[:, None]
     counts = members.sum(dim=1)
@@ -59,10 +61,3 @@ def confidence_mask(probabilities: Tensor, threshold: float = -1.0) -> Tensor:
     confidence, labels = probabilities.max(dim=1)
     sure = (confidence > 0) & (confidence >= threshold)
     return labels.where(sure, _IGNORE)
-
-
-def _normalised_entropy(probabilities: Tensor) -> Tensor:
-    """Entropy divided by its largest value ln C, (N, H, W)."""
-    wide = torch.promote_types(probabilities.dtype, torch.float32)
-    information = torch.special.entr(probabilities.to(wide)).sum(dim=1)
-    return information / math.log(probabilities.shape[1])
