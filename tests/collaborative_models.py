@@ -47,8 +47,12 @@ def config_of(method, targets=2, norm_eval=False, **changes):
 
 
 def build(method, targets=2, **changes):
-    """A model of a method in training mode."""
+    """A model of a method in training mode and, if given, in a phase."""
+    changes = dict(changes)
+    phase = changes.pop('phase', None)
     torch.manual_seed(0)
     model = MODELS.build(config_of(method, targets, **changes))
     model.init_weights()
+    if phase is not None:
+        model.phase = phase
     return model.train()

@@ -42,9 +42,10 @@ def multi_head_config(targets, **options):
     )
 
 
-def optimizers(model, lr=0.01):
-    """Plain gradient descent for all parts."""
-    sgd = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=lr))
+def optimizers(model, lr=0.01, **options):
+    """Gradient descent for all parts, plain by default."""
+    optimizer = dict(type='SGD', lr=lr, **options)
+    sgd = dict(type='OptimWrapper', optimizer=optimizer)
     config = dict(
         constructor='MultiOptimWrapperConstructor',
         segmentor=dict(sgd),

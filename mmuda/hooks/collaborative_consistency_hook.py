@@ -6,13 +6,14 @@ from dataclasses import asdict
 from mmengine.dist import all_reduce, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import Tensor
+from torch import nn
 
 from mmuda.engine.loops import trains
-from mmuda.models.uda.collaboration import Phase
+from mmuda.models.uda.collaboration import Phase, describe_agreement
 from mmuda.models.uda.target_heads import head_of
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
+from mmuda.utils.config_keys import did_you_mean, init_parameters
 from mmuda.utils.errors import ConfigError
 
 from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
@@ -46,8 +47,9 @@ class CollaborativeConsistencyHook(Hook):
         agreement_interval: Iterations between two lines in the log.
 
     Raises:
-        ConfigError: A number is negative, or the model does not need the
-            hook.
+        ConfigError: A number is out of its range, an option of ``refresh`` is
+            unknown, the model does not need the hook or knows no such phase,
+            or distillation would begin after the end.
     """
 
     # after the teacher's update, before checkpoints
@@ -67,16 +69,11 @@ class CollaborativeConsistencyHook(Hook):
             style_begin=style_begin,
         )
         for name, value in begins.items():
-            if value is not None and value < 0:
-                raise ConfigError(
-                    f'CollaborativeConsistencyHook.{name}={value} must be at '
-                    'least 0'
-                )
-        if agreement_interval < 1:
-            raise ConfigError(
-                'CollaborativeConsistencyHook.agreement_interval='
-                f'{agreement_interval} must be positive'
-            )
+            if value is not None or name == 'distillation_begin':
+                _check_count(name, value, least=0)
+        _check_count('agreement_interval', agreement_interval, least=1)
+        if refresh is not None:
+            _check_refresh(refresh)
         self.begins = dict(zip(_MEANING, begins.values(), strict=True))
         self.refresh = refresh
         self.agreement_interval = agreement_interval
@@ -101,6 +98,7 @@ class CollaborativeConsistencyHook(Hook):
                 f'CollaborativeConsistencyHook: {type(model).__name__} has no '
                 'heads that teach each other; take the hook out'
             )
+        self._check_schedule(model, runner)
         if self.refresh is None:
             return
         heads = unwrap(model.segmentor).heads()
@@ -117,6 +115,29 @@ class CollaborativeConsistencyHook(Hook):
         for refresher in self.refreshers:
             refresher.before_run(runner)
 
+    def _check_schedule(self, model: nn.Module, runner: Runner) -> None:
+        """Refuse what would have no effect, or leave the predictor as new."""
+        for name, begin in self.begins.items():
+            if begin != 0 and name not in model.phases:
+                raise ConfigError(
+                    f'CollaborativeConsistencyHook: {type(model).__name__} '
+                    f'knows no {_MEANING[name]}; leave its beginning out'
+                )
+        begin = self.begins['distils']
+        if not model.learns_by_distillation_only:
+            return
+        if begin >= runner.max_iters:
+            raise ConfigError(
+                f'CollaborativeConsistencyHook.distillation_begin={begin}, '
+                f'but training ends at {runner.max_iters}: what predicts '
+                'would never learn; begin earlier'
+            )
+        if runner.iter < begin:
+            runner.logger.info(
+                f'What predicts learns nothing before iteration {begin + 1}; '
+                'validation before it says nothing'
+            )
+
     def before_train(self, runner: Runner) -> None:
         """Find or make the labels that belong to this iteration."""
         for refresher in self.refreshers:
@@ -129,10 +150,14 @@ class CollaborativeConsistencyHook(Hook):
         phase = self.phase(runner.iter)
         model = unwrap(runner.model)
         if phase != model.phase or runner.iter == 0:
-            active = [_MEANING[k] for k, v in asdict(phase).items() if v]
+            active = [
+                _MEANING[name]
+                for name, on in asdict(phase).items()
+                if on and name in model.phases
+            ]
             runner.logger.info(
                 f'From iteration {runner.iter + 1}: '
-                + (', '.join(active) or 'neither distillation nor styles')
+                + (', '.join(active) or 'nothing is taught yet')
             )
         model.phase = phase
 
@@ -156,33 +181,38 @@ class CollaborativeConsistencyHook(Hook):
         for key, counts in unwrap(runner.model).agreement.pop().items():
             all_reduce(counts)
             name = '/'.join(key)
-            scalars[f'agreement/{name}'], line = describe(counts, classes)
+            scalars[f'agreement/{name}'], line = describe_agreement(
+                counts, classes
+            )
             runner.logger.info(f'agreement {name}: {line}')
         if scalars and is_main_process():
             step = runner.iter + 1
             runner.visualizer.add_scalars(scalars | {'step': step}, step=step)
 
 
-def describe(counts: Tensor, classes: tuple[str, ...]) -> tuple[float, str]:
-    """Agreement of two heads in per cent, and as a line of text.
+def _check_count(name: str, value: int, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(
+            f'CollaborativeConsistencyHook.{name} must be a whole number of '
+            f'at least {least}, not {value!r}'
+        )
 
-    Args:
-        counts: (2, C) pixels by the class that the teacher predicts: all, and
-            those where the other head agrees.
-        classes: Names of the classes.
 
-    Returns:
-        Share of all pixels, and text with the share of each class that the
-        teacher predicts somewhere.
-    """
-    pixels, agreed = counts.tolist()
-    overall = 100 * sum(agreed) / max(1, sum(pixels))
-    parts = [
-        f'{name} {100 * same / total:.0f}'
-        for name, total, same in zip(classes, pixels, agreed, strict=True)
-        if total
-    ]
-    return overall, f'{overall:.1f} % ({", ".join(parts)})'
+def _check_refresh(refresh: dict) -> None:
+    # Domain, head and folder follow from the target.
+    own = {'self', 'domain', 'predict_head', 'pseudo_label_root'}
+    known = init_parameters(PseudoLabelRefreshHook) - own
+    for key in refresh:
+        if key not in known:
+            raise ConfigError(
+                f"CollaborativeConsistencyHook.refresh: there is no '{key}'"
+                f'{did_you_mean(key, known)}'
+            )
+    if 'begin' not in refresh:
+        raise ConfigError(
+            'CollaborativeConsistencyHook.refresh needs begin, the iteration '
+            'before which targets are labelled first'
+        )
 
 
 def require_consistency_hook(runner: Runner) -> None:

@@ -15,6 +15,7 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 from torch import Tensor, nn
 
+from mmuda.engine.predicting_head import predicting_by
 from mmuda.models.losses import entropy_map
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
@@ -58,7 +59,9 @@ class DomainVisualizationHook(Hook):
         step = runner.iter + 1
         for domain, images in data_batch['inputs'].items():
             sample = data_batch['data_samples'][domain][0]
-            logits = predict_logits(unwrap(runner.model), images[0], sample)
+            model = unwrap(runner.model)
+            with predicting_by(model, _head_of(model, domain)):
+                logits = predict_logits(model, images[0], sample)
             tiles = domain_tiles(
                 images[0], sample, logits, metainfo['palette']
             )
@@ -78,7 +81,7 @@ class DomainVisualizationHook(Hook):
 def predict_logits(
     model: nn.Module, image: Tensor, sample: SegDataSample
 ) -> Tensor:
-    """Logits of the main head for an image as the loader gives it.
+    """Logits of the head that predicts, for an image as the loader gives it.
 
     Args:
         model: A UDA model without a distributed wrapper.
@@ -91,7 +94,10 @@ def predict_logits(
     data = model.data_preprocessor(dict(inputs=[image], data_samples=[sample]))
     segmentor = unwrap(model.segmentor)
     with _evaluating(segmentor):
-        logits = segmentor(data['inputs'])['decode']
+        if hasattr(segmentor, 'predict_logits'):
+            logits = segmentor.predict_logits(data['inputs'])
+        else:
+            logits = segmentor(data['inputs'])['decode']
     logits = model.upsample(logits, data['inputs'])
     # The preprocessor may have padded on the right and at the bottom.
     return logits[..., : image.shape[1], : image.shape[2]]
@@ -123,6 +129,12 @@ def domain_tiles(
     tiles['prediction'] = colourise(prediction, palette)
     tiles['entropy'] = heat_map(entropy_map(logits)[0].cpu().numpy())
     return tiles
+
+
+def _head_of(model: nn.Module, domain: str) -> str | None:
+    """A head that has learned something, if the usual one has not."""
+    choose = getattr(model, 'preview_head', None)
+    return choose(domain) if choose else None
 
 
 @contextmanager

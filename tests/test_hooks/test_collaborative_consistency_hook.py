@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import cv2
 import pytest
 import torch
+from collaborative_models import build
 from collaborative_runs import TARGETS, collaborative_config, write
 from mmengine.runner import Runner
 from mmseg.structures import SegDataSample
@@ -13,8 +15,11 @@ from refreshed_runs import config, log_of, train
 
 from mmuda.datasets.soft_labels import read_soft_label
 from mmuda.hooks import CollaborativeConsistencyHook, require_consistency_hook
-from mmuda.hooks.collaborative_consistency_hook import describe
-from mmuda.models.uda.collaboration import HeadAgreement, Phase
+from mmuda.models.uda.collaboration import (
+    HeadAgreement,
+    Phase,
+    describe_agreement,
+)
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.errors import ConfigError
 
@@ -166,7 +171,7 @@ def test_agreement_of_four_pixels():
 
 def test_agreement_as_text():
     counts = torch.tensor([[4, 4, 0], [2, 4, 0]])
-    share, text = describe(counts, ('road', 'car', 'sky'))
+    share, text = describe_agreement(counts, ('road', 'car', 'sky'))
     assert share == 75.0
     assert text == '75.0 % (road 50, car 100)'
 
@@ -194,10 +199,32 @@ def test_a_method_without_its_hook_is_refused(data, tmp_path):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(distillation_begin=-1), 'distillation_begin=-1 must be at'),
-        (dict(agreement_interval=0), 'agreement_interval=0 must be posi'),
+        (dict(distillation_begin=-1), 'at least 0, not -1'),
+        (dict(distillation_begin=None), 'at least 0, not None'),
+        (dict(agreement_interval=0), 'at least 1, not 0'),
+        (dict(agreement_interval=1.5), 'whole number .* not 1.5'),
+        (dict(refresh=dict(begni=0)), "no 'begni' .did you mean 'begin'"),
+        (dict(refresh=dict(domain='idd')), "there is no 'domain'"),
+        (dict(refresh={}), 'refresh needs begin'),
     ],
 )
 def test_numbers_out_of_range_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         CollaborativeConsistencyHook(**options)
+
+
+@pytest.mark.parametrize(
+    ('method', 'options', 'message'),
+    [
+        ('MTKT', dict(rectification_begin=3), 'knows no rectification'),
+        ('MTKT', dict(style_begin=3), 'knows no transfer of styles'),
+        ('CCL', dict(rectification_begin=None), 'knows no rectification'),
+        ('CCL', dict(distillation_begin=6), 'training ends at 6'),
+        ('MTKT', dict(distillation_begin=9), 'what predicts would never'),
+    ],
+)
+def test_schedules_without_effect_are_refused(method, options, message):
+    hook = CollaborativeConsistencyHook(**options)
+    runner = SimpleNamespace(max_iters=6, iter=0)
+    with pytest.raises(ConfigError, match=message):
+        hook._check_schedule(build(method), runner)

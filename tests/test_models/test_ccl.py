@@ -192,3 +192,18 @@ def test_an_unknown_norm_is_refused():
 def test_unknown_heads_are_refused():
     with pytest.raises(ConfigError, match="consistency_weights.*'main'"):
         build(2, consistency_weights=dict(main=1.0))
+
+
+@pytest.mark.parametrize('weights', [{}, dict(aux=1.0), dict(decode=0.0)])
+def test_the_student_must_learn_something(weights):
+    with pytest.raises(ConfigError, match="positive weight of 'decode'"):
+        build(2, distillation_weights=weights)
+
+
+def test_colors_wait_for_their_phase():
+    model = build(2)
+    model.phase = Phase(transfers_style=False)
+    data = model.data_preprocessor(several(2), True)
+    inputs, samples = data['inputs'], data['data_samples']
+    shown = model._in_colors_of('rome', 'oslo', inputs, samples)
+    assert shown is inputs['rome']

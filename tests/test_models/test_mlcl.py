@@ -204,3 +204,20 @@ def test_unknown_slots_are_refused():
 def test_view_of_an_unknown_head_is_an_error():
     with pytest.raises(KeyError):
         build(2).segmentor(View(torch.rand(1, 3, 33, 33), ('paris.decode',)))
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(entropy_quantile=5), 'entropy_quantile .* from 0 to 1, not 5'),
+        (dict(entropy_floor=-3), 'entropy_floor .* at least 0, not -3'),
+        (dict(ensemble_weight=-1), 'ensemble_weight .* not -1'),
+        (dict(collaborative_weight='1'), "not '1'"),
+        (dict(distillation_weight=-1), 'distillation_weight .* not -1'),
+        (dict(gamma=-1), 'gamma .* not -1'),
+        (dict(loss_stride=0), 'loss_stride .* at least 1, not 0'),
+    ],
+)
+def test_numbers_out_of_range_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        build(2, **options)

@@ -188,3 +188,17 @@ def test_each_part_has_an_optimizer():
         'discriminator_rome',
         'discriminator_oslo',
     }
+
+
+def test_the_agnostic_head_must_learn_something():
+    with pytest.raises(ConfigError, match="positive weight of 'decode'"):
+        build(2, divergence_weights=dict(aux=1.0))
+
+
+@pytest.mark.parametrize(
+    ('domain', 'head'),
+    [('source', 'rome.decode'), ('oslo', 'oslo.decode')],
+)
+def test_pictures_show_a_head_that_has_learned(domain, head):
+    assert build(2, distils=False).preview_head(domain) == head
+    assert build(2).preview_head(domain) is None

@@ -186,6 +186,26 @@ def test_a_warm_up_starts_all_but_the_ensemble():
         assert torch.equal(value, expected), name
 
 
+@pytest.mark.parametrize('method', ['CoaST', 'MLCL'])
+def test_a_published_warm_up_has_no_agnostic_head(method):
+    state = build('MultiHeadAdvEnt', **ONE_LEVEL).state_dict()
+    state = {k: v for k, v in state.items() if '.decode_head.' not in k}
+    model = build(method)
+    before = copy.deepcopy(model.segmentor.decode_head.state_dict())
+    net = loaded(model, state)
+    for name, value in net.decode_head.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    own = 'target_heads.rome.decode.conv_seg.weight'
+    assert torch.equal(net.state_dict()[own], state[f'segmentor.{own}'])
+
+
+def test_a_plain_network_needs_its_head():
+    state = build('MultiDis', **ONE_LEVEL).state_dict()
+    state = {k: v for k, v in state.items() if '.decode_head.' not in k}
+    with pytest.raises(CheckpointError, match='are missing'):
+        loaded(build('CoaST'), state)
+
+
 def test_heads_of_other_targets_are_refused():
     state = build('CoaST', 3).state_dict()
     with pytest.raises(CheckpointError, match='lima'):

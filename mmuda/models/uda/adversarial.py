@@ -8,10 +8,11 @@ from torch import nn
 
 from mmuda.models.losses import Gan, domain_loss, self_information
 from mmuda.models.wrappers import unwrap
+from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.modules import frozen
 
-from .domains import Logits, Losses
+from .domains import Logits, Losses, check_discriminator
 
 
 def check_gan(gan: str) -> Gan:
@@ -25,6 +26,28 @@ def check_gan(gan: str) -> Gan:
             f"model.gan must be one of {get_args(Gan)}, not '{gan}'"
         )
     return gan
+
+
+def add_discriminators(
+    model: nn.Module, config: dict, names: Iterable[str]
+) -> None:
+    """Give a method discriminators, as children ``discriminator_<name>``.
+
+    Args:
+        model: A method with ``adversarial_weights``, whose keys are the
+            levels of each discriminator.
+        config: Config of a ``MultiLevelDiscriminator``.
+        names: Names of the discriminators.
+
+    Raises:
+        ConfigError: The discriminator does not fit the method.
+    """
+    for name in names:
+        built = MODELS.build(config)
+        check_discriminator(
+            built, model.adversarial_weights, model.num_classes
+        )
+        model.add_module(f'discriminator_{name}', built)
 
 
 def information_maps(upsampled: Logits, heads: Iterable[str]) -> Logits:

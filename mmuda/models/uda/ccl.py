@@ -18,7 +18,7 @@ from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
-from .collaboration import CollaborativeMixin
+from .collaboration import CollaborativeMixin, require_main_head
 from .colors import in_colors_of
 from .domains import (
     SOURCE,
@@ -26,6 +26,7 @@ from .domains import (
     Losses,
     check_heads,
     check_image_sizes,
+    check_number,
     check_targets,
     detach,
 )
@@ -72,6 +73,9 @@ class CCL(CollaborativeMixin, AlignedExperts):
             targets are named twice.
     """
 
+    phases = ('distils', 'transfers_style')
+    learns_by_distillation_only = True
+
     def __init__(
         self,
         segmentor: dict,
@@ -97,12 +101,15 @@ class CCL(CollaborativeMixin, AlignedExperts):
         self.distillation_weights = dict(distillation_weights)
         for name in ('consistency_weights', 'distillation_weights'):
             check_heads(self.segmentor, name, getattr(self, name))
+        require_main_head('distillation_weights', distillation_weights)
         if regularization_norm not in (1, 2):
             raise ConfigError(
                 'model.regularization_norm must be 1 or 2, not '
                 f'{regularization_norm}'
             )
-        self.regularization_weight = regularization_weight
+        self.regularization_weight = check_number(
+            'regularization_weight', regularization_weight
+        )
         self.regularization_norm = regularization_norm
 
     def training_step(
@@ -224,6 +231,8 @@ class CCL(CollaborativeMixin, AlignedExperts):
     def _in_colors_of(
         self, domain: str, target: str, inputs: dict, data_samples: dict
     ) -> Tensor:
+        if not self.phase.transfers_style:
+            return inputs[domain]
         return in_colors_of(
             self.data_preprocessor,
             inputs[domain],

@@ -21,7 +21,7 @@ from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
 from .collaborative_self_training import CollaborativeSelfTraining
-from .domains import SOURCE, Logits, Losses
+from .domains import SOURCE, Logits, Losses, check_number
 from .style_memory import StyleMemory
 from .target_heads import DECODE, head_of, touch_other_heads
 
@@ -70,8 +70,8 @@ class CoaST(CollaborativeSelfTraining):
                 'model.segmentor.style_layers is empty; CoaST needs the names '
                 "of early parts of the backbone, such as ['layer1', 'layer2']"
             )
-        self.style_weight = style_weight
-        self.confidence = confidence
+        self.style_weight = check_number('style_weight', style_weight)
+        self.confidence = check_number('confidence', confidence, -1, 1)
         self.freeze_style = freeze_style
         self.style_memory = StyleMemory(self.targets)
 

@@ -1,10 +1,13 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """What is scheduled over a training in which heads teach each other."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
+from mmuda.utils.errors import ConfigError
 
 from .domains import Logits
 
@@ -50,13 +53,15 @@ class HeadAgreement:
         for head, values in logits.items():
             if head == teacher or values.shape != logits[teacher].shape:
                 continue
-            agreed = predicted[values.argmax(dim=1).flatten() == predicted]
-            counts = torch.stack(
-                [
-                    torch.bincount(pixels, minlength=num_classes)
-                    for pixels in (predicted, agreed)
-                ]
+            agreed = values.argmax(dim=1).flatten() == predicted
+            # Neither bincount nor a mask, which would wait for the GPU.
+            split = predicted.new_zeros(2 * num_classes).scatter_add_(
+                0,
+                predicted + num_classes * agreed,
+                torch.ones_like(predicted),
             )
+            others, same = split.view(2, num_classes)
+            counts = torch.stack([others + same, same])
             key = (target, head)
             self.counts[key] = self.counts.get(key, 0) + counts
 
@@ -67,14 +72,62 @@ class HeadAgreement:
         return counts
 
 
+def describe_agreement(
+    counts: Tensor, classes: tuple[str, ...]
+) -> tuple[float, str]:
+    """Agreement of two heads in per cent, and as a line of text.
+
+    Args:
+        counts: (2, C) pixels by the class that the teacher predicts: all, and
+            those where the other head agrees.
+        classes: Names of the classes.
+
+    Returns:
+        Share of all pixels, and text with the share of each class that the
+        teacher predicts somewhere.
+    """
+    pixels, agreed = counts.tolist()
+    overall = 100 * sum(agreed) / max(1, sum(pixels))
+    parts = [
+        f'{name} {100 * same / total:.0f}'
+        for name, total, same in zip(classes, pixels, agreed, strict=True)
+        if total
+    ]
+    return overall, f'{overall:.1f} % ({", ".join(parts)})'
+
+
+def require_main_head(key: str, weights: Mapping[str, float]) -> None:
+    """Refuse weights by which the head that predicts would learn nothing.
+
+    Args:
+        key: Config key of the weights.
+        weights: Weights by head.
+
+    Raises:
+        ConfigError: That of the main head is missing or not positive.
+    """
+    if not weights.get('decode', 0) > 0:
+        raise ConfigError(
+            f"model.{key} needs a positive weight of 'decode', the head that "
+            f'predicts; it is {dict(weights)}'
+        )
+
+
 class CollaborativeMixin:
     """A method whose heads teach each other on a schedule.
 
     ``CollaborativeConsistencyHook`` sets the phase before each iteration and
     logs and empties the counts of agreement.
+
+    Attributes:
+        phases: Parts of a :class:`Phase` that the method asks for.
+        learns_by_distillation_only: Whether the network or head that
+            predicts has no other loss.
     """
 
     needs_consistency_hook = True
+    phases = ('distils', 'rectifies', 'transfers_style')
+    learns_by_distillation_only = False
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)

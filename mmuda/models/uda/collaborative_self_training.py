@@ -11,11 +11,17 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mmuda.models.losses import rectification_weights
-from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.errors import DataError
 
 from .base import BaseUDA
 from .collaboration import CollaborativeMixin
-from .domains import SOURCE, Losses, check_targets, distinct_targets
+from .domains import (
+    SOURCE,
+    Losses,
+    check_number,
+    check_targets,
+    distinct_targets,
+)
 from .target_heads import check_target_heads
 
 
@@ -54,14 +60,11 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
         super().__init__(segmentor, **kwargs)
         self.targets = distinct_targets(targets)
         check_target_heads(self.segmentor, self.targets)
-        if gamma < 0 or loss_stride < 1:
-            raise ConfigError(
-                f'model.gamma={gamma} must be at least 0 and '
-                f'model.loss_stride={loss_stride} at least 1'
-            )
-        self.gamma = gamma
-        self.distillation_weight = distillation_weight
-        self.loss_stride = loss_stride
+        self.gamma = check_number('gamma', gamma)
+        self.distillation_weight = check_number(
+            'distillation_weight', distillation_weight
+        )
+        self.loss_stride = int(check_number('loss_stride', loss_stride, 1))
 
     def training_step(
         self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]

@@ -13,6 +13,31 @@ Losses = dict[str, Tensor]
 Logits = dict[str, Tensor]
 
 
+def check_number(
+    key: str, value: float, least: float = 0.0, most: float | None = None
+) -> float:
+    """Refuse a number of a method that is out of its range.
+
+    Args:
+        key: Its key in the config, below ``model``.
+        value: The number.
+        least: Smallest that is allowed.
+        most: Largest that is allowed, if there is a limit.
+
+    Raises:
+        ConfigError: It is no number, or out of its range.
+    """
+    valid = isinstance(value, int | float) and not isinstance(value, bool)
+    if not valid or value < least or (most is not None and value > most):
+        limits = f'at least {least:g}'
+        if most is not None:
+            limits = f'from {least:g} to {most:g}'
+        raise ConfigError(
+            f'model.{key} must be a number {limits}, not {value!r}'
+        )
+    return value
+
+
 def target_domains(inputs: dict[str, Tensor]) -> list[str]:
     """Names of the target domains of a batch.
 

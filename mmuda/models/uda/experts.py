@@ -12,6 +12,7 @@ from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
 
 from .adversarial import (
+    add_discriminators,
     check_gan,
     fooling_losses,
     information_maps,
@@ -21,7 +22,6 @@ from .base import BaseUDA
 from .domains import (
     Logits,
     Losses,
-    check_discriminator,
     check_heads,
     detach,
     distinct_targets,
@@ -64,11 +64,9 @@ class AlignedExperts(BaseUDA):
         self.adversarial_weights = dict(adversarial_weights)
         self.gan = check_gan(gan)
         check_heads(self.segmentor, 'adversarial_weights', adversarial_weights)
+        add_discriminators(self, discriminator, self.targets)
         for target in self.targets:
-            judge = MODELS.build(discriminator)
-            check_discriminator(judge, adversarial_weights, self.num_classes)
             expert = MODELS.build(copy.deepcopy(segmentor))
-            self.add_module(f'discriminator_{target}', judge)
             self.add_module(f'expert_{target}', expert)
 
     def expert(self, target: str) -> nn.Module:

@@ -117,7 +117,9 @@ def add_new_heads(segmentor: nn.Module, state_dict: dict, prefix: str) -> None:
     """Let heads start that an earlier stage of a method had not, in place.
 
     Heads of targets start as the main one, unless some are stored: then the
-    checkpoint is of other targets. An ensemble head starts as it is.
+    checkpoint is of other targets. An ensemble head starts as it is, and so
+    does a main head if those of targets are stored: published warm-ups have
+    none.
 
     Args:
         segmentor: Without a distributed wrapper.
@@ -136,13 +138,17 @@ def add_new_heads(segmentor: nn.Module, state_dict: dict, prefix: str) -> None:
                 state_dict[copied + name[len(start) :]] = state_dict[name]
     if not stored:
         _log('it has no heads for targets: they start as copies of the main')
-    ensemble = f'{prefix}ensemble_head.'
-    if hasattr(segmentor, 'ensemble_head') and not any(
-        name.startswith(ensemble) for name in state_dict
-    ):
-        for name, tensor in segmentor.ensemble_head.state_dict().items():
-            state_dict[ensemble + name] = tensor
-        _log('it has no ensemble head: the one of the model starts anew')
+    new = ['ensemble_head']
+    if stored:
+        new += ['decode_head', 'auxiliary_head']
+    for part in new:
+        head = getattr(segmentor, part, None)
+        start = f'{prefix}{part}.'
+        if head is None or any(n.startswith(start) for n in state_dict):
+            continue
+        for name, tensor in head.state_dict().items():
+            state_dict[start + name] = tensor
+        _log(f'it has no {part}: the one of the model starts anew')
 
 
 def drop_teacher(state_dict: dict, prefix: str) -> None:

@@ -20,7 +20,7 @@ from mmuda.utils.errors import ConfigError
 
 from .collaborative_self_training import CollaborativeSelfTraining
 from .colors import in_colors_of
-from .domains import SOURCE, Logits, Losses
+from .domains import SOURCE, Logits, Losses, check_number
 from .target_heads import DECODE, head_of, touch_other_heads
 
 Slots = Literal['fixed', 'own_first']
@@ -79,10 +79,14 @@ class MLCL(CollaborativeSelfTraining):
                 f'model.ensemble_slots must be one of {get_args(Slots)}, not '
                 f"'{ensemble_slots}'"
             )
-        self.collaborative_weight = collaborative_weight
-        self.ensemble_weight = ensemble_weight
-        self.entropy_quantile = entropy_quantile
-        self.entropy_floor = entropy_floor
+        self.collaborative_weight = check_number(
+            'collaborative_weight', collaborative_weight
+        )
+        self.ensemble_weight = check_number('ensemble_weight', ensemble_weight)
+        self.entropy_quantile = check_number(
+            'entropy_quantile', entropy_quantile, most=1
+        )
+        self.entropy_floor = check_number('entropy_floor', entropy_floor)
         self.ensemble_slots = ensemble_slots
 
     def losses_on_source(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from mmuda.models.losses import Gan, kl_divergence
 from mmuda.registry import MODELS
 
-from .collaboration import CollaborativeMixin
+from .collaboration import CollaborativeMixin, require_main_head
 from .domains import Logits, Losses
 from .multi_head_advent import MultiHeadAdvEnt
 from .target_heads import head_of
@@ -40,6 +40,9 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
             or the discriminator does not fit.
     """
 
+    phases = ('distils',)
+    learns_by_distillation_only = True
+
     def __init__(
         self,
         segmentor: dict,
@@ -60,6 +63,7 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         )
         self.divergence_weights = dict(divergence_weights)
         self.check_weights('divergence_weights')
+        require_main_head('divergence_weights', divergence_weights)
 
     @property
     def students(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
 
 from .adversarial import (
+    add_discriminators,
     check_gan,
     fooling_losses,
     information_maps,
@@ -21,7 +22,6 @@ from .domains import (
     SOURCE,
     Logits,
     Losses,
-    check_discriminator,
     check_heads,
     check_image_sizes,
     check_targets,
@@ -73,10 +73,8 @@ class MultiDis(BaseUDA):
         self.gan = check_gan(gan)
         check_heads(self.segmentor, 'adversarial_weights', adversarial_weights)
         names = [f'{SOURCE}_{target}' for target in self.targets]
-        for name in [*names, *self.names_among_targets()]:
-            built = MODELS.build(discriminator)
-            check_discriminator(built, adversarial_weights, self.num_classes)
-            self.add_module(f'discriminator_{name}', built)
+        names += self.names_among_targets()
+        add_discriminators(self, discriminator, names)
 
     def names_among_targets(self) -> list[str]:
         """Names of the discriminators that tell targets from each other."""

@@ -12,6 +12,7 @@ from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
 
 from .adversarial import (
+    add_discriminators,
     check_gan,
     fooling_losses,
     information_maps,
@@ -22,7 +23,6 @@ from .domains import (
     SOURCE,
     Logits,
     Losses,
-    check_discriminator,
     check_image_sizes,
     check_targets,
     detach,
@@ -31,6 +31,8 @@ from .domains import (
 from .target_heads import (
     check_levels,
     check_target_heads,
+    drop_gradients,
+    head_of,
     levels_of,
     touch_other_heads,
 )
@@ -77,12 +79,7 @@ class MultiHeadAdvEnt(BaseUDA):
         self.gan = check_gan(gan)
         check_target_heads(self.segmentor, self.targets)
         self.check_weights('adversarial_weights')
-        for target in self.targets:
-            built = MODELS.build(discriminator)
-            check_discriminator(
-                built, self.adversarial_weights, self.num_classes
-            )
-            self.add_module(f'discriminator_{target}', built)
+        add_discriminators(self, discriminator, self.targets)
 
     def check_weights(self, name: str) -> None:
         """Refuse weights of levels that the targets' heads do not have."""
@@ -93,6 +90,19 @@ class MultiHeadAdvEnt(BaseUDA):
         self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
     ) -> Iterator[tuple[str, Losses]]:
         """Source labels for all targets' heads, then target by target."""
+        yield from self._losses(inputs, data_samples)
+        drop_gradients(self.segmentor, self._idle_heads())
+
+    def _idle_heads(self) -> list[str]:
+        """Agnostic heads that learn nothing in this iteration."""
+        segmentor = unwrap(self.segmentor)
+        own = [n for t in self.targets for n in segmentor.heads_of(t)]
+        learning = {*own, *(() if self.is_warming_up else self.students)}
+        return [name for name in segmentor.heads() if name not in learning]
+
+    def _losses(
+        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
+    ) -> Iterator[tuple[str, Losses]]:
         check_targets(inputs, self.targets)
         first = getattr(self, f'discriminator_{self.targets[0]}')
         check_image_sizes(unwrap(first), inputs)
@@ -177,6 +187,16 @@ class MultiHeadAdvEnt(BaseUDA):
     def students(self) -> tuple[str, ...]:
         """Heads that learn from a target's own heads now; none here."""
         return ()
+
+    def preview_head(self, domain: str) -> str | None:
+        """Head to show a domain with; None for the one that predicts.
+
+        Args:
+            domain: The source or a target.
+        """
+        if self.students:
+            return None
+        return head_of(domain if domain in self.targets else self.targets[0])
 
     def loss_of_students(
         self, logits: Logits, teachers: Logits, target: str

@@ -72,6 +72,23 @@ def levels_of(logits: Logits, target: str) -> Logits:
     }
 
 
+def drop_gradients(segmentor: nn.Module, heads: Iterable[str]) -> None:
+    """Leave heads as they are that had no loss in a whole iteration.
+
+    Under DDP :func:`touch_other_heads` gives them gradients of zero, by
+    which an optimizer would still decay their weights.
+
+    Args:
+        segmentor: A ``MultiHeadEncoderDecoder``, with or without a
+            distributed wrapper.
+        heads: Names of the heads.
+    """
+    known = unwrap(segmentor).heads()
+    for name in heads:
+        for parameter in known[name].parameters():
+            parameter.grad = None
+
+
 def touch_other_heads(segmentor: nn.Module, used: Iterable[str]) -> Losses:
     """A loss of value zero on the parameters of heads without a loss.
 
