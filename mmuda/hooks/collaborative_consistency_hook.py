@@ -33,7 +33,8 @@ class CollaborativeConsistencyHook(Hook):
     pseudo-labels are rectified and styles transferred, labels the images of
     each target anew with the target's own head, and logs how far heads agree
     with a target's own, in all and by class. All follows from the iteration,
-    so a resumed run goes on as an uninterrupted one.
+    so a resumed run goes on as an uninterrupted one; only its first line on
+    agreement is of the iterations since.
 
     Args:
         distillation_begin: First iteration with distillation.

@@ -209,6 +209,22 @@ def test_a_style_survives_a_checkpoint():
         assert torch.equal(torch.cat(a), torch.cat(b))
 
 
+def test_a_style_that_overflowed_is_continued_as_it_is():
+    model, other = build(2), build(2)
+    model.train_step(softly_labelled(2), optimizers(model))
+    model.style_memory._rows['rome'][0, 0] = torch.nan
+    other.style_memory.set_extra_state(model.style_memory.get_extra_state())
+    assert set(other.style_memory._rows) == {'rome', 'oslo'}
+
+
+def test_a_style_that_is_not_known_stays_so():
+    model, other = build(2), build(2)
+    model.train_step(softly_labelled(2), optimizers(model))
+    del model.style_memory._rows['rome']
+    other.style_memory.set_extra_state(model.style_memory.get_extra_state())
+    assert set(other.style_memory._rows) == {'oslo'}
+
+
 def test_samples_without_soft_labels_are_refused():
     model = build(1)
     data = softly_labelled(1)

@@ -95,5 +95,6 @@ class StyleMemory(nn.Module):
                 'config that it was trained with'
             )
         for target, rows in zip(self.targets, state, strict=True):
-            if not rows.isnan().any():
+            # One that overflowed under AMP is continued as it is.
+            if not rows.isnan().all():
                 self._rows[target] = rows.clone()
