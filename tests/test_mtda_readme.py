@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from doc_pages import ROOT, blocks, text_of
+from doc_pages import ROOT, blocks, examples, text_of
 from mmengine.config import Config
-from mtda_leaves import LEAVES
+from mtda_leaves import LEAVES, build
 
 from mmuda.datasets.street_scenes import write_cityscapes
 from mmuda.registry import DATASETS
 from mmuda.utils.config_keys import check_config_keys
 
 PAGE = 'configs/mtda/README.md'
+ONE_TARGET = ('multi_dis', 'ccl', 'mtkt', 'warm_up', 'coast', 'mlcl')
 TARGETS = ['cityscapes', 'mapillary', 'idd', 'my_city']
 
 
@@ -93,3 +94,67 @@ def test_data_set_of_your_own_is_read(checkout, tmp_path):
     images.rename(tmp_path / 'train')
     config.update(data_root=str(tmp_path), img_suffix='.png')
     assert DATASETS.build(config)[0]['inputs'].shape == (3, 160, 320)
+
+
+# One target
+
+
+@pytest.fixture(scope='module')
+def one_target(tmp_path_factory):
+    """Configs of one target, as the page tells to write them."""
+    folder = tmp_path_factory.mktemp('one') / 'configs'
+    shutil.copytree(ROOT / 'configs', folder)
+    one_head = examples()['configs/mtda/multi_dis/g2i.py']
+    stage_1 = examples()['configs/mtda/mlcl/g2i.py']
+    heads = ''.join(stage_1.splitlines(keepends=True)[:-2])
+    model = 'segmentor=dict(targets=targets)'
+    (weights,) = re.findall(r'`(divergence_weights=.*?)`', text_of(PAGE))
+    codes = dict(
+        multi_dis=one_head,
+        ccl=one_head,
+        mtkt=heads.replace(model, f'{model}, {weights}'),
+        warm_up=heads,
+        coast=stage_1,
+        mlcl=stage_1,
+    )
+    assert tuple(codes) == ONE_TARGET
+    for method, code in codes.items():
+        (folder / 'mtda' / method / 'g2i.py').write_text(code)
+    return folder / 'mtda'
+
+
+@pytest.mark.parametrize('method', ONE_TARGET)
+def test_data_of_one_target(method, one_target):
+    cfg = Config.fromfile(one_target / method / 'g2i.py')
+    check_config_keys(cfg)
+    before = Config.fromfile(one_target / method / 'g2ci.py')
+    targets = cfg.train_dataloader.dataset.targets
+    assert list(targets) == ['idd']
+    assert targets.idd == before.train_dataloader.dataset.targets.idd
+    for name in ('val_dataloader', 'test_dataloader'):
+        (loader,) = cfg[name]
+        assert loader == before[name][1]
+    for name in ('val_evaluator', 'test_evaluator'):
+        assert [metric.prefix for metric in cfg[name]] == ['idd']
+
+
+@pytest.mark.parametrize('method', ONE_TARGET)
+def test_model_of_one_target(method, one_target):
+    model, wrappers = build(one_target / method / 'g2i.py')
+    assert list(model.targets) == ['idd']
+    assert 'segmentor' in wrappers
+
+
+def test_divergence_of_one_target(one_target):
+    cfg = Config.fromfile(one_target / 'mtkt' / 'g2i.py')
+    weights = dict(cfg.model.divergence_weights)
+    assert weights == pytest.approx(dict(decode=1 / 7, aux=0.1 / 7))
+
+
+@pytest.mark.parametrize('method', ['coast', 'mlcl'])
+def test_warm_up_of_one_target(method, one_target):
+    cfg = Config.fromfile(one_target / method / 'g2i.py')
+    initial = (one_target / method / cfg.self_training.initial).resolve()
+    assert initial == one_target / 'warm_up' / 'g2i.py'
+    assert cfg.load_from == 'work_dirs/warm_up/g2i/iter_60000.pth'
+    assert cfg.self_training.label_online is True

@@ -1,8 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Looking at data before hours of training are spent on it."""
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -11,17 +10,14 @@ from mmengine.logging import MMLogger
 from rich.progress import track
 from torch.utils.data import Dataset
 
-from mmuda.datasets.base import DomainSegDataset
 from mmuda.datasets.domain_dataset import iter_transforms
 from mmuda.datasets.label_maps import IGNORE_ID
-from mmuda.datasets.listing import list_keys
 from mmuda.datasets.loading import LoadImage, LoadLabels
 from mmuda.datasets.pseudo_label_checks import (
     check_domain_labels,
     iter_pseudo_label_loaders,
 )
 from mmuda.datasets.pseudo_label_transform import PseudoLabelTransform
-from mmuda.registry import DATASETS
 from mmuda.utils.errors import DataError
 
 
@@ -103,35 +99,6 @@ def _describe_labels(sample: dict, domain: Dataset) -> str:
     return f'{share:.0%} ignored, classes: {", ".join(names) or "none"}'
 
 
-def folder_without_labels(config: Mapping) -> str | None:
-    """Tell whether a data set can't be built for want of its labels alone.
-
-    Targets are trained without labels, so those of validation may be missing
-    as a whole. If some of the labels are there, the data is incomplete.
-
-    Args:
-        config: Config of a data set.
-
-    Returns:
-        The folder of the labels if no label file is there; None if there is
-        one, or the data set is none of ours or not asked for labels.
-
-    Raises:
-        DataError: The images are missing, too.
-    """
-    kind = config['type']
-    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
-    if not inspect.isclass(kind) or not issubclass(kind, DomainSegDataset):
-        return None
-    planned = DATASETS.build(dict(config, lazy_init=True))
-    folder = planned.data_prefix.get('seg_map_path')
-    if folder is None or list_keys(folder, planned.seg_map_suffix):
-        return None
-    prefix = dict(config['data_prefix'], seg_map_path=None)
-    DATASETS.build(dict(config, data_prefix=prefix))
-    return folder
-
-
 def check_dataset(dataset: Dataset) -> None:
     """Log ``describe_domains``; a fault in a first sample raises.
 
@@ -166,6 +133,29 @@ def scan_dataset(
         found += _scan_pseudo_labels(name, domain, workers, progress)
         faults.extend(f'{name}: {message}' for message in found)
     return faults
+
+
+def describe_left_out(dataset: Dataset) -> list[str]:
+    """Sum the polygons without an area that were left out of labels.
+
+    Args:
+        dataset: A data set after ``scan_dataset``; before, only the samples
+            that were read in this process count.
+
+    Returns:
+        One line for each domain with such polygons (IDD).
+    """
+    lines = []
+    for name, domain in iter_domains(dataset):
+        reader = getattr(domain, 'label_reader', None)
+        left_out = getattr(reader, 'left_out', {})
+        if left_out:
+            lines.append(
+                f'{name}: left out {sum(left_out.values())} polygons with '
+                'less than three different vertices, in '
+                f'{len(left_out)} of {len(domain)} labels'
+            )
+    return lines
 
 
 def _scan_pseudo_labels(

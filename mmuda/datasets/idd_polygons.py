@@ -28,9 +28,11 @@ from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path
 
 _BACKGROUND = IDD_LABELS.index('unlabeled')
-# Text chunk of a kept drawing: what it was drawn from, and how.
+# Text chunks of a kept drawing: what it was drawn from, and how; and how many
+# polygons were left out.
 _SOURCE = 'mmuda_polygons'
-_VERSION = 1
+_LEFT_OUT = 'mmuda_left_out'
+_VERSION = 2
 # Pillow's coordinates overflow beyond; no image comes near.
 _FARTHEST = 1e6
 
@@ -133,19 +135,24 @@ class PolygonLabelReader:
 
     A drawing is kept as ``<key>_gtFine_labelids.png``, the name that the
     official script would give it. It holds the SHA-256 of the polygon file,
-    so that a changed file is drawn anew. Files appear as a whole: any number
-    of processes may share the folder.
+    so that a changed file is drawn anew, and how many of its polygons were
+    left out. Files appear as a whole: any number of processes may share the
+    folder.
 
     Args:
         folder: Folder of the polygon files.
         cache: Folder of the drawings, made if missing; None to draw at every
             reading.
+
+    Attributes:
+        left_out: Number of polygons that were left out, by the path of the
+            file, of all files read so far that have such, drawn or kept.
     """
 
     def __init__(self, folder: str, cache: str | None) -> None:
         self.folder = folder
         self.cache = cache
-        self._reported = False
+        self.left_out: dict[str, int] = {}
 
     def __call__(self, path: str) -> np.ndarray:
         """Return the label ids of a polygon file, (H, W) uint8.
@@ -156,13 +163,13 @@ class PolygonLabelReader:
         data = read_bytes(path)
         source = f'{_VERSION} {hashlib.sha256(data).hexdigest()}'
         kept = self.cached_path(path)
-        ids = None if kept is None else _read_drawing(kept, source)
-        if ids is None:
-            annotation = parse_polygons(data, path)
-            ids, skipped = draw_polygons(annotation)
-            self._report(path, skipped, len(annotation.polygons))
+        drawing = None if kept is None else _read_drawing(kept, source)
+        if drawing is None:
+            drawing = draw_polygons(parse_polygons(data, path))
             if kept is not None:
-                self._keep(ids, kept, source)
+                self._keep(drawing, kept, source)
+        ids, skipped = drawing
+        self._count(path, skipped)
         return ids
 
     def cached_path(self, path: str) -> Path | None:
@@ -174,9 +181,13 @@ class PolygonLabelReader:
             self.cache, f'{name.removesuffix("_polygons")}_labelids.png'
         )
 
-    def _keep(self, ids: np.ndarray, kept: Path, source: str) -> None:
+    def _keep(
+        self, drawing: tuple[np.ndarray, int], kept: Path, source: str
+    ) -> None:
+        ids, skipped = drawing
         text = PngInfo()
         text.add_text(_SOURCE, source)
+        text.add_text(_LEFT_OUT, str(skipped))
         try:
             with atomic_path(kept) as temporary:
                 Image.fromarray(ids).save(temporary, pnginfo=text)
@@ -189,23 +200,31 @@ class PolygonLabelReader:
             )
             self.cache = None
 
-    def _report(self, path: str, skipped: int, count: int) -> None:
-        if not skipped or self._reported:
+    def _count(self, path: str, skipped: int) -> None:
+        """Count what was left out, and log the 1st, 10th, 100th ... file."""
+        if not skipped:
+            self.left_out.pop(path, None)
             return
-        self._reported = True
+        known = path in self.left_out
+        self.left_out[path] = skipped
+        files = len(self.left_out)
+        if known or files != 10 ** (len(str(files)) - 1):
+            return
+        # Of a copy: other threads may be adding.
+        total = sum(self.left_out.copy().values())
         MMLogger.get_current_instance().warning(
-            f'{path}: left out {skipped} of {count} polygons, which have less '
-            'than three different vertices; some files of IDD are known for '
-            'it, and others are not reported'
+            f'{path}: left out {skipped} polygon(s) with less than three '
+            f'different vertices; {total} in {files} file(s) of '
+            f'{self.folder!r} that this process has read so far'
         )
 
 
-def _read_drawing(path: Path, source: str) -> np.ndarray | None:
+def _read_drawing(path: Path, source: str) -> tuple[np.ndarray, int] | None:
     """Return a kept drawing, unless it is missing, outdated or damaged."""
     try:
         image = Image.open(io.BytesIO(path.read_bytes()))
         if image.info.get(_SOURCE) == source:
-            return np.array(image)
-    except (OSError, SyntaxError, ValueError):
+            return np.array(image), int(image.info[_LEFT_OUT])
+    except (KeyError, OSError, SyntaxError, ValueError):
         pass
     return None

@@ -17,6 +17,7 @@ from mmuda.datasets.label_maps import IGNORE_ID
 from mmuda.datasets.lookup import LabelTable
 from mmuda.datasets.mapillary_layout import (
     existing_split,
+    refuse_missing_labels,
     refuse_v1,
     refuse_v2,
 )
@@ -47,6 +48,8 @@ class MapillaryVistasDataset(DomainSegDataset):
         **kwargs: Passed to ``DomainSegDataset``.
 
     Raises:
+        ConfigError: If the label folder does not exist, but those of a
+            download of v2.0 do, or see ``DomainSegDataset``.
         DataError: If the first labels are of the other version, or see
             ``DomainSegDataset``.
     """
@@ -62,11 +65,15 @@ class MapillaryVistasDataset(DomainSegDataset):
     ) -> None:
         self.label_table = label_table
         root = kwargs.get('data_root')
+        prefix = {
+            name: None if path is None else existing_split(path, root)
+            for name, path in data_prefix.items()
+        }
+        if prefix.get('img_path') is not None:
+            # Here, to be found with lazy_init too.
+            refuse_missing_labels(prefix, root)
         super().__init__(
-            data_prefix={
-                name: None if path is None else existing_split(path, root)
-                for name, path in data_prefix.items()
-            },
+            data_prefix=prefix,
             label_set=label_set,
             label_table=label_table,
             img_suffix=img_suffix,

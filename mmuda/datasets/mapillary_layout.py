@@ -2,12 +2,12 @@
 """Telling the versions and folders of Mapillary Vistas from each other."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mmuda.datasets.image_io import decode_ids, read_bytes
 from mmuda.datasets.lookup import LabelTable
 from mmuda.datasets.mapillary_labels import MAPILLARY_IDS
-from mmuda.utils.errors import DataError
+from mmuda.utils.errors import ConfigError, DataError
 
 # Table of v1.2 -> that of v2.0.
 _V2_TABLE = {
@@ -20,6 +20,11 @@ _LAST = MAPILLARY_IDS[-1]
 # So many labels of v2.0 without an id above those of v1.2 are not by chance.
 _LABELS_OF_V2 = 3
 _SPLITS = (('training', 'train'), ('validation', 'val'))
+# Label folders in the split's folder of a download of v2.0 -> their table.
+_LABEL_FOLDERS = {
+    'v1.2/labels': 'mapillary_vistas',
+    'v2.0/labels': 'mapillary_vistas_v2',
+}
 
 
 def refuse_v2(path: str, table: LabelTable) -> None:
@@ -61,6 +66,33 @@ def refuse_v1(paths: Sequence[str], table: LabelTable) -> None:
             f'above {_LAST}. Most likely they are of Mapillary Vistas v1.2: '
             f'use label_table={table.replace("_v2", "")!r}, or set '
             'data_prefix.seg_map_path to labels of v2.0 (v2.0/labels)'
+        )
+
+
+def refuse_missing_labels(
+    prefix: Mapping[str, str | None], data_root: str | None
+) -> None:
+    """Raise a ConfigError if labels are in the folders of v2.0 instead.
+
+    Args:
+        prefix: ``data_prefix``: ``img_path``, in the folder of the split, and
+            ``seg_map_path``, if labels are wanted.
+        data_root: What both are relative to.
+    """
+    labels = prefix.get('seg_map_path')
+    if labels is None or _exists(labels, data_root):
+        return
+    split = os.path.dirname(prefix['img_path'].rstrip('/'))
+    found = [
+        f'{os.path.join(split, folder)!r} with label_table={table!r}'
+        for folder, table in _LABEL_FOLDERS.items()
+        if _exists(os.path.join(split, folder), data_root)
+    ]
+    if found:
+        raise ConfigError(
+            f'folder {os.path.join(data_root or "", labels)!r} does not '
+            'exist, but the labels of a download of Mapillary Vistas v2.0 '
+            f'do: set data_prefix.seg_map_path to {", or to ".join(found)}'
         )
 
 

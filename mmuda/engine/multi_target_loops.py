@@ -9,7 +9,10 @@ from mmengine.evaluator import Evaluator
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, Runner, TestLoop, ValLoop
 
-from mmuda.datasets.checks import folder_without_labels
+from mmuda.datasets.missing_labels import (
+    folder_without_labels,
+    labels_elsewhere,
+)
 from mmuda.evaluation.target_tables import class_table, summary_table
 from mmuda.registry import LOOPS
 from mmuda.utils.errors import ConfigError, DataError
@@ -36,7 +39,8 @@ class _MultiTargetLoop(BaseLoop):
 
     Raises:
         ConfigError: There is not one evaluator for each loader, two targets
-            have one name, or the model has not these targets' heads.
+            have one name, the model has not these targets' heads, or labels
+            of Vistas are in another folder than configured.
         DataError: The data of a target is incomplete, or no target has
             labels.
     """
@@ -93,7 +97,7 @@ class _MultiTargetLoop(BaseLoop):
             self.unlabelled[target] = folder
             print_log(
                 f"Target '{target}' is not evaluated: there are no labels in "
-                f"'{folder}'",
+                f"'{folder}'{labels_elsewhere(loader['dataset'])}",
                 logger='current',
                 level=logging.WARNING,
             )

@@ -23,21 +23,20 @@ def use_head(cfg: Config, name: str) -> None:
     """Choose the head that predicts, in place.
 
     Args:
-        cfg: A config of a single model with a ``MultiHeadEncoderDecoder``.
-        name: ``agnostic``, ``ensemble``, a target, ``own`` for each target's
-            own head, or what ``predict_head`` may be.
+        cfg: A config of a single model.
+        name: ``agnostic``, which a network with one main head has too; of a
+            ``MultiHeadEncoderDecoder`` also ``ensemble``, a target, ``own``
+            for each target's own head, or what ``predict_head`` may be.
 
     Raises:
         ConfigError: The model has no such head, or ``own`` is asked for and
             the targets are not tested one by one.
     """
-    segmentor = cfg.model.get('segmentor') or {}
+    segmentor = cfg.model.get('segmentor') or cfg.model
     targets = list(segmentor.get('targets') or [])
     if not targets:
-        raise ConfigError(
-            f"--head {name}: model.segmentor ('{segmentor.get('type')}') has "
-            'one main head; only MultiHeadEncoderDecoder has several'
-        )
+        _require_main_head(segmentor, name)
+        return
     heads = {'agnostic': 'decode', 'decode': 'decode'}
     if segmentor.get('ensemble'):
         heads['ensemble'] = 'ensemble'
@@ -198,6 +197,22 @@ def draw_predictions(
     if folder is not None:
         require_writable_folder(folder, '--show-dir')
         cfg.visualizer.save_dir = str(folder)
+
+
+def _require_main_head(segmentor: dict, name: str) -> None:
+    """Raise a ConfigError unless the only head that predicts is asked for."""
+    kind = segmentor.get('type')
+    if 'decode_head' not in segmentor:
+        raise ConfigError(
+            f"--head {name}: '{kind}' has no decode_head of its own; the "
+            'option is for the config of a single network'
+        )
+    if name != 'agnostic':
+        raise ConfigError(
+            f"--head {name}: the segmentor ('{kind}') has one main head, "
+            'which is --head agnostic; only MultiHeadEncoderDecoder has '
+            'several'
+        )
 
 
 def _use_own_heads(cfg: Config) -> None:

@@ -1,12 +1,18 @@
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_images import folder_config, make_folder, make_label
+from toy_images import (
+    LOAD,
+    folder_config,
+    make_folder,
+    make_image,
+    make_label,
+)
+from toy_polygons import polygon_file
 
 from mmuda.datasets import (
     DomainDataset,
@@ -14,12 +20,13 @@ from mmuda.datasets import (
     describe_domains,
     scan_dataset,
 )
-from mmuda.datasets.checks import folder_without_labels
+from mmuda.datasets.checks import describe_left_out
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import DataError
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools/misc/check_data.py'
+SKY = [(0, 0), (5, 0), (5, 3), (0, 3)]
 
 
 def build(root, **options):
@@ -82,42 +89,60 @@ def test_scan_respects_the_options_of_the_pipeline(tmp_path):
     assert scan_dataset(build(tmp_path, pipeline=[step]), progress=False) == []
 
 
-@pytest.mark.parametrize('empty', [False, True])
-def test_labels_that_are_all_missing(tmp_path, empty):
-    shutil.rmtree(make_folder(tmp_path, ['a', 'b']) / 'labels')
-    if empty:
-        (tmp_path / 'labels/deeper').mkdir(parents=True)
-    folder = folder_without_labels(folder_config(tmp_path))
-    assert folder == str(tmp_path / 'labels')
+# Polygons without an area
 
 
-def test_one_label_of_two_is_missing(tmp_path):
-    (make_folder(tmp_path, ['a', 'b']) / 'labels/a.png').unlink()
-    assert folder_without_labels(folder_config(tmp_path)) is None
+def make_polygons(root, counts):
+    """Write labels of IDD, each with so many polygons without an area."""
+    for i, count in enumerate(counts):
+        make_image(root / f'images/{i}_leftImg8bit.png', i, (4, 6))
+        label = root / f'labels/{i}_gtFine_polygons.json'
+        label.parent.mkdir(exist_ok=True)
+        objects = [('car', [], {})] * count
+        label.write_bytes(polygon_file(('sky', SKY, {}), *objects))
+    return root
 
 
-def test_labels_that_nobody_asks_for(tmp_path):
-    make_folder(tmp_path, ['a'])
-    config = folder_config(tmp_path, labels=False)
-    assert folder_without_labels(config) is None
+def polygons(root, **options):
+    options = dict(type='IDDDataset', label_set='cityscapes19', **options)
+    return build(root, **options)
 
 
-def test_labels_and_images_are_missing(tmp_path):
-    tmp_path.joinpath('images').mkdir()
-    with pytest.raises(DataError, match='no image'):
-        folder_without_labels(folder_config(tmp_path))
+@pytest.mark.parametrize('cache', ['label_cache', None])
+def test_polygons_left_out_are_summed(tmp_path, cache):
+    dataset = polygons(make_polygons(tmp_path, [2, 0, 5]), label_cache=cache)
+    # a second reading neither counts twice nor forgets
+    for _ in range(2):
+        assert scan_dataset(dataset, workers=3, progress=False) == []
+        assert describe_left_out(dataset) == [
+            'IDDDataset: left out 7 polygons with less than three different '
+            'vertices, in 2 of 3 labels'
+        ]
 
 
-def test_data_set_of_others():
-    assert folder_without_labels(dict(type='mmseg.ADE20KDataset')) is None
+def test_polygons_left_out_of_some_drawings_that_are_kept(tmp_path):
+    make_polygons(tmp_path, [2, 0, 5])
+    assert polygons(tmp_path, pipeline=LOAD)[2]['gt_seg_map'].max() == 10
+    dataset = polygons(tmp_path)
+    scan_dataset(dataset, progress=False)
+    assert 'left out 7 polygons' in describe_left_out(dataset)[0]
 
 
-def run_tool(tmp_path, *options):
+def test_nothing_is_left_out_of_other_labels(tmp_path):
+    dataset = build(make_folder(tmp_path, ['a']))
+    assert scan_dataset(dataset, progress=False) == []
+    assert describe_left_out(dataset) == []
+
+
+# The tool
+
+
+def run_tool(tmp_path, *options, **domain):
     config = tmp_path / 'config.py'
     dataset = {
         'type': 'DomainDataset',
-        'source': folder_config(tmp_path / 'data'),
-        'target': folder_config(tmp_path / 'data', labels=False),
+        'source': folder_config(tmp_path / 'data', **domain),
+        'target': folder_config(tmp_path / 'data', labels=False, **domain),
     }
     config.write_text(f'train_dataloader = dict(dataset={dataset!r})\n')
     return subprocess.run(
@@ -151,3 +176,12 @@ def test_tool_on_missing_data(tmp_path):
     assert result.returncode == 1
     assert 'data_root' in result.stderr
     assert 'Traceback' not in result.stderr
+
+
+def test_tool_sums_polygons_left_out(tmp_path):
+    make_polygons(tmp_path / 'data', [1, 3])
+    options = dict(type='IDDDataset', label_set='cityscapes19')
+    result = run_tool(tmp_path, '--all', **options)
+    assert result.returncode == 0
+    assert '  source: left out 4 polygons with' in result.stdout
+    assert 'target: left out' not in result.stdout

@@ -132,13 +132,57 @@ def log(caplog):
     logger.removeHandler(caplog.handler)
 
 
-def test_polygons_left_out_are_logged_once(tmp_path, log):
-    data = polygon_file(('car', [], {}), ('sky', ALL, {}), ('car', [], {}))
+BAD = polygon_file(('car', [], {}), ('sky', ALL, {}), ('car', [], {}))
+
+
+@pytest.mark.parametrize('cache', ['cache', None])
+def test_polygons_left_out_are_counted(tmp_path, cache):
+    reader = reader_of(tmp_path, cache)
+    paths = [make_file(tmp_path, BAD, f'7/{i}') for i in range(2)]
+    for path in [*paths, make_file(tmp_path), *paths]:
+        reader(path)
+    assert reader.left_out == dict.fromkeys(paths, 2)
+
+
+def test_polygons_left_out_of_a_kept_drawing_are_counted(tmp_path):
+    path = make_file(tmp_path, BAD)
+    reader_of(tmp_path)(path)
+    before = (tmp_path / KEPT).stat().st_mtime_ns
     reader = reader_of(tmp_path)
-    for key in ('7/a', '7/b'):
-        assert reader(make_file(tmp_path, data, key)).max() == 33
-    (message,) = log.messages
-    assert '7/a_gtFine_polygons.json: left out 2 of 3 polygons' in message
+    reader(path)
+    assert reader.left_out == {path: 2}
+    assert (tmp_path / KEPT).stat().st_mtime_ns == before
+
+
+def test_a_mended_file_counts_no_more(tmp_path):
+    reader = reader_of(tmp_path)
+    for data in (BAD, SKY_AND_ROAD):
+        reader(make_file(tmp_path, data))
+    assert reader.left_out == {}
+
+
+def test_a_drawing_without_a_count_is_replaced(tmp_path):
+    path = make_file(tmp_path, BAD)
+    reader_of(tmp_path)(path)
+    kept, text = Image.open(tmp_path / KEPT), PngInfo()
+    text.add_text('mmuda_polygons', kept.info['mmuda_polygons'])
+    kept.save(tmp_path / KEPT, pnginfo=text)
+    reader = reader_of(tmp_path)
+    reader(path)
+    assert reader.left_out == {path: 2}
+    assert Image.open(tmp_path / KEPT).info['mmuda_left_out'] == '2'
+
+
+def test_polygons_left_out_are_logged_at_powers_of_ten(tmp_path, log):
+    reader = reader_of(tmp_path)
+    paths = [make_file(tmp_path, BAD, f'7/{i}') for i in range(12)]
+    for path in [paths[0], *paths]:
+        reader(path)
+    first, tenth = log.messages
+    assert f'{paths[0]}: left out 2 polygon(s)' in first
+    assert f"; 2 in 1 file(s) of '{tmp_path / 'gtFine'}'" in first
+    assert f'{paths[9]}: left out 2 polygon(s)' in tenth
+    assert '; 20 in 10 file(s)' in tenth
 
 
 def test_sound_polygons_are_not_logged(tmp_path, log):

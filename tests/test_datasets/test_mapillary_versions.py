@@ -5,7 +5,7 @@ import pytest
 from toy_images import keys_of, make_image, make_label
 
 from mmuda.datasets import MapillaryVistasDataset
-from mmuda.utils.errors import DataError
+from mmuda.utils.errors import ConfigError, DataError
 
 LOAD = [dict(type='LoadImage'), dict(type='LoadLabels')]
 V2 = ('validation/images', 'validation/v2.0/labels')
@@ -107,3 +107,48 @@ def test_the_configured_name_comes_first(tmp_path):
 def test_a_split_that_is_not_there_is_named_as_configured(tmp_path):
     with pytest.raises(DataError, match=r'training/images.*does not exist'):
         vistas(tmp_path, ('training/images', None))
+
+
+# Labels of a download of v2.0, asked for as of one of v1.2
+
+
+@pytest.mark.parametrize(
+    ('version', 'table'),
+    [('v1.2', 'mapillary_vistas'), ('v2.0', 'mapillary_vistas_v2')],
+)
+@pytest.mark.parametrize('split', ['validation', 'val'])
+def test_labels_in_a_folder_of_their_version(tmp_path, version, table, split):
+    there = f'{split}/{version}/labels'
+    make_vistas(tmp_path, folders=(f'{split}/images', there))
+    with pytest.raises(ConfigError) as error:
+        vistas(tmp_path, ('validation/images', 'validation/labels'))
+    assert str(error.value) == (
+        f"folder '{tmp_path}/validation/labels' does not exist, but the "
+        'labels of a download of Mapillary Vistas v2.0 do: set '
+        f"data_prefix.seg_map_path to '{there}' with label_table='{table}'"
+    )
+
+
+def test_labels_of_both_versions_are_named(tmp_path):
+    make_vistas(tmp_path)
+    (tmp_path / 'validation/v1.2/labels').mkdir(parents=True)
+    with pytest.raises(
+        ConfigError, match=r"1\.2/labels' .*'mapillary_vistas', or to .*v2'$"
+    ):
+        vistas(tmp_path, (V2[0], 'validation/labels'))
+
+
+def test_labels_of_no_version(tmp_path):
+    make_vistas(tmp_path, folders=(V2[0], 'validation/masks'))
+    with pytest.raises(DataError, match='validation/labels. does not exist'):
+        vistas(tmp_path, (V2[0], 'validation/labels'))
+
+
+def test_a_folder_of_ones_own_comes_first(tmp_path):
+    make_vistas(tmp_path)
+    make_vistas(tmp_path, folders=(V2[0], 'validation/mine'))
+    assert keys_of(vistas(tmp_path, (V2[0], 'validation/mine'))) == [*'abcd']
+
+
+def test_images_alone_need_no_version(tmp_path):
+    assert keys_of(vistas(make_vistas(tmp_path), (V2[0], None))) == [*'abcd']

@@ -1,9 +1,13 @@
 """Validation and test on several targets."""
 
+import logging
 import math
 
+import mmcv
+import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from tiny_models import sample
 from tiny_runs import METAINFO, loader, runner
 from torch.utils.data import Dataset
@@ -142,3 +146,49 @@ def test_means_of_fewer_classes_are_no_part_of_the_mean(metrics, tmp_path):
 def test_targets_without_a_value_are_left_out_of_the_mean():
     values = {'a/mIoU': 40.0, 'b/mIoU': math.nan, 'c/mIoU': 60.0, 'a/x': 1.0}
     assert mean_metrics(values, ['mIoU', 'mAcc']) == {'mean/mIoU': 50.0}
+
+
+# Labels that are not where they should be
+
+
+def with_files(root, kind, there, configured):
+    """Evaluation of a second target of files whose labels are elsewhere."""
+    for folder, name in ((root / 'images', 'a.jpg'), (root / there, 'a.png')):
+        folder.mkdir(parents=True)
+        shape = (8, 8, 3) if name == 'a.jpg' else (8, 8)
+        mmcv.imwrite(np.zeros(shape, np.uint8), str(folder / name))
+    options = evaluation()
+    options['val_dataloader'][1]['dataset'] = dict(
+        type=kind,
+        data_root=str(root),
+        data_prefix=dict(img_path='images', seg_map_path=configured),
+        label_set='cityscapes19',
+    )
+    return options
+
+
+def warnings_of(folder, caplog, options):
+    run = runner(folder, **options)
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    assert list(run.val_loop.loops) == ['rome']
+    logger.removeHandler(caplog.handler)
+    records = [r for r in caplog.records if r.levelno == logging.WARNING]
+    return [r.getMessage() for r in records if 'Target' in r.getMessage()]
+
+
+def test_a_label_path_with_a_typo_is_seen(tmp_path, caplog):
+    options = with_files(tmp_path, 'FolderDataset', 'labels', 'lables')
+    assert warnings_of(tmp_path / 'run', caplog, options) == [
+        f"Target 'oslo' is not evaluated: there are no labels in "
+        f"'{tmp_path}/lables'; there is '{tmp_path}/labels/a.png': "
+        'data_prefix.seg_map_path may be wrong'
+    ]
+
+
+def test_labels_of_vistas_in_another_version_are_an_error(tmp_path):
+    options = with_files(
+        tmp_path, 'MapillaryVistasDataset', 'v2.0/labels', 'labels'
+    )
+    with pytest.raises(ConfigError, match=r"to 'v2\.0/labels' with label_tab"):
+        runner(tmp_path / 'run', **options).val_loop  # noqa: B018

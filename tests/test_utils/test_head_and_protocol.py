@@ -100,12 +100,37 @@ def test_own_heads_need_the_loop_over_targets():
         use_head(with_heads(loop=''), 'own')
 
 
+ONE_HEAD = dict(type='EncoderDecoder', decode_head=dict(type='DLV2Head'))
+
+
 @pytest.mark.parametrize(
-    'model', [dict(type='AdvEnt', segmentor=dict(type='X')), dict(type='X')]
+    'model', [dict(type='AdvEnt', segmentor=ONE_HEAD), ONE_HEAD]
 )
-def test_model_with_one_main_head(model):
-    with pytest.raises(ConfigError, match='has one main head'):
-        use_head(Config(dict(model=model)), 'agnostic')
+def test_the_only_head_is_agnostic(model):
+    cfg = Config(dict(model=model))
+    use_head(cfg, 'agnostic')
+    assert cfg.model == model
+
+
+@pytest.mark.parametrize('name', ['own', 'decode', 'ensemble', 'oslo'])
+def test_other_heads_of_a_model_with_one(name):
+    cfg = Config(dict(model=dict(type='CCL', segmentor=ONE_HEAD)))
+    with pytest.raises(ConfigError, match='one main head, which is --head ag'):
+        use_head(cfg, name)
+
+
+def test_model_without_a_head():
+    cfg = Config(dict(model=dict(type='SegmentorEnsemble', models=[])))
+    with pytest.raises(ConfigError, match="'SegmentorEnsemble' has no decode"):
+        use_head(cfg, 'agnostic')
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_every_config_has_an_agnostic_head(leaf):
+    cfg = Config.fromfile(CONFIGS / leaf)
+    use_head(cfg, 'agnostic')
+    check_config_keys(cfg)
+    assert cfg.model.segmentor.get('predict_head', 'decode') == 'decode'
 
 
 def test_published_protocol_loads_labels_first():

@@ -3,14 +3,18 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mmengine.config import Config
 
 from mmuda.datasets.checks import (
     describe_domains,
-    folder_without_labels,
+    describe_left_out,
     scan_dataset,
+)
+from mmuda.datasets.missing_labels import (
+    folder_without_labels,
+    labels_elsewhere,
 )
 from mmuda.registry import DATASETS
 from mmuda.utils.cli import add_data_options, run_tool
@@ -78,20 +82,28 @@ def check_config(cfg: Config, scan: bool, workers: int) -> int:
     for name, config, folder in dataset_configs(cfg):
         print(name, flush=True)
         if folder is not None:
-            print(f"  not evaluated: there are no labels in '{folder}'")
+            hint = labels_elsewhere(config)
+            print(f"  not evaluated: there are no labels in '{folder}'{hint}")
             continue
         try:
             dataset = DATASETS.build(config)
             found = scan_dataset(dataset, workers) if scan else []
+            if scan:
+                print_lines(describe_left_out(dataset))
             if not found:
-                lines = describe_domains(dataset)
-                print(*(f'  {line}' for line in lines), sep='\n')
+                print_lines(describe_domains(dataset))
         except MMUDAError as error:
             found = [str(error)]
         for message in found:
             print(f'  ERROR {message}', file=sys.stderr)
         faults += len(found)
     return faults
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines below the name of their loader."""
+    for line in lines:
+        print(f'  {line}')
 
 
 def main(args: argparse.Namespace) -> int:

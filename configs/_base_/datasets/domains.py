@@ -19,7 +19,8 @@ domains = dict(
         val=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
     ),
     mapillary=dict(
-        # of v2.0: label_table='mapillary_vistas_v2'
+        # of v2.0: label_table='mapillary_vistas_v2', and labels in
+        # training/v2.0/labels and validation/v2.0/labels
         dataset=dict(
             type='MapillaryVistasDataset', data_root='data/Mapillary'
         ),

@@ -1,0 +1,102 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Telling labels that are not there from labels that are elsewhere."""
+
+import inspect
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mmuda.datasets.base import DomainSegDataset
+from mmuda.datasets.listing import list_keys
+from mmuda.registry import DATASETS
+
+
+def folder_without_labels(config: Mapping) -> str | None:
+    """Tell whether a data set can't be built for want of its labels alone.
+
+    Targets are trained without labels, so those of validation may be missing
+    as a whole. If some of the labels are there, the data is incomplete.
+
+    Args:
+        config: Config of a data set.
+
+    Returns:
+        The folder of the labels if no label file is there; None if there is
+        one, or the data set is none of ours or not asked for labels.
+
+    Raises:
+        ConfigError: The data set knows where its labels are instead.
+        DataError: The images are missing, too.
+    """
+    kind = config['type']
+    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+    if not inspect.isclass(kind) or not issubclass(kind, DomainSegDataset):
+        return None
+    planned = _planned(config)
+    folder = planned.data_prefix.get('seg_map_path')
+    if folder is None or list_keys(folder, planned.seg_map_suffix):
+        return None
+    _build_unlabelled(config)
+    return folder
+
+
+def labels_elsewhere(config: Mapping) -> str:
+    """Look for what was meant by a label path without any label.
+
+    Args:
+        config: Config of a data set, of which ``folder_without_labels`` is
+            not None.
+
+    Returns:
+        A clause for a message, beginning with ``; ``: that the folder holds
+        other files, or where below the first folder above it that exists
+        the label of the first image is. Empty if neither is found.
+    """
+    planned = _planned(config)
+    folder = planned.data_prefix['seg_map_path']
+    suffix = planned.seg_map_suffix
+    others = sorted(list_keys(folder, ''))
+    if others:
+        return (
+            f'; there is {others[0]!r}, which does not end in {suffix!r}: '
+            'seg_map_suffix may be wrong'
+        )
+    label = _build_unlabelled(config).get_data_info(0)['key'] + suffix
+    images = Path(planned.data_prefix['img_path'])
+    for other in _alternatives(Path(folder)):
+        if other != images and os.path.isfile(other / label):
+            return (
+                f"; there is '{other / label}': data_prefix.seg_map_path may "
+                'be wrong'
+            )
+    return ''
+
+
+def _planned(config: Mapping) -> DomainSegDataset:
+    """Build a data set without looking for its files."""
+    return DATASETS.build(dict(config, lazy_init=True))
+
+
+def _build_unlabelled(config: Mapping) -> DomainSegDataset:
+    prefix = dict(config['data_prefix'], seg_map_path=None)
+    return DATASETS.build(dict(config, data_prefix=prefix))
+
+
+def _alternatives(folder: Path) -> Iterator[Path]:
+    """Yield folders with a name other than what is missing of a path.
+
+    Of ``gtFin/val`` they are ``.``, ``gtFine/val`` and ``gtFine``.
+    """
+    rest, parent = [folder.name], folder.parent
+    while not os.path.isdir(parent) and parent != parent.parent:
+        rest.insert(0, parent.name)
+        parent = parent.parent
+    if not os.access(parent, os.R_OK):
+        return
+    yield parent
+    for name in sorted(os.listdir(parent)):
+        other = parent / name
+        if other != folder and os.path.isdir(other):
+            yield other.joinpath(*rest[1:])
+            if rest[1:]:
+                yield other
