@@ -130,6 +130,7 @@ def trained(data, tmp_path_factory):
         *STAGES,
         'default_hooks.consistency.refresh.interval=1',
         'default_hooks.consistency.refresh.end=1',
+        'default_hooks.consistency.refresh.keep_rounds=-1',
         '--initial-cfg-options',
         *STAGES,
         'model.warmup_iters=1',

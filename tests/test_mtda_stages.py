@@ -94,6 +94,12 @@ def test_targets_are_labelled_anew(leaf):
     assert list(rounds) == expected
 
 
+@pytest.mark.parametrize('leaf', SELF_TRAINED)
+def test_rounds_without_a_checkpoint_are_removed(leaf):
+    refresh = load(leaf).default_hooks.consistency.refresh
+    assert refresh.keep_rounds == 1
+
+
 @pytest.mark.parametrize(
     ('leaf', 'begin'),
     [

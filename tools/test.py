@@ -70,9 +70,10 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--head',
         metavar='NAME',
-        help='head that predicts, of a model with heads for each target: '
+        help='head that predicts, where targets have heads of their own: '
         'agnostic, ensemble, the name of a target, or own for each target '
-        'by its own; by default predict_head of the config',
+        'by its own (agnostic is also the one head of other models); by '
+        'default predict_head of the config',
     )
     parser.add_argument(
         '--protocol',

@@ -4,6 +4,6 @@ _base_ = './default_runtime.py'
 default_hooks = dict(
     consistency=dict(
         type='CollaborativeConsistencyHook',
-        refresh=dict(begin=0, interval=10000, end=50000),
+        refresh=dict(begin=0, interval=10000, end=50000, keep_rounds=1),
     )
 )

@@ -6,13 +6,7 @@ from pathlib import Path
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch.utils.data import Dataset
 
-from mmuda.datasets.domain_dataset import iter_transforms
-from mmuda.datasets.pseudo_label_loading import (
-    LoadPseudoLabels,
-    LoadSoftPseudoLabels,
-)
 from mmuda.datasets.pseudo_label_store import (
     CURRENT,
     MANIFEST,
@@ -26,10 +20,17 @@ from mmuda.pseudo_labels.jobs import LabellingJob
 from mmuda.pseudo_labels.labeler import weights_digest
 from mmuda.pseudo_labels.options import PseudoLabelOptions
 from mmuda.pseudo_labels.report import ProgressLines
-from mmuda.pseudo_labels.rounds import describe_round, usable_labels
+from mmuda.pseudo_labels.rounds import (
+    describe_round,
+    read_rounds,
+    remove_old_rounds,
+    round_name,
+    usable_labels,
+)
 from mmuda.pseudo_labels.target_data import dataset_to_label
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.resume import checkpoints_by_iteration
 
 from .norm_statistics_hook import average_norm_buffers
 
@@ -56,10 +57,14 @@ class PseudoLabelRefreshHook(Hook):
             and the domain's name in the work directory.
         predict_head: Head that labels, such as ``<target>.decode`` of a
             ``MultiHeadEncoderDecoder``; None for the one that validates.
+        keep_rounds: How many of the newest rounds to keep, at least 1; -1
+            keeps all. A round stays, too, while a checkpoint
+            ``iter_<k>.pth`` in the work directory continues with it.
 
     Raises:
-        ConfigError: The target's pipeline loads no pseudo-labels, the training
-            loop is not ``UDATrainLoop``, or ``pseudo_labels`` is wrong.
+        ConfigError: A number is out of range, the target's pipeline loads no
+            pseudo-labels, the training loop is not ``UDATrainLoop``, or
+            ``pseudo_labels`` is wrong.
     """
 
     # after the teacher's update, before checkpoints
@@ -73,11 +78,17 @@ class PseudoLabelRefreshHook(Hook):
         domain: str = 'target',
         pseudo_label_root: str | None = None,
         predict_head: str | None = None,
+        keep_rounds: int = -1,
     ) -> None:
         if begin < 0 or interval == 0 or interval < -1:
             raise ConfigError(
                 f'PseudoLabelRefreshHook: begin={begin} must be at least 0 '
                 f'and interval={interval} positive, or -1 for one round'
+            )
+        if keep_rounds < 1 and keep_rounds != -1:
+            raise ConfigError(
+                f'PseudoLabelRefreshHook: keep_rounds={keep_rounds} must be '
+                'at least 1, or -1 for all'
             )
         self.begin = begin
         self.interval = interval
@@ -85,6 +96,7 @@ class PseudoLabelRefreshHook(Hook):
         self.domain = domain
         self.pseudo_label_root = pseudo_label_root
         self.predict_head = predict_head
+        self.keep_rounds = keep_rounds
 
     def before_run(self, runner: Runner) -> None:
         """Tell the data set where labels will be, before it is read."""
@@ -104,7 +116,8 @@ class PseudoLabelRefreshHook(Hook):
                 "and train_dataloader.sampler.type='DomainInfiniteSampler': "
                 'others would read all earlier samples again at each round'
             )
-        self._point_loaders(loop.dataloader.dataset.domains.get(self.domain))
+        dataset = loop.dataloader.dataset.domains.get(self.domain)
+        read_rounds(dataset, self.domain, self.root)
         # What is wrong with the labelling is known now, not hours later.
         self._job(runner, self.begin)
         model = unwrap(runner.model)
@@ -162,32 +175,17 @@ class PseudoLabelRefreshHook(Hook):
             return self.begin
         return iteration - (iteration - self.begin) % self.interval
 
-    def _point_loaders(self, dataset: Dataset | None) -> None:
-        loaders = [
-            transform
-            for transform in iter_transforms(dataset)
-            if isinstance(transform, LoadPseudoLabels | LoadSoftPseudoLabels)
-        ]
-        if not loaders:
-            raise ConfigError(
-                f'PseudoLabelRefreshHook: the pipeline of the domain '
-                f"'{self.domain}' has no LoadPseudoLabels"
-            )
-        for loader in loaders:
-            loader.pseudo_label_root = str(self.root)
-            loader.allow_missing = True
-
     def _job(self, runner: Runner, point: int) -> LabellingJob:
         """What to label in a round; its place and weights are its name."""
         weights = weights_digest(unwrap(runner.model).predictor)
         return LabellingJob(
             self.options,
             dataset_to_label(runner.cfg, self.options.pipeline, self.domain),
-            self.root / _name(point),
+            self.root / round_name(point),
             about=dict(
                 config=Path(runner.cfg.filename or 'config').name,
                 checkpoints=(
-                    dict(file=_name(point), sha256=weights, weight=1.0),
+                    dict(file=round_name(point), sha256=weights, weight=1.0),
                 ),
                 domain=self.domain,
             ),
@@ -216,6 +214,11 @@ class PseudoLabelRefreshHook(Hook):
             publish_round(self.root, job.root.name)
         barrier()
         self._report(runner, job, manifest, point)
+        if self.keep_rounds != -1 and is_main_process():
+            # Checkpoints continue with the round before them.
+            checkpoints = checkpoints_by_iteration(runner.work_dir)
+            needed = {self._last_point(iteration) for iteration in checkpoints}
+            remove_old_rounds(self.root, point, self.keep_rounds, needed)
 
     def _report(
         self,
@@ -225,7 +228,7 @@ class PseudoLabelRefreshHook(Hook):
         point: int,
     ) -> None:
         """Log what was kept, how right it is and what has changed."""
-        previous = self.root / _name(point - self.interval)
+        previous = self.root / round_name(point - self.interval)
         if point == self.begin or not (previous / MANIFEST).is_file():
             previous = None
         lines, scalars = describe_round(job, manifest, previous)
@@ -237,7 +240,3 @@ class PseudoLabelRefreshHook(Hook):
             | {'step': point},
             step=point,
         )
-
-
-def _name(point: int) -> str:
-    return f'iter_{point:08d}'

@@ -23,6 +23,19 @@ def find_resume_checkpoint(work_dir: str | os.PathLike) -> Path | None:
     return next(filter(_is_whole, _candidates(Path(work_dir))), None)
 
 
+def checkpoints_by_iteration(work_dir: str | os.PathLike) -> dict[int, Path]:
+    """Find all checkpoints ``iter_<k>.pth`` of a folder.
+
+    Returns:
+        Their paths by k.
+    """
+    return {
+        int(match[1]): path
+        for path in Path(work_dir).glob('iter_*.pth')
+        if (match := re.fullmatch(r'iter_(\d+)\.pth', path.name))
+    }
+
+
 def _candidates(work_dir: Path) -> Iterator[Path]:
     try:
         named = (work_dir / 'last_checkpoint').read_text().strip()
@@ -32,11 +45,7 @@ def _candidates(work_dir: Path) -> Iterator[Path]:
         # First here: the folder may be a copy of the one that is named.
         yield work_dir / Path(named).name
         yield Path(named)
-    by_iteration = {
-        int(match[1]): path
-        for path in work_dir.glob('iter_*.pth')
-        if (match := re.fullmatch(r'iter_(\d+)\.pth', path.name))
-    }
+    by_iteration = checkpoints_by_iteration(work_dir)
     for iteration in sorted(by_iteration, reverse=True):
         yield by_iteration[iteration]
 

@@ -1,6 +1,9 @@
 import torch
 
-from mmuda.utils.resume import find_resume_checkpoint
+from mmuda.utils.resume import (
+    checkpoints_by_iteration,
+    find_resume_checkpoint,
+)
 
 
 def save(path):
@@ -74,3 +77,10 @@ def test_nothing_to_continue_with(tmp_path):
     (tmp_path / 'best_mIoU_iter_10.pth').write_bytes(b'')
     assert find_resume_checkpoint(tmp_path) is None
     assert find_resume_checkpoint(tmp_path / 'missing') is None
+
+
+def test_checkpoints_of_iterations_only(tmp_path):
+    for name in ('iter_40.pth', 'iter_9.pth', 'best_mIoU_iter_5.pth'):
+        save(tmp_path / name)
+    save(tmp_path / 'iter_last.pth')
+    assert sorted(checkpoints_by_iteration(tmp_path)) == [9, 40]

@@ -29,6 +29,6 @@ default_hooks = dict(
     checkpoint=dict(interval=500),
     consistency=dict(
         type='CollaborativeConsistencyHook',
-        refresh=dict(begin=0, interval=500),
+        refresh=dict(begin=0, interval=500, keep_rounds=1),
     ),
 )
