@@ -25,6 +25,13 @@ from mmuda.benchmark.setting import (
     set_depth,
     without_pretrained,
 )
+from mmuda.benchmark.several_targets import several_targets_rows
+from mmuda.benchmark.several_targets_evaluation import (
+    several_targets_evaluation_rows,
+)
+from mmuda.benchmark.several_targets_memory import (
+    several_targets_memory_rows,
+)
 from mmuda.benchmark.training import memory_rows, speed_rows
 from mmuda.benchmark.training_case import TrainingCase
 from mmuda.utils.config import load_config, override_data_roots
@@ -38,6 +45,9 @@ PARTS = (
     'labelling',
     'labelling_memory',
     'sampler',
+    'several_targets',
+    'several_targets_memory',
+    'several_targets_evaluation',
 )
 
 
@@ -132,11 +142,50 @@ class Benchmark:
             self.folder / 'sets', self.args.set_sizes, self.tick
         )
 
+    def several_targets(self) -> list[Row]:
+        """Iterations for several targets against those for one."""
+        return several_targets_rows(
+            self.scaled_config(self.args.targets_size),
+            self.args.targets,
+            device=self.args.device,
+            **self.timing,
+        )
+
+    def several_targets_memory(self) -> list[Row]:
+        """Peak of an iteration for several targets against that for one."""
+        size, width = self.args.targets_memory
+        return several_targets_memory_rows(
+            self.scaled_config(size),
+            self.args.targets,
+            device=self.args.device,
+            width=width,
+            tick=self.tick,
+        )
+
+    def several_targets_evaluation(self) -> list[Row]:
+        """Testing several targets in one run against a run for each."""
+        factor = self.args.targets_size
+        cfg = self.config_with_data('several_targets', factor)
+        scale_sizes(cfg, factor)
+        return several_targets_evaluation_rows(
+            cfg,
+            self.folder / 'several_targets_work_dir',
+            self.args.targets,
+            self.args.images,
+            device=self.args.device,
+            **self.timing,
+        )
+
+    def scaled_config(self, factor: float) -> Config:
+        """Copy of the config with other image sizes."""
+        cfg = copy.deepcopy(self.cfg)
+        scale_sizes(cfg, factor)
+        return cfg
+
     @cached_property
     def training_case(self) -> TrainingCase:
         """Models and batch of the training parts."""
-        cfg = copy.deepcopy(self.cfg)
-        scale_sizes(cfg, self.args.size_factor)
+        cfg = self.scaled_config(self.args.size_factor)
         return TrainingCase(cfg, self.args.device)
 
     def config_with_data(self, name: str, factor: float = 1.0) -> Config:

@@ -1,9 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Iterations of methods for several targets on one random batch."""
 
-import copy
 from contextlib import ExitStack
-from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -12,30 +10,17 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from mmuda.benchmark.setting import (
-    image_sizes,
-    method_configs,
-    optimizer_config,
+from mmuda.benchmark.opencv_colors import in_colors_by_opencv
+from mmuda.benchmark.setting import Size, image_sizes
+from mmuda.benchmark.several_targets_config import (
+    method_config,
+    optimizers,
+    scale_width,
+    target_names,
 )
 from mmuda.benchmark.training_case import random_batch
+from mmuda.models.uda.colors import in_colors_of
 from mmuda.registry import MODELS
-from mmuda.utils.errors import ConfigError
-
-METHODS = ('MultiDis', 'MTKT', 'CCL', 'CoaST', 'MLCL')
-SOURCE = 'source'
-# Methods whose losses on a target need several views at once.
-SEVERAL_VIEWS = ('CoaST', 'MLCL')
-# Methods that show images in the colours of each target.
-COLORED = ('CCL', 'MLCL')
-_ADVERSARIAL = ('MultiDis', 'MTKT', 'CCL')
-_OF_SEVERAL_HEADS = (
-    'targets',
-    'ensemble',
-    'predict_head',
-    'style_layers',
-    'recompute_features',
-)
-_STYLE_LAYERS = ('layer1', 'layer2')
 
 
 class SeveralTargetsCase:
@@ -50,29 +35,53 @@ class SeveralTargetsCase:
         method: One of ``METHODS``.
         number: How many targets.
         device: Where to compute.
+        width: Multiplies the network's channels.
     """
 
     def __init__(
-        self, cfg: Config, method: str, number: int, device: str = 'cpu'
+        self,
+        cfg: Config,
+        method: str,
+        number: int,
+        device: str = 'cpu',
+        width: float = 1.0,
     ) -> None:
-        self.device = device
+        self.method, self.device = method, device
         self.targets = target_names(number)
-        model = MODELS.build(method_config(cfg, method, self.targets))
+        config = method_config(cfg, method, self.targets)
+        scale_width(config, width)
+        model = MODELS.build(config)
         model.init_weights()
         self.model = revert_sync_batchnorm(model).to(device).train()
         self.wrapper = build_optim_wrapper(
-            self.model, ConfigDict(_optimizers(cfg, method))
+            self.model, ConfigDict(optimizers(cfg, method))
         )
         sizes = image_sizes(cfg)
-        self.batch = random_batch(
-            {SOURCE: sizes[SOURCE]}
-            | {name: sizes['target'] for name in self.targets},
-            cfg.train_dataloader.batch_size,
-            self.model.num_classes,
-        )
+        self.batch_size = cfg.train_dataloader.batch_size
+        self.sizes = dict(source=sizes['source'])
+        self.sizes |= dict.fromkeys(self.targets, sizes['target'])
+        self.use_images(self.sizes)
+
+    def use_images(self, sizes: dict[str, Size]) -> None:
+        """Make the batch anew.
+
+        Args:
+            sizes: Width and height by domain.
+        """
+        classes = self.model.num_classes
+        self.batch = random_batch(sizes, self.batch_size, classes)
         for name in self.targets:
             for sample in self.batch['data_samples'][name]:
-                _label_softly(sample, self.model.num_classes)
+                _label_softly(sample, classes)
+        prepared = self.model.data_preprocessor(self.batch, True)
+        self.images = prepared['inputs']
+        self.samples = prepared['data_samples']
+
+    @property
+    def title(self) -> str:
+        """Method and number of targets."""
+        count = len(self.targets)
+        return f'{self.method}, {count} target{"s" if count > 1 else ""}'
 
     def step(self, recompute: bool = False) -> None:
         """One iteration, as the training loop runs it.
@@ -100,6 +109,38 @@ class SeveralTargetsCase:
             self.step()
         return len(passes)
 
+    @property
+    def color_pairs(self) -> list[tuple[str, str]]:
+        """Domain and target of each colour transfer in an iteration.
+
+        There are T of the source and T (T - 1) among the targets.
+        """
+        return [
+            (domain, target)
+            for domain in ('source', *self.targets)
+            for target in self.targets
+            if domain != target
+        ]
+
+    def transfer_colors(self) -> None:
+        """All colour transfers of an iteration, as the method makes them."""
+        for domain, target in self.color_pairs:
+            in_colors_of(
+                self.model.data_preprocessor,
+                self.images[domain],
+                self.samples[target],
+                self.images[target],
+            )
+
+    def transfer_by_opencv(self) -> None:
+        """All colour transfers of an iteration, by OpenCV on the CPU."""
+        for domain, target in self.color_pairs:
+            in_colors_by_opencv(
+                self.model.data_preprocessor,
+                self.images[domain],
+                self.images[target],
+            )
+
     def fill_gradients(self) -> None:
         """Give each trained parameter a gradient of zeros.
 
@@ -109,97 +150,6 @@ class SeveralTargetsCase:
         for parameter in self.model.parameters():
             if parameter.requires_grad:
                 parameter.grad = torch.zeros_like(parameter)
-
-
-def needed_passes(method: str, number: int) -> int:
-    """Forward passes of backbones that an iteration of a method needs.
-
-    Args:
-        method: One of ``METHODS``.
-        number: How many targets, T.
-
-    Returns:
-        For MultiDis and MTKT one pass of each domain. For CoaST one of the
-        source and one of each target in each style; for MLCL T more, as the
-        source is seen in each target's colours. For CCL each expert sees the
-        source and each target, and the student each target.
-    """
-    return {
-        'MultiDis': 1 + number,
-        'MTKT': 1 + number,
-        'CCL': number + number**2 + number,
-        'CoaST': 1 + number**2,
-        'MLCL': 1 + number + number**2,
-    }[method]
-
-
-def target_names(number: int) -> list[str]:
-    """Names for a number of targets.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    if number < 1:
-        raise ConfigError(f'--targets {number}: give positive numbers')
-    return [f'target_{position}' for position in range(1, number + 1)]
-
-
-def method_config(cfg: Config, method: str, targets: list[str]) -> ConfigDict:
-    """Config of a method for several targets on a config's network.
-
-    Heads of each target are copies of the network's; CoaST and MLCL have no
-    auxiliary ones.
-
-    Args:
-        cfg: A training config.
-        method: One of ``METHODS``.
-        targets: Names of the targets.
-    """
-    given = method_configs(cfg)['AdvEnt']
-    segmentor = copy.deepcopy(dict(given['segmentor']))
-    layers = segmentor.get('style_layers') or _STYLE_LAYERS
-    for key in _OF_SEVERAL_HEADS:
-        segmentor.pop(key, None)
-    segmentor['type'] = 'UDAEncoderDecoder'
-    if method in ('MTKT', *SEVERAL_VIEWS):
-        segmentor |= dict(type='MultiHeadEncoderDecoder', targets=targets)
-    if method in SEVERAL_VIEWS:
-        segmentor['auxiliary_head'] = None
-    if method == 'CoaST':
-        segmentor['style_layers'] = layers
-    if method == 'MLCL':
-        segmentor['ensemble'] = True
-    config = dict(
-        type=method,
-        data_preprocessor=given['data_preprocessor'],
-        segmentor=segmentor,
-        targets=targets,
-    )
-    return ConfigDict(config | _weights(method, given))
-
-
-def _weights(method: str, given: dict[str, Any]) -> dict[str, Any]:
-    weights = given['adversarial_weights']
-    if method not in _ADVERSARIAL:
-        return {}
-    config = dict(
-        adversarial_weights=weights, discriminator=given['discriminator']
-    )
-    if method == 'MTKT':
-        config['divergence_weights'] = weights
-    if method == 'CCL':
-        config['consistency_weights'] = weights
-        config['distillation_weights'] = weights
-    return config
-
-
-def _optimizers(cfg: Config, method: str) -> dict[str, Any]:
-    config = optimizer_config(cfg, 'AdvEnt')
-    if method not in _ADVERSARIAL:
-        del config['discriminator']
-    if method == 'CCL':
-        config['expert'] = config['segmentor']
-    return config
 
 
 def _label_softly(sample: SegDataSample, num_classes: int) -> None:

@@ -24,6 +24,9 @@ PARTS = (
     'labelling',
     'labelling_memory',
     'sampler',
+    'several_targets',
+    'several_targets_memory',
+    'several_targets_evaluation',
 )
 
 
@@ -44,6 +47,7 @@ def result(tool, tmp_path_factory):
     config.write_text(CONFIG.format(configs=ROOT / 'configs'))
     options = f'--config {config} --json {out} --size-factor 0.07 --images 1'
     options += ' --rounds 1 --warmup 0 --device cpu --set-sizes 1 2'
+    options += ' --targets 2 --targets-memory 0.07 0.5'
     tool.main(tool.parse_args(options.split()))
     return json.loads(out.read_text())
 

@@ -54,6 +54,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar='N',
         help='numbers of tiny images to label for labelling_memory',
     )
+    add_several_targets_options(parser)
     add('--json', metavar='OUT', help='also write the rows to this file')
     add(
         '--data-root',
@@ -84,6 +85,37 @@ def add_measuring_options(parser: argparse.ArgumentParser) -> None:
         '--device',
         default='cuda' if torch.cuda.is_available() else 'cpu',
         help='cpu, cuda or cuda:N',
+    )
+
+
+def add_several_targets_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the parts on several targets."""
+    add = parser.add_argument
+    add(
+        '--targets',
+        type=int,
+        nargs='+',
+        default=(1, 2, 3, 5),
+        metavar='T',
+        help='numbers of targets for the parts on several targets',
+    )
+    add(
+        '--targets-size',
+        type=float,
+        default=0.05,
+        metavar='FACTOR',
+        help='factor on the image sizes of several_targets and its '
+        'evaluation; 1 for the real ones',
+    )
+    add(
+        '--targets-memory',
+        type=float,
+        nargs=2,
+        default=(0.12, 0.25),
+        metavar=('SIZE', 'WIDTH'),
+        help='factors on the image sizes of several_targets_memory, and on '
+        'the channels of the network, which make its heads weigh more the '
+        'fewer they are; 1 1 for the real ones',
     )
 
 
