@@ -74,7 +74,7 @@ def test_classes_of_validation_that_disagree(failing, data):
 @pytest.mark.parametrize('targets', ['[rome,rome]', '[rome,oslo,rome]'])
 def test_model_that_names_a_target_twice(failing, data, targets):
     options = {'model.targets': targets, 'model.segmentor.targets': targets}
-    assert 'model.targets names a target twice' in failing(data, **options)
+    assert 'targets names a target twice' in failing(data, **options)
 
 
 def test_evaluators_of_one_name(failing, data):

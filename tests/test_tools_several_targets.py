@@ -123,7 +123,7 @@ def test_head_of_a_model_with_one(tmp_path, monkeypatch, capfd):
     config = demo_data.ROOT / 'configs' / 'demo' / 'advent_gta2cs.py'
     words = [config, 'x.pth', '--work-dir', tmp_path, '--head', 'own']
     error, _ = error_of('test.py', words, {}, monkeypatch, capfd)
-    assert "--head own: model.segmentor ('UDAEncoderDecoder') has" in error
+    assert "--head own: the segmentor ('UDAEncoderDecoder') has one" in error
 
 
 def test_misspelt_head(trained, tmp_path, monkeypatch, capfd):

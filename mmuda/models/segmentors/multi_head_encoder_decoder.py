@@ -88,7 +88,7 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
         )
         if len(set(targets)) < len(targets):
             raise ConfigError(
-                f'segmentor.targets names a target twice: {list(targets)}'
+                f'model.segmentor.targets names a target twice: {[*targets]}'
             )
         configs = {'decode': decode_head, 'aux': auxiliary_head}
         self.target_heads = _heads_of_targets(targets, configs)
