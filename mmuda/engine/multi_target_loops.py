@@ -14,10 +14,11 @@ from mmuda.datasets.missing_labels import (
     labels_elsewhere,
 )
 from mmuda.evaluation.target_tables import class_table, summary_table
+from mmuda.models.uda.target_heads import head_of
 from mmuda.registry import LOOPS
 from mmuda.utils.errors import ConfigError, DataError
 
-from .predicting_head import check_own_heads, own_head, predicting_by
+from .predicting_head import check_own_heads, predicting_by
 
 MEAN = 'mean'
 
@@ -148,7 +149,7 @@ class _MultiTargetLoop(BaseLoop):
     def _evaluate(self, target: str) -> dict[str, float]:
         loader = self.dataloader
         self._runner.visualizer.dataset_meta = loader.dataset.metainfo
-        head = own_head(target) if self.own_heads else None
+        head = head_of(target) if self.own_heads else None
         with predicting_by(self._runner.model, head):
             for index, batch in enumerate(loader):
                 self.current.run_iter(index, batch)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
+from mmuda.models.uda.target_heads import head_of
 from mmuda.utils.errors import ConfigError
 
 
@@ -29,9 +30,9 @@ def check_own_heads(model: nn.Module, targets: Sequence[str]) -> None:
     for segmentor in segmentors:
         heads = segmentor.heads()
         for target in targets:
-            if own_head(target) not in heads:
+            if head_of(target) not in heads:
                 raise ConfigError(
-                    f"own_heads: the model has no head '{own_head(target)}' "
+                    f"own_heads: the model has no head '{head_of(target)}' "
                     f'(it has {", ".join(heads)}); the prefix of each '
                     'evaluator must be the name of a target'
                 )
@@ -63,11 +64,6 @@ def predicting_by(model: nn.Module, head: str | None) -> Iterator[None]:
     finally:
         for segmentor, name in zip(segmentors, previous, strict=True):
             segmentor.predict_head = name
-
-
-def own_head(target: str) -> str:
-    """Name of the main head of a target."""
-    return f'{target}.decode'
 
 
 def _segmentors(model: nn.Module) -> list[nn.Module]:

@@ -6,6 +6,7 @@ import torch
 from collaborative_models import METHODS, build
 from mmengine.dist import get_rank
 from several_targets import optimizers, softly_labelled
+from tiny_models import NUM_CLASSES
 
 from mmuda.models import UDADistributedDataParallel
 from mmuda.models.uda.collaboration import Phase
@@ -35,8 +36,19 @@ def train(model, data):
 
 RECOMPUTED = dict(segmentor=dict(recompute_features=True))
 RESTING = dict(norm_eval=True, phase=Phase(distils=False))
+# The main heads run without a loss, and so does the last layer.
+BY_AUX = RESTING | dict(
+    adversarial_weights=dict(aux=0.1),
+    discriminator=dict(
+        type='MultiLevelDiscriminator',
+        levels=['aux'],
+        in_channels=NUM_CLASSES,
+        base_channels=4,
+    ),
+)
 CASES = {method: (method, dict(norm_eval=True)) for method in METHODS} | {
     'MTKT resting': ('MTKT', RESTING),
+    'MTKT by aux': ('MTKT', BY_AUX),
     'CoaST live': ('CoaST', {}),
     'CoaST recomputed': ('CoaST', RECOMPUTED),
     'MLCL live': ('MLCL', {}),
@@ -60,7 +72,7 @@ def ranks(tmp_path_factory):
     return gloo.run(train_rank, tmp_path_factory.mktemp('ranks'))
 
 
-@pytest.mark.parametrize('case', [*METHODS, 'MTKT resting'])
+@pytest.mark.parametrize('case', [*METHODS, 'MTKT resting', 'MTKT by aux'])
 def test_two_processes_equal_one_with_twice_the_batch(ranks, case):
     method, changes = CASES[case]
     model = build(method, 3, **changes)

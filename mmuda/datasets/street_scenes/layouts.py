@@ -7,6 +7,7 @@ bytes of each. Another data set is one more class here.
 
 import base64
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +30,7 @@ from mmuda.datasets.street_scenes.vistas import (
 from mmuda.utils.errors import ConfigError
 
 
-class SceneLayout:
+class SceneLayout(ABC):
     """How a data set lies on disk.
 
     Attributes:
@@ -44,9 +45,9 @@ class SceneLayout:
     size: ClassVar[tuple[int, int]]
     splits: ClassVar[tuple[str, ...]]
 
+    @abstractmethod
     def files(self, split: str, number: int) -> Mapping[str, Encoder]:
         """Return the files of one scene, path under the root to encoder."""
-        raise NotImplementedError
 
     def scene_size(
         self, number: int, size: tuple[int, int]

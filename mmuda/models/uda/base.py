@@ -4,7 +4,6 @@
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.models.utils import resize
@@ -19,6 +18,7 @@ from mmuda.utils.schedule import current_iteration
 
 from .domains import SOURCE, Logits, Losses, detach
 from .loading import fit_other_parts, fit_state_dict
+from .target_heads import zero_loss
 from .teacher import Network, build_teacher, check_network, update_teacher
 
 
@@ -175,19 +175,14 @@ class BaseUDA(BaseSegmentor):
     def touch_unused(self, logits: Logits, used: Sequence[str]) -> Losses:
         """Losses of value zero for heads that a step does not use.
 
-        Under DDP each trained parameter needs a gradient in each backward.
-
         Args:
-            logits: Logits by head.
+            logits: Logits of the heads that ran.
             used: Heads that have a loss in this step.
 
         Returns:
             At most one loss; none without DDP.
         """
-        unused = [v for name, v in logits.items() if name not in used]
-        if not unused or not is_model_wrapper(self.segmentor):
-            return {}
-        return {'loss_unused': sum(0 * values.sum() for values in unused)}
+        return zero_loss(self.segmentor, logits, used)
 
     @property
     def is_warming_up(self) -> bool:

@@ -23,7 +23,7 @@ from mmuda.utils.errors import ConfigError
 from .collaborative_self_training import CollaborativeSelfTraining
 from .domains import SOURCE, Logits, Losses, check_number
 from .style_memory import StyleMemory
-from .target_heads import DECODE, head_of, touch_other_heads
+from .target_heads import DECODE, head_of
 
 
 @MODELS.register_module()
@@ -86,7 +86,7 @@ class CoaST(CollaborativeSelfTraining):
         losses = unwrap(self.segmentor).loss_from_logits(
             seen.logits, data_samples[SOURCE]
         )
-        yield losses | touch_other_heads(self.segmentor, heads)
+        yield losses | self.touch_unused(seen.logits, heads)
 
     def loss_on_target(
         self,
@@ -112,7 +112,7 @@ class CoaST(CollaborativeSelfTraining):
                 * kl_divergence(logits[own].detach(), logits[DECODE])
             )
             used.append(DECODE)
-        return losses | touch_other_heads(self.segmentor, used)
+        return losses | self.touch_unused(logits | styled, used)
 
     def pseudo_label_losses(
         self, logits: Tensor, styled: Logits, labels: Tensor

@@ -21,7 +21,7 @@ from mmuda.utils.errors import ConfigError
 from .collaborative_self_training import CollaborativeSelfTraining
 from .colors import in_colors_of
 from .domains import SOURCE, Logits, Losses, check_number
-from .target_heads import DECODE, head_of, touch_other_heads
+from .target_heads import DECODE, head_of
 
 Slots = Literal['fixed', 'own_first']
 
@@ -96,7 +96,7 @@ class MLCL(CollaborativeSelfTraining):
         segmentor, samples = unwrap(self.segmentor), data_samples[SOURCE]
         logits = self.segmentor(View(inputs[SOURCE], (DECODE,))).logits
         losses = segmentor.loss_from_logits(logits, samples)
-        yield losses | touch_other_heads(self.segmentor, logits)
+        yield losses | self.touch_unused(logits, list(logits))
         del losses, logits
         views = {
             target: View(
@@ -109,7 +109,7 @@ class MLCL(CollaborativeSelfTraining):
         }
         logits = _by_head(self.segmentor(views))
         losses = segmentor.loss_from_logits(logits, samples)
-        yield losses | touch_other_heads(self.segmentor, logits)
+        yield losses | self.touch_unused(logits, list(logits))
 
     def loss_on_target(
         self,
@@ -138,7 +138,7 @@ class MLCL(CollaborativeSelfTraining):
                 logits, target
             )
             used.append(DECODE)
-        return losses | touch_other_heads(self.segmentor, used)
+        return losses | self.touch_unused(logits, used)
 
     def learning_losses(
         self, logits: Logits, labels: Tensor, target: str

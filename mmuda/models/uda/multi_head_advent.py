@@ -34,7 +34,6 @@ from .target_heads import (
     drop_gradients,
     head_of,
     levels_of,
-    touch_other_heads,
 )
 
 
@@ -148,7 +147,7 @@ class MultiHeadAdvEnt(BaseUDA):
         names = [n for t in self.targets for n in segmentor.heads_of(t)]
         logits = self.segmentor(View(images, tuple(names))).logits
         losses = segmentor.loss_from_logits(logits, samples)
-        losses |= touch_other_heads(self.segmentor, names)
+        losses |= self.touch_unused(logits, names)
         return add_prefix(losses, SOURCE), detach(logits)
 
     def loss_on_target(
@@ -178,7 +177,7 @@ class MultiHeadAdvEnt(BaseUDA):
         )
         losses |= self.loss_of_students(logits, by_level, target)
         used = [f'{target}.{level}' for level in levels] + list(students)
-        losses |= touch_other_heads(self.segmentor, used)
+        losses |= self.touch_unused(logits, used)
         return add_prefix(losses, target), detach(
             {name: logits[name] for name in own}
         )

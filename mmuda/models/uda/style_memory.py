@@ -7,10 +7,9 @@ import torch
 from mmengine.dist import all_gather, get_rank
 from torch import Tensor, nn
 
+from mmuda.models.segmentors.feature_styles import Style
 from mmuda.models.style import ChannelStatistics
 from mmuda.utils.errors import CheckpointError
-
-Style = tuple[ChannelStatistics, ...]
 
 
 class StyleMemory(nn.Module):

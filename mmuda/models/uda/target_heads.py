@@ -75,7 +75,7 @@ def levels_of(logits: Logits, target: str) -> Logits:
 def drop_gradients(segmentor: nn.Module, heads: Iterable[str]) -> None:
     """Leave heads as they are that had no loss in a whole iteration.
 
-    Under DDP :func:`touch_other_heads` gives them gradients of zero, by
+    Under DDP ``touch_unused`` gives them gradients of zero, by
     which an optimizer would still decay their weights.
 
     Args:
@@ -89,15 +89,18 @@ def drop_gradients(segmentor: nn.Module, heads: Iterable[str]) -> None:
             parameter.grad = None
 
 
-def touch_other_heads(segmentor: nn.Module, used: Iterable[str]) -> Losses:
-    """A loss of value zero on the parameters of heads without a loss.
+def zero_loss(
+    segmentor: nn.Module, logits: Logits, used: Iterable[str]
+) -> Losses:
+    """A loss of value zero on all that a step does not train.
 
     Under DDP each trained parameter needs a gradient in each backward pass.
-    The heads themselves need not run for it.
+    Heads that ran without a loss give one to the part of the backbone that
+    feeds only them; heads that did not run give one to themselves.
 
     Args:
-        segmentor: A ``MultiHeadEncoderDecoder``, with or without a
-            distributed wrapper.
+        segmentor: With or without a distributed wrapper.
+        logits: Logits of the heads that ran.
         used: Names of the heads that have a loss in this step.
 
     Returns:
@@ -106,11 +109,10 @@ def touch_other_heads(segmentor: nn.Module, used: Iterable[str]) -> Losses:
     if not is_model_wrapper(segmentor):
         return {}
     used = set(used)
-    zeros = [
-        0 * parameter.sum()
-        for name, head in unwrap(segmentor).heads().items()
-        if name not in used
-        for parameter in head.parameters()
-        if parameter.requires_grad
-    ]
-    return {'loss_unused': sum(zeros)} if zeros else {}
+    idle = [values for name, values in logits.items() if name not in used]
+    for name, head in unwrap(segmentor).heads().items():
+        if name not in logits:
+            idle += [p for p in head.parameters() if p.requires_grad]
+    return (
+        {'loss_unused': sum(0 * part.sum() for part in idle)} if idle else {}
+    )
