@@ -102,14 +102,9 @@ class CollaborativeConsistencyHook(Hook):
         self._check_schedule(model, runner)
         if self.refresh is None:
             return
-        heads = unwrap(model.segmentor).heads()
         self.refreshers = [
             PseudoLabelRefreshHook(
-                domain=target,
-                predict_head=head_of(target)
-                if head_of(target) in heads
-                else None,
-                **self.refresh,
+                domain=target, predict_head=head_of(target), **self.refresh
             )
             for target in model.targets
         ]
