@@ -11,7 +11,6 @@ from mmuda.benchmark.labelling_memory import (
     spool_rows,
 )
 from mmuda.benchmark.tiny_labelling import (
-    resident_bytes,
     resident_growth,
     spool_image_bytes,
     write_images,
