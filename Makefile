@@ -2,6 +2,8 @@
 PYTHON ?= python3
 DEMO_ARGS ?=
 TEST_ARGS ?=
+# Tests at a time: most use one core, those of several processes two.
+TEST_WORKERS ?= 2
 
 .PHONY: demo test lint clean
 
@@ -9,7 +11,7 @@ demo: .venv/installed
 	.venv/bin/python tools/demo.py $(DEMO_ARGS)
 
 test: .venv/installed
-	.venv/bin/python -m pytest $(TEST_ARGS)
+	.venv/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(TEST_ARGS)
 
 lint: .venv/installed
 	.venv/bin/ruff check .
