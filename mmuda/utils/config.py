@@ -3,7 +3,7 @@
 
 import inspect
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,32 +81,45 @@ def override_data_roots(
     Args:
         cfg: A training config.
         data_roots: Folder by domain: ``source``, ``target``, or the names
-            in ``train_dataloader.dataset.targets``.
+            in ``train_dataloader.dataset.targets``; of a domain of several
+            data sets, ``source.0``, ``source.1`` and so on.
 
     Raises:
         ConfigError: If the config has no such domain, or the domain is made
             of data sets from several folders.
     """
     domains = _training_domains(cfg)
-    mixed = {
-        name
-        for name, leaves in domains.items()
-        if len({leaf.get('data_root') for leaf in leaves}) > 1
-    }
+    parts = {name: tuple(leaves) for name, leaves in domains.items()}
     _add_evaluation_sets(cfg, domains)
     for name, root in data_roots.items():
-        if name not in domains:
+        domain, _, number = name.partition('.')
+        if domain not in domains:
             raise ConfigError(
                 f"data root '{name}': no such domain; this config has "
                 f'{", ".join(domains)}'
             )
-        if name in mixed:
+        leaves = domains[domain]
+        if number:
+            leaves = [_numbered(name, parts.get(domain, ()), number)]
+        elif (
+            len({leaf.get('data_root') for leaf in parts.get(domain, ())}) > 1
+        ):
             raise ConfigError(
-                f"data root '{name}': made of several data sets; set the "
-                'data_root of each with --cfg-options'
+                f"data root '{name}': made of several data sets; name the "
+                f'folder of each: {name}.0=DIR {name}.1=DIR'
             )
-        for leaf in domains[name]:
+        for leaf in leaves:
             leaf['data_root'] = str(root)
+
+
+def _numbered(name: str, leaves: Sequence[dict], number: str) -> dict:
+    """One of the data sets of a domain."""
+    if not number.isdecimal() or int(number) >= len(leaves):
+        raise ConfigError(
+            f"data root '{name}': the domain has {len(leaves)} data set(s), "
+            'counted from 0'
+        )
+    return leaves[int(number)]
 
 
 def set_pseudo_label_root(cfg: Config, root: str | os.PathLike) -> None:
@@ -176,7 +189,11 @@ def _training_domains(cfg: Config) -> dict[str, list[dict]]:
     # A plain dataset is the source domain of a source-only training.
     source = dataset.get('source') or (dataset if not targets else None)
     parts = {'source': source, **targets}
-    return {name: list(_leaves(part)) for name, part in parts.items() if part}
+    return {
+        name: list(dataset_leaves(part))
+        for name, part in parts.items()
+        if part
+    }
 
 
 def _add_evaluation_sets(cfg: Config, domains: dict[str, list[dict]]) -> None:
@@ -192,7 +209,7 @@ def _add_evaluation_sets(cfg: Config, domains: dict[str, list[dict]]) -> None:
     for event in ('val', 'test'):
         for prefix, dataset in _evaluation_sets(cfg, event):
             known = prefix in domains or (prefix and not targets)
-            for leaf in _leaves(dataset):
+            for leaf in dataset_leaves(dataset):
                 root = leaf.get('data_root')
                 name = prefix if known else owners.get(root, fallback)
                 if name:
@@ -213,12 +230,18 @@ def _evaluation_sets(cfg: Config, event: str) -> Iterator[tuple[str, dict]]:
         yield (metrics or {}).get('prefix') or '', loader['dataset']
 
 
-def _leaves(dataset: dict | list) -> Iterator[dict]:
-    """Yield the data sets inside listed, concatenated or repeated ones."""
+def dataset_leaves(dataset: dict | list) -> Iterator[dict]:
+    """Yield the data sets inside listed, concatenated or repeated ones.
+
+    Args:
+        dataset: Config of a domain.
+    """
     if isinstance(dataset, (list, tuple)):
         for part in dataset:
-            yield from _leaves(part)
+            yield from dataset_leaves(part)
     elif 'dataset' in dataset or 'datasets' in dataset:
-        yield from _leaves(dataset.get('dataset') or dataset['datasets'])
+        yield from dataset_leaves(
+            dataset.get('dataset') or dataset['datasets']
+        )
     else:
         yield dataset

@@ -213,3 +213,30 @@ def test_amp_refuses_other_wrappers():
     cfg = Config(dict(optim_wrapper=dict(segmentor=wrapper)))
     with pytest.raises(ConfigError, match='optim_wrapper.segmentor.type'):
         enable_amp(cfg)
+
+
+def several_sources():
+    cfg = uda_config()
+    sources = [dict(data_root='a'), dict(dataset=dict(data_root='b'))]
+    cfg.train_dataloader.dataset.source = sources
+    return cfg
+
+
+def test_roots_of_several_sources():
+    cfg = several_sources()
+    override_data_roots(cfg, {'source.0': 'c', 'source.1': 'd'})
+    first, second = cfg.train_dataloader.dataset.source
+    assert (first.data_root, second.dataset.data_root) == ('c', 'd')
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('source', r'name the folder of each: source\.0=DIR'),
+        ('source.2', r'the domain has 2 data set\(s\), counted from 0'),
+        ('source.x', r'the domain has 2 data set\(s\), counted from 0'),
+    ],
+)
+def test_wrong_root_of_several_sources(name, message):
+    with pytest.raises(ConfigError, match=message):
+        override_data_roots(several_sources(), {name: 'c'})
