@@ -7,10 +7,6 @@ after a stop, without doing finished stages again.
 """
 
 import argparse
-import fcntl
-import os
-import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -29,6 +25,7 @@ from mmuda.pseudo_labels.recipe import (
 )
 from mmuda.pseudo_labels.recipe_summary import write_summary
 from mmuda.pseudo_labels.target_data import target_names
+from mmuda.utils.child_processes import Command, run_side_by_side
 from mmuda.utils.cli import OptionsAction, add_data_options, run_tool
 from mmuda.utils.config import (
     default_work_dir,
@@ -37,7 +34,7 @@ from mmuda.utils.config import (
 )
 from mmuda.utils.config_keys import check_config_keys, config_errors
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.files import require_writable_folder
+from mmuda.utils.files import locked_folder, require_writable_folder
 from mmuda.utils.setup_env import register_all_modules
 
 TOOLS = Path(__file__).parent
@@ -163,44 +160,8 @@ def train_options(args: argparse.Namespace) -> list[str]:
 
 def run_stage(stage: Stage, processes: int) -> int:
     """Run a stage and return its exit code."""
-    command = [sys.executable]
-    arguments = list(stage.arguments)
-    if processes > 1:
-        command += ['-m', 'torch.distributed.run', '--standalone']
-        command += ['--nproc_per_node', str(processes)]
-        arguments += ['--launcher', 'pytorch']
-    command += [str(TOOLS / stage.tool), *arguments]
-    environment = dict(os.environ)
-    # As the tools are run by hand, from a checkout that is not installed too.
-    paths = [str(TOOLS.parent), environment.get('PYTHONPATH', '')]
-    environment['PYTHONPATH'] = os.pathsep.join(filter(None, paths))
-    child = subprocess.Popen(command, env=environment, close_fds=False)
-    # Ctrl-C reaches the stage, too, which then saves and ends by itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-    try:
-        return child.wait()
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def lock(folder: Path):
-    """Refuse two recipes in one folder, even if only a stage is left of one.
-
-    Raises:
-        ConfigError: Another one is running.
-    """
-    file = open(folder / '.lock', 'w')  # noqa: SIM115 (open until the end)
-    os.set_inheritable(file.fileno(), True)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise ConfigError(
-            f'--work-dir: another self-training runs in {str(folder)!r}; '
-            'wait for it or choose another folder'
-        ) from error
-    return file
+    command = Command(TOOLS / stage.tool, stage.arguments, processes)
+    return run_side_by_side([command])[0]
 
 
 def main(args: argparse.Namespace) -> int:
@@ -208,7 +169,7 @@ def main(args: argparse.Namespace) -> int:
     register_all_modules()
     recipe, identity = recipe_from(args)
     require_writable_folder(recipe.work_dir, '--work-dir')
-    held = lock(recipe.work_dir)
+    held = locked_folder(recipe.work_dir, '--work-dir')
     require_same_recipe(recipe.work_dir, identity)
     console = Console()
     seconds: dict[str, float] = {}

@@ -2,6 +2,7 @@
 """Writing files so that a reader never sees half of one."""
 
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from mmuda.utils.errors import ConfigError, DataError
 
@@ -89,6 +91,34 @@ def require_writable_folder(path: str | os.PathLike, option: str) -> None:
             f'{option}: cannot write to {str(path)!r} ({error.strerror}); '
             'choose another folder'
         ) from error
+
+
+def locked_folder(path: Path, option: str) -> IO:
+    """Keep other processes from writing the same results.
+
+    The lock holds until the file is closed and all processes that were
+    started meanwhile have ended, even if this one is killed.
+
+    Args:
+        path: The folder.
+        option: What set it, for the message.
+
+    Returns:
+        The locked file.
+
+    Raises:
+        ConfigError: Another process holds the lock.
+    """
+    file = open(path / '.lock', 'w')  # noqa: SIM115 (open until the end)
+    os.set_inheritable(file.fileno(), True)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise ConfigError(
+            f'{option}: another process works in {str(path)!r}; wait for it '
+            'or choose another folder'
+        ) from error
+    return file
 
 
 @contextmanager
