@@ -12,6 +12,7 @@ from mmuda.datasets.checks import (
     scan_dataset,
 )
 from mmuda.datasets.cityscapes import CityscapesLabelIdsDataset
+from mmuda.datasets.domain_batches import domain_collate
 from mmuda.datasets.domain_dataset import DomainDataset, DomainIndex
 from mmuda.datasets.evaluation_transforms import EvaluateAtInputSize
 from mmuda.datasets.folder import CamVidDataset, CARLADataset, FolderDataset
@@ -23,6 +24,7 @@ from mmuda.datasets.mapillary import (
     PadToSize,
     ResizeToFit,
 )
+from mmuda.datasets.path_list import PathListDataset
 from mmuda.datasets.pseudo_label_loading import (
     LoadPseudoLabels,
     LoadSoftPseudoLabels,
@@ -33,6 +35,7 @@ from mmuda.datasets.pseudo_label_store import (
 )
 from mmuda.datasets.samplers import DomainInfiniteSampler
 from mmuda.datasets.strong_augmentation import Cutout, StrongAugmentation
+from mmuda.datasets.synscapes import SynscapesDataset
 from mmuda.datasets.synthia import SYNTHIADataset
 from mmuda.datasets.transforms import (
     CropFraction,
@@ -63,12 +66,15 @@ __all__ = [
     'KeepWeakImage',
     'PackDomainInputs',
     'PadToSize',
+    'PathListDataset',
     'ResizeToFit',
     'PseudoLabelManifest',
     'SYNTHIADataset',
     'StrongAugmentation',
+    'SynscapesDataset',
     'check_dataset',
     'check_pseudo_labels',
     'describe_domains',
+    'domain_collate',
     'scan_dataset',
 ]

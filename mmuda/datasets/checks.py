@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Looking at data before hours of training are spent on it."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -50,16 +51,40 @@ def load_raw(dataset: Dataset, index: int) -> dict:
     if 'seg_map_path' in sample and 'label_lut' in sample:
         loaders = (
             transform
-            for transform in iter_transforms(dataset)
+            for transform in iter_transforms(_part_of(dataset, index))
             if isinstance(transform, LoadLabels)
         )
         sample = next(loaders, LoadLabels())(sample)
     return sample
 
 
+def _part_of(dataset: Dataset, index: int) -> Dataset:
+    """Return the data set inside wrappers that a sample comes from."""
+    while True:
+        if hasattr(dataset, 'cumulative_sizes'):
+            ends = dataset.cumulative_sizes
+            part = bisect_right(ends, index)
+            index -= ends[part - 1] if part else 0
+            dataset = dataset.datasets[part]
+        elif hasattr(dataset, 'dataset'):
+            dataset = dataset.dataset
+            index %= len(dataset)
+        else:
+            return dataset
+
+
+def _parts(name: str, domain: Dataset) -> dict[str, Dataset]:
+    """Name the data sets that a domain is made of."""
+    parts = getattr(domain, 'datasets', None)
+    if parts is None:
+        return {name: domain}
+    return {f'{name}[{i}]': part for i, part in enumerate(parts)}
+
+
 def describe_domains(dataset: Dataset) -> list[str]:
     """Read the first sample of each domain and describe it.
 
+    Of a domain that is made of several data sets it is that of each.
     Pseudo-labels that a domain loads are checked to be finished and to be of
     its images and classes.
 
@@ -67,8 +92,9 @@ def describe_domains(dataset: Dataset) -> list[str]:
         dataset: A ``DomainDataset`` or any segmentation data set.
 
     Returns:
-        One line a domain: name, number of images, file and size of the first
-        image, the classes in its label, and where its pseudo-labels are.
+        One line a data set: name, number of images, file and size of the
+        first image, the classes in its label, and where the pseudo-labels of
+        the domain are.
 
     Raises:
         ConfigError: If pseudo-labels are loaded at the wrong place.
@@ -79,14 +105,22 @@ def describe_domains(dataset: Dataset) -> list[str]:
     for name, domain in iter_domains(dataset):
         if len(domain) == 0:
             raise DataError(f'domain {name!r} has no images')
-        sample = load_raw(domain, 0)
-        height, width = sample['img_shape']
-        line = (
-            f'{name}: {len(domain)} images, first {sample["img_path"]} '
-            f'({width}x{height}), {_describe_labels(sample, domain)}'
-        )
-        lines.append(', '.join([line, *check_domain_labels(name, domain)]))
+        found = [
+            _describe_first(title, part)
+            for title, part in _parts(name, domain).items()
+        ]
+        found[-1] = ', '.join([found[-1], *check_domain_labels(name, domain)])
+        lines += found
     return lines
+
+
+def _describe_first(name: str, dataset: Dataset) -> str:
+    sample = load_raw(dataset, 0)
+    height, width = sample['img_shape']
+    return (
+        f'{name}: {len(dataset)} images, first {sample["img_path"]} '
+        f'({width}x{height}), {_describe_labels(sample, dataset)}'
+    )
 
 
 def _describe_labels(sample: dict, domain: Dataset) -> str:

@@ -1,18 +1,20 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""One sample of every domain, chosen by the sampler."""
+"""Samples of every domain, chosen by the sampler."""
 
-import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
 from mmcv.transforms import LoadAnnotations
 from mmengine.dataset import ConcatDataset
 from torch.utils.data import Dataset
 
+from mmuda.datasets.domain_batches import domain_collate, samples_per_item
 from mmuda.datasets.loading import LoadLabels
+from mmuda.datasets.random_states import (
+    preserved_random_states,
+    seed_random_states,
+)
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError, DataError
 
@@ -22,15 +24,15 @@ DatasetConfig = Mapping[str, Any] | Dataset | Sequence[Any]
 
 
 class DomainIndex(NamedTuple):
-    """What ``DomainInfiniteSampler`` yields for one training sample.
+    """What ``DomainInfiniteSampler`` yields for one training item.
 
     Attributes:
         indices: One index for each domain, in the order of
-            ``DomainDataset.domains``.
+            ``DomainDataset.domains``; several for one with several samples.
         seed: Seed of the random transforms, at least 0.
     """
 
-    indices: tuple[int, ...]
+    indices: tuple[int | tuple[int, ...], ...]
     seed: int
 
 
@@ -40,7 +42,10 @@ class DomainDataset(Dataset):
 
     An item is ``{'inputs': {domain: (3, H, W) uint8}, 'data_samples':
     {domain: SegDataSample}}`` with the domains ``source`` and ``target``, or
-    the nick names of several targets. It depends on its ``DomainIndex`` only:
+    the nick names of several targets. A domain with several samples in an
+    item has lists of them, which ``domain_collate`` puts into one batch.
+
+    An item depends on its ``DomainIndex`` only:
     random transforms are seeded by it, so neither the number of workers nor a
     resumed run changes the data, and the process's random states are left
     alone.
@@ -50,10 +55,16 @@ class DomainDataset(Dataset):
             is one domain made of all of them.
         target: Config of a single target; its domain is called ``target``.
         targets: Nick name to config, if there are several targets.
+        samples: Samples of each domain in one item, by name, such as
+            ``dict(source=1, target=3)``; one of those it leaves out. With a
+            ``batch_size`` of B there are B times as many in a batch. A number
+            for ``source`` or ``target`` has no effect where the config has
+            left that domain out.
 
     Raises:
-        ConfigError: If the domains are badly named, disagree in classes, or a
-            target's pipeline loads labels.
+        ConfigError: If the domains are badly named, disagree in classes, a
+            target's pipeline loads labels, or ``samples`` names no domain or
+            a number below 1.
         DataError: If a domain is empty or its data is incomplete.
     """
 
@@ -62,8 +73,12 @@ class DomainDataset(Dataset):
         source: DatasetConfig | None = None,
         target: DatasetConfig | None = None,
         targets: Mapping[str, DatasetConfig] | None = None,
+        samples: Mapping[str, int] | None = None,
     ) -> None:
         configs = _name_domains(source, target, targets)
+        absent = () if targets else (SOURCE, TARGET)
+        numbers = samples_per_item(samples, configs, absent)
+        self.samples = tuple(numbers.values())
         self.domains: dict[str, Dataset] = {
             name: _build(name, config) for name, config in configs.items()
         }
@@ -89,12 +104,20 @@ class DomainDataset(Dataset):
         for dataset in self.domains.values():
             dataset.full_init()
 
+    @property
+    def collate_fn(self) -> Callable[[Sequence], dict]:
+        """What makes a batch of items; the training loop asks for it."""
+        return domain_collate
+
     def __len__(self) -> int:
-        """Size of the largest domain: one pass over it is an epoch."""
-        return max(self.sizes)
+        """Items of an epoch: until every domain was passed through once."""
+        pairs = zip(self.sizes, self.samples, strict=True)
+        return max(math.ceil(size / number) for size, number in pairs)
 
     def __getitem__(self, index: DomainIndex) -> dict[str, dict]:
-        """Load one sample of every domain.
+        """Load the samples of every domain.
+
+        A domain whose index is a tuple has lists of so many samples.
 
         Raises:
             ConfigError: If the index is not a ``DomainIndex``, or a target
@@ -106,15 +129,38 @@ class DomainDataset(Dataset):
                 "type='DomainInfiniteSampler') in train_dataloader"
             )
         item: dict[str, dict] = {'inputs': {}, 'data_samples': {}}
-        with _preserved_random_states():
-            for position, (name, dataset) in enumerate(self.domains.items()):
-                _seed_random_states(index.seed, position)
-                sample = dataset[index.indices[position]]
-                if name != SOURCE and 'gt_sem_seg' in sample['data_samples']:
-                    raise ConfigError(_label_leak(name))
+        with preserved_random_states():
+            for position, name in enumerate(self.domains):
+                chosen = index.indices[position]
+                words = index.seed, position
+                if isinstance(chosen, tuple):
+                    sample = self._load_several(name, chosen, words)
+                else:
+                    sample = self._load(name, chosen, words)
                 for key, value in item.items():
                     value[name] = sample[key]
         return item
+
+    def _load(self, name: str, index: int, words: tuple[int, ...]) -> dict:
+        """Load a sample of a domain, its transforms seeded by some words."""
+        seed_random_states(*words)
+        sample = self.domains[name][index]
+        if name != SOURCE and 'gt_sem_seg' in sample['data_samples']:
+            raise ConfigError(_label_leak(name))
+        return sample
+
+    def _load_several(
+        self, name: str, indices: tuple[int, ...], words: tuple[int, ...]
+    ) -> dict[str, list]:
+        """Load samples of a domain, the first as if it were alone."""
+        samples = [
+            self._load(name, index, (*words, count) if count else words)
+            for count, index in enumerate(indices)
+        ]
+        return {
+            key: [sample[key] for sample in samples]
+            for key in ('inputs', 'data_samples')
+        }
 
 
 def iter_transforms(node: Any) -> Iterator[Any]:
@@ -167,7 +213,7 @@ def _build(name: str, config: DatasetConfig) -> Dataset:
     parts = [_build(name, part) for part in config]
     # Checked first, since ConcatDataset's message does not name the classes.
     _require_same_classes({f'{name}[{i}]': p for i, p in enumerate(parts)})
-    return ConcatDataset(parts)
+    return ConcatDataset(parts, ignore_keys='palette')
 
 
 def _require_same_classes(datasets: Mapping[str, Dataset]) -> None:
@@ -200,27 +246,3 @@ def _label_leak(name: str) -> str:
         'training must not see; remove LoadLabels or LoadAnnotations from '
         'its pipeline'
     )
-
-
-def _seed_random_states(seed: int, position: int) -> None:
-    """Seed what transforms draw from, differently for each domain."""
-    words = np.random.SeedSequence((seed, position)).generate_state(1)
-    value = int(words[0])
-    random.seed(value)
-    np.random.seed(value)
-    # Not torch.manual_seed, which would also reach for the accelerator.
-    torch.default_generator.manual_seed(value)
-
-
-@contextmanager
-def _preserved_random_states() -> Iterator[None]:
-    """Restore the random states of the process at the end."""
-    python_state = random.getstate()
-    numpy_state = np.random.get_state()
-    torch_state = torch.default_generator.get_state()
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
-        torch.default_generator.set_state(torch_state)

@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Sampling from several domains at once, resumable in no time."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,7 +26,9 @@ class DomainInfiniteSampler(Sampler):
     All processes walk one global sequence: with W of them, rank r takes the
     positions r, r + W, ..., so two processes with batch size 1 train on the
     same batches as one with batch size 2. The draw at a position is computed
-    from the position, so a resumed run starts at any of them at once.
+    from the position, so a resumed run starts at any of them at once. A
+    domain with several samples in an item (``DomainDataset.samples``) gets
+    as many consecutive places of its stream.
 
     Args:
         dataset: A ``DomainDataset``.
@@ -50,6 +53,8 @@ class DomainInfiniteSampler(Sampler):
             )
         self.rank, self.world_size = get_dist_info()
         self.sizes = tuple(dataset.sizes)
+        ones = (1,) * len(self.sizes)
+        self.samples = tuple(getattr(dataset, 'samples', ones))
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
         self._skipped = 0
@@ -64,8 +69,9 @@ class DomainInfiniteSampler(Sampler):
             position += self.world_size
 
     def __len__(self) -> int:
-        """Size of the largest domain."""
-        return max(self.sizes)
+        """Items until every domain was passed through once."""
+        pairs = zip(self.sizes, self.samples, strict=True)
+        return max(math.ceil(size / number) for size, number in pairs)
 
     def skip(self, num_samples: int) -> None:
         """Start after ``num_samples`` samples of this process.
@@ -86,14 +92,20 @@ class DomainInfiniteSampler(Sampler):
     def index_at(self, position: int) -> DomainIndex:
         """Return the draw at a position of the global sequence."""
         indices = tuple(
-            self._draw(domain, size, position)
-            for domain, size in enumerate(self.sizes)
+            self._draw(domain, position)
+            if number == 1
+            else tuple(
+                self._draw(domain, position * number + place)
+                for place in range(number)
+            )
+            for domain, number in enumerate(self.samples)
         )
         return DomainIndex(indices, self._derive(_SEED_STREAM, position))
 
-    def _draw(self, domain: int, size: int, position: int) -> int:
-        """Return the index of a domain's sample at a position."""
-        epoch, offset = divmod(position, size)
+    def _draw(self, domain: int, place: int) -> int:
+        """Return the index of a domain's sample at a place of its stream."""
+        size = self.sizes[domain]
+        epoch, offset = divmod(place, size)
         if not self.shuffle:
             return offset
         if domain not in self._orders or self._orders[domain][0] != epoch:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 
+from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 
@@ -24,6 +25,9 @@ class UDATrainLoop(IterBasedTrainLoop):
     position (``DomainInfiniteSampler.skip``); it works alike on all supported
     versions of mmengine. Samplers without ``skip`` are read from the start.
     The sampler must be infinite.
+
+    A data set may have a ``collate_fn`` for its items, which takes the place
+    of mmengine's if the config chooses none.
     """
 
     _data_changed = False
@@ -34,6 +38,10 @@ class UDATrainLoop(IterBasedTrainLoop):
         # copy of the data set from before the hooks' ``before_run``.
         self.dataloader_iterator = None
         self.dataloader._iterator = None
+        chosen = self.dataloader.collate_fn
+        own = getattr(self.dataloader.dataset, 'collate_fn', None)
+        if own is not None and getattr(chosen, 'func', None) is pseudo_collate:
+            self.dataloader.collate_fn = own
 
     def run(self) -> None:
         """Train until ``max_iters`` or until a hook asks to stop."""

@@ -6,6 +6,7 @@ from typing import Any
 from mmseg.models import SegDataPreProcessor
 
 from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
 
 
 @MODELS.register_module()
@@ -38,9 +39,19 @@ class DomainDataPreprocessor(SegDataPreProcessor):
 
         Returns:
             The same structure with stacked float images (N, 3, H, W).
+
+        Raises:
+            ConfigError: If items of several samples were not collated.
         """
         if not isinstance(data['inputs'], dict):
             return super().forward(data, training)
+        for domain, images in data['inputs'].items():
+            if isinstance(images[0], (list, tuple)):
+                raise ConfigError(
+                    f'the batch has lists of {domain!r} samples in place of '
+                    "samples; set collate_fn=dict(type='domain_collate') in "
+                    "train_dataloader, or train_cfg.type='UDATrainLoop'"
+                )
         batches = {
             domain: super(DomainDataPreprocessor, self).forward(
                 dict(inputs=images, data_samples=data['data_samples'][domain]),

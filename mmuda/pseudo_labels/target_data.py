@@ -63,7 +63,7 @@ def ground_truth_of(dataset: dict | list, folder: str) -> dict | list:
             )
     labelled = copy.deepcopy(dict(dataset))
     labelled['data_prefix'] = dict(
-        labelled['data_prefix'], seg_map_path=folder
+        labelled.get('data_prefix') or {}, seg_map_path=folder
     )
     transforms = [t for t in labelled['pipeline'] if 'Pack' not in t['type']]
     load = dict(type='LoadLabels', resize_mismatch=True)

@@ -1,10 +1,10 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Write procedural street scenes in the layouts of real data sets.
 
-A stand-in for GTA5, SYNTHIA, Cityscapes, IDD and Mapillary Vistas where they
-are not at hand: to try a config, to test a change, to show that a method
-closes a domain gap. Run again, it keeps what is there and renders what is
-missing.
+A stand-in for GTA5, SYNTHIA, Synscapes, Cityscapes, IDD, Mapillary Vistas and
+BDD100K where they are not at hand: to try a config, to test a change, to show
+that a method closes a domain gap. Run again, it keeps what is there and
+renders what is missing.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def parse_args() -> argparse.Namespace:
         type=parse_size,
         help='image size as WIDTHxHEIGHT; by default 320 pixels wide with '
         "each set's own height. Of mapillary a third of the images have it, "
-        'the others are larger or of another shape',
+        'the others are larger or of another shape; of synscapes those of rgb',
     )
     _add_content(parser)
     add = parser.add_argument
@@ -66,24 +66,29 @@ def parse_args() -> argparse.Namespace:
 def _add_content(parser: argparse.ArgumentParser) -> None:
     """Add what says how many images and which labels there are."""
     add = parser.add_argument
-    add('--source-images', type=int, default=500, help='gta5, synthia each')
+    add(
+        '--source-images',
+        type=int,
+        default=500,
+        help='gta5, synthia, synscapes each',
+    )
     add(
         '--train-images',
         type=int,
         default=500,
-        help='train split of cityscapes, idd, mapillary each',
+        help='train split of cityscapes, idd, mapillary, bdd100k each',
     )
     add(
         '--val-images',
         type=int,
         default=100,
-        help='val split of cityscapes, idd, mapillary each',
+        help='val split of cityscapes, idd, mapillary, bdd100k each',
     )
     add(
         '--with-train-labels',
         action='store_true',
-        help='write labels of the train splits of cityscapes, idd and '
-        'mapillary too',
+        help='write labels of the train splits of cityscapes, idd, mapillary '
+        'and bdd100k too',
     )
     add(
         '--vistas-version',

@@ -4,6 +4,7 @@
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from mmengine.config import Config
 
@@ -18,7 +19,12 @@ from mmuda.datasets.missing_labels import (
 )
 from mmuda.registry import DATASETS
 from mmuda.utils.cli import add_data_options, run_tool
-from mmuda.utils.config import load_config, override_data_roots
+from mmuda.utils.config import (
+    PSEUDO_LABEL_LOADERS,
+    load_config,
+    override_data_roots,
+    set_pseudo_label_root,
+)
 from mmuda.utils.config_keys import check_config_keys
 from mmuda.utils.errors import MMUDAError
 from mmuda.utils.setup_env import register_all_modules
@@ -38,6 +44,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--workers', type=int, default=4, help='threads for --all'
+    )
+    parser.add_argument(
+        '--pseudo-labels',
+        metavar='DIR',
+        help='check these pseudo-labels of the target, too',
     )
     add_data_options(parser)
     return parser.parse_args()
@@ -100,6 +111,31 @@ def check_config(cfg: Config, scan: bool, workers: int) -> int:
     return faults
 
 
+def remove_unset_loaders(node: Any) -> int:
+    """Remove what loads pseudo-labels that nobody has named yet, in place.
+
+    Args:
+        node: A config or a part of one.
+
+    Returns:
+        Number of transforms removed.
+    """
+    if isinstance(node, dict):
+        return sum(remove_unset_loaders(part) for part in node.values())
+    if not isinstance(node, list):
+        return 0
+    unset = [
+        part
+        for part in node
+        if isinstance(part, dict)
+        and part.get('type') in PSEUDO_LABEL_LOADERS
+        and part.get('pseudo_label_root') is None
+    ]
+    for part in unset:
+        node.remove(part)
+    return len(unset) + sum(remove_unset_loaders(part) for part in node)
+
+
 def print_lines(lines: Iterable[str]) -> None:
     """Print lines below the name of their loader."""
     for line in lines:
@@ -111,7 +147,11 @@ def main(args: argparse.Namespace) -> int:
     register_all_modules()
     cfg = load_config(args.config, args.cfg_options)
     override_data_roots(cfg, dict(args.data_root))
+    if args.pseudo_labels:
+        set_pseudo_label_root(cfg, args.pseudo_labels)
     check_config_keys(cfg)
+    if remove_unset_loaders(cfg.get('train_dataloader')):
+        print('pseudo-labels: none named, so none checked (--pseudo-labels)')
     faults = check_config(cfg, args.all, args.workers)
     print(f'{faults} fault(s) found' if faults else 'no fault found')
     return 1 if faults else 0

@@ -10,11 +10,13 @@ from mmuda.datasets.street_scenes.presets import DOMAINS, get_domain
 from mmuda.datasets.street_scenes.render import render_label_ids, render_scene
 from mmuda.datasets.street_scenes.writers import (
     WriteReport,
+    write_bdd100k,
     write_cityscapes,
     write_gta5,
     write_idd,
     write_mapillary,
     write_scenes,
+    write_synscapes,
     write_synthia,
 )
 
@@ -27,10 +29,12 @@ __all__ = [
     'get_domain',
     'render_label_ids',
     'render_scene',
+    'write_bdd100k',
     'write_cityscapes',
     'write_gta5',
     'write_idd',
     'write_mapillary',
     'write_scenes',
+    'write_synscapes',
     'write_synthia',
 ]

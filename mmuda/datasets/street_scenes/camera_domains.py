@@ -1,6 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """The built-in domains that look taken by a camera."""
 
+from dataclasses import replace
+
 from mmuda.datasets.street_scenes import palettes
 from mmuda.datasets.street_scenes.domains import (
     Domain,
@@ -191,6 +193,36 @@ MAPILLARY = Domain(
             'billboard': 0.7,
             'static': 1.0,
         },
+        yellow_lines=True,
+    ),
+)
+
+# A camera behind the windscreen in American streets: wide roads, yellow
+# lines, low houses, the bonnet in view.
+BDD100K = Domain(
+    name='bdd100k',
+    colours=palettes.GTA5,
+    look=replace(
+        CITYSCAPES.look,
+        haze_colour=(198, 206, 216),
+        visibility=280.0,
+        sun=0.26,
+        saturation=0.82,
+        contrast=0.98,
+        brightness=(0.7, 1.2),
+        cast=(0.98, 1.0, 1.05),
+        blur=0.4,
+        vignette=0.28,
+    ),
+    statistics=replace(
+        CITYSCAPES.statistics,
+        horizon=(0.44, 0.54),
+        focal=(0.85, 0.98),
+        lanes=(2, 4),
+        lane_width=(3.3, 3.8),
+        storeys=(1, 6),
+        counts=dict(CITYSCAPES.statistics.counts, car=4.5, truck=0.6),
+        border=0,
         yellow_lines=True,
     ),
 )

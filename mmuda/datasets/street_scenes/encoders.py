@@ -19,6 +19,7 @@ from mmuda.datasets.street_scenes.labels import (
     label_palette,
     to_cityscapes_ids,
     to_synthia_ids,
+    to_train_ids,
 )
 
 Encoder = Callable[[np.ndarray, np.ndarray], bytes]
@@ -31,6 +32,15 @@ def encode_image(image: np.ndarray, label_ids: np.ndarray) -> bytes:
     return _png(image[..., ::-1])
 
 
+def encode_resized_image(
+    factor: float, image: np.ndarray, label_ids: np.ndarray
+) -> bytes:
+    """Encode the image as 8-bit RGB PNG, its sides multiplied."""
+    height, width = image.shape[:2]
+    size = round(factor * width), round(factor * height)
+    return _png(cv2.resize(image[..., ::-1], size))
+
+
 def encode_jpeg(image: np.ndarray, label_ids: np.ndarray) -> bytes:
     """Encode the image as JPEG."""
     return cv2.imencode('.jpg', image[..., ::-1], _FINE)[1].tobytes()
@@ -39,6 +49,11 @@ def encode_jpeg(image: np.ndarray, label_ids: np.ndarray) -> bytes:
 def encode_label_ids(image: np.ndarray, label_ids: np.ndarray) -> bytes:
     """Encode the label ids of Cityscapes as 8-bit grey PNG."""
     return _png(to_cityscapes_ids(label_ids))
+
+
+def encode_train_ids(image: np.ndarray, label_ids: np.ndarray) -> bytes:
+    """Encode the train ids of Cityscapes as 8-bit grey PNG, 255: ignored."""
+    return _png(to_train_ids(label_ids))
 
 
 def encode_palette_ids(image: np.ndarray, label_ids: np.ndarray) -> bytes:

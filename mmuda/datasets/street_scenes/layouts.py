@@ -2,12 +2,12 @@
 """Where each data set keeps which file, and how the file is encoded.
 
 A layout says for the scene of a split which files it has and what makes the
-bytes of each. Another data set is one more class here.
+bytes of each. Another data set is one more class here, or, of rendered
+images, in ``rendered_layouts.py``.
 """
 
 import base64
 import hashlib
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -19,9 +19,14 @@ from mmuda.datasets.street_scenes.encoders import (
     encode_image,
     encode_jpeg,
     encode_label_ids,
-    encode_palette_ids,
-    encode_synthia_ids,
+    encode_train_ids,
 )
+from mmuda.datasets.street_scenes.rendered_layouts import (
+    GTA5Layout,
+    SynscapesLayout,
+    SynthiaLayout,
+)
+from mmuda.datasets.street_scenes.scene_layout import SceneLayout
 from mmuda.datasets.street_scenes.vistas import (
     VERSIONS,
     encode_vistas_ids,
@@ -29,71 +34,17 @@ from mmuda.datasets.street_scenes.vistas import (
 )
 from mmuda.utils.errors import ConfigError
 
-
-class SceneLayout(ABC):
-    """How a data set lies on disk.
-
-    Attributes:
-        name: Name of the folder that the tool writes it to.
-        domain: Built-in domain that it shows by default.
-        size: Default width and height.
-        splits: Names of its splits.
-    """
-
-    name: ClassVar[str]
-    domain: ClassVar[str]
-    size: ClassVar[tuple[int, int]]
-    splits: ClassVar[tuple[str, ...]]
-
-    @abstractmethod
-    def files(self, split: str, number: int) -> Mapping[str, Encoder]:
-        """Return the files of one scene, path under the root to encoder."""
-
-    def scene_size(
-        self, number: int, size: tuple[int, int]
-    ) -> tuple[int, int]:
-        """Return width and height of a scene of a data set of a size."""
-        return size
-
-    def common_files(self) -> Mapping[str, bytes]:
-        """Return what else there is, path under the root to content."""
-        return {}
-
-
-@dataclass(frozen=True)
-class GTA5Layout(SceneLayout):
-    """``images/00001.png`` and ``labels/00001.png``, ids with a palette."""
-
-    name: ClassVar[str] = 'GTA5'
-    domain: ClassVar[str] = 'gta5'
-    size: ClassVar[tuple[int, int]] = (320, 180)
-    splits: ClassVar[tuple[str, ...]] = ('all',)
-
-    def files(self, split: str, number: int) -> Mapping[str, Encoder]:
-        """Return image and label file of a scene."""
-        name = f'{number + 1:05d}.png'
-        return {
-            f'images/{name}': encode_image,
-            f'labels/{name}': encode_palette_ids,
-        }
-
-
-@dataclass(frozen=True)
-class SynthiaLayout(SceneLayout):
-    """``RGB/0000000.png`` and 16-bit ``GT/LABELS/0000000.png``."""
-
-    name: ClassVar[str] = 'SYNTHIA'
-    domain: ClassVar[str] = 'synthia'
-    size: ClassVar[tuple[int, int]] = (320, 190)
-    splits: ClassVar[tuple[str, ...]] = ('all',)
-
-    def files(self, split: str, number: int) -> Mapping[str, Encoder]:
-        """Return image and label file of a scene."""
-        name = f'{number:07d}.png'
-        return {
-            f'RGB/{name}': encode_image,
-            f'GT/LABELS/{name}': encode_synthia_ids,
-        }
+__all__ = [
+    'LAYOUTS',
+    'BDD100KLayout',
+    'CityscapesLayout',
+    'GTA5Layout',
+    'IDDLayout',
+    'MapillaryLayout',
+    'SceneLayout',
+    'SynscapesLayout',
+    'SynthiaLayout',
+]
 
 
 @dataclass(frozen=True)
@@ -230,10 +181,39 @@ class MapillaryLayout(SceneLayout):
         return {name: vistas_config(self.version)}
 
 
+@dataclass(frozen=True)
+class BDD100KLayout(SceneLayout):
+    """``images/10k`` and ``labels/sem_seg/masks`` with train ids.
+
+    Attributes:
+        with_train_labels: Whether the train split has labels.
+    """
+
+    with_train_labels: bool = False
+
+    name: ClassVar[str] = 'BDD100K'
+    domain: ClassVar[str] = 'bdd100k'
+    size: ClassVar[tuple[int, int]] = (320, 180)
+    splits: ClassVar[tuple[str, ...]] = ('train', 'val')
+
+    def files(self, split: str, number: int) -> Mapping[str, Encoder]:
+        """Return the image and, if the split has them, the train ids."""
+        digest = hashlib.sha256(f'{split} {number}'.encode()).hexdigest()
+        # Two groups of eight digits, as the real names have.
+        key = f'{digest[:8]}-{digest[8:16]}'
+        files = {f'images/10k/{split}/{key}.jpg': encode_jpeg}
+        if split != 'train' or self.with_train_labels:
+            labels = f'labels/sem_seg/masks/{split}/{key}.png'
+            files[labels] = encode_train_ids
+        return files
+
+
 LAYOUTS = {
     'gta5': GTA5Layout,
     'synthia': SynthiaLayout,
+    'synscapes': SynscapesLayout,
     'cityscapes': CityscapesLayout,
     'idd': IDDLayout,
     'mapillary': MapillaryLayout,
+    'bdd100k': BDD100KLayout,
 }

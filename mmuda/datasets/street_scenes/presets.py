@@ -1,18 +1,31 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""The built-in domains: two rendered looking ones and three of cameras."""
+"""The built-in domains: three rendered looking ones and four of cameras."""
 
 from mmuda.datasets.street_scenes.camera_domains import (
+    BDD100K,
     CITYSCAPES,
     IDD,
     MAPILLARY,
 )
 from mmuda.datasets.street_scenes.domains import Domain
-from mmuda.datasets.street_scenes.rendered_domains import GTA5, SYNTHIA
+from mmuda.datasets.street_scenes.rendered_domains import (
+    GTA5,
+    SYNSCAPES,
+    SYNTHIA,
+)
 from mmuda.utils.errors import ConfigError
 
 DOMAINS = {
     domain.name: domain
-    for domain in (GTA5, SYNTHIA, CITYSCAPES, IDD, MAPILLARY)
+    for domain in (
+        GTA5,
+        SYNTHIA,
+        SYNSCAPES,
+        CITYSCAPES,
+        IDD,
+        MAPILLARY,
+        BDD100K,
+    )
 }
 
 

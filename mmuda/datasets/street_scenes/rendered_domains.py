@@ -1,5 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""The built-in domains that look rendered: GTA5 and SYNTHIA."""
+"""The built-in domains that look rendered: GTA5, SYNTHIA, Synscapes."""
+
+from dataclasses import replace
 
 from mmuda.datasets.street_scenes import palettes
 from mmuda.datasets.street_scenes.domains import (
@@ -124,5 +126,42 @@ SYNTHIA = Domain(
             'traffic sign': 2.4,
             'static': 1.0,
         },
+    ),
+)
+
+# Path traced: near to a camera's picture in light and colours, without its
+# noise and blur; streets full of cars and people.
+SYNSCAPES = Domain(
+    name='synscapes',
+    colours=palettes.CITYSCAPES,
+    look=replace(
+        GTA5.look,
+        haze_colour=(212, 216, 222),
+        visibility=300.0,
+        sun=0.22,
+        shadow=0.4,
+        texture=0.9,
+        saturation=0.98,
+        contrast=0.96,
+        brightness=(0.82, 1.12),
+        cast=(1.02, 1.0, 1.0),
+        noise=1.2,
+        jitter=0.18,
+    ),
+    statistics=replace(
+        GTA5.statistics,
+        camera_height=(1.15, 1.3),
+        focal=(1.05, 1.15),
+        frontage={
+            'building': 7.0,
+            'wall': 1.4,
+            'fence': 1.6,
+            'hedge': 1.0,
+            'open': 1.0,
+        },
+        storeys=(3, 8),
+        parked=0.55,
+        counts=dict(GTA5.statistics.counts, car=5.0, person=8.0, bicycle=1.0),
+        yellow_lines=False,
     ),
 )

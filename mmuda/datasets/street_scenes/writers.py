@@ -9,11 +9,13 @@ from typing import Any
 from mmuda.datasets.street_scenes.domains import Domain
 from mmuda.datasets.street_scenes.jobs import SceneJob, run_jobs
 from mmuda.datasets.street_scenes.layouts import (
+    BDD100KLayout,
     CityscapesLayout,
     GTA5Layout,
     IDDLayout,
     MapillaryLayout,
     SceneLayout,
+    SynscapesLayout,
     SynthiaLayout,
 )
 from mmuda.datasets.street_scenes.presets import get_domain
@@ -58,6 +60,13 @@ def write_synthia(root: str | Path, count: int, **options: Any) -> WriteReport:
     return write_scenes(root, SynthiaLayout(), {'all': count}, **options)
 
 
+def write_synscapes(
+    root: str | Path, count: int, **options: Any
+) -> WriteReport:
+    """Write a data set as Synscapes lies on disk; the size is that of rgb."""
+    return write_scenes(root, SynscapesLayout(), {'all': count}, **options)
+
+
 def write_cityscapes(
     root: str | Path,
     counts: Mapping[str, int],
@@ -77,6 +86,17 @@ def write_idd(
 ) -> WriteReport:
     """Write a data set as IDD lies on disk, train and val split."""
     return write_scenes(root, IDDLayout(with_train_labels), counts, **options)
+
+
+def write_bdd100k(
+    root: str | Path,
+    counts: Mapping[str, int],
+    with_train_labels: bool = False,
+    **options: Any,
+) -> WriteReport:
+    """Write a data set as BDD100K lies on disk, train and val split."""
+    layout = BDD100KLayout(with_train_labels)
+    return write_scenes(root, layout, counts, **options)
 
 
 def write_mapillary(
