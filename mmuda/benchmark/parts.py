@@ -17,6 +17,7 @@ from mmuda.benchmark.data import (
     sampler_rows,
 )
 from mmuda.benchmark.evaluation import evaluation_rows
+from mmuda.benchmark.lab_translation import lab_translation_rows
 from mmuda.benchmark.labelling import labelling_rows
 from mmuda.benchmark.labelling_memory import labelling_memory_rows
 from mmuda.benchmark.measure import Row
@@ -48,6 +49,7 @@ PARTS = (
     'several_targets',
     'several_targets_memory',
     'several_targets_evaluation',
+    'lab_translation',
 )
 
 
@@ -174,6 +176,12 @@ class Benchmark:
             self.args.images,
             device=self.args.device,
             **self.timing,
+        )
+
+    def lab_translation(self) -> list[Row]:
+        """Colours of a target against the published way to give them."""
+        return lab_translation_rows(
+            self.folder / 'lab_translation', self.args.images, **self.timing
         )
 
     def scaled_config(self, factor: float) -> Config:

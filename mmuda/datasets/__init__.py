@@ -18,6 +18,7 @@ from mmuda.datasets.evaluation_transforms import EvaluateAtInputSize
 from mmuda.datasets.folder import CamVidDataset, CARLADataset, FolderDataset
 from mmuda.datasets.gta import GTA5Dataset
 from mmuda.datasets.idd import IDDDataset
+from mmuda.datasets.lab_translation import LabTranslation
 from mmuda.datasets.loading import LoadImage, LoadLabels
 from mmuda.datasets.mapillary import (
     MapillaryVistasDataset,
@@ -58,6 +59,7 @@ __all__ = [
     'FolderDataset',
     'GTA5Dataset',
     'IDDDataset',
+    'LabTranslation',
     'LoadImage',
     'LoadLabels',
     'LoadPseudoLabels',

@@ -27,6 +27,7 @@ PARTS = (
     'several_targets',
     'several_targets_memory',
     'several_targets_evaluation',
+    'lab_translation',
 )
 
 
