@@ -34,6 +34,7 @@ from mmuda.datasets.pseudo_label_store import (
     PseudoLabelManifest,
     check_pseudo_labels,
 )
+from mmuda.datasets.rare_class_sampling import RareClassSampling
 from mmuda.datasets.samplers import DomainInfiniteSampler
 from mmuda.datasets.strong_augmentation import Cutout, StrongAugmentation
 from mmuda.datasets.synscapes import SynscapesDataset
@@ -71,6 +72,7 @@ __all__ = [
     'PathListDataset',
     'ResizeToFit',
     'PseudoLabelManifest',
+    'RareClassSampling',
     'SYNTHIADataset',
     'StrongAugmentation',
     'SynscapesDataset',

@@ -1,0 +1,137 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Count the pixels of each class in each label of a config's data.
+
+What was counted is kept: a later run, and RareClassSampling in a training,
+read only labels that are new or have changed. Labels are counted as they are
+on disk; crops and resizing of the pipeline do not count.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from mmuda.datasets import DomainDataset
+from mmuda.datasets.class_statistics import class_statistics, default_path
+from mmuda.datasets.class_statistics_file import ClassStatistics
+from mmuda.datasets.rare_class_sampling import class_probabilities
+from mmuda.utils.cli import add_data_options, run_tool
+from mmuda.utils.config import load_config, override_data_roots
+from mmuda.utils.config_data import DatasetConfig, data_set
+from mmuda.utils.config_keys import check_config_keys, config_errors
+from mmuda.utils.files import require_writable_folder
+from mmuda.utils.setup_env import register_all_modules
+
+_SAMPLING = dict(temperature=0.01, min_pixels=3000)
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--domain',
+        default='source',
+        help='what to count: source, target or the name of a target (with '
+        'labels), val, test, or one of several as val.NAME',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        metavar='FILE',
+        help='.npz file of the counts; by default the one that '
+        'RareClassSampling of the config uses, or would use',
+    )
+    parser.add_argument(
+        '--workers', type=int, default=4, help='threads that read labels'
+    )
+    parser.add_argument(
+        '--temperature',
+        type=float,
+        help='of the probabilities; as in the config, else 0.01',
+    )
+    parser.add_argument(
+        '--min-pixels',
+        type=int,
+        help='pixels of a class that an image must exceed to be drawn for '
+        'it; as in the config, else 3000',
+    )
+    add_data_options(parser)
+    return parser.parse_args()
+
+
+def without_sampling(config: DatasetConfig) -> tuple[DatasetConfig, dict]:
+    """Take a data set out of its ``RareClassSampling``.
+
+    Returns:
+        Its config, and the options of the sampling.
+    """
+    options = {}
+    while (
+        isinstance(config, Mapping)
+        and str(config.get('type')).rpartition('.')[2] == 'RareClassSampling'
+    ):
+        options = {k: v for k, v in config.items() if k != 'dataset'}
+        config = config['dataset']
+    return config, options
+
+
+def result_table(
+    statistics: ClassStatistics, temperature: float, min_pixels: int
+) -> Table:
+    """Lay out shares, images and probabilities by class."""
+    shares = statistics.shares
+    images = np.stack(
+        [statistics.images_with_more_than(n) for n in (0, min_pixels)], axis=1
+    )
+    if images[:, 1].any():
+        values = class_probabilities(statistics, temperature, min_pixels)
+        probabilities = [f'{p:.4f}' if p else '-' for p in values]
+    else:
+        probabilities = ['-'] * len(shares)
+    table = Table(
+        'class',
+        title=f'{len(statistics.keys)} labels, temperature {temperature}',
+    )
+    for heading in ('pixels %', 'images', f'> {min_pixels} px', 'P(class)'):
+        table.add_column(heading, justify='right')
+    rows = zip(
+        *(statistics.classes, shares, images, probabilities), strict=True
+    )
+    for name, share, (some, enough), probability in rows:
+        table.add_row(
+            *(name, f'{100 * share:.4f}', str(some), str(enough)),
+            probability,
+        )
+    return table
+
+
+def main(args: argparse.Namespace) -> None:
+    """Count, write and print."""
+    register_all_modules()
+    cfg = load_config(args.config, args.cfg_options)
+    override_data_roots(cfg, dict(args.data_root))
+    check_config_keys(cfg)
+    config, options = without_sampling(data_set(cfg, args.domain, '--domain'))
+    with config_errors(cfg):
+        # It builds lists, too.
+        dataset = DomainDataset(source=config).domains['source']
+    path = args.out or options.get('statistics') or default_path(dataset)
+    require_writable_folder(Path(path).parent, '--out')
+    statistics = class_statistics(dataset, path, args.workers)
+    sampling = {
+        name: options.get(name, default)
+        if getattr(args, name) is None
+        else getattr(args, name)
+        for name, default in _SAMPLING.items()
+    }
+    Console().print(result_table(statistics, **sampling))
+    print(f'statistics: {path}')
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main, parse_args()))
