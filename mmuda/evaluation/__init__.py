@@ -2,7 +2,8 @@
 import mmseg.evaluation  # fills the parent registries
 import mmseg.visualization  # noqa: F401
 
+from .confusion_metric import ConfusionMatrixMetric
 from .entropy_metric import EntropyMetric
 from .subset_iou_metric import DomainIoUMetric
 
-__all__ = ['DomainIoUMetric', 'EntropyMetric']
+__all__ = ['ConfusionMatrixMetric', 'DomainIoUMetric', 'EntropyMetric']
