@@ -2,6 +2,7 @@
 """Decode heads."""
 
 from .aspp_se_head import ASPPSEHead
+from .deeplabv3plus_head import DeepLabV3PlusHead
 from .dlv2_head import DLV2Head
 
-__all__ = ['ASPPSEHead', 'DLV2Head']
+__all__ = ['ASPPSEHead', 'DLV2Head', 'DeepLabV3PlusHead']

@@ -11,6 +11,7 @@ from .entropy import (
     self_information,
 )
 from .entropy_mask import class_entropy_mask, confidence_mask
+from .hard_pixels import HardPixelCrossEntropyLoss, hardest
 from .rectification import (
     divergence_map,
     masked_mean,
@@ -23,6 +24,7 @@ __all__ = [
     'TARGET_LABEL',
     'ClassRatioPrior',
     'Gan',
+    'HardPixelCrossEntropyLoss',
     'class_entropy_mask',
     'class_ratio_prior_loss',
     'confidence_mask',
@@ -30,6 +32,7 @@ __all__ = [
     'domain_loss',
     'entropy_loss',
     'entropy_map',
+    'hardest',
     'kl_divergence',
     'log_probabilities',
     'masked_mean',

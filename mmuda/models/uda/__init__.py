@@ -3,6 +3,7 @@ from .advent import AdvEnt
 from .base import BaseUDA
 from .ccl import CCL
 from .coast import CoaST
+from .cotraining import CoTraining
 from .minent import MinEnt
 from .mlcl import MLCL
 from .mtkt import MTKT
@@ -17,6 +18,7 @@ __all__ = [
     'MTKT',
     'AdvEnt',
     'BaseUDA',
+    'CoTraining',
     'CoaST',
     'MinEnt',
     'MultiDis',
