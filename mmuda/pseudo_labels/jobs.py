@@ -27,9 +27,10 @@ from mmuda.utils.files import atomic_write, require_writable_folder
 from .accuracy import Accuracy, measure_accuracy
 from .batches import dataset_keys
 from .ego_mask import EgoMask
+from .image_statistics import STATISTICS
 from .labeler import PseudoLabeler
 from .options import PseudoLabelOptions
-from .second_pass import Report
+from .second_pass import Report, score_path
 from .spool import FOLDER, Spool
 from .target_data import dataset_to_label, ground_truth_of
 
@@ -67,7 +68,8 @@ class LabellingJob:
         self._labelled = (
             _build(ground_truth_of(self.config, folder)) if folder else None
         )
-        self.options.build_rule().check(len(self.dataset.metainfo['classes']))
+        classes = self.dataset.metainfo['classes']
+        self.options.build_rule(classes).check(len(classes))
         EgoMask(self.options.ego_mask)
         self._refuse_image_folders()
         if self.show_dir is not None:
@@ -91,7 +93,10 @@ class LabellingJob:
             return None
         manifest = PseudoLabelManifest.read(self.root)
         keys = dataset_keys(self.dataset)
-        if not all(label_path(self.root, key).is_file() for key in keys):
+        files = [label_path(self.root, key) for key in keys]
+        if manifest.options.get('image_statistics'):
+            files.append(self.root / STATISTICS)
+        if not all(file.is_file() for file in files):
             return None
         # Left by a process that was killed when all was done.
         if is_main_process():
@@ -168,11 +173,11 @@ class LabellingJob:
         Probabilities that are not asked for any more would be taken for new
         ones. Files of other names, such as pictures, are not ours to remove.
         """
-        for name in (MANIFEST, ACCURACY):
+        for name in (MANIFEST, ACCURACY, STATISTICS):
             (self.root / name).unlink(missing_ok=True)
         for key in dataset_keys(self.dataset):
-            label_path(self.root, key).unlink(missing_ok=True)
-            soft_label_path(self.root, key).unlink(missing_ok=True)
+            for path in (label_path, soft_label_path, score_path):
+                path(self.root, key).unlink(missing_ok=True)
 
     def measure(self) -> Accuracy | None:
         """Compare with true labels, and save that, if they are configured.

@@ -3,7 +3,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +24,13 @@ from mmuda.utils.threads import BoundedThreads
 from .batches import dataset_keys, groups_of_one_size, own_batches
 from .ego_mask import EgoMask
 from .histogram import ScoreHistogram
+from .image_statistics import ImageStatistics
 from .options import PseudoLabelOptions
 from .pictures import Pictures
 from .prediction import Predictor
 from .scores import label_and_score, quantise
 from .second_pass import Report, Selection
+from .selection_rule import SelectionRule
 from .spool import Spool
 
 
@@ -56,9 +58,9 @@ class PseudoLabeler:
     report: Report = lambda part, done, total: None
     show_dir: Path | None = None
     show_count: int = 20
+    rule: SelectionRule = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.rule = self.options.build_rule()
         self.ego_mask = EgoMask(self.options.ego_mask)
 
     def run(
@@ -80,6 +82,7 @@ class PseudoLabeler:
         """
         keys = dataset_keys(dataset)
         classes = tuple(dataset.metainfo['classes'])
+        self.rule = self.options.build_rule(classes)
         device = next(self.predictor.model.parameters()).device
         spool = Spool(root)
         if is_main_process():
@@ -91,12 +94,8 @@ class PseudoLabeler:
         histogram.all_reduce()
         thresholds = self.rule.threshold_bins(histogram).cpu().numpy()
         own = [index for batch in batches for index in batch]
-        selection = Selection(
-            self.rule, thresholds, spool, self.options, self.report
-        )
         pictures = Pictures(self.show_dir, self.show_count, dataset)
-        kept = selection.run(keys, own, pictures).to(device)
-        all_reduce(kept)
+        kept = self._select(keys, own, spool, thresholds, pictures, device)
         values = self.rule.threshold_values(thresholds, self.options.bins)
         manifest = PseudoLabelManifest(
             classes=classes,
@@ -189,6 +188,36 @@ class PseudoLabeler:
             file = soft_label_path(spool.root, key)
             write_soft_label(file, soft, self.options.soft_top_k or None)
         spool.write(key, label, score)
+
+    def _select(
+        self,
+        keys: Sequence[str],
+        own: Sequence[int],
+        spool: Spool,
+        thresholds: np.ndarray,
+        pictures: Pictures,
+        device: torch.device,
+    ) -> Tensor:
+        """Second pass: labels, and kept pixels of each class, (C,)."""
+        table = None
+        if self.options.image_statistics:
+            shape = len(keys), 3 * len(thresholds) + 2
+            table = np.zeros(shape, dtype=np.int64)
+        selection = Selection(
+            self.rule, thresholds, spool, self.options, self.report, table
+        )
+        kept = selection.run(keys, own, pictures).to(device)
+        all_reduce(kept)
+        if table is not None:
+            # Each row was filled by one process.
+            rows = torch.from_numpy(table).to(device)
+            all_reduce(rows)
+            statistics = ImageStatistics.from_rows(
+                keys, rows.cpu().numpy(), self.options.bins
+            )
+            if is_main_process():
+                statistics.write(spool.root)
+        return kept
 
     def _job(self, keys: Sequence[str], classes: Sequence[str]) -> dict:
         """All that labels and scores before the selection depend on."""

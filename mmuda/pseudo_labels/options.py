@@ -3,7 +3,7 @@
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import get_args
 
@@ -20,6 +20,8 @@ from .scores import Order
 from .selection_rule import SelectionRule
 
 _SPEED = ('batch_size', 'num_workers', 'write_threads')
+# Manifests of earlier versions don't have them: they are saved if set.
+_LATER = ('image_statistics', 'keep_scores')
 _RANDOM = (
     'Random',
     'PhotoMetricDistortion',
@@ -49,6 +51,10 @@ class PseudoLabelOptions:
         num_workers: Processes that load images.
         write_threads: Threads that write files; 0 for one of each processor
             core, up to eight.
+        image_statistics: Also save how many pixels of each class each image
+            keeps, and how sure they are; for rules on confidence.
+        keep_scores: Also save the confidence of each kept pixel, from which
+            labels of two models are merged.
         ground_truth: ``data_prefix.seg_map_path`` of the target's labels, for
             measuring the accuracy of pseudo-labels only.
 
@@ -68,6 +74,8 @@ class PseudoLabelOptions:
     num_workers: int = 4
     write_threads: int = 0
     ground_truth: str | None = None
+    image_statistics: bool = False
+    keep_scores: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in (('order', Order), ('combination', Combination)):
@@ -92,11 +100,12 @@ class PseudoLabelOptions:
                     f'pseudo_labels.{name} must be a whole number in '
                     f'[{least}, {most}], not {value!r}'
                 )
-        if not isinstance(self.original_size, bool):
-            raise ConfigError(
-                'pseudo_labels.original_size must be True or False, not '
-                f'{self.original_size!r}'
-            )
+        for name in ('original_size', *_LATER):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(
+                    f'pseudo_labels.{name} must be True or False, not '
+                    f'{getattr(self, name)!r}'
+                )
         if not isinstance(self.rule, Mapping):
             raise ConfigError(
                 f'pseudo_labels.rule must be dict(type=...), not {self.rule!r}'
@@ -140,7 +149,8 @@ class PseudoLabelOptions:
     def saved(self) -> dict:
         """Options that the files depend on, as the manifest holds them."""
         saved = asdict(self)
-        for name in ('rule', *_SPEED, 'ground_truth'):
+        unset = [name for name in _LATER if not saved[name]]
+        for name in ('rule', *_SPEED, 'ground_truth', *unset):
             del saved[name]
         return saved | {'ego_mask': EgoMask(self.ego_mask).digest}
 
@@ -159,8 +169,14 @@ class PseudoLabelOptions:
             self.soft_top_k is not None,
         )
 
-    def build_rule(self) -> SelectionRule:
+    def build_rule(
+        self, classes: Sequence[str] | None = None
+    ) -> SelectionRule:
         """The selection rule.
+
+        Args:
+            classes: Names of the classes, which put in order what the config
+                gives by name.
 
         Raises:
             ConfigError: It is unknown or wrong.
@@ -172,7 +188,13 @@ class PseudoLabelOptions:
             raise ConfigError(
                 f"pseudo_labels.rule.type: no rule '{kind}'; there are {rules}"
             )
-        rule = PSEUDO_LABEL_RULES.build(dict(self.rule))
+        values = in_class_order(self.rule, classes)
+        rule = PSEUDO_LABEL_RULES.build(values)
+        if self.image_statistics and rule.score != 'confidence':
+            raise ConfigError(
+                f'pseudo_labels.image_statistics: {kind} is no rule on '
+                'confidence; choose one, or image_statistics=False'
+            )
         if self.combination == 'max' and rule.score == 'entropy':
             raise ConfigError(
                 "pseudo_labels.combination='max' gives no distribution whose "
@@ -180,3 +202,30 @@ class PseudoLabelOptions:
                 "combination='sum'"
             )
         return rule
+
+
+def in_class_order(rule: Mapping, classes: Sequence[str] | None) -> dict:
+    """Turn what the config of a rule gives by class name into lists.
+
+    Args:
+        rule: Config of a rule.
+        classes: Names of the classes in order; None changes nothing.
+
+    Raises:
+        ConfigError: A class is missing or unknown.
+    """
+    values = dict(rule)
+    for key, by_name in rule.items():
+        if classes is None or not isinstance(by_name, Mapping):
+            continue
+        missing = [name for name in classes if name not in by_name]
+        unknown = [name for name in by_name if name not in classes]
+        if missing or unknown:
+            what = 'lacks' if missing else 'has the unknown'
+            raise ConfigError(
+                f'pseudo_labels.rule.{key} {what} class '
+                f"'{(missing or unknown)[0]}'; the classes are "
+                f'{", ".join(classes)}'
+            )
+        values[key] = [by_name[name] for name in classes]
+    return values

@@ -159,6 +159,54 @@ class KeepAll(GlobalThreshold):
         super().__init__(0.0)
 
 
+@PSEUDO_LABEL_RULES.register_module()
+class FixedThresholds(SelectionRule):
+    """Thresholds that are known before, one for each class.
+
+    Args:
+        thresholds: Confidence of each class from which on it is kept, or None
+            for a class that is not kept at all. In a config also a dict by
+            class name.
+
+    Raises:
+        ConfigError: A threshold lies outside [0, 1].
+    """
+
+    score = 'confidence'
+
+    def __init__(self, thresholds: Sequence[float | None]) -> None:
+        if not isinstance(thresholds, (list, tuple)):
+            raise ConfigError(
+                f'pseudo_labels.rule: thresholds={thresholds!r} must be a '
+                'list with a number, or None, for each class'
+            )
+        for value in thresholds:
+            if value is not None:
+                _fraction('thresholds', value)
+        self.thresholds = list(thresholds)
+
+    def check(self, num_classes: int) -> None:
+        """Refuse thresholds of other classes."""
+        if len(self.thresholds) != num_classes:
+            raise ConfigError(
+                f'pseudo_labels.rule: {len(self.thresholds)} thresholds for '
+                f'{num_classes} classes'
+            )
+
+    def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
+        """The thresholds, whatever the scores."""
+        self.check(histogram.num_classes)
+        # No score reaches the number of bins. What a manifest says, a bin by
+        # the number of bins, is that bin again in spite of rounding.
+        limits = [
+            histogram.bins
+            if value is None
+            else min(int(value * histogram.bins + 1e-6), histogram.bins - 1)
+            for value in self.thresholds
+        ]
+        return torch.tensor(limits, device=histogram.counts.device)
+
+
 def _fraction(name: str, value: float) -> float:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not 0 <= value <= 1:
