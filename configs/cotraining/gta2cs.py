@@ -1,0 +1,41 @@
+# Co-training (Sensors 2023), GTA5 -> Cityscapes: the whole procedure with
+# tools/cotrain.py. The rest of this config is the training of a cycle.
+_base_ = [
+    '../_base_/models/cotraining_deeplabv3plus_r101.py',
+    '../_base_/datasets/cotraining/gta2cs.py',
+    '../_base_/schedules/cotraining_cycle.py',
+    '../_base_/default_runtime.py',
+]
+cotraining = dict(
+    baseline='baseline/gta2cs.py',
+    final='final/gta2cs.py',
+    self_training=dict(
+        cycles=10,
+        sample=500,
+        keep=100,
+        portion=0.5,
+        portion_step=0.05,
+        portion_limit=0.7,
+        low=0.5,
+        high=0.9,
+        relabel=4,
+    ),
+    collaboration=dict(
+        cycles=5,
+        sample=500,
+        keep=100,
+        portion=0.5,
+        low=0.5,
+        high=0.95,
+        relabel=4,
+        min_pixels=5000,
+        control=0.2,
+    ),
+)
+source = dict(type='RareClassSampling', dataset=_base_.source_dataset)
+model = dict(
+    type='CoTraining',
+    class_mix=dict(classes='demand'),
+    segmentor=dict(decode_head=dict(dropout_ratio=0.5)),
+)
+train_dataloader = dict(dataset=dict(source=dict(_delete_=True, **source)))

@@ -1,0 +1,221 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""How long the procedure will take, and how much disk space."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.optim import build_optim_wrapper
+from mmengine.runner import Runner
+from rich.table import Table
+
+from mmuda.pseudo_labels.target_data import dataset_to_label
+from mmuda.registry import DATASETS, MODELS
+
+from .plan import Procedure
+from .preparation import image_files
+from .stage_configs import source_leaves, target_leaf
+from .stages import Stage, Step
+from .state import ProcedureState
+from .status import duration
+
+# An 8-bit PNG of labels takes about a fiftieth of a byte for each pixel.
+_LABEL_BYTES = 0.02
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Measured on this machine.
+
+    Attributes:
+        train: Seconds to train on one image.
+        label: Seconds to label one image.
+        translate: Seconds to translate one image.
+        checkpoint: Bytes of a checkpoint.
+        label_bytes: Bytes of a label.
+        source_bytes: Bytes of the images of each data set of the source.
+        targets: Number of target images.
+        sources: Number of images of each data set of the source.
+    """
+
+    train: float
+    label: float
+    translate: float
+    checkpoint: int
+    label_bytes: int
+    source_bytes: tuple[int, ...]
+    targets: int
+    sources: tuple[int, ...]
+
+
+def measure_costs(procedure: Procedure) -> Costs:
+    """Train and label once, with the data of the procedure.
+
+    Args:
+        procedure: Whose data must be there.
+    """
+    device = get_device()
+    model = MODELS.build(procedure.baseline.model).to(device)
+    seconds = _training_seconds(procedure.baseline, model)
+    state = sum(
+        value.numel() * value.element_size()
+        for value in model.state_dict().values()
+    )
+    labelling, pixels = _labelling_seconds(procedure.cycle, model)
+    sources = [image_files(leaf) for leaf in source_leaves(procedure.cycle)]
+    return Costs(
+        train=seconds / batch_images(procedure.baseline),
+        label=labelling,
+        translate=0.2,
+        # weights and the optimizer's momentum
+        checkpoint=2 * state,
+        label_bytes=int(pixels * _LABEL_BYTES),
+        source_bytes=tuple(sum(map(os.path.getsize, s)) for s in sources),
+        targets=len(image_files(target_leaf(procedure.cycle))),
+        sources=tuple(map(len, sources)),
+    )
+
+
+def batch_images(cfg: Config) -> int:
+    """Images that an iteration of a training runs through the network."""
+    dataset = cfg.train_dataloader.dataset
+    counts = dict(dataset.get('samples') or {})
+    total = counts.get('source', 1)
+    if dataset.get('target') and not cfg.model.get('class_mix'):
+        total += counts.get('target', 1)
+    return total * cfg.train_dataloader.batch_size
+
+
+def plan_table(
+    procedure: Procedure, steps: Sequence[Step], state: ProcedureState
+) -> Table:
+    """The stages with their work, time and disk space.
+
+    Args:
+        procedure: Whose stages they are.
+        steps: That would run.
+        state: Times of finished stages.
+    """
+    costs = measure_costs(procedure)
+    table = Table(title=f'Plan of {procedure.work_dir}')
+    for column in ('stage', 'status', 'work', 'time', 'disk'):
+        table.add_column(column, no_wrap=True, overflow='fold')
+    total_seconds, total_bytes = 0.0, 0
+    for stage in (stage for step in steps for stage in step):
+        work, seconds, size = estimate(stage, procedure, costs)
+        if stage.is_done:
+            seconds = state.seconds(stage) or seconds
+        else:
+            total_seconds, total_bytes = (
+                total_seconds + seconds,
+                total_bytes + size,
+            )
+        table.add_row(
+            stage.name,
+            state.status(stage),
+            work,
+            duration(seconds),
+            shown_size(size),
+        )
+    table.add_section()
+    table.add_row(
+        'left', '', '', duration(total_seconds), shown_size(total_bytes)
+    )
+    table.caption = (
+        'Times: one training and one labelling step measured here, one '
+        'process, data from the cache; seconds of finished stages as they '
+        'were.'
+    )
+    return table
+
+
+def estimate(
+    stage: Stage, procedure: Procedure, costs: Costs
+) -> tuple[str, float, int]:
+    """What a stage does, its seconds and its bytes.
+
+    Args:
+        stage: Of the procedure.
+        procedure: Tells how many images a stage has.
+        costs: Of one image.
+    """
+    if stage.tool == 'train.py':
+        cfg = _training_config(stage, procedure)
+        seconds = stage.work * batch_images(cfg) * costs.train
+        return f'{stage.work} iterations', seconds, costs.checkpoint
+    if stage.tool == 'translate_lab.py':
+        number = int(stage.name.rsplit('_', 1)[1])
+        count = costs.sources[number]
+        seconds = (count + costs.targets) * costs.translate
+        return f'{count} images', seconds, costs.source_bytes[number]
+    if stage.tool == 'generate_pseudo_labels.py':
+        count = _labelled_images(stage, procedure, costs.targets)
+        models = len(stage.uses['weights'])
+        seconds = count * models * costs.label
+        return f'{count} images', seconds, count * costs.label_bytes
+    return '', 5.0, 0
+
+
+def _training_config(stage: Stage, procedure: Procedure) -> Config:
+    configs = {'baseline': procedure.baseline, 'final': procedure.final}
+    return configs.get(stage.name.split('/')[0], procedure.cycle)
+
+
+def _labelled_images(stage: Stage, procedure: Procedure, targets: int) -> int:
+    group = stage.name.split('/')[0]
+    if group == 'final':
+        return targets
+    options = getattr(procedure.options, group)
+    if stage.name.endswith('relabel'):
+        cycle = int(stage.name.split('cycle_')[1].split('/')[0])
+        return min(options.keep * (cycle + 1), targets)
+    return options.sample or targets
+
+
+def shown_size(size: int) -> str:
+    """Bytes in the unit that people read."""
+    value = float(size)
+    for unit in ('B', 'KB', 'MB', 'GB'):
+        if value < 1000:
+            return f'{value:.0f} {unit}' if value else ''
+        value /= 1000
+    return f'{value:.1f} TB'
+
+
+def _training_seconds(cfg: Config, model: torch.nn.Module) -> float:
+    loader = {**cfg.train_dataloader, 'num_workers': 0}
+    loader.pop('persistent_workers', None)
+    loader['collate_fn'] = dict(type='domain_collate')
+    data = next(iter(Runner.build_dataloader(loader, seed=0)))
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    model.train()
+    model.train_step(data, wrapper)
+    start = time.monotonic()
+    model.train_step(data, wrapper)
+    _synchronise()
+    return time.monotonic() - start
+
+
+def _labelling_seconds(
+    cfg: Config, model: torch.nn.Module
+) -> tuple[float, int]:
+    config = dataset_to_label(cfg, cfg.pseudo_labels['pipeline'])
+    dataset = DATASETS.build(config)
+    model.eval()
+    start = time.monotonic()
+    sample = dataset[0]
+    height, width = sample['data_samples'].ori_shape
+    batch = {key: [value] for key, value in sample.items()}
+    with torch.inference_mode():
+        model.test_step(batch)
+    _synchronise()
+    return time.monotonic() - start, height * width
+
+
+def _synchronise() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -1,0 +1,163 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Running the stages that are left."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmuda.utils.child_processes import Command, run_side_by_side
+from mmuda.utils.files import atomic_path, atomic_write
+
+from .stages import Stage, Step
+from .state import ProcedureState
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What stages run on.
+
+    Attributes:
+        processes: Of a stage that runs alone.
+        gpus: Their names as CUDA_VISIBLE_DEVICES has them; none on CPUs.
+    """
+
+    processes: int = 1
+    gpus: tuple[str, ...] = ()
+
+    def split(self, count: int) -> list['Devices']:
+        """Share them among stages that run side by side.
+
+        Args:
+            count: Number of stages.
+
+        Returns:
+            One part for each stage; all devices, one stage after the other,
+            if there are fewer than stages: then the list has one entry.
+        """
+        if count == 1 or self.processes < count:
+            return [self]
+        bounds = [self.processes * k // count for k in range(count + 1)]
+        return [
+            Devices(end - begin, self.gpus[begin:end])
+            for begin, end in zip(bounds, bounds[1:], strict=False)
+        ]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that restrict a stage to these devices."""
+        if not self.gpus:
+            return {}
+        return {'CUDA_VISIBLE_DEVICES': ','.join(self.gpus)}
+
+
+@dataclass(frozen=True)
+class Executor:
+    """Runs the stages of a procedure.
+
+    Attributes:
+        tools: Folder of the tools.
+        state: Notes what happens.
+        devices: What to run on.
+        options: Further arguments by tool.
+        tell: Shows a line.
+    """
+
+    tools: Path
+    state: ProcedureState
+    devices: Devices
+    options: dict[str, tuple[str, ...]]
+    tell: Callable[[str], None]
+
+    def run(self, step: Step) -> int:
+        """Run what is left of a step.
+
+        Returns:
+            0, or the exit code of the first stage that did not finish.
+        """
+        left = [stage for stage in step if not stage.is_done]
+        for stage in left:
+            if stage.has_no_images:
+                self._skip(stage)
+        todo = [stage for stage in left if not stage.is_done]
+        parts = self.devices.split(len(todo)) if todo else []
+        if len(parts) == len(todo):
+            return self._run(todo, parts)
+        for stage in todo:
+            code = self._run([stage], parts)
+            if code:
+                return code
+        return 0
+
+    def _run(self, stages: Sequence[Stage], devices: list[Devices]) -> int:
+        if not stages:
+            return 0
+        commands = [
+            self._command(stage, part, len(stages) > 1)
+            for stage, part in zip(stages, devices, strict=True)
+        ]
+        for stage, command in zip(stages, commands, strict=True):
+            self.state.start(stage)
+            where = f' (output: {command.log})' if command.log else ''
+            self.tell(f'{stage.name}{where}')
+        start = time.monotonic()
+        codes = run_side_by_side(commands)
+        seconds = time.monotonic() - start
+        for stage in stages:
+            status = 'done' if stage.is_done else 'stopped'
+            self.state.stop(stage, status, seconds)
+        unfinished = [
+            code or 1
+            for stage, code in zip(stages, codes, strict=True)
+            if code or not stage.is_done
+        ]
+        return unfinished[0] if unfinished else 0
+
+    def _skip(self, stage: Stage) -> None:
+        """Take the result of an earlier stage for that of this one."""
+        self.tell(
+            f'warning: {stage.name} has no image, as no cycle selected any; '
+            f'{stage.fallback} takes its place'
+        )
+        self.state.start(stage)
+        if stage.result.name == stage.fallback.name:
+            shutil.copytree(
+                stage.fallback.parent, stage.folder, dirs_exist_ok=True
+            )
+        else:
+            stage.folder.mkdir(parents=True, exist_ok=True)
+            with atomic_path(stage.result) as temporary:
+                shutil.copyfile(stage.fallback, temporary)
+        self.state.stop(stage, 'skipped', 0.0)
+
+    def _command(
+        self, stage: Stage, devices: Devices, together: bool
+    ) -> Command:
+        if stage.config is not None:
+            atomic_write(stage.config_file, stage.config().pretty_text)
+        processes = devices.processes if stage.distributed else 1
+        log = None
+        if together:
+            # Two progress bars in one terminal can't be read.
+            log = stage.folder.with_name(f'{stage.folder.name}.log')
+        return Command(
+            self.tools / stage.tool,
+            (*stage.arguments, *self.options.get(stage.tool, ())),
+            processes,
+            devices.environment,
+            log,
+        )
+
+
+def visible_gpus(count: int) -> tuple[str, ...]:
+    """Names of the GPUs that may be used.
+
+    Args:
+        count: Of GPUs in the machine that are visible.
+    """
+    listed = os.environ.get('CUDA_VISIBLE_DEVICES')
+    if listed:
+        return tuple(listed.split(','))[:count]
+    return tuple(map(str, range(count)))

@@ -1,0 +1,250 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""The key ``cotraining`` of a config."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+
+from mmengine.config import Config
+
+from mmuda.utils.config_keys import did_you_mean
+from mmuda.utils.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class CycleOptions:
+    """What self-training and co-training cycles have in common.
+
+    Attributes:
+        cycles: How many there are.
+        sample: Target images that a cycle labels, drawn anew each time; None
+            labels all of them.
+        keep: Images of those that are handed on to the training.
+        portion: Portion of each class's pixels to keep in the first cycle.
+        portion_step: What is added in each further cycle.
+        portion_limit: Never more than this after the first cycle.
+        low: Lowest threshold of a class.
+        high: Highest threshold of a class.
+        relabel: After how many of the cycles the accumulated images are
+            labelled anew by the trained model.
+        accumulation: ``update_best_score`` (an image keeps its best label),
+            ``all`` (the latest label) or ``none`` (this cycle's images only).
+        restart: Whether each training starts from the weights before the
+            first cycle, not from those of the cycle before.
+
+    Raises:
+        ConfigError: A value is out of its range.
+    """
+
+    cycles: int
+    sample: int | None = 500
+    keep: int = 100
+    portion: float = 0.5
+    portion_step: float = 0.0
+    portion_limit: float = 1.0
+    low: float = 0.5
+    high: float = 0.9
+    relabel: int = 0
+    accumulation: str = 'update_best_score'
+    restart: bool = True
+
+    def __post_init__(self) -> None:
+        _whole(self, 'cycles', 1)
+        _whole(self, 'keep', 1)
+        _whole(self, 'relabel', 0)
+        if self.sample is not None:
+            _whole(self, 'sample', 1)
+        for name in ('portion', 'portion_step', 'portion_limit'):
+            _number(self, name)
+        if _number(self, 'low') > _number(self, 'high'):
+            raise ConfigError(
+                f'{_key(self)}: low={self.low} is above high={self.high}'
+            )
+        modes = ('update_best_score', 'all', 'none')
+        _choice(self, 'accumulation', modes)
+
+    def portion_at(self, cycle: int) -> float:
+        """Portion of each class's pixels to keep.
+
+        Args:
+            cycle: Number of the cycle, from 0.
+        """
+        if cycle == 0:
+            return self.portion
+        grown = self.portion + cycle * self.portion_step
+        return round(min(grown, self.portion_limit), 10)
+
+
+@dataclass(frozen=True)
+class SelfTrainingOptions(CycleOptions):
+    """Algorithm 1: one model teaches itself.
+
+    Attributes:
+        order: How images are ranked: ``confidence``, ``num_classes`` or
+            ``rejected``.
+        models: Cycles whose models become A and B; negative numbers count
+            from the last.
+
+    Raises:
+        ConfigError: A value is out of its range.
+    """
+
+    order: str = 'confidence'
+    models: tuple[int, int] = (0, -1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _choice(self, 'order', ('confidence', 'num_classes', 'rejected'))
+        pair = tuple(self.models)
+        valid = len(pair) == 2 and all(
+            isinstance(cycle, int) and -self.cycles <= cycle < self.cycles
+            for cycle in pair
+        )
+        if not valid:
+            raise ConfigError(
+                f'{_key(self)}.models={self.models!r} must be two cycles of '
+                f'{self.cycles}, such as (0, -1)'
+            )
+
+    def model_cycles(self) -> tuple[int, int]:
+        """Cycles whose models become A and B, counted from 0."""
+        return tuple(cycle % self.cycles for cycle in self.models)
+
+
+@dataclass(frozen=True)
+class CollaborationOptions(CycleOptions):
+    """Algorithm 2: two models teach each other.
+
+    Attributes:
+        high: Highest threshold of a class.
+        min_pixels: An image shows a class if more of its pixels were kept.
+        control: Of the range of an image's confidences in a class, the top
+            part that is handed over.
+        order: Which classes come first: ``difference`` of the thresholds,
+            ``demand`` (the receiver's thresholds alone) or ``confidence``
+            (a score of whole images).
+        own: Whether half of the images are the receiver's own choice.
+        merge: Whether each model's labels are completed by the other's from
+            the second cycle on.
+        disagreement: What becomes of pixels that both label differently when
+            merging: ``keep`` leaves each its own, ``void`` rejects them.
+
+    Raises:
+        ConfigError: A value is out of its range.
+    """
+
+    high: float = 0.95
+    min_pixels: int = 5000
+    control: float = 0.2
+    order: str = 'difference'
+    own: bool = False
+    merge: bool = True
+    disagreement: str = 'keep'
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _whole(self, 'min_pixels', 0)
+        _number(self, 'control')
+        _choice(self, 'order', ('difference', 'demand', 'confidence'))
+        _choice(self, 'disagreement', ('keep', 'void'))
+
+
+@dataclass(frozen=True)
+class CoTrainingOptions:
+    """The whole procedure.
+
+    Attributes:
+        baseline: Config of the training on the translated source.
+        final: Config of the training on the source and all pseudo-labels.
+        self_training: The cycles of one model.
+        collaboration: The cycles of two models.
+        translate: Whether the source takes on the target's colours first.
+        seed: Of the translation's pairs and the first cycle; each further
+            cycle adds 1.
+
+    Raises:
+        ConfigError: A value is out of its range.
+    """
+
+    baseline: str
+    final: str
+    self_training: SelfTrainingOptions
+    collaboration: CollaborationOptions
+    translate: bool = True
+    seed: int = 100
+
+    @classmethod
+    def from_config(cls, cfg: Config) -> 'CoTrainingOptions':
+        """Read and check the options of a config.
+
+        Raises:
+            ConfigError: There are none, or one is missing, unknown or out of
+                its range.
+        """
+        given = cfg.get('cotraining')
+        if not given:
+            raise ConfigError(
+                'the config has no cotraining=dict(baseline=CONFIG, ...); '
+                'take one of configs/cotraining'
+            )
+        values = _known(cls, given, 'cotraining')
+        for name, kind in _PARTS.items():
+            part = _known(kind, values[name], f'cotraining.{name}')
+            values[name] = kind(**part)
+        options = cls(**values)
+        _whole(options, 'seed', 0)
+        return options
+
+
+_PARTS = {
+    'self_training': SelfTrainingOptions,
+    'collaboration': CollaborationOptions,
+}
+
+
+def _known(kind: type, given: Mapping, place: str) -> dict:
+    """Values of the fields of a class, refusing others."""
+    if not isinstance(given, Mapping):
+        raise ConfigError(f'{place} must be dict(...), not {given!r}')
+    names = {field.name: field for field in fields(kind)}
+    for key in given:
+        if key not in names:
+            raise ConfigError(
+                f"{place}: there is no '{key}'{did_you_mean(key, names)}"
+            )
+    for name, field in names.items():
+        if field.default is MISSING and name not in given:
+            raise ConfigError(f'{place}.{name} is missing')
+    return dict(given)
+
+
+def _key(options: object) -> str:
+    places = {kind: f'cotraining.{name}' for name, kind in _PARTS.items()}
+    return places.get(type(options), 'cotraining')
+
+
+def _whole(options: object, name: str, least: int) -> None:
+    value = getattr(options, name)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ConfigError(
+            f'{_key(options)}.{name} must be a whole number of at least '
+            f'{least}, not {value!r}'
+        )
+
+
+def _number(options: object, name: str) -> float:
+    value = getattr(options, name)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value <= 1:
+        raise ConfigError(
+            f'{_key(options)}.{name} must be a number in [0, 1], not {value!r}'
+        )
+    return value
+
+
+def _choice(options: object, name: str, choices: tuple[str, ...]) -> None:
+    value = getattr(options, name)
+    if value not in choices:
+        raise ConfigError(
+            f'{_key(options)}.{name} must be one of {choices}, not {value!r}'
+        )

@@ -1,0 +1,134 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Configs that the stages of the procedure run with."""
+
+import copy
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmuda.utils.config import dataset_leaves, set_pseudo_label_root
+from mmuda.utils.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TargetLabels:
+    """Pseudo-labelled target images to train on.
+
+    Attributes:
+        keys: File with the key of an image on each line; None takes all.
+        folder: Their pseudo-labels.
+        thresholds: Manifest with the thresholds of the model that is trained;
+            None if the training does not ask for them.
+    """
+
+    folder: Path
+    keys: Path | None = None
+    thresholds: Path | None = None
+
+
+def training_config(
+    cfg: Config,
+    seed: int,
+    images: Mapping[int, Path],
+    load_from: Path | None = None,
+    target: TargetLabels | None = None,
+) -> Config:
+    """Config of one training of the procedure.
+
+    Args:
+        cfg: What the user wrote.
+        seed: Of all random numbers.
+        images: Folders of translated images by number of the source's data
+            set; without any the source keeps its own.
+        load_from: Weights to start from; None leaves them to the config.
+        target: Labels of the target; None leaves them to the config.
+    """
+    cfg = _plain(cfg)
+    cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
+    if load_from is not None:
+        cfg.load_from = str(load_from)
+    leaves = list(source_leaves(cfg))
+    for number, folder in images.items():
+        prefix = leaves[number].setdefault('data_prefix', {})
+        prefix['img_path'] = str(folder.absolute())
+    if target is not None:
+        if target.keys is not None:
+            restrict_target(cfg, target.keys)
+        set_pseudo_label_root(cfg, target.folder.absolute())
+        if target.thresholds is not None:
+            cfg.model.thresholds = str(target.thresholds.absolute())
+    return cfg
+
+
+def labelling_config(
+    cfg: Config, keys: Path | None, rule: Mapping, **options
+) -> Config:
+    """Config of one labelling.
+
+    Args:
+        cfg: A training config with ``pseudo_labels``.
+        keys: File with the keys of the images to label; None labels all.
+        rule: Selection rule.
+        **options: Further values of ``pseudo_labels``.
+    """
+    cfg = _plain(cfg)
+    if keys is not None:
+        restrict_target(cfg, keys)
+    given = dict(cfg.pseudo_labels, **options)
+    cfg.pseudo_labels = Config(dict(given, rule=dict(rule)))._cfg_dict
+    return cfg
+
+
+def source_leaves(cfg: Config) -> Iterator[dict]:
+    """Data sets that the source of a training config is made of."""
+    yield from dataset_leaves(cfg.train_dataloader.dataset.source)
+
+
+def image_root(leaf: Mapping) -> str | None:
+    """Folder below which a data set names its images.
+
+    Args:
+        leaf: Config of the data set.
+
+    Returns:
+        None if it does not say, as data sets of path lists need not.
+    """
+    folder = (leaf.get('data_prefix') or {}).get('img_path')
+    if folder is None:
+        return None
+    return os.path.join(leaf.get('data_root') or '', folder)
+
+
+def target_leaf(cfg: Config) -> dict:
+    """The target's data set.
+
+    Raises:
+        ConfigError: There is none, or several.
+    """
+    target = cfg.train_dataloader.dataset.get('target')
+    leaves = list(dataset_leaves(target)) if target else []
+    if len(leaves) != 1:
+        raise ConfigError(
+            'co-training needs one target data set in train_dataloader.'
+            f'dataset.target, not {len(leaves)}'
+        )
+    return leaves[0]
+
+
+def restrict_target(cfg: Config, keys: Path) -> None:
+    """Let the target consist of listed images only, in place.
+
+    Args:
+        cfg: A training config.
+        keys: File with the key of an image on each line.
+    """
+    target_leaf(cfg)['ann_file'] = str(keys.absolute())
+
+
+def _plain(cfg: Config) -> Config:
+    cfg = copy.deepcopy(cfg)
+    cfg._cfg_dict.pop('cotraining', None)
+    return cfg

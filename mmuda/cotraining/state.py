@@ -1,0 +1,106 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""What the procedure has done, in one file that people can read."""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from mmuda.pseudo_labels.checkpoints import sha256_of
+from mmuda.utils.errors import DataError
+from mmuda.utils.files import atomic_write
+
+from .stages import Stage
+
+FILE = 'state.json'
+
+
+class ProcedureState:
+    """Which stage used which images, labels, weights and seed.
+
+    Whether a stage is finished is not read from here but from the file that
+    it writes last, so the state may be lost without losing work.
+
+    Args:
+        work_dir: Folder of the procedure; the state is ``state.json``.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+
+    def __init__(self, work_dir: Path) -> None:
+        self.work_dir = work_dir
+        self.file = work_dir / FILE
+        self.stages: dict[str, dict] = {}
+        if self.file.is_file():
+            try:
+                self.stages = json.loads(self.file.read_text())['stages']
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(
+                    f"'{self.file}' is damaged; remove it, finished stages "
+                    'are found without it'
+                ) from error
+
+    def start(self, stage: Stage) -> None:
+        """Note that a stage begins, or goes on, and what it uses."""
+        entry = self.stages.setdefault(stage.name, {})
+        entry |= {
+            'status': 'running',
+            'command': ' '.join((stage.tool, *stage.arguments)),
+            'started': time.strftime('%Y-%m-%d %H:%M:%S'),
+            'uses': {
+                name: self._described(value)
+                for name, value in stage.uses.items()
+                if value is not None
+            },
+        }
+        self._write()
+
+    def stop(self, stage: Stage, status: str, seconds: float) -> None:
+        """Note how a stage ended.
+
+        Args:
+            stage: That was started.
+            status: ``done``, ``stopped`` or ``skipped``.
+            seconds: That this run of it took.
+        """
+        entry = self.stages[stage.name]
+        entry['status'] = status
+        entry['seconds'] = round(entry.get('seconds', 0) + seconds, 1)
+        if stage.is_done:
+            entry['result'] = self._described(stage.result)
+        self._write()
+
+    def status(self, stage: Stage) -> str:
+        """Tell how far a stage is: the state's word, or ``waiting``."""
+        noted = self.stages.get(stage.name, {}).get('status')
+        if stage.is_done:
+            return 'skipped' if noted == 'skipped' else 'done'
+        # Killed processes can't take their word back.
+        return 'stopped' if noted else 'waiting'
+
+    def seconds(self, stage: Stage) -> float | None:
+        """Time that a stage took, as far as it is known."""
+        return self.stages.get(stage.name, {}).get('seconds')
+
+    def _write(self) -> None:
+        content = {'stages': self.stages}
+        atomic_write(self.file, json.dumps(content, indent=1) + '\n')
+
+    def _described(self, value: object) -> object:
+        """Files by name and content, other values as they are."""
+        if isinstance(value, list | tuple):
+            return [self._described(part) for part in value]
+        if isinstance(value, Mapping):
+            return {key: self._described(part) for key, part in value.items()}
+        if not isinstance(value, Path):
+            return value
+        name = str(value)
+        if value.is_relative_to(self.work_dir):
+            name = str(value.relative_to(self.work_dir))
+        if not value.is_file():
+            return name
+        described = {'file': name, 'sha256': sha256_of(value)}
+        if value.suffix == '.txt':
+            described['images'] = len(value.read_text().splitlines())
+        return described

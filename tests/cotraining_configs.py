@@ -1,0 +1,35 @@
+"""Small configs of the co-training procedure, without data."""
+
+from mmengine.config import Config
+
+
+def procedure_config(**changes) -> Config:
+    """A config with the key ``cotraining``; 8 iterations a training."""
+    options = dict(
+        baseline='baseline.py',
+        final='final.py',
+        self_training=dict(cycles=3, relabel=2),
+        collaboration=dict(cycles=2, relabel=1),
+    )
+    options.update(changes)
+    return Config(
+        dict(
+            train_cfg=dict(max_iters=8),
+            model=dict(type='CoTraining'),
+            train_dataloader=dict(
+                dataset=dict(
+                    source=dict(
+                        type='GTA5Dataset',
+                        data_prefix=dict(img_path='images'),
+                        pipeline=[],
+                    ),
+                    target=dict(
+                        type='CityscapesLabelIdsDataset',
+                        pipeline=[dict(type='LoadPseudoLabels')],
+                    ),
+                )
+            ),
+            pseudo_labels=dict(rule=dict(type='KeepAll'), pipeline=[]),
+            cotraining=options,
+        )
+    )

@@ -1,0 +1,134 @@
+"""The whole co-training procedure on toy streets, killed and continued."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cotraining_runs
+import demo_data
+import numpy as np
+import pytest
+import torch
+
+from mmuda.utils.compat import load_checkpoint_file
+
+pytestmark = pytest.mark.slow
+TOOL = demo_data.ROOT / 'tools' / 'cotrain.py'
+# Killed when these files appear: in a training, between labelling and
+# selection, and in a step of two models.
+KILLED_AT = (
+    'baseline/training/iter_1.pth',
+    'self_training/cycle_1/labels/manifest.json',
+    'collaboration/cycle_0/a/training.py',
+)
+OFTEN = {'default_hooks.checkpoint.interval': 1}
+
+
+def start(folder, work_dir, data):
+    words = cotraining_runs.words(data, work_dir, changes=OFTEN.items())
+    return subprocess.Popen(
+        [sys.executable, str(TOOL), *words],
+        cwd=folder,
+        env=demo_data.ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def kill_at(process, file):
+    """Kill the tool and all that it started as soon as a file is there."""
+    while not file.exists():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return demo_data.write(tmp_path_factory.mktemp('toys'))
+
+
+@pytest.fixture(scope='module')
+def whole(data, tmp_path_factory):
+    """Work dir of a run that nothing stopped, and what it printed."""
+    folder = tmp_path_factory.mktemp('whole')
+    process = start(folder, folder / 'out', data)
+    text = process.communicate()[0]
+    assert process.returncode == 0, text
+    return folder / 'out', text
+
+
+@pytest.fixture(scope='module')
+def continued(data, tmp_path_factory):
+    """Work dir of a run that was killed three times."""
+    folder = tmp_path_factory.mktemp('continued')
+    for name in KILLED_AT:
+        kill_at(start(folder, folder / 'out', data), folder / 'out' / name)
+    process = start(folder, folder / 'out', data)
+    text = process.communicate()[0]
+    assert process.returncode == 0, text
+    return folder / 'out', text
+
+
+def selections(work_dir):
+    files = work_dir.rglob('keys.txt')
+    return {str(f.relative_to(work_dir)): f.read_text() for f in files}
+
+
+def weights(work_dir):
+    file = work_dir / 'final/training/iter_2.pth'
+    return load_checkpoint_file(file)['state_dict']
+
+
+def test_all_stages_are_done(whole):
+    state = json.loads((whole[0] / 'state.json').read_text())
+    assert {s['status'] for s in state['stages'].values()} <= {
+        'done',
+        'skipped',
+    }
+    assert len(state['stages']) == 33
+
+
+def test_finished_stages_are_not_done_again(continued):
+    assert '[2/25] baseline/train: done before' in continued[1]
+
+
+def test_same_images_are_selected_after_kills(whole, continued):
+    assert selections(whole[0]) == selections(continued[0])
+
+
+def test_final_weights_are_the_same_after_kills(whole, continued):
+    first, second = weights(whole[0]), weights(continued[0])
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_both_models_differ(whole):
+    pair = [
+        load_checkpoint_file(
+            whole[0] / f'collaboration/cycle_1/{name}/training/iter_2.pth'
+        )['state_dict']
+        for name in 'ab'
+    ]
+    name = 'segmentor.decode_head.conv_seg.weight'
+    assert not torch.equal(pair[0][name], pair[1][name])
+
+
+def test_final_thresholds_are_the_lower_ones(whole):
+    folders = ('collaboration/cycle_1/a', 'collaboration/cycle_1/b', 'final')
+    limits = []
+    for folder in folders:
+        file = whole[0] / folder / 'labels/manifest.json'
+        thresholds = json.loads(file.read_text())['thresholds'].values()
+        limits.append([np.nan if v is None else v for v in thresholds])
+    first, second, final = np.array(limits)
+    np.testing.assert_array_equal(final, np.fmin(first, second))
+
+
+def test_table_shows_the_result(whole):
+    assert 'cityscapes/mIoU' in whole[1]

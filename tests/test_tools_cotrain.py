@@ -1,0 +1,111 @@
+"""What tools/cotrain.py says before it runs anything."""
+
+import cotraining_runs
+import demo_data
+import pytest
+from tools_in_process import load_tool, run_loaded
+
+from mmuda.utils.cli import USER_ERROR
+
+
+@pytest.fixture(scope='module')
+def tool():
+    return load_tool('cotrain.py')
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return demo_data.write(tmp_path_factory.mktemp('toys'))
+
+
+@pytest.fixture
+def cotrain(tool, data, tmp_path, monkeypatch, capsys):
+    # counts of classes go below the folder in use
+    monkeypatch.chdir(tmp_path)
+
+    def run(*more, **changes):
+        words = cotraining_runs.words(
+            data, tmp_path / 'out', *more, changes=changes.items()
+        )
+        return run_loaded(tool, words, monkeypatch, capsys)
+
+    return run
+
+
+def test_plan_names_all_stages(cotrain):
+    code, text = cotrain('--dry-run')
+    assert code == 0
+    rows = [line for line in text.splitlines() if '/' in line]
+    assert sum('waiting' in row for row in rows) == 33
+
+
+def test_plan_tells_the_work(cotrain):
+    _, text = cotrain('--dry-run', '--stage', 'baseline')
+    assert '2 iterations' in text
+
+
+def test_plan_runs_nothing(cotrain, tmp_path):
+    cotrain('--dry-run')
+    assert not list((tmp_path / 'out').rglob('*.pth'))
+
+
+def test_status_of_nothing(cotrain):
+    code, text = cotrain('--status')
+    assert (code, 'done' in text) == (0, False)
+
+
+def test_status_finds_finished_stages(cotrain, tmp_path):
+    folder = tmp_path / 'out/baseline/training'
+    folder.mkdir(parents=True)
+    (folder / 'iter_2.pth').touch()
+    _, text = cotrain('--status')
+    row = next(line for line in text.splitlines() if 'baseline' in line)
+    assert 'done' in row
+
+
+@pytest.mark.parametrize(
+    ('words', 'changes', 'message'),
+    [
+        (['--stage', 'base'], {}, '--stage base: no such stage; there are '),
+        (['--from', 'end'], {}, '--from end: no such stage'),
+        (['--processes', '0'], {}, '--processes 0: at least 1'),
+        (
+            ['--dry-run'],
+            {'cotraining.self_training.sample': 6},
+            'self_training.sample=6, but the target has 5 images',
+        ),
+        (
+            ['--dry-run'],
+            {'cotraining.collaboration.keep': 0},
+            'collaboration.keep must be a whole number of at least 1',
+        ),
+        (
+            ['--dry-run'],
+            {'pseudo_labels.rule.low': 2},
+            'low=2 must be a number in [0, 1]',
+        ),
+        (
+            ['--dry-run', '--baseline-checkpoint', 'lost.pth'],
+            {},
+            'lost.pth',
+        ),
+    ],
+)
+def test_wrong_option_is_one_line(cotrain, words, changes, message):
+    code, text = cotrain(*words, **changes)
+    assert (code, message in text) == (USER_ERROR, True), text
+
+
+def test_other_settings_do_not_continue(cotrain, tmp_path):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out/recipe.json').write_text('{}')
+    code, text = cotrain()
+    assert code == USER_ERROR
+    assert 'with another' in text
+
+
+def test_config_without_the_key(tool, tmp_path, monkeypatch, capsys):
+    config = demo_data.ROOT / 'configs/demo/esl_gta2cs.py'
+    code, text = run_loaded(tool, [config], monkeypatch, capsys)
+    assert code == USER_ERROR
+    assert 'the config has no cotraining=dict' in text

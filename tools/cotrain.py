@@ -1,0 +1,234 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Co-training: translation, baseline, self-training, two models, final model.
+
+Runs the stages of a config with cotraining, such as configs/cotraining, each
+as a run of an ordinary tool with a config that is written to the work dir. The
+same command continues after a stop, without doing finished stages again.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from mmuda.cotraining.estimates import plan_table
+from mmuda.cotraining.execution import Devices, Executor, visible_gpus
+from mmuda.cotraining.options import CoTrainingOptions
+from mmuda.cotraining.plan import Procedure
+from mmuda.cotraining.preparation import prepare
+from mmuda.cotraining.stages import Step
+from mmuda.cotraining.state import ProcedureState
+from mmuda.cotraining.status import status_table, write_curves
+from mmuda.pseudo_labels.checkpoints import sha256_of
+from mmuda.pseudo_labels.recipe import require_same_recipe
+from mmuda.utils.cli import add_data_options, run_tool
+from mmuda.utils.config import (
+    default_work_dir,
+    enable_amp,
+    load_config,
+    override_data_roots,
+)
+from mmuda.utils.config_keys import check_config_keys
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.files import locked_folder, require_writable_folder
+from mmuda.utils.setup_env import register_all_modules
+
+TOOLS = Path(__file__).parent
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', type=Path, help='config with cotraining')
+    parser.add_argument('--work-dir', type=Path, help='folder of everything')
+    parser.add_argument(
+        '--baseline-checkpoint',
+        type=Path,
+        metavar='CHECKPOINT',
+        help='take this one, without a training on the source',
+    )
+    parser.add_argument(
+        '--processes',
+        type=int,
+        default=1,
+        metavar='N',
+        help='one for each GPU, or on CPUs where there is none; with two or '
+        'more, A and B are trained side by side',
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='train in mixed precision (GPU)'
+    )
+    _add_choice_options(parser)
+    add_data_options(parser)
+    return parser.parse_args()
+
+
+def _add_choice_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose stages, or only look at them."""
+    parser.add_argument(
+        '--stage',
+        action='append',
+        metavar='NAME',
+        help='run only this stage or group of stages, such as baseline or '
+        'self_training/cycle_0 (--dry-run lists them); may be repeated',
+    )
+    parser.add_argument(
+        '--from',
+        dest='first',
+        metavar='NAME',
+        help='begin with this stage or group, whose inputs must be there',
+    )
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='print the plan with times and disk space; run nothing',
+    )
+    parser.add_argument(
+        '--status', action='store_true', help='print how far the stages are'
+    )
+
+
+def procedure_from(args: argparse.Namespace) -> Procedure:
+    """Read and check the three configs."""
+    cycle = load_config(args.config, args.cfg_options)
+    options = CoTrainingOptions.from_config(cycle)
+    folder = args.config.parent
+    shared = {
+        key: value
+        for key, value in args.cfg_options.items()
+        if not key.startswith('cotraining.')
+    }
+    configs = {
+        'cycle': cycle,
+        'baseline': load_config(folder / options.baseline, shared),
+        'final': load_config(folder / options.final, shared),
+    }
+    for config in configs.values():
+        check_config_keys(config)
+        override_data_roots(config, dict(args.data_root))
+        if args.amp:
+            enable_amp(config)
+    work_dir = args.work_dir or Path(default_work_dir(args.config))
+    return Procedure(
+        options, **configs, work_dir=work_dir, given=args.baseline_checkpoint
+    )
+
+
+def identity(procedure: Procedure, args: argparse.Namespace) -> dict:
+    """All that the results depend on."""
+    given = procedure.given
+    return {
+        'config (with --cfg-options and --data-root)': (
+            procedure.cycle.pretty_text
+        ),
+        'baseline config': procedure.baseline.pretty_text,
+        'final config': procedure.final.pretty_text,
+        '--baseline-checkpoint': None if given is None else sha256_of(given),
+        '--amp': args.amp,
+        '--processes': args.processes,
+    }
+
+
+def chosen(
+    steps: list[Step], stages: list[str] | None, first: str | None
+) -> list[Step]:
+    """Steps that the options ask for.
+
+    Raises:
+        ConfigError: There is no such stage.
+    """
+    names = [stage.name for step in steps for stage in step]
+    for option, wanted in (('--stage', stages or []), ('--from', [first])):
+        for name in filter(None, wanted):
+            if not any(_belongs(other, name) for other in names):
+                groups = dict.fromkeys(other.split('/')[0] for other in names)
+                raise ConfigError(
+                    f'{option} {name}: no such stage; there are '
+                    f'{", ".join(groups)} (--dry-run lists all)'
+                )
+    if first:
+        begin = next(
+            number
+            for number, step in enumerate(steps)
+            if any(_belongs(stage.name, first) for stage in step)
+        )
+        steps = steps[begin:]
+    if stages:
+        steps = [
+            tuple(
+                stage
+                for stage in step
+                if any(_belongs(stage.name, name) for name in stages)
+            )
+            for step in steps
+        ]
+    return [step for step in steps if step]
+
+
+def _belongs(name: str, group: str) -> bool:
+    return name == group or name.startswith(group.rstrip('/') + '/')
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the stages that are left."""
+    register_all_modules()
+    if args.processes < 1:
+        raise ConfigError(f'--processes {args.processes}: at least 1')
+    procedure = procedure_from(args)
+    steps = chosen(procedure.steps(), args.stage, args.first)
+    console = Console()
+    require_writable_folder(procedure.work_dir, '--work-dir')
+    state = ProcedureState(procedure.work_dir)
+    if args.status:
+        console.print(status_table(procedure.steps(), state))
+        return 0
+    prepare(procedure)
+    if args.dry_run:
+        console.print(plan_table(procedure, steps, state))
+        return 0
+    held = locked_folder(procedure.work_dir, '--work-dir')
+    require_same_recipe(procedure.work_dir, identity(procedure, args))
+    code = run_steps(steps, state, args, console)
+    console.print(status_table(procedure.steps(), state))
+    write_curves(procedure.steps(), procedure.work_dir / 'thresholds.csv')
+    held.close()
+    return code
+
+
+def run_steps(
+    steps: list[Step],
+    state: ProcedureState,
+    args: argparse.Namespace,
+    console: Console,
+) -> int:
+    """Run steps until one stops."""
+    tracing = ('--traceback',) if args.traceback else ()
+    executor = Executor(
+        TOOLS,
+        state,
+        Devices(args.processes, visible_gpus(torch.cuda.device_count())),
+        dict.fromkeys(('train.py', 'generate_pseudo_labels.py'), tracing),
+        lambda line: console.print(line, markup=False),
+    )
+    for number, step in enumerate(steps):
+        done = all(stage.is_done for stage in step)
+        names = ', '.join(stage.name for stage in step)
+        title = f'[{number + 1}/{len(steps)}]'
+        if done:
+            console.print(f'{title} {names}: done before', markup=False)
+            continue
+        console.print(f'{title} {names}', markup=False)
+        code = executor.run(step)
+        if code:
+            console.print(
+                f'{title} {names}: stopped; the same command continues',
+                markup=False,
+            )
+            return code
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main, parse_args()))
