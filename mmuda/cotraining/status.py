@@ -24,7 +24,7 @@ def status_table(steps: Sequence[Step], state: ProcedureState) -> Table:
     """
     table = Table(title=str(state.work_dir))
     for column in ('stage', 'status', 'time', 'result'):
-        table.add_column(column)
+        table.add_column(column, no_wrap=True, overflow='fold')
     for stage in (stage for step in steps for stage in step):
         seconds = state.seconds(stage)
         table.add_row(
