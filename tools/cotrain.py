@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from mmuda.cotraining.curves import write_curves
 from mmuda.cotraining.estimates import plan_table
 from mmuda.cotraining.execution import Devices, Executor, visible_gpus
 from mmuda.cotraining.options import CoTrainingOptions
@@ -20,7 +21,7 @@ from mmuda.cotraining.plan import Procedure
 from mmuda.cotraining.preparation import prepare
 from mmuda.cotraining.stages import Step
 from mmuda.cotraining.state import ProcedureState
-from mmuda.cotraining.status import status_table, write_curves
+from mmuda.cotraining.status import status_table
 from mmuda.pseudo_labels.checkpoints import sha256_of
 from mmuda.pseudo_labels.recipe import require_same_recipe
 from mmuda.utils.cli import add_data_options, run_tool
@@ -192,7 +193,7 @@ def main(args: argparse.Namespace) -> int:
     require_same_recipe(procedure.work_dir, identity(procedure, args))
     code = run_steps(steps, state, args, console)
     console.print(status_table(procedure.steps(), state))
-    write_curves(procedure.steps(), procedure.work_dir / 'thresholds.csv')
+    write_curves(procedure.steps(), procedure.work_dir)
     held.close()
     return code
 

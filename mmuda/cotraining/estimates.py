@@ -13,6 +13,8 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from rich.table import Table
 
+from mmuda.datasets.lab_colors import in_style, style_of
+from mmuda.datasets.lab_images import encode_image, read_image
 from mmuda.pseudo_labels.target_data import dataset_to_label
 from mmuda.registry import DATASETS, MODELS
 
@@ -70,7 +72,7 @@ def measure_costs(procedure: Procedure) -> Costs:
     return Costs(
         train=seconds / batch_images(procedure.baseline),
         label=labelling,
-        translate=0.2,
+        translate=_translation_seconds(sources[0][0]),
         # weights and the optimizer's momentum
         checkpoint=2 * state,
         label_bytes=int(pixels * _LABEL_BYTES),
@@ -214,6 +216,14 @@ def _labelling_seconds(
         model.test_step(batch)
     _synchronise()
     return time.monotonic() - start, height * width
+
+
+def _translation_seconds(file: str) -> float:
+    image = read_image(file)
+    start = time.monotonic()
+    style = style_of(image)
+    encode_image(in_style(read_image(file), style), '.png')
+    return time.monotonic() - start
 
 
 def _synchronise() -> None:

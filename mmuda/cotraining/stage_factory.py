@@ -123,7 +123,11 @@ class StageFactory:
         return Stage(
             f'{name}/{step}',
             'generate_pseudo_labels.py',
-            (str(file), *map(str, weights), '--out', str(folder)),
+            (
+                *(str(file), *map(str, weights), '--out', str(folder)),
+                *('--show-dir', str(folder.with_name(f'{step}_pictures'))),
+                *('--show-count', '8'),
+            ),
             folder / MANIFEST,
             lambda: labelling_config(self.cycle, keys, rule(), **options),
             file,

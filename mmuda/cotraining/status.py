@@ -1,9 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """One view of all stages."""
 
-import csv
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.table import Table
 
@@ -72,29 +70,3 @@ def duration(seconds: float) -> str:
     if hours:
         return f'{hours} h {minutes:02d} min'
     return f'{minutes} min {rest:02d} s' if minutes else f'{rest} s'
-
-
-def write_curves(steps: Sequence[Step], file: Path) -> None:
-    """Write what each cycle kept: thresholds and portions of each class.
-
-    Args:
-        steps: Of the procedure.
-        file: A CSV; it is replaced.
-    """
-    rows = []
-    for stage in (stage for step in steps for stage in step):
-        if not stage.name.endswith('/label') or not stage.is_done:
-            continue
-        manifest = PseudoLabelManifest.read(stage.folder)
-        for name in manifest.classes:
-            pixels, kept = manifest.pixels[name], manifest.kept[name]
-            share = round(kept / pixels, 4) if pixels else ''
-            limit = manifest.thresholds[name]
-            rows.append((stage.name, name, limit, pixels, kept, share))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with open(file, 'w', newline='') as handle:
-        writer = csv.writer(handle)
-        writer.writerow(
-            ('stage', 'class', 'threshold', 'pixels', 'kept', 'share')
-        )
-        writer.writerows(rows)
