@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -19,6 +21,7 @@ from mmuda.utils.files import atomic_path, atomic_write
 from .stages import Stage, Step
 
 _PANELS = ('threshold', 'kept', 'precision')
+_STYLES = {'a': '.-', 'b': '.--'}
 _HEADING = (
     *('stage', 'class', 'threshold', 'pixels', 'kept pixels'),
     *('kept', 'precision', 'recall'),
@@ -90,32 +93,65 @@ def write_curves(steps: Sequence[Step], work_dir: Path) -> None:
 
 
 def draw_selections(selections: Sequence[ClassSelection]) -> Figure:
-    """Draw a line for each class over the labellings.
+    """Draw a line for each class and model over the cycles.
+
+    What nobody knows, such as the precision without labels, is left out.
 
     Args:
         selections: In the order of the labellings.
     """
-    stages = list(dict.fromkeys(row.stage for row in selections))
-    names = list(dict.fromkeys(row.name for row in selections))
-    figure = Figure(figsize=(12, 10), layout='constrained', dpi=100)
+    shown = [
+        value
+        for value in _PANELS
+        if any(getattr(row, value) is not None for row in selections)
+    ]
+    figure = Figure(figsize=(12, 3.5 * len(shown)), layout='constrained')
     FigureCanvasAgg(figure)
-    panels = figure.subplots(len(_PANELS), 1, sharex=True)
-    places = {stage: place for place, stage in enumerate(stages)}
-    for name in names:
-        rows = [row for row in selections if row.name == name]
-        where = [places[row.stage] for row in rows]
-        for axes, value in zip(panels, _PANELS, strict=True):
-            values = [getattr(row, value) for row in rows]
-            known = [np.nan if v is None else v for v in values]
-            axes.plot(where, known, marker='.', label=name)
-    for axes, value in zip(panels, _PANELS, strict=True):
-        axes.set(ylabel=value, ylim=(0, 1))
-    short = [stage.removesuffix('/label') for stage in stages]
-    panels[-1].set_xticks(range(len(stages)), short, rotation=30, ha='right')
-    panels[0].legend(
-        loc='upper left', bbox_to_anchor=(1.01, 1), fontsize='small'
-    )
+    panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    cycles = list(dict.fromkeys(_cycle_and_model(r)[0] for r in selections))
+    names = list(dict.fromkeys(row.name for row in selections))
+    for axes, value in zip(panels, shown, strict=True):
+        for colour, name in zip(_colours(len(names)), names, strict=True):
+            rows = [row for row in selections if row.name == name]
+            _draw_class(axes, rows, value, cycles, colour)
+        axes.set(ylabel=value, ylim=(0, 1.02))
+    panels[-1].set_xticks(range(len(cycles)), cycles, rotation=30, ha='right')
+    handles = panels[0].get_lines()[:: len(_STYLES)]
+    figure.legend(handles, names, loc='outside right upper', fontsize='small')
+    figure.suptitle('A solid, B dashed')
     return figure
+
+
+def _draw_class(
+    axes: Axes,
+    rows: Sequence[ClassSelection],
+    value: str,
+    cycles: Sequence[str],
+    colour: tuple[float, ...],
+) -> None:
+    for model, style in _STYLES.items():
+        points = [
+            (cycles.index(cycle), getattr(row, value))
+            for row in rows
+            for cycle, maker in [_cycle_and_model(row)]
+            if maker in ('', model)
+        ]
+        places, values = zip(*points, strict=True) if points else ((), ())
+        known = [np.nan if number is None else number for number in values]
+        axes.plot(places, known, style, color=colour)
+
+
+def _cycle_and_model(row: ClassSelection) -> tuple[str, str]:
+    """Name of the cycle; ``a``, ``b`` or nothing where there is one model."""
+    group = row.stage.removesuffix('/label')
+    model = group.rpartition('/')[2]
+    if model in _STYLES:
+        return group.removesuffix(f'/{model}'), model
+    return group, ''
+
+
+def _colours(number: int) -> np.ndarray:
+    return colormaps['nipy_spectral'](np.linspace(0.05, 0.95, number))
 
 
 def _read(stage: Stage) -> list[ClassSelection]:
