@@ -6,31 +6,14 @@ _base_ = [
     '../_base_/models/cotraining_deeplabv3plus_r101.py',
     '../_base_/datasets/cotraining/gta_synscapes2bdd.py',
     '../_base_/schedules/cotraining_cycle.py',
+    '../_base_/procedures/cotraining.py',
     '../_base_/default_runtime.py',
 ]
 cotraining = dict(
     baseline='baseline/gta_synscapes2bdd.py',
     final='final/gta_synscapes2bdd.py',
-    self_training=dict(
-        cycles=10,
-        sample=500,
-        keep=200,
-        portion=0.5,
-        low=0.5,
-        high=0.9,
-        relabel=4,
-    ),
-    collaboration=dict(
-        cycles=5,
-        sample=500,
-        keep=200,
-        portion=0.5,
-        low=0.5,
-        high=0.95,
-        relabel=4,
-        min_pixels=5000,
-        control=0.2,
-    ),
+    self_training=dict(keep=200),
+    collaboration=dict(keep=200),
 )
 model = dict(
     type='CoTraining',

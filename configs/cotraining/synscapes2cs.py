@@ -4,35 +4,14 @@ _base_ = [
     '../_base_/models/cotraining_deeplabv3plus_r101.py',
     '../_base_/datasets/cotraining/synscapes2cs.py',
     '../_base_/schedules/cotraining_cycle.py',
+    '../_base_/procedures/cotraining.py',
     '../_base_/default_runtime.py',
 ]
 cotraining = dict(
     baseline='baseline/synscapes2cs.py',
     final='final/synscapes2cs.py',
-    self_training=dict(
-        cycles=10,
-        sample=500,
-        keep=100,
-        portion=0.3,
-        portion_step=0.05,
-        portion_limit=0.2,
-        low=0.5,
-        high=0.9,
-        relabel=4,
-    ),
-    collaboration=dict(
-        cycles=5,
-        sample=500,
-        keep=100,
-        portion=0.5,
-        portion_step=0.05,
-        portion_limit=0.7,
-        low=0.5,
-        high=0.95,
-        relabel=4,
-        min_pixels=5000,
-        control=0.2,
-    ),
+    self_training=dict(portion=0.3, portion_step=0.05, portion_limit=0.2),
+    collaboration=dict(portion_step=0.05, portion_limit=0.7),
 )
 model = dict(
     type='CoTraining',
