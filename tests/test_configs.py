@@ -64,6 +64,7 @@ def test_classes_agree_between_data_and_network(leaf):
         'CityscapesLabelIdsDataset': 'cityscapes19',
         'CamVidDataset': 'carla_camvid10',
         'MapillaryVistasDataset': 'cityscapes19',
+        'BDD100KDataset': 'cityscapes19',
     }
     for loader in (cfg.val_dataloader, cfg.test_dataloader):
         dataset = loader.dataset
