@@ -1,6 +1,13 @@
 """Small configs of the co-training procedure, without data."""
 
+from pathlib import Path
+
 from mmengine.config import Config
+
+from mmuda.cotraining.options import CoTrainingOptions
+from mmuda.cotraining.plan import Procedure
+
+ROOT = Path('work')
 
 
 def procedure_config(**changes) -> Config:
@@ -33,3 +40,19 @@ def procedure_config(**changes) -> Config:
             cotraining=options,
         )
     )
+
+
+def make_plan(given=None, **changes):
+    cfg = procedure_config(**changes)
+    options = CoTrainingOptions.from_config(cfg)
+    procedure = Procedure(options, cfg, cfg, cfg, ROOT, given)
+    return procedure.steps()
+
+
+def find(steps, name):
+    return next(s for step in steps for s in step if s.name == name)
+
+
+def option(stage, name):
+    arguments = list(stage.arguments)
+    return arguments[arguments.index(name) + 1]

@@ -1,11 +1,14 @@
 """What tools/cotrain.py says before it runs anything."""
 
+import json
+
 import cotraining_runs
 import demo_data
 import pytest
 from tools_in_process import load_tool, run_loaded
 
 from mmuda.utils.cli import USER_ERROR
+from mmuda.utils.files import locked_folder
 
 
 @pytest.fixture(scope='module')
@@ -57,7 +60,8 @@ def test_status_of_nothing(cotrain):
 def test_status_finds_finished_stages(cotrain, tmp_path):
     folder = tmp_path / 'out/baseline/training'
     folder.mkdir(parents=True)
-    (folder / 'iter_2.pth').touch()
+    for name in ('iter_2.pth', 'finished'):
+        (folder / name).touch()
     _, text = cotrain('--status')
     row = next(line for line in text.splitlines() if 'baseline' in line)
     assert 'done' in row
@@ -79,6 +83,8 @@ def test_status_finds_finished_stages(cotrain, tmp_path):
             {'cotraining.collaboration.keep': 0},
             'collaboration.keep must be a whole number of at least 1',
         ),
+        (['--train-processes', '0'], {}, '--train-processes 0: at least 1'),
+        (['--stage', 'final'], {}, "final/label needs '"),
         (
             ['--dry-run'],
             {'pseudo_labels.rule.low': 2},
@@ -102,6 +108,54 @@ def test_other_settings_do_not_continue(cotrain, tmp_path):
     code, text = cotrain()
     assert code == USER_ERROR
     assert 'with another' in text
+
+
+def test_configs_of_other_classes(cotrain, tmp_path):
+    config = demo_data.ROOT / 'configs/cotraining/final/demo.py'
+    other = tmp_path / 'final.py'
+    other.write_text(
+        f'_base_ = {str(config)!r}\n'
+        'model = dict(segmentor=dict(decode_head=dict(num_classes=16)))\n'
+    )
+    code, text = cotrain('--dry-run', **{'cotraining.final': other})
+    assert code == USER_ERROR
+    assert "other numbers of classes: {'baseline': 19, 'cycle': 19," in text
+
+
+def test_missing_pretrained_weights(cotrain, tmp_path):
+    config = demo_data.ROOT / 'configs/cotraining/baseline/demo.py'
+    other = tmp_path / 'baseline.py'
+    other.write_text(
+        f'_base_ = {str(config)!r}\n'
+        'weights = dict(type="Pretrained", checkpoint="lost.pth")\n'
+        'backbone = dict(init_cfg=dict(_delete_=True, **weights))\n'
+        'model = dict(segmentor=dict(backbone=backbone))\n'
+    )
+    code, text = cotrain('--dry-run', **{'cotraining.baseline': other})
+    assert code == USER_ERROR
+    assert "init_cfg.checkpoint: 'lost.pth' does not exist" in text
+
+
+def test_plan_writes_nothing(cotrain, tmp_path):
+    cotrain('--dry-run')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_refused_settings_change_no_list(cotrain, tmp_path):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out/recipe.json').write_text('{}')
+    cotrain()
+    assert not (tmp_path / 'out/translation').exists()
+
+
+def test_status_of_a_running_stage(cotrain, tmp_path):
+    state = {'stages': {'baseline/train': {'status': 'running'}}}
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out/state.json').write_text(json.dumps(state))
+    with locked_folder(tmp_path / 'out', '--work-dir'):
+        _, text = cotrain('--status')
+    row = next(line for line in text.splitlines() if 'baseline' in line)
+    assert 'running' in row
 
 
 def test_config_without_the_key(tool, tmp_path, monkeypatch, capsys):

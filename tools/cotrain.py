@@ -13,12 +13,13 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from mmuda.cotraining.choice import choose_steps
 from mmuda.cotraining.curves import write_curves
 from mmuda.cotraining.estimates import plan_table
 from mmuda.cotraining.execution import Devices, Executor, visible_gpus
 from mmuda.cotraining.options import CoTrainingOptions
 from mmuda.cotraining.plan import Procedure
-from mmuda.cotraining.preparation import prepare
+from mmuda.cotraining.preparation import check_procedure, list_images
 from mmuda.cotraining.stages import Step
 from mmuda.cotraining.state import ProcedureState
 from mmuda.cotraining.status import status_table
@@ -33,7 +34,11 @@ from mmuda.utils.config import (
 )
 from mmuda.utils.config_keys import check_config_keys
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.files import locked_folder, require_writable_folder
+from mmuda.utils.files import (
+    is_locked,
+    locked_folder,
+    require_writable_folder,
+)
 from mmuda.utils.setup_env import register_all_modules
 
 TOOLS = Path(__file__).parent
@@ -55,8 +60,17 @@ def parse_args() -> argparse.Namespace:
         type=int,
         default=1,
         metavar='N',
-        help='one for each GPU, or on CPUs where there is none; with two or '
-        'more, A and B are trained side by side',
+        help='one for each GPU, or on CPUs where there is none; they label '
+        'together, and with two or more A and B are trained side by side. '
+        'Results do not depend on it',
+    )
+    parser.add_argument(
+        '--train-processes',
+        type=int,
+        default=1,
+        metavar='M',
+        help='of each training, at most those that it can have; each has a '
+        'batch of its own, so results depend on it',
     )
     parser.add_argument(
         '--amp', action='store_true', help='train in mixed precision (GPU)'
@@ -128,72 +142,39 @@ def identity(procedure: Procedure, args: argparse.Namespace) -> dict:
         'final config': procedure.final.pretty_text,
         '--baseline-checkpoint': None if given is None else sha256_of(given),
         '--amp': args.amp,
-        '--processes': args.processes,
+        '--train-processes': args.train_processes,
     }
-
-
-def chosen(
-    steps: list[Step], stages: list[str] | None, first: str | None
-) -> list[Step]:
-    """Steps that the options ask for.
-
-    Raises:
-        ConfigError: There is no such stage.
-    """
-    names = [stage.name for step in steps for stage in step]
-    for option, wanted in (('--stage', stages or []), ('--from', [first])):
-        for name in filter(None, wanted):
-            if not any(_belongs(other, name) for other in names):
-                groups = dict.fromkeys(other.split('/')[0] for other in names)
-                raise ConfigError(
-                    f'{option} {name}: no such stage; there are '
-                    f'{", ".join(groups)} (--dry-run lists all)'
-                )
-    if first:
-        begin = next(
-            number
-            for number, step in enumerate(steps)
-            if any(_belongs(stage.name, first) for stage in step)
-        )
-        steps = steps[begin:]
-    if stages:
-        steps = [
-            tuple(
-                stage
-                for stage in step
-                if any(_belongs(stage.name, name) for name in stages)
-            )
-            for step in steps
-        ]
-    return [step for step in steps if step]
-
-
-def _belongs(name: str, group: str) -> bool:
-    return name == group or name.startswith(group.rstrip('/') + '/')
 
 
 def main(args: argparse.Namespace) -> int:
     """Run the stages that are left."""
     register_all_modules()
-    if args.processes < 1:
-        raise ConfigError(f'--processes {args.processes}: at least 1')
+    for name in ('processes', 'train_processes'):
+        if getattr(args, name) < 1:
+            option = '--' + name.replace('_', '-')
+            raise ConfigError(f'{option} {getattr(args, name)}: at least 1')
     procedure = procedure_from(args)
-    steps = chosen(procedure.steps(), args.stage, args.first)
-    console = Console()
-    require_writable_folder(procedure.work_dir, '--work-dir')
-    state = ProcedureState(procedure.work_dir)
+    work_dir = procedure.work_dir
+    steps = choose_steps(procedure.steps(), args.stage, args.first)
+    # Tables are wider than the 80 columns that a file would get.
+    console = Console(width=max(Console().width, 110))
     if args.status:
-        console.print(status_table(procedure.steps(), state))
+        state, running = ProcedureState(work_dir), is_locked(work_dir)
+        console.print(status_table(procedure.steps(), state, running))
         return 0
-    prepare(procedure)
+    check_procedure(procedure)
     if args.dry_run:
+        state = ProcedureState(work_dir)
         console.print(plan_table(procedure, steps, state))
         return 0
-    held = locked_folder(procedure.work_dir, '--work-dir')
-    require_same_recipe(procedure.work_dir, identity(procedure, args))
+    require_writable_folder(work_dir, '--work-dir')
+    held = locked_folder(work_dir, '--work-dir')
+    require_same_recipe(work_dir, identity(procedure, args))
+    list_images(procedure)
+    state = ProcedureState(work_dir)
     code = run_steps(steps, state, args, console)
     console.print(status_table(procedure.steps(), state))
-    write_curves(procedure.steps(), procedure.work_dir)
+    write_curves(procedure.steps(), work_dir)
     held.close()
     return code
 
@@ -212,12 +193,15 @@ def run_steps(
         Devices(args.processes, visible_gpus(torch.cuda.device_count())),
         dict.fromkeys(('train.py', 'generate_pseudo_labels.py'), tracing),
         lambda line: console.print(line, markup=False),
+        args.train_processes,
     )
     for number, step in enumerate(steps):
         done = all(stage.is_done for stage in step)
         names = ', '.join(stage.name for stage in step)
         title = f'[{number + 1}/{len(steps)}]'
         if done:
+            for stage in step:
+                state.confirm(stage)
             console.print(f'{title} {names}: done before', markup=False)
             continue
         console.print(f'{title} {names}', markup=False)

@@ -57,14 +57,7 @@ def parse_args() -> argparse.Namespace:
         '--disagreement', default='keep', choices=('keep', 'void')
     )
     for parts in (rank, exchange, update):
-        parts.add_argument('--previous', type=Path, help='images so far')
-        parts.add_argument('--cycle', type=int, default=0)
-        parts.add_argument('--giver', default='', help='for the table')
-        parts.add_argument(
-            '--mode',
-            default='update_best_score',
-            choices=('update_best_score', 'all', 'none'),
-        )
+        _add_accumulation(parts)
     for parts in (rank, exchange):
         parts.add_argument('--number', type=int, default=100)
     for parts in commands.choices.values():
@@ -72,6 +65,24 @@ def parse_args() -> argparse.Namespace:
     for parts in (rank, exchange, update, merge):
         parts.add_argument('--traceback', action='store_true')
     return parser.parse_args()
+
+
+def _add_accumulation(parts: argparse.ArgumentParser) -> None:
+    parts.add_argument('--previous', type=Path, help='images so far')
+    parts.add_argument('--cycle', type=int, default=0)
+    parts.add_argument('--giver', default='self', help='for the table')
+    parts.add_argument(
+        '--better',
+        default='confidence',
+        choices=('confidence', 'rejected'),
+        help='which label of an image is better: the surer one, or the '
+        'one with fewer rejected pixels',
+    )
+    parts.add_argument(
+        '--mode',
+        default='update_best_score',
+        choices=('update_best_score', 'all', 'none'),
+    )
 
 
 def _add_sample(commands: argparse._SubParsersAction) -> None:
@@ -152,7 +163,7 @@ def select(args: argparse.Namespace) -> None:
     accumulated = chosen
     if args.previous is not None:
         before = AccumulatedLabels.read(args.previous)
-        accumulated = before.update(chosen, args.mode)
+        accumulated = before.update(chosen, args.mode, args.better)
     accumulated.write(args.out, labelled.manifest)
     print(
         f'{len(chosen)} images selected, {len(accumulated)} in all: {args.out}'
@@ -162,6 +173,14 @@ def select(args: argparse.Namespace) -> None:
 def _ranked(
     args: argparse.Namespace, labelled: LabelledImages
 ) -> Sequence[int]:
+    classes = labelled.manifest.classes
+    pixels = labelled.statistics.kept.sum(axis=0)
+    empty = [c for c, kept in zip(classes, pixels, strict=True) if not kept]
+    if empty:
+        print(
+            f"warning: '{args.labels}' keeps no pixel of {', '.join(empty)}",
+            file=sys.stderr,
+        )
     return rank_images(labelled.statistics, args.by)[: args.number]
 
 

@@ -11,6 +11,10 @@ cotraining = dict(
     baseline='baseline/gta2cs.py',
     final='final/gta2cs.py',
     self_training=dict(portion_step=0.05, portion_limit=0.7),
+    # published: 0.5 in self-training only
+    collaboration=dict(
+        changes={'model.segmentor.decode_head.dropout_ratio': 0.1}
+    ),
 )
 source = dict(type='RareClassSampling', dataset=_base_.source_dataset)
 model = dict(

@@ -13,7 +13,10 @@ cotraining = dict(
     baseline='baseline/gta_synscapes2cs.py',
     final='final/gta_synscapes2cs.py',
     self_training=dict(keep=200),
-    collaboration=dict(keep=200),
+    # published: 0.5 in self-training only
+    collaboration=dict(
+        keep=200, changes={'model.segmentor.decode_head.dropout_ratio': 0.1}
+    ),
 )
 model = dict(
     type='CoTraining',

@@ -221,7 +221,8 @@ def _clear(root: Path, needed: set[Path]) -> None:
         if rows[:1] == [_HEADING]:
             for path in {label_path(root, row[0]) for row in rows} - needed:
                 path.unlink(missing_ok=True)
-    elif root.is_dir() and any(root.iterdir()):
+    # Hidden files are what a killed process left of its first one.
+    elif root.is_dir() and any(p.name[0] != '.' for p in root.iterdir()):
         raise ConfigError(
             f'{str(root)!r} is not empty, and what it holds are no '
             'accumulated pseudo-labels; choose another folder'

@@ -98,6 +98,7 @@ class Cycle:
             self.seed,
             learner.initial if self.options.restart else learner.current,
             TargetLabels(select.folder, select.folder / KEYS, label.result),
+            self.options.changes,
         )
 
     def finish(
@@ -137,7 +138,7 @@ class Cycle:
             lambda: rule,
             step,
             image_statistics=True,
-            keep_scores=self._merges,
+            keep_scores=step == 'label' and self._merges,
         )
 
     @property
@@ -151,6 +152,8 @@ class Cycle:
             *('--cycle', str(self.number)),
             *('--mode', self.options.accumulation),
         )
+        if getattr(self.options, 'order', None) == 'rejected':
+            arguments += ('--better', 'rejected')
         if learner.accumulated is None:
             return arguments
         return (*arguments, '--previous', str(learner.accumulated))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmuda.utils.child_processes import Command, run_side_by_side
+from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_path, atomic_write
 
 from .stages import Stage, Step
@@ -63,6 +64,8 @@ class Executor:
         devices: What to run on.
         options: Further arguments by tool.
         tell: Shows a line.
+        train_processes: Of a training. Each has a batch of its own, so that
+            results depend on it.
     """
 
     tools: Path
@@ -70,6 +73,7 @@ class Executor:
     devices: Devices
     options: dict[str, tuple[str, ...]]
     tell: Callable[[str], None]
+    train_processes: int = 1
 
     def run(self, step: Step) -> int:
         """Run what is left of a step.
@@ -77,7 +81,11 @@ class Executor:
         Returns:
             0, or the exit code of the first stage that did not finish.
         """
+        for stage in step:
+            self.state.confirm(stage)
         left = [stage for stage in step if not stage.is_done]
+        for stage in left:
+            _require_inputs(stage)
         for stage in left:
             if stage.has_no_images:
                 self._skip(stage)
@@ -105,7 +113,11 @@ class Executor:
         start = time.monotonic()
         codes = run_side_by_side(commands)
         seconds = time.monotonic() - start
-        for stage in stages:
+        for stage, code, command in zip(stages, codes, commands, strict=True):
+            if code == 0 and stage.result.is_file():
+                _mark(stage)
+            elif command.log is not None:
+                self.tell(f'{stage.name}: {command.log} tells why it ended')
             status = 'done' if stage.is_done else 'stopped'
             self.state.stop(stage, status, seconds)
         unfinished = [
@@ -124,12 +136,15 @@ class Executor:
         self.state.start(stage)
         if stage.result.name == stage.fallback.name:
             shutil.copytree(
-                stage.fallback.parent, stage.folder, dirs_exist_ok=True
+                stage.fallback.parent,
+                stage.folder,
+                # the file that makes a folder a finished one comes last
+                ignore=shutil.ignore_patterns(stage.result.name),
+                dirs_exist_ok=True,
             )
-        else:
-            stage.folder.mkdir(parents=True, exist_ok=True)
-            with atomic_path(stage.result) as temporary:
-                shutil.copyfile(stage.fallback, temporary)
+        with atomic_path(stage.result) as temporary:
+            shutil.copyfile(stage.fallback, temporary)
+        _mark(stage)
         self.state.stop(stage, 'skipped', 0.0)
 
     def _command(
@@ -137,7 +152,11 @@ class Executor:
     ) -> Command:
         if stage.config is not None:
             atomic_write(stage.config_file, stage.config().pretty_text)
-        processes = devices.processes if stage.distributed else 1
+        processes = devices.processes
+        if not stage.distributed:
+            processes = min(
+                processes, self.train_processes if stage.work else 1
+            )
         log = None
         if together:
             # Two progress bars in one terminal can't be read.
@@ -149,6 +168,22 @@ class Executor:
             devices.environment,
             log,
         )
+
+
+def _mark(stage: Stage) -> None:
+    if stage.marker is not None:
+        atomic_write(stage.marker, '')
+
+
+def _require_inputs(stage: Stage) -> None:
+    """Refuse a stage before those that it depends on."""
+    for value in stage.uses.values():
+        for file in value if isinstance(value, list) else [value]:
+            if isinstance(file, Path) and not file.is_file():
+                raise ConfigError(
+                    f"{stage.name} needs '{file}'; run the stages before it "
+                    'first (--dry-run lists them)'
+                )
 
 
 def visible_gpus(count: int) -> tuple[str, ...]:

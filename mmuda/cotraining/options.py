@@ -2,7 +2,7 @@
 """The key ``cotraining`` of a config."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 
 from mmengine.config import Config
 
@@ -22,17 +22,18 @@ class CycleOptions:
         portion: Portion of each class's pixels to keep in the first cycle.
         portion_step: What is added in each further cycle.
         portion_limit: Never more than this after the first cycle.
-        low: Lowest threshold of a class.
-        high: Highest threshold of a class.
+        low: Lowest threshold of a class, and
+        high: the highest.
         relabel: After how many of the cycles the accumulated images are
             labelled anew by the trained model.
         accumulation: ``update_best_score`` (an image keeps its best label),
             ``all`` (the latest label) or ``none`` (this cycle's images only).
         restart: Whether each training starts from the weights before the
             first cycle, not from those of the cycle before.
+        changes: Values by dotted key for the config of these trainings.
 
     Raises:
-        ConfigError: A value is out of its range.
+        ConfigError: A value is out of range.
     """
 
     cycles: int
@@ -46,6 +47,7 @@ class CycleOptions:
     relabel: int = 0
     accumulation: str = 'update_best_score'
     restart: bool = True
+    changes: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _whole(self, 'cycles', 1)
@@ -59,8 +61,7 @@ class CycleOptions:
             raise ConfigError(
                 f'{_key(self)}: low={self.low} is above high={self.high}'
             )
-        modes = ('update_best_score', 'all', 'none')
-        _choice(self, 'accumulation', modes)
+        _choice(self, 'accumulation', ('update_best_score', 'all', 'none'))
 
     def portion_at(self, cycle: int) -> float:
         """Portion of each class's pixels to keep.
@@ -106,7 +107,7 @@ class SelfTrainingOptions(CycleOptions):
             )
 
     def model_cycles(self) -> tuple[int, int]:
-        """Cycles whose models become A and B, counted from 0."""
+        """Cycles of the models that go on, counted from 0."""
         return tuple(cycle % self.cycles for cycle in self.models)
 
 
@@ -190,46 +191,45 @@ class CoTrainingOptions:
         for name, kind in _PARTS.items():
             part = _known(kind, values[name], f'cotraining.{name}')
             values[name] = kind(**part)
-        options = cls(**values)
-        _whole(options, 'seed', 0)
-        return options
+        return cls(**values)
+
+    def __post_init__(self) -> None:
+        _whole(self, 'seed', 0)
 
 
-_PARTS = {
-    'self_training': SelfTrainingOptions,
-    'collaboration': CollaborationOptions,
-}
+_PARTS = dict(
+    self_training=SelfTrainingOptions, collaboration=CollaborationOptions
+)
 
 
 def _known(kind: type, given: Mapping, place: str) -> dict:
     """Values of the fields of a class, refusing others."""
     if not isinstance(given, Mapping):
         raise ConfigError(f'{place} must be dict(...), not {given!r}')
-    names = {field.name: field for field in fields(kind)}
+    names = {part.name: part for part in fields(kind)}
     for key in given:
         if key not in names:
             raise ConfigError(
                 f"{place}: there is no '{key}'{did_you_mean(key, names)}"
             )
-    for name, field in names.items():
-        if field.default is MISSING and name not in given:
+    for name, part in names.items():
+        required = part.default is MISSING and part.default_factory is MISSING
+        if required and name not in given:
             raise ConfigError(f'{place}.{name} is missing')
     return dict(given)
 
 
 def _key(options: object) -> str:
-    places = {kind: f'cotraining.{name}' for name, kind in _PARTS.items()}
-    return places.get(type(options), 'cotraining')
+    names = [n for n, kind in _PARTS.items() if kind is type(options)]
+    return '.'.join(['cotraining', *names])
 
 
 def _whole(options: object, name: str, least: int) -> None:
     value = getattr(options, name)
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or value < least:
-        raise ConfigError(
-            f'{_key(options)}.{name} must be a whole number of at least '
-            f'{least}, not {value!r}'
-        )
+        message = f'must be a whole number of at least {least}, not {value!r}'
+        raise ConfigError(f'{_key(options)}.{name} {message}')
 
 
 def _number(options: object, name: str) -> float:

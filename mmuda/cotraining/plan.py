@@ -14,8 +14,8 @@ from mmengine.config import Config
 from .cycles import Cycle, Learner
 from .image_statistics import LabelledImages, minimum_thresholds
 from .options import CoTrainingOptions, CycleOptions
-from .stage_configs import TargetLabels
-from .stage_factory import StageFactory, count_sources
+from .stage_configs import TargetLabels, source_leaves
+from .stage_factory import StageFactory
 from .stages import Step
 
 
@@ -46,7 +46,7 @@ class Procedure:
         if self.options.translate:
             translated = {
                 number: folder / f'source_{number}'
-                for number in range(count_sources(self.cycle))
+                for number, _ in enumerate(source_leaves(self.cycle))
             }
         stages = StageFactory(self.cycle, self.work_dir, translated)
         object.__setattr__(self, 'stages', stages)

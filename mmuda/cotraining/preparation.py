@@ -9,17 +9,17 @@ from torch.utils.data import Dataset
 
 from mmuda.pseudo_labels.checkpoints import load_model
 from mmuda.pseudo_labels.jobs import check_labelling
-from mmuda.registry import DATASETS
+from mmuda.registry import DATASETS, MODELS
 from mmuda.utils.config_keys import config_errors
-from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.errors import CheckpointError, ConfigError, DataError
 from mmuda.utils.files import atomic_write
 
 from .plan import Procedure
 from .stage_configs import source_leaves, target_leaf
 
 
-def prepare(procedure: Procedure) -> None:
-    """Find what is wrong before hours of training, and list all images.
+def check_procedure(procedure: Procedure) -> None:
+    """Find what is wrong before hours of training.
 
     Args:
         procedure: What will run.
@@ -29,19 +29,38 @@ def prepare(procedure: Procedure) -> None:
         DataError: Images are missing.
         CheckpointError: The given baseline does not fit.
     """
-    cycle, work_dir = procedure.cycle, procedure.work_dir
+    cycle = procedure.cycle
+    for cfg in (procedure.baseline, cycle, procedure.final):
+        with config_errors(cfg):
+            MODELS.build(cfg.model)
+            if cfg.get('val_dataloader'):
+                DATASETS.build(cfg.val_dataloader.dataset)
+    require_same_classes(procedure)
+    if procedure.given is None:
+        _require_pretrained(procedure.baseline)
     with config_errors(cycle):
-        check_labelling(cycle, work_dir / 'final' / 'labels')
-        target = image_files(target_leaf(cycle))
-        sources = [image_files(leaf) for leaf in source_leaves(cycle)]
+        check_labelling(cycle, procedure.work_dir / 'final' / 'labels')
+        for leaf in source_leaves(cycle):
+            image_files(leaf)
         if procedure.given is not None:
             load_model(cycle, [str(procedure.given)], None)
-    _check_numbers(procedure, len(target))
-    if procedure.options.translate:
-        folder = work_dir / 'translation'
-        write_list(folder / 'target.txt', target)
-        for number, files in enumerate(sources):
-            write_list(folder / f'source_{number}.txt', files)
+    _check_numbers(procedure, len(image_files(target_leaf(cycle))))
+
+
+def list_images(procedure: Procedure) -> None:
+    """Write the lists of images to translate, and of the target.
+
+    Args:
+        procedure: What will run.
+    """
+    if not procedure.options.translate:
+        return
+    folder = procedure.work_dir / 'translation'
+    write_list(
+        folder / 'target.txt', image_files(target_leaf(procedure.cycle))
+    )
+    for number, leaf in enumerate(source_leaves(procedure.cycle)):
+        write_list(folder / f'source_{number}.txt', image_files(leaf))
 
 
 def image_files(config: dict) -> list[str]:
@@ -87,18 +106,29 @@ def _check_numbers(procedure: Procedure, images: int) -> None:
             )
 
 
-def require_same_classes(configs: dict[str, Config]) -> None:
+def _require_pretrained(cfg: Config) -> None:
+    weights = cfg.model.segmentor.backbone.get('init_cfg') or {}
+    file = weights.get('checkpoint')
+    # Names such as open-mmlab://resnet50 are downloaded.
+    if file and '://' not in file and not os.path.isfile(file):
+        raise CheckpointError(
+            f"model.segmentor.backbone.init_cfg.checkpoint: '{file}' does "
+            'not exist; see "Published weights" in README.md'
+        )
+
+
+def require_same_classes(procedure: Procedure) -> None:
     """Refuse configs whose heads have other numbers of classes.
 
     Args:
-        configs: Of the trainings by name.
+        procedure: Whose trainings hand their weights on.
 
     Raises:
         ConfigError: They differ.
     """
     numbers = {
-        name: cfg.model.segmentor.decode_head.num_classes
-        for name, cfg in configs.items()
+        name: getattr(procedure, name).model.segmentor.decode_head.num_classes
+        for name in ('baseline', 'cycle', 'final')
     }
     if len(set(numbers.values())) > 1:
         raise ConfigError(

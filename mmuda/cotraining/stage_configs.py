@@ -9,6 +9,11 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmuda.datasets.path_lines import (
+    common_folder,
+    find_list,
+    read_path_lines,
+)
 from mmuda.utils.config import dataset_leaves, set_pseudo_label_root
 from mmuda.utils.errors import ConfigError
 
@@ -35,6 +40,7 @@ def training_config(
     images: Mapping[int, Path],
     load_from: Path | None = None,
     target: TargetLabels | None = None,
+    changes: Mapping[str, object] | None = None,
 ) -> Config:
     """Config of one training of the procedure.
 
@@ -45,15 +51,19 @@ def training_config(
             set; without any the source keeps its own.
         load_from: Weights to start from; None leaves them to the config.
         target: Labels of the target; None leaves them to the config.
+        changes: Values by dotted key.
     """
     cfg = _plain(cfg)
+    cfg.merge_from_dict(dict(changes or {}))
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
     if load_from is not None:
         cfg.load_from = str(load_from)
     leaves = list(source_leaves(cfg))
     for number, folder in images.items():
-        prefix = leaves[number].setdefault('data_prefix', {})
+        leaf = leaves[number]
+        prefix = dict(leaf.get('data_prefix') or {})
         prefix['img_path'] = str(folder.absolute())
+        leaf['data_prefix'] = prefix
     if target is not None:
         if target.keys is not None:
             restrict_target(cfg, target.keys)
@@ -94,12 +104,19 @@ def image_root(leaf: Mapping) -> str | None:
         leaf: Config of the data set.
 
     Returns:
-        None if it does not say, as data sets of path lists need not.
+        None if it does not say and has no list of images.
     """
+    root = leaf.get('data_root')
     folder = (leaf.get('data_prefix') or {}).get('img_path')
-    if folder is None:
+    if folder:
+        return os.path.join(root or '', folder)
+    if leaf.get('image_list') is None:
+        return root
+    file = find_list(leaf['image_list'], root)
+    # Data sets complain about lists that are missing.
+    if not os.path.isfile(file):
         return None
-    return os.path.join(leaf.get('data_root') or '', folder)
+    return common_folder(read_path_lines(file, root))
 
 
 def target_leaf(cfg: Config) -> dict:

@@ -1,12 +1,13 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """The stages of the procedure, each as a run of a tool."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmengine.config import Config
 
+from mmuda.datasets.lab_folder import FINISHED as TRANSLATED
 from mmuda.datasets.pseudo_label_manifest import MANIFEST
 
 from .accumulation import KEYS
@@ -58,7 +59,7 @@ class StageFactory:
             f'translation/source_{number}',
             'translate_lab.py',
             tuple(arguments),
-            folder / 'translation.json',
+            folder / TRANSLATED,
             uses={'images': images, 'target': target, 'seed': seed},
         )
 
@@ -69,6 +70,7 @@ class StageFactory:
         seed: int,
         load_from: Path | None = None,
         target: TargetLabels | None = None,
+        changes: Mapping[str, object] | None = None,
     ) -> Stage:
         """Train a model.
 
@@ -78,23 +80,30 @@ class StageFactory:
             seed: Of all random numbers.
             load_from: Weights to start from.
             target: Pseudo-labels to train on.
+            changes: Values of the config by dotted key.
         """
         folder = self.work_dir / name / 'training'
         file = self.work_dir / name / 'training.py'
         uses = {'seed': seed, 'weights': load_from}
+        translated = [f / TRANSLATED for f in self.translated.values()]
+        uses['translation'] = translated
         if target is not None:
-            uses |= {'images': target.keys, 'labels': target.folder / MANIFEST}
+            uses |= {
+                'images': target.keys,
+                'labels': target.folder / MANIFEST,
+                'thresholds': target.thresholds,
+            }
         return Stage(
             f'{name}/train',
             'train.py',
             (str(file), '--work-dir', str(folder), '--resume'),
             folder / f'iter_{cfg.train_cfg.max_iters}.pth',
             lambda: training_config(
-                cfg, seed, self.translated, load_from, target
+                cfg, seed, self.translated, load_from, target, changes
             ),
             file,
             uses,
-            distributed=True,
+            marker=folder / 'finished',
             work=cfg.train_cfg.max_iters,
             fallback=load_from,
         )
@@ -179,6 +188,7 @@ class StageFactory:
         """Hand images of one model to the other."""
         command = (
             *('exchange', str(giver), '--receiver', str(receiver)),
+            *('--giver', 'a' if name.endswith('/b') else 'b'),
             *('--min-pixels', str(options.min_pixels)),
             *('--control', str(options.control), '--by', options.order),
             *(('--own',) if options.own else ()),
@@ -235,8 +245,3 @@ class StageFactory:
             folder / MANIFEST,
             uses={'labels': [part / MANIFEST for part in labels]},
         )
-
-
-def count_sources(cfg: Config) -> int:
-    """Number of data sets that the source of a training config has."""
-    return len(list(source_leaves(cfg)))

@@ -22,7 +22,9 @@ class Stage:
         config_file: The first argument of tools that take a config.
         uses: Files and numbers that the result depends on, by the name they
             have in the state file.
-        distributed: Whether the tool can use several processes.
+        distributed: Whether results do not depend on the number of processes.
+        marker: File that is written after the tool has ended well, for tools
+            that go on working after their result is there.
         work: Iterations of a training.
         fallback: What to take for the result if ``uses['images']`` lists no
             image, so that there is nothing to do.
@@ -36,13 +38,15 @@ class Stage:
     config_file: Path | None = None
     uses: Mapping[str, object] = field(default_factory=dict)
     distributed: bool = False
+    marker: Path | None = None
     work: int = 0
     fallback: Path | None = None
 
     @property
     def is_done(self) -> bool:
         """Whether an earlier run finished the stage."""
-        return self.result.is_file()
+        files = filter(None, (self.result, self.marker))
+        return all(file.is_file() for file in files)
 
     @property
     def has_no_images(self) -> bool:

@@ -71,12 +71,30 @@ class ProcedureState:
             entry['result'] = self._described(stage.result)
         self._write()
 
-    def status(self, stage: Stage) -> str:
-        """Tell how far a stage is: the state's word, or ``waiting``."""
+    def confirm(self, stage: Stage) -> None:
+        """Note what a killed process had no time to note.
+
+        Args:
+            stage: Whose result may be there.
+        """
+        noted = self.stages.get(stage.name, {}).get('status')
+        if stage.is_done and noted not in ('done', 'skipped'):
+            self.start(stage)
+            self.stop(stage, 'done', 0.0)
+
+    def status(self, stage: Stage, running: bool = False) -> str:
+        """Tell how far a stage is: the state's word, or ``waiting``.
+
+        Args:
+            stage: Of the procedure.
+            running: Whether a process works on the procedure. Killed ones
+                can't take their word back.
+        """
         noted = self.stages.get(stage.name, {}).get('status')
         if stage.is_done:
             return 'skipped' if noted == 'skipped' else 'done'
-        # Killed processes can't take their word back.
+        if noted == 'running' and running:
+            return 'running'
         return 'stopped' if noted else 'waiting'
 
     def seconds(self, stage: Stage) -> float | None:

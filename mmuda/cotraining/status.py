@@ -13,12 +13,15 @@ from .stages import Stage, Step
 from .state import ProcedureState
 
 
-def status_table(steps: Sequence[Step], state: ProcedureState) -> Table:
+def status_table(
+    steps: Sequence[Step], state: ProcedureState, running: bool = False
+) -> Table:
     """Stages with what they brought so far.
 
     Args:
         steps: Of the procedure.
         state: What is known of them.
+        running: Whether a process works on them.
     """
     table = Table(title=str(state.work_dir))
     for column in ('stage', 'status', 'time', 'result'):
@@ -27,7 +30,7 @@ def status_table(steps: Sequence[Step], state: ProcedureState) -> Table:
         seconds = state.seconds(stage)
         table.add_row(
             stage.name,
-            state.status(stage),
+            state.status(stage, running),
             '' if seconds is None else duration(seconds),
             outcome(stage) if stage.is_done else '',
         )

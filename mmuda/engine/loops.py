@@ -48,6 +48,9 @@ class UDATrainLoop(IterBasedTrainLoop):
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         self._announce_resume()
+        if self._iter >= self._max_iters:
+            # A kill may have cut off the validation after the last one.
+            self._validate()
         batches = self._unseen_batches()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
@@ -55,9 +58,7 @@ class UDATrainLoop(IterBasedTrainLoop):
             if self._data_changed and self._iter < self._max_iters:
                 batches = self._unseen_batches()
             self._decide_current_val_interval()
-            if not self.stop_training and self._validation_is_due():
-                with suppress(ValidationStopped):
-                    self.runner.val_loop.run()
+            self._validate()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model
@@ -69,6 +70,11 @@ class UDATrainLoop(IterBasedTrainLoop):
         have read some samples ahead.
         """
         self._data_changed = True
+
+    def _validate(self) -> None:
+        if not self.stop_training and self._validation_is_due():
+            with suppress(ValidationStopped):
+                self.runner.val_loop.run()
 
     def _validation_is_due(self) -> bool:
         return (

@@ -226,7 +226,7 @@ def require_same_recipe(work_dir: Path, identity: dict) -> None:
     ]
     if differing:
         raise ConfigError(
-            f"--work-dir: '{work_dir}' holds a self-training with another "
+            f"--work-dir: '{work_dir}' holds a run with another "
             f'{" and another ".join(differing)}; choose another folder'
         )
 

@@ -121,6 +121,21 @@ def locked_folder(path: Path, option: str) -> IO:
     return file
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of :func:`locked_folder`.
+
+    Args:
+        path: The folder.
+    """
+    try:
+        locked_folder(path, '').close()
+    except FileNotFoundError:
+        return False
+    except ConfigError:
+        return True
+    return False
+
+
 @contextmanager
 def _disk_full_errors(path: Path) -> Iterator[None]:
     try:

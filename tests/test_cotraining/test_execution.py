@@ -8,7 +8,7 @@ from mmuda.cotraining.execution import Devices, Executor, visible_gpus
 from mmuda.cotraining.stages import Stage
 from mmuda.cotraining.state import ProcedureState
 from mmuda.utils.child_processes import Command
-from mmuda.utils.errors import DataError
+from mmuda.utils.errors import ConfigError, DataError
 
 TOOL = """
 import sys, time
@@ -177,6 +177,34 @@ def test_lost_state_does_not_lose_work(tmp_path):
     stage.folder.mkdir()
     stage.result.touch()
     assert ProcedureState(tmp_path).status(stage) == 'done'
+
+
+def test_result_of_a_killed_tool_is_noted(executor, tmp_path):
+    """The stage had ended, but not the process that notes it."""
+    stage = make_stage(tmp_path, 'one')
+    stage.folder.mkdir()
+    stage.result.touch()
+    executor.state.start(stage)
+    executor.run((stage,))
+    entry = ProcedureState(tmp_path).stages['one']
+    assert (entry['status'], 'result' in entry) == ('done', True)
+
+
+def test_training_is_done_when_it_has_ended(executor, tmp_path):
+    """Its last checkpoint is there before its last validation."""
+    marker = tmp_path / 'one' / 'finished'
+    stage = make_stage(tmp_path, 'one', marker=marker)
+    stage.folder.mkdir()
+    stage.result.touch()
+    before = stage.is_done
+    executor.run((stage,))
+    assert (before, stage.is_done) == (False, True)
+
+
+def test_missing_input_is_named(executor, tmp_path):
+    uses = {'weights': [tmp_path / 'lost.pth']}
+    with pytest.raises(ConfigError, match=r"one needs '.*lost.pth'; run the"):
+        executor.run((make_stage(tmp_path, 'one', uses=uses),))
 
 
 def test_damaged_state_is_named(tmp_path):

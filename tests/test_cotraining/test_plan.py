@@ -1,28 +1,7 @@
 from pathlib import Path
 
 import pytest
-from cotraining_configs import procedure_config
-
-from mmuda.cotraining.options import CoTrainingOptions
-from mmuda.cotraining.plan import Procedure
-
-ROOT = Path('work')
-
-
-def make_plan(given=None, **changes):
-    cfg = procedure_config(**changes)
-    options = CoTrainingOptions.from_config(cfg)
-    procedure = Procedure(options, cfg, cfg, cfg, ROOT, given)
-    return procedure.steps()
-
-
-def find(steps, name):
-    return next(s for step in steps for s in step if s.name == name)
-
-
-def option(stage, name):
-    arguments = list(stage.arguments)
-    return arguments[arguments.index(name) + 1]
+from cotraining_configs import ROOT, find, make_plan, option
 
 
 @pytest.fixture(scope='module')
@@ -167,34 +146,3 @@ def test_given_baseline_is_not_trained():
     assert 'baseline/train' not in names
     label = find(steps, 'self_training/cycle_0/label')
     assert label.uses['weights'] == [Path('other.pth')]
-
-
-def test_source_keeps_its_colours_if_asked():
-    steps = make_plan(translate=False)
-    cfg = find(steps, 'baseline/train').config()
-    assert cfg.train_dataloader.dataset.source.data_prefix.img_path == 'images'
-
-
-def test_training_reads_translated_images(steps):
-    cfg = find(steps, 'self_training/cycle_0/train').config()
-    folder = cfg.train_dataloader.dataset.source.data_prefix.img_path
-    assert folder == str((ROOT / 'translation/source_0').absolute())
-
-
-def test_training_sees_selected_images_only(steps):
-    cfg = find(steps, 'self_training/cycle_0/train').config()
-    keys = ROOT / 'self_training/cycle_0/selected/keys.txt'
-    assert cfg.train_dataloader.dataset.target.ann_file == str(keys.absolute())
-
-
-def test_hard_classes_are_those_of_the_model_that_is_trained(steps):
-    cfg = find(steps, 'collaboration/cycle_0/a/train').config()
-    own = ROOT / 'collaboration/cycle_0/a/labels/manifest.json'
-    assert cfg.model.thresholds == str(own.absolute())
-
-
-def test_portion_is_that_of_the_cycle():
-    options = dict(cycles=3, portion=0.5, portion_step=0.1)
-    steps = make_plan(self_training=options)
-    cfg = find(steps, 'self_training/cycle_2/label').config()
-    assert cfg.pseudo_labels.rule.portion == 0.7
