@@ -13,22 +13,28 @@ import numpy as np
 import pytest
 import torch
 
+from mmuda.pseudo_labels.recipe_summary import last_validation
 from mmuda.utils.compat import load_checkpoint_file
 
 pytestmark = pytest.mark.slow
 TOOL = demo_data.ROOT / 'tools' / 'cotrain.py'
-# Killed when these files appear: in a training, between labelling and
-# selection, and in a step of two models.
+# Killed when these appear: in a training and its last validation, after
+# labelling, in a selection, in a step of two models, in a merge, and in the
+# last labelling.
 KILLED_AT = (
     'baseline/training/iter_1.pth',
+    'baseline/training/iter_2.pth',
     'self_training/cycle_1/labels/manifest.json',
+    'self_training/cycle_1/selected/accumulated.csv',
     'collaboration/cycle_0/a/training.py',
+    'collaboration/cycle_1/merged/a/manifest.json',
+    'final/labels',
 )
 OFTEN = {'default_hooks.checkpoint.interval': 1}
 
 
-def start(folder, work_dir, data):
-    words = cotraining_runs.words(data, work_dir, changes=OFTEN.items())
+def start(folder, work_dir, data, *more):
+    words = cotraining_runs.words(data, work_dir, *more, changes=OFTEN.items())
     return subprocess.Popen(
         [sys.executable, str(TOOL), *words],
         cwd=folder,
@@ -66,11 +72,12 @@ def whole(data, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def continued(data, tmp_path_factory):
-    """Work dir of a run that was killed three times."""
+    """Work dir of a run that was killed, and has A and B side by side."""
     folder = tmp_path_factory.mktemp('continued')
+    words = (folder, folder / 'out', data, '--processes', '2')
     for name in KILLED_AT:
-        kill_at(start(folder, folder / 'out', data), folder / 'out' / name)
-    process = start(folder, folder / 'out', data)
+        kill_at(start(*words), folder / 'out' / name)
+    process = start(*words)
     text = process.communicate()[0]
     assert process.returncode == 0, text
     return folder / 'out', text
@@ -86,8 +93,10 @@ def weights(work_dir):
     return load_checkpoint_file(file)['state_dict']
 
 
-def test_all_stages_are_done(whole):
-    state = json.loads((whole[0] / 'state.json').read_text())
+@pytest.mark.parametrize('run', ['whole', 'continued'])
+def test_all_stages_are_done(run, request):
+    work_dir, _ = request.getfixturevalue(run)
+    state = json.loads((work_dir / 'state.json').read_text())
     assert {s['status'] for s in state['stages'].values()} <= {
         'done',
         'skipped',
@@ -97,6 +106,10 @@ def test_all_stages_are_done(whole):
 
 def test_finished_stages_are_not_done_again(continued):
     assert '[2/25] baseline/train: done before' in continued[1]
+
+
+def test_killed_validation_is_made_up_for(continued):
+    assert last_validation(continued[0] / 'baseline/training')
 
 
 def test_same_images_are_selected_after_kills(whole, continued):

@@ -27,6 +27,8 @@ from .status import duration
 
 # An 8-bit PNG of labels takes about a fiftieth of a byte for each pixel.
 _LABEL_BYTES = 0.02
+# A 16-bit TIFF of the confidences of kept pixels.
+_SCORE_BYTES = 0.75
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Costs:
         train: Seconds to train on one image.
         label: Seconds to label one image.
         translate: Seconds to translate one image.
-        checkpoint: Bytes of a checkpoint.
-        label_bytes: Bytes of a label.
+        checkpoint: Bytes of the checkpoints that a training leaves.
+        pixels: Of a label.
         source_bytes: Bytes of the images of each data set of the source.
         targets: Number of target images.
         sources: Number of images of each data set of the source.
@@ -48,7 +50,7 @@ class Costs:
     label: float
     translate: float
     checkpoint: int
-    label_bytes: int
+    pixels: int
     source_bytes: tuple[int, ...]
     targets: int
     sources: tuple[int, ...]
@@ -73,9 +75,9 @@ def measure_costs(procedure: Procedure) -> Costs:
         train=seconds / batch_images(procedure.baseline),
         label=labelling,
         translate=_translation_seconds(sources[0][0]),
-        # weights and the optimizer's momentum
-        checkpoint=2 * state,
-        label_bytes=int(pixels * _LABEL_BYTES),
+        # weights and the optimizer's momentum, of the two newest
+        checkpoint=4 * state,
+        pixels=pixels,
         source_bytes=tuple(sum(map(os.path.getsize, s)) for s in sources),
         targets=len(image_files(target_leaf(procedure.cycle))),
         sources=tuple(map(len, sources)),
@@ -158,8 +160,20 @@ def estimate(
         count = _labelled_images(stage, procedure, costs.targets)
         models = len(stage.uses['weights'])
         seconds = count * models * costs.label
-        return f'{count} images', seconds, count * costs.label_bytes
+        size = int(count * costs.pixels * _label_bytes(stage))
+        return f'{count} images', seconds, size
+    if stage.name.endswith('merge'):
+        count = procedure.options.collaboration.sample or costs.targets
+        size = int(2 * count * costs.pixels * _LABEL_BYTES)
+        return f'{count} images', 5.0, size
     return '', 5.0, 0
+
+
+def _label_bytes(stage: Stage) -> float:
+    scores = 'final' not in stage.name and stage.config().pseudo_labels.get(
+        'keep_scores'
+    )
+    return _LABEL_BYTES + (_SCORE_BYTES if scores else 0)
 
 
 def _training_config(stage: Stage, procedure: Procedure) -> Config:
