@@ -55,6 +55,10 @@ class Cycle:
         )
         return sample, labels
 
+    def label_all(self, learner: Learner) -> Stage:
+        """Let a model label all images."""
+        return self._label(learner, None)
+
     def rank(self, learner: Learner, labels: Path, order: str) -> Stage:
         """Hand the best of a model's own images on."""
         return self.stages.rank(
@@ -123,7 +127,7 @@ class Cycle:
         return [relabel, update], replace(learner, accumulated=update.folder)
 
     def _label(
-        self, learner: Learner, keys: Path, step: str = 'label'
+        self, learner: Learner, keys: Path | None, step: str = 'label'
     ) -> Stage:
         rule = dict(
             type='ClassBalancedPortion',

@@ -2,12 +2,19 @@
 """The key ``cotraining`` of a config."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from mmengine.config import Config
 
-from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
+
+from .option_checks import (
+    check_choice,
+    check_number,
+    check_whole,
+    known_values,
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class CycleOptions:
         ConfigError: A value is out of range.
     """
 
+    place: ClassVar[str] = 'cotraining'
     cycles: int
     sample: int | None = 500
     keep: int = 100
@@ -50,18 +58,20 @@ class CycleOptions:
     changes: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _whole(self, 'cycles', 1)
-        _whole(self, 'keep', 1)
-        _whole(self, 'relabel', 0)
+        check_whole(self, 'cycles', 1)
+        check_whole(self, 'keep', 1)
+        check_whole(self, 'relabel', 0)
         if self.sample is not None:
-            _whole(self, 'sample', 1)
+            check_whole(self, 'sample', 1)
         for name in ('portion', 'portion_step', 'portion_limit'):
-            _number(self, name)
-        if _number(self, 'low') > _number(self, 'high'):
+            check_number(self, name)
+        if check_number(self, 'low') > check_number(self, 'high'):
             raise ConfigError(
-                f'{_key(self)}: low={self.low} is above high={self.high}'
+                f'{self.place}: low={self.low} is above high={self.high}'
             )
-        _choice(self, 'accumulation', ('update_best_score', 'all', 'none'))
+        check_choice(
+            self, 'accumulation', ('update_best_score', 'all', 'none')
+        )
 
     def portion_at(self, cycle: int) -> float:
         """Portion of each class's pixels to keep.
@@ -89,12 +99,13 @@ class SelfTrainingOptions(CycleOptions):
         ConfigError: A value is out of its range.
     """
 
+    place: ClassVar[str] = 'cotraining.self_training'
     order: str = 'confidence'
     models: tuple[int, int] = (0, -1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _choice(self, 'order', ('confidence', 'num_classes', 'rejected'))
+        check_choice(self, 'order', ('confidence', 'num_classes', 'rejected'))
         pair = tuple(self.models)
         valid = len(pair) == 2 and all(
             isinstance(cycle, int) and -self.cycles <= cycle < self.cycles
@@ -102,7 +113,7 @@ class SelfTrainingOptions(CycleOptions):
         )
         if not valid:
             raise ConfigError(
-                f'{_key(self)}.models={self.models!r} must be two cycles of '
+                f'{self.place}.models={self.models!r} must be two cycles of '
                 f'{self.cycles}, such as (0, -1)'
             )
 
@@ -133,6 +144,7 @@ class CollaborationOptions(CycleOptions):
         ConfigError: A value is out of its range.
     """
 
+    place: ClassVar[str] = 'cotraining.collaboration'
     high: float = 0.95
     min_pixels: int = 5000
     control: float = 0.2
@@ -143,10 +155,10 @@ class CollaborationOptions(CycleOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _whole(self, 'min_pixels', 0)
-        _number(self, 'control')
-        _choice(self, 'order', ('difference', 'demand', 'confidence'))
-        _choice(self, 'disagreement', ('keep', 'void'))
+        check_whole(self, 'min_pixels', 0)
+        check_number(self, 'control')
+        check_choice(self, 'order', ('difference', 'demand', 'confidence'))
+        check_choice(self, 'disagreement', ('keep', 'void'))
 
 
 @dataclass(frozen=True)
@@ -161,17 +173,22 @@ class CoTrainingOptions:
         translate: Whether the source takes on the target's colours first.
         seed: Of the translation's pairs and the first cycle; each further
             cycle adds 1.
+        final_thresholds: Thresholds of the last labels: those of the
+            ``last_cycle``, which the models before it gave (published), or
+            ``anew`` from all images that the last models label.
 
     Raises:
         ConfigError: A value is out of its range.
     """
 
+    place: ClassVar[str] = 'cotraining'
     baseline: str
     final: str
     self_training: SelfTrainingOptions
     collaboration: CollaborationOptions
     translate: bool = True
     seed: int = 100
+    final_thresholds: str = 'last_cycle'
 
     @classmethod
     def from_config(cls, cfg: Config) -> 'CoTrainingOptions':
@@ -187,64 +204,17 @@ class CoTrainingOptions:
                 'the config has no cotraining=dict(baseline=CONFIG, ...); '
                 'take one of configs/cotraining'
             )
-        values = _known(cls, given, 'cotraining')
+        values = known_values(cls, given, 'cotraining')
         for name, kind in _PARTS.items():
-            part = _known(kind, values[name], f'cotraining.{name}')
+            part = known_values(kind, values[name], f'cotraining.{name}')
             values[name] = kind(**part)
         return cls(**values)
 
     def __post_init__(self) -> None:
-        _whole(self, 'seed', 0)
+        check_whole(self, 'seed', 0)
+        check_choice(self, 'final_thresholds', ('last_cycle', 'anew'))
 
 
 _PARTS = dict(
     self_training=SelfTrainingOptions, collaboration=CollaborationOptions
 )
-
-
-def _known(kind: type, given: Mapping, place: str) -> dict:
-    """Values of the fields of a class, refusing others."""
-    if not isinstance(given, Mapping):
-        raise ConfigError(f'{place} must be dict(...), not {given!r}')
-    names = {part.name: part for part in fields(kind)}
-    for key in given:
-        if key not in names:
-            raise ConfigError(
-                f"{place}: there is no '{key}'{did_you_mean(key, names)}"
-            )
-    for name, part in names.items():
-        required = part.default is MISSING and part.default_factory is MISSING
-        if required and name not in given:
-            raise ConfigError(f'{place}.{name} is missing')
-    return dict(given)
-
-
-def _key(options: object) -> str:
-    names = [n for n, kind in _PARTS.items() if kind is type(options)]
-    return '.'.join(['cotraining', *names])
-
-
-def _whole(options: object, name: str, least: int) -> None:
-    value = getattr(options, name)
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < least:
-        message = f'must be a whole number of at least {least}, not {value!r}'
-        raise ConfigError(f'{_key(options)}.{name} {message}')
-
-
-def _number(options: object, name: str) -> float:
-    value = getattr(options, name)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= 1:
-        raise ConfigError(
-            f'{_key(options)}.{name} must be a number in [0, 1], not {value!r}'
-        )
-    return value
-
-
-def _choice(options: object, name: str, choices: tuple[str, ...]) -> None:
-    value = getattr(options, name)
-    if value not in choices:
-        raise ConfigError(
-            f'{_key(options)}.{name} must be one of {choices}, not {value!r}'
-        )

@@ -6,7 +6,7 @@ Adaptation of Semantic Segmentation Models, Sensors 2023, algorithms 1 to 3.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mmengine.config import Config
@@ -135,6 +135,14 @@ class Procedure:
         self, initial: Path, learners: list[Learner], labels: Step
     ) -> list[Step]:
         """Labels of all images by both models, and the last training."""
+        steps: list[Step] = []
+        if self.options.final_thresholds == 'anew':
+            *_, cycle = self._cycles('final', self.options.collaboration)
+            labels = tuple(
+                replace(cycle, name='final').label_all(learner)
+                for learner in learners
+            )
+            steps.append(labels)
         manifests = [label.folder for label in labels]
         label = self.stages.label(
             'final',
@@ -150,7 +158,7 @@ class Procedure:
             initial,
             TargetLabels(label.folder),
         )
-        return [(label,), (train,)]
+        return [*steps, (label,), (train,)]
 
 
 def _least_thresholds(folders: Sequence[Path]) -> dict:

@@ -46,6 +46,10 @@ def test_options_are_read_from_a_config():
     ('changes', 'message'),
     [
         (dict(seed=-1), r'cotraining.seed must be a whole number'),
+        (
+            dict(final_thresholds='new'),
+            r"cotraining.final_thresholds must be one of .*, not 'new'",
+        ),
         (dict(sed=1), r"there is no 'sed' \(did you mean 'seed'"),
         (
             dict(self_training=dict(cycle=1)),

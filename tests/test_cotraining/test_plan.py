@@ -135,6 +135,18 @@ def test_last_labels_are_those_of_both_models(steps):
     assert stage.uses['weights'] == models
 
 
+def test_last_thresholds_can_be_those_of_the_last_models():
+    steps = make_plan(final_thresholds='anew')
+    weights = [
+        find(steps, f'final/{name}/label').uses['weights'] for name in 'ab'
+    ]
+    models = [
+        [find(steps, f'collaboration/cycle_1/{name}/train').result]
+        for name in 'ab'
+    ]
+    assert weights == models
+
+
 def test_final_training_starts_from_the_baseline(steps):
     stage = find(steps, 'final/train')
     assert stage.uses['weights'] == ROOT / 'baseline/training/iter_8.pth'
