@@ -10,6 +10,8 @@ _base_ = [
 cotraining = dict(
     baseline='baseline/carla2camvid.py',
     final='final/carla2camvid.py',
+    # confidences change from cycle to cycle with so little training
+    final_thresholds='anew',
     self_training=dict(
         cycles=3,
         sample=200,
