@@ -35,24 +35,32 @@ OFTEN = {'default_hooks.checkpoint.interval': 1}
 
 def start(folder, work_dir, data, *more):
     words = cotraining_runs.words(data, work_dir, *more, changes=OFTEN.items())
-    return subprocess.Popen(
-        [sys.executable, str(TOOL), *words],
-        cwd=folder,
-        env=demo_data.ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    # Not a pipe, which would fill up while nobody reads it.
+    with open(folder / 'printed.txt', 'w') as printed:
+        return subprocess.Popen(
+            [sys.executable, str(TOOL), *words],
+            cwd=folder,
+            env=demo_data.ENVIRONMENT,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def text_of_finished(process, folder):
+    code = process.wait()
+    text = (folder / 'printed.txt').read_text()
+    assert code == 0, text
+    return text
 
 
 def kill_at(process, file):
     """Kill the tool and all that it started as soon as a file is there."""
     while not file.exists():
-        assert process.poll() is None, process.communicate()[0]
+        assert process.poll() is None, f'ended before {file}'
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.wait()
 
 
 @pytest.fixture(scope='module')
@@ -65,9 +73,7 @@ def whole(data, tmp_path_factory):
     """Work dir of a run that nothing stopped, and what it printed."""
     folder = tmp_path_factory.mktemp('whole')
     process = start(folder, folder / 'out', data)
-    text = process.communicate()[0]
-    assert process.returncode == 0, text
-    return folder / 'out', text
+    return folder / 'out', text_of_finished(process, folder)
 
 
 @pytest.fixture(scope='module')
@@ -77,10 +83,7 @@ def continued(data, tmp_path_factory):
     words = (folder, folder / 'out', data, '--processes', '2')
     for name in KILLED_AT:
         kill_at(start(*words), folder / 'out' / name)
-    process = start(*words)
-    text = process.communicate()[0]
-    assert process.returncode == 0, text
-    return folder / 'out', text
+    return folder / 'out', text_of_finished(start(*words), folder)
 
 
 def selections(work_dir):
