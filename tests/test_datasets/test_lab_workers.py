@@ -14,9 +14,11 @@ ROOT = Path(__file__).parents[2]
 CALLS = [(n,) for n in range(20)]
 # Each call leaves a file; the last line of the script never comes.
 SLOW = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from mmuda.datasets.lab_workers import call_all, terminated_as_interrupted
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def work(folder, number):
     time.sleep(0.1)
@@ -43,7 +45,11 @@ def die(number):
 
 
 def processes(folder):
-    """Start the slow script, and wait until it works."""
+    """Start the slow script, and wait until it works.
+
+    Ctrl-C reaches it even where it does not reach this process, as in jobs
+    that a shell has put into the background.
+    """
     process = subprocess.Popen(
         [sys.executable, '-c', SLOW, str(folder)],
         env={**os.environ, 'PYTHONPATH': str(ROOT)},

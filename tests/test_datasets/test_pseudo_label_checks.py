@@ -17,7 +17,8 @@ def target_config(root, labels, *between, kind='LoadPseudoLabels', **options):
 
 
 def describe(config):
-    return describe_domains(DomainDataset(target=config))[0]
+    """The last line, which is that of the pseudo-labels."""
+    return describe_domains(DomainDataset(target=config))[-1]
 
 
 def sound(tmp_path, keys=('a', 'b'), **options):
