@@ -53,19 +53,23 @@ def result(tool, tmp_path_factory):
     return json.loads(out.read_text())
 
 
+@pytest.mark.slow
 def test_every_part_has_rows(result):
     assert tuple(dict.fromkeys(r['section'] for r in result['rows'])) == PARTS
 
 
+@pytest.mark.slow
 def test_every_value_is_positive(result):
     assert [row['name'] for row in result['rows'] if row['value'] <= 0] == []
 
 
+@pytest.mark.slow
 def test_goals_are_saved(result):
     goals = {r['goal'] for r in result['rows'] if r['section'] == 'memory'}
     assert goals == {1.05, None}
 
 
+@pytest.mark.slow
 def test_the_setting_is_saved(result):
     assert result['setting']['size_factor'] == 0.07
 
