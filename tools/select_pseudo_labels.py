@@ -92,6 +92,13 @@ def _add_sample(commands: argparse._SubParsersAction) -> None:
         '--number', required=True, metavar='N', help="how many, or 'all'"
     )
     sample.add_argument('--seed', type=int, default=0)
+    sample.add_argument(
+        '--step',
+        type=int,
+        default=1,
+        metavar='N',
+        help='draw from each N-th image only, as frames of videos are alike',
+    )
     add_data_options(sample)
 
 
@@ -138,7 +145,7 @@ def write_sample(args: argparse.Namespace) -> None:
     number = None if args.number == 'all' else int(args.number)
     with config_errors(cfg):
         dataset = DATASETS.build(dataset_to_label(cfg, []))
-    keys = sample_keys(dataset_keys(dataset), number, args.seed)
+    keys = sample_keys(dataset_keys(dataset), number, args.seed, args.step)
     atomic_write(args.out, keys_text(keys))
     print(f'{len(keys)} of {len(dataset)} images: {args.out}')
 
