@@ -21,7 +21,7 @@ demo_segmentor = dict(
     auxiliary_head=dict(in_channels=64),
 )
 # AdvEnt and MinEnt begin on the source alone
-demo_warmup_iters = 300
+demo_warmup_iters = 200
 
 _demo_resize = dict(
     type='Resize',
@@ -74,7 +74,7 @@ demo_evaluator = [
     dict(type='EntropyMetric', prefix='cityscapes'),
 ]
 
-# SGD 0.02 for the whole network, polynomial decay over 600 iterations
+# SGD 0.02 for the whole network, polynomial decay over 400 iterations
 demo_sgd = dict(optimizer=dict(lr=0.02), paramwise_cfg=dict(_delete_=True))
 demo_param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
@@ -83,9 +83,9 @@ demo_param_scheduler = [
         power=0.9,
         eta_min=0.0,
         begin=50,
-        end=601,
+        end=401,
         by_epoch=False,
     ),
 ]
-demo_train_cfg = dict(max_iters=600, val_interval=300)
-demo_hooks = dict(checkpoint=dict(interval=300))
+demo_train_cfg = dict(max_iters=400, val_interval=200)
+demo_hooks = dict(checkpoint=dict(interval=200))

@@ -60,12 +60,12 @@ demo_stage_param_scheduler = [
         power=0.9,
         eta_min=0.0,
         begin=50,
-        end=301,
+        end=201,
         by_epoch=False,
     ),
 ]
-demo_stage_train_cfg = dict(max_iters=300, val_interval=150)
+demo_stage_train_cfg = dict(max_iters=200, val_interval=100)
 demo_stage_hooks = dict(
-    checkpoint=dict(interval=150),
-    consistency=dict(refresh=dict(begin=0, interval=150, end=150)),
+    checkpoint=dict(interval=100),
+    consistency=dict(refresh=dict(begin=0, interval=100, end=100)),
 )

@@ -2,7 +2,7 @@
 # demo_several_targets.py.
 _base_ = ['../mtda/coast/g2cmi.py', '../_base_/demo_several_targets.py']
 self_training = dict(initial='./warm_up_g2cmi.py')
-load_from = 'work_dirs/demo/warm_up_g2cmi/iter_300.pth'
+load_from = 'work_dirs/demo/warm_up_g2cmi/iter_200.pth'
 model = dict(
     segmentor=_base_.demo_multi_head_segmentor,
 )

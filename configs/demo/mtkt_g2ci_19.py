@@ -2,7 +2,7 @@
 # continues from source-only's weights, with one image of each domain, so that
 # the row takes little time.
 _base_ = ['../mtda/mtkt/g2ci_19.py', '../_base_/demo_several_targets.py']
-load_from = 'work_dirs/demo/source_only_gta2cs/iter_600.pth'
+load_from = 'work_dirs/demo/source_only_gta2cs/iter_400.pth'
 model = dict(
     segmentor=_base_.demo_segmentor,
     discriminator=dict(base_channels=16),
@@ -34,5 +34,5 @@ val_evaluator = test_evaluator = [
     for name in _base_.targets
 ]
 default_hooks = dict(
-    checkpoint=dict(interval=150), consistency=dict(distillation_begin=100)
+    checkpoint=dict(interval=100), consistency=dict(distillation_begin=50)
 )

@@ -2,7 +2,7 @@
 # configuration with the sizes of demo_several_targets.py.
 _base_ = ['../mtda/warm_up/g2ci.py', '../_base_/demo_several_targets.py']
 model = dict(
-    warmup_iters=150,
+    warmup_iters=100,
     segmentor=_base_.demo_multi_head_segmentor,
     discriminator=dict(base_channels=16),
 )
@@ -26,4 +26,4 @@ val_dataloader = test_dataloader = [
     )
     for name in _base_.targets
 ]
-default_hooks = dict(checkpoint=dict(interval=150))
+default_hooks = dict(checkpoint=dict(interval=100))
