@@ -1,5 +1,6 @@
 """class_statistics.py on a config's data."""
 
+import json
 import re
 from pathlib import Path
 
@@ -85,6 +86,13 @@ def test_counts_are_written(run, data):
     run('--out', 'counts.npz')
     found = ClassStatistics.read('counts.npz')
     assert found.pixels.tolist() == plain_counts(data)
+
+
+def test_ratios_are_parts_of_the_labelled_pixels(run, data):
+    run('--ratios', 'new/ratios.json')
+    counts = np.sum(plain_counts(data), axis=0)
+    ratios = json.loads(Path('new/ratios.json').read_text())
+    assert ratios == pytest.approx((counts / counts.sum()).tolist())
 
 
 def test_the_table_holds_shares_and_images(run, data):

@@ -1,8 +1,8 @@
 # MinEnt with the class-ratio prior on VGG-16, SYNTHIA -> Cityscapes.
 # Published: 30.4 mIoU on 16 and 35.4 on 13 classes. Neither the code nor the
 # weight of the prior was released; 1.0 is our choice, mu = 0.5 is recalled
-# from the paper. Write the ratios first: tools/misc/class_ratios.py (see
-# README.md).
+# from the paper. Write the ratios first: tools/misc/class_statistics.py with
+# --ratios (see README.md).
 _base_ = [
     '../_base_/models/deeplabv2_vgg16.py',
     '../_base_/datasets/synthia2cs.py',

@@ -83,7 +83,7 @@ def test_class_ratio_prior_is_read_from_a_file(tmp_path):
 
 
 def test_missing_class_ratio_file_names_the_tool():
-    with pytest.raises(ConfigError, match='class_ratios.py'):
+    with pytest.raises(ConfigError, match='CONFIG --ratios'):
         build(class_ratio_prior=prior('missing.json'))
 
 

@@ -7,6 +7,7 @@ on disk; crops and resizing of the pipeline do not count.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ from mmuda.utils.cli import add_data_options, run_tool
 from mmuda.utils.config import load_config, override_data_roots
 from mmuda.utils.config_data import DatasetConfig, data_set
 from mmuda.utils.config_keys import check_config_keys, config_errors
-from mmuda.utils.files import require_writable_folder
+from mmuda.utils.files import atomic_write, require_writable_folder
 from mmuda.utils.setup_env import register_all_modules
 
 _SAMPLING = dict(temperature=0.01, min_pixels=3000)
@@ -45,6 +46,13 @@ def parse_args() -> argparse.Namespace:
         metavar='FILE',
         help='.npz file of the counts; by default the one that '
         'RareClassSampling of the config uses, or would use',
+    )
+    parser.add_argument(
+        '--ratios',
+        type=Path,
+        metavar='FILE',
+        help='JSON file for the part of the labelled pixels that each class '
+        'has, for class_ratio_prior.ratio of MinEnt and AdvEnt',
     )
     parser.add_argument(
         '--workers', type=int, default=4, help='threads that read labels'
@@ -122,6 +130,8 @@ def main(args: argparse.Namespace) -> None:
         dataset = DomainDataset(source=config).domains['source']
     path = args.out or options.get('statistics') or default_path(dataset)
     require_writable_folder(Path(path).parent, '--out')
+    if args.ratios is not None:
+        require_writable_folder(args.ratios.parent, '--ratios')
     statistics = class_statistics(dataset, path, args.workers)
     sampling = {
         name: options.get(name, default)
@@ -131,6 +141,10 @@ def main(args: argparse.Namespace) -> None:
     }
     Console().print(result_table(statistics, **sampling))
     print(f'statistics: {path}')
+    if args.ratios is not None:
+        shares = json.dumps(statistics.shares.tolist(), indent=1)
+        atomic_write(args.ratios, shares)
+        print(f'ratios: {args.ratios}')
 
 
 if __name__ == '__main__':

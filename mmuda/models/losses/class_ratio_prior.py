@@ -21,7 +21,7 @@ class ClassRatioPrior(nn.Module):
     Args:
         ratio: Frequency (or count) of each class in the source labels, or a
             JSON file with such a list, written by
-            ``tools/misc/class_ratios.py``.
+            ``tools/misc/class_statistics.py --ratios``.
         weight: Weight of the loss.
         relaxation: Factor mu in [0, 1]; 0.5 as in the paper.
 
@@ -73,7 +73,7 @@ def _as_ratio(ratio: Sequence[float] | str) -> Tensor:
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f'class_ratio_prior.ratio: {error}; write the file with '
-                f'tools/misc/class_ratios.py CONFIG {ratio}'
+                f'tools/misc/class_statistics.py CONFIG --ratios {ratio}'
             ) from None
     try:
         values = torch.tensor(list(ratio), dtype=torch.float64)
