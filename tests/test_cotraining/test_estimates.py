@@ -1,12 +1,14 @@
+from dataclasses import replace
+
 import pytest
 from cotraining_configs import ROOT, find, procedure_config
 from mmengine.config import Config
 
+from mmuda.cotraining.costs import Costs, batch_images
 from mmuda.cotraining.estimates import (
-    Costs,
-    batch_images,
     estimate,
     shown_size,
+    validated_images,
 )
 from mmuda.cotraining.options import CoTrainingOptions
 from mmuda.cotraining.plan import Procedure
@@ -73,6 +75,23 @@ def test_training(estimated):
         16.0,
         700,
     )
+
+
+def test_training_validates():
+    """Twice three images."""
+    cfg = Config(
+        dict(
+            train_cfg=dict(max_iters=8, val_interval=4),
+            val_dataloader=dict(dataset={}),
+        )
+    )
+    costs = replace(COSTS, validation=3)
+    assert validated_images(cfg, costs) == 6
+
+
+def test_training_without_validation_labels():
+    cfg = Config(dict(train_cfg=dict(max_iters=8), val_dataloader=None))
+    assert validated_images(cfg, replace(COSTS, validation=3)) == 0
 
 
 def test_translation(estimated):
