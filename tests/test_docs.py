@@ -51,7 +51,10 @@ def known_options(tool):
     if tool.endswith('.sh'):
         name = Path(tool).stem.removeprefix('dist_').removeprefix('slurm_')
         tool = f'tools/{name}.py'
-    patterns = {*option_patterns(tool), *option_patterns('mmuda/utils/cli.py')}
+    files = [tool, 'mmuda/utils/cli.py']
+    if 'model_converters' in tool:
+        files.append('mmuda/convert/command_line.py')
+    patterns = {p for file in files for p in option_patterns(file)}
     return re.compile('|'.join(p for p in patterns if p.startswith(r'\-\-')))
 
 

@@ -8,6 +8,7 @@ import uuid
 import demo_data
 import pytest
 from mmengine.runner import Runner
+from tools_in_process import load_tool, run_loaded
 
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.setup_env import register_all_modules
@@ -68,14 +69,14 @@ def call(tool, words, monkeypatch):
 
 
 @pytest.fixture
-def extract(tmp_path, monkeypatch):
+def extract(tmp_path, monkeypatch, capfd):
     """Run extract_segmentor.py and return the file that it writes."""
+    tool = load_tool('model_converters/extract_segmentor.py')
 
     def run(path, *flags):
-        tool = 'tools/model_converters/extract_segmentor.py'
-        words = [tool, path, tmp_path / 'plain.pth', *flags]
-        monkeypatch.setattr(sys, 'argv', [str(word) for word in words])
-        runpy.run_path(str(demo_data.ROOT / tool), run_name='__main__')
+        words = [path, tmp_path / 'plain.pth', *flags]
+        code, printed = run_loaded(tool, words, monkeypatch, capfd)
+        assert code == 0, printed
         return tmp_path / 'plain.pth'
 
     return run

@@ -23,7 +23,7 @@ from mmuda.demo import (
     write_results,
 )
 from mmuda.demo.runs import demo_config
-from mmuda.utils.cli import run_tool
+from mmuda.utils.cli import add_traceback_option, run_tool
 from mmuda.utils.setup_env import register_all_modules
 
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'demo'
@@ -47,9 +47,7 @@ def parse_args() -> argparse.Namespace:
         help='few images and iterations: shows that everything runs, not '
         'what the methods achieve',
     )
-    parser.add_argument(
-        '--traceback', action='store_true', help='show where errors came from'
-    )
+    add_traceback_option(parser)
     return parser.parse_args()
 
 

@@ -24,7 +24,7 @@ from mmuda.cotraining.ranking import (
 from mmuda.pseudo_labels.batches import dataset_keys
 from mmuda.pseudo_labels.target_data import dataset_to_label
 from mmuda.registry import DATASETS
-from mmuda.utils.cli import add_data_options, run_tool
+from mmuda.utils.cli import add_data_options, add_traceback_option, run_tool
 from mmuda.utils.config import load_config, override_data_roots
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError
@@ -63,7 +63,7 @@ def parse_args() -> argparse.Namespace:
     for parts in commands.choices.values():
         parts.add_argument('--out', type=Path, required=True)
     for parts in (rank, exchange, update, merge):
-        parts.add_argument('--traceback', action='store_true')
+        add_traceback_option(parts)
     return parser.parse_args()
 
 

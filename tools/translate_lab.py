@@ -14,7 +14,7 @@ from pathlib import Path
 from mmuda.datasets.lab_images import find_images
 from mmuda.datasets.lab_jobs import STATISTICS, LabTranslationJob
 from mmuda.datasets.lab_workers import terminated_as_interrupted
-from mmuda.utils.cli import run_tool
+from mmuda.utils.cli import add_traceback_option, run_tool
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -46,7 +46,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         help='translate again what is there, also with another seed, source '
         'or target',
     )
-    add('--traceback', action='store_true', help='show where errors arise')
+    add_traceback_option(parser)
     return parser.parse_args(arguments)
 
 

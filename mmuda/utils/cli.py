@@ -87,6 +87,11 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         'target=data/cityscapes',
     )
     add_config_options(parser)
+    add_traceback_option(parser)
+
+
+def add_traceback_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--traceback``."""
     parser.add_argument(
         '--traceback',
         action='store_true',

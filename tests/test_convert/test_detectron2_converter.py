@@ -20,9 +20,9 @@ PREDICTOR = 'sem_seg_head.predictor'
 
 
 def run(*args):
-    main = runpy.run_path(str(TOOL))['main']
+    tool = runpy.run_path(str(TOOL))
     blocks = ('--stage-blocks', *map(str, plain.BLOCKS))
-    main([*map(str, args), *blocks])
+    tool['main'](tool['parse_args']([*map(str, args), *blocks]))
 
 
 def load(path):

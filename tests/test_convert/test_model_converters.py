@@ -25,7 +25,8 @@ def load_tool(name):
 
 
 def run(name, *args):
-    load_tool(name).main([str(arg) for arg in args])
+    tool = load_tool(name)
+    tool.main(tool.parse_args([str(arg) for arg in args]))
 
 
 def load(path):

@@ -19,9 +19,9 @@ SIZES = (plain.NUM_CLASSES, 32, 16)
 
 
 def run(name, *args):
-    main = runpy.run_path(str(TOOLS / f'{name}.py'))['main']
-    blocks = ('--stage-blocks', '1', '1', '1', '1')
-    main([str(arg) for arg in (*args, '--targets', *TARGETS, *blocks)])
+    tool = runpy.run_path(str(TOOLS / f'{name}.py'))
+    words = (*args, '--targets', *TARGETS, '--stage-blocks', 1, 1, 1, 1)
+    tool['main'](tool['parse_args']([str(word) for word in words]))
 
 
 def load(path):

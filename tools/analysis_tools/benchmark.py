@@ -24,7 +24,12 @@ from rich.progress import (
 
 from mmuda.benchmark.parts import PARTS, Benchmark
 from mmuda.benchmark.report import environment, make_table, save_json
-from mmuda.utils.cli import OptionsAction, add_config_options, run_tool
+from mmuda.utils.cli import (
+    OptionsAction,
+    add_config_options,
+    add_traceback_option,
+    run_tool,
+)
 from mmuda.utils.setup_env import register_all_modules
 
 
@@ -65,7 +70,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         help='measure with these folders; without them images are generated',
     )
     add_config_options(parser)
-    add('--traceback', action='store_true', help='show where errors arise')
+    add_traceback_option(parser)
     return parser.parse_args(arguments)
 
 

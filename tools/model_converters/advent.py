@@ -13,23 +13,17 @@ from mmuda.convert import (
     segmentor_to_published,
     write_checkpoint,
 )
+from mmuda.convert.command_line import conversion_parser, convert
 from mmuda.convert.published import meta_of
-from mmuda.utils.errors import MMUDAError
+from mmuda.utils.cli import run_tool
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='A published network of another size than ResNet-101 needs'
+    parser, _ = conversion_parser(
+        __doc__,
+        'A published network of another size than ResNet-101 needs'
         ' --stage-blocks; a single-level one needs --single-level.',
-    )
-    parser.add_argument('input', help='network to read (.pth)')
-    parser.add_argument('output', help='network to write (.pth)')
-    parser.add_argument(
-        '--reverse',
-        action='store_true',
-        help='read an mmuda checkpoint, write published names',
     )
     for level in ('main', 'aux'):
         parser.add_argument(
@@ -38,14 +32,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             help=f'published {level} discriminator, read (written with'
             ' --reverse)',
         )
-    parser.add_argument(
-        '--stage-blocks',
-        type=int,
-        nargs=4,
-        default=(3, 4, 23, 3),
-        metavar='N',
-        help='bottleneck blocks of each stage (default: 3 4 23 3)',
-    )
     parser.add_argument(
         '--single-level',
         action='store_true',
@@ -61,7 +47,7 @@ def _discriminator_files(args: argparse.Namespace) -> dict[str, str]:
 
 def _architecture(args: argparse.Namespace) -> dict[str, Sequence]:
     levels = ('decode',) if args.single_level else ('decode', 'aux')
-    return dict(stage_blocks=tuple(args.stage_blocks), levels=levels)
+    return dict(stage_blocks=args.stage_blocks, levels=levels)
 
 
 def from_published(args: argparse.Namespace) -> None:
@@ -94,18 +80,10 @@ def to_published(args: argparse.Namespace) -> None:
         write_checkpoint(state_dict, file)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(args: argparse.Namespace) -> None:
     """Run the tool."""
-    args = parse_args(argv)
-    if args.reverse:
-        to_published(args)
-    else:
-        from_published(args)
-    print(f'Wrote {args.output}')
+    convert(args, from_published, to_published)
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except MMUDAError as error:
-        sys.exit(f'error: {error}')
+    sys.exit(run_tool(main, parse_args()))

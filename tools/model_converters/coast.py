@@ -13,21 +13,21 @@ from mmuda.convert.coast import (
     segmentor_from_published,
     segmentor_to_published,
 )
+from mmuda.convert.command_line import conversion_parser, convert
 from mmuda.convert.published import meta_of
+from mmuda.utils.cli import run_tool
 from mmuda.utils.compat import load_checkpoint_file
-from mmuda.utils.errors import MMUDAError
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='A published network of another size than ResNet-101 needs'
+    parser, _ = conversion_parser(
+        __doc__,
+        'A published network of another size than ResNet-101 needs'
         ' --stage-blocks. Discriminators of the warm-up are left out; they'
         " are of another form than mmuda's.",
+        '.pkl',
     )
-    parser.add_argument('input', help='checkpoint to read (.pkl)')
-    parser.add_argument('output', help='checkpoint to write (.pth)')
     parser.add_argument(
         '--targets',
         nargs='+',
@@ -35,19 +35,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='NAME',
         help="mmuda's names of the targets in the order of the published"
         ' training (--tgt_dataset)',
-    )
-    parser.add_argument(
-        '--reverse',
-        action='store_true',
-        help='read an mmuda checkpoint (.pth), write a published one (.pkl)',
-    )
-    parser.add_argument(
-        '--stage-blocks',
-        type=int,
-        nargs=4,
-        default=(3, 4, 23, 3),
-        metavar='N',
-        help='bottleneck blocks of each stage (default: 3 4 23 3)',
     )
     return parser.parse_args(argv)
 
@@ -61,7 +48,7 @@ def from_published(args: argparse.Namespace) -> None:
         network,
         args.targets,
         args.input,
-        tuple(args.stage_blocks),
+        args.stage_blocks,
         training.warm_up,
     )
     first = f'segmentor.target_heads.{args.targets[0]}.decode'
@@ -79,7 +66,7 @@ def to_published(args: argparse.Namespace) -> None:
         find_state_dict(checkpoint, args.input),
         args.targets,
         args.input,
-        tuple(args.stage_blocks),
+        args.stage_blocks,
     )
     write_checkpoint(
         {NETWORK: dict(model_state=network), **_training(checkpoint)},
@@ -94,18 +81,10 @@ def _training(checkpoint: dict) -> dict[str, Any]:
     return {key: value for key, value in known.items() if value is not None}
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(args: argparse.Namespace) -> None:
     """Run the tool."""
-    args = parse_args(argv)
-    if args.reverse:
-        to_published(args)
-    else:
-        from_published(args)
-    print(f'Wrote {args.output}')
+    convert(args, from_published, to_published)
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except MMUDAError as error:
-        sys.exit(f'error: {error}')
+    sys.exit(run_tool(main, parse_args()))

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from mmuda.convert import find_state_dict, write_checkpoint
+from mmuda.convert.command_line import conversion_parser, convert
 from mmuda.convert.detectron2 import (
     backbone_from_published,
     find_network,
@@ -14,27 +15,18 @@ from mmuda.convert.detectron2 import (
 )
 from mmuda.convert.plain_pickle import load_arrays_file
 from mmuda.convert.published import meta_of
+from mmuda.utils.cli import run_tool
 from mmuda.utils.compat import load_checkpoint_file
-from mmuda.utils.errors import MMUDAError
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='The output for void of the published networks of Co-Training'
+    parser, direction = conversion_parser(
+        __doc__,
+        'The output for void of the published networks of Co-Training'
         ' (Sensors 2023) is left out; --reverse adds one that never wins.'
         ' Optimizer states are not converted.',
-    )
-    parser.add_argument(
-        'input', help='checkpoint to read (.pth, or .pkl of the model zoo)'
-    )
-    parser.add_argument('output', help='checkpoint to write (.pth)')
-    direction = parser.add_mutually_exclusive_group()
-    direction.add_argument(
-        '--reverse',
-        action='store_true',
-        help="read an mmuda checkpoint, write one of detectron2's names",
+        '.pth, or .pkl of the model zoo',
     )
     direction.add_argument(
         '--backbone',
@@ -48,14 +40,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         action='store_false',
         help="the detectron2 network has no output for void, as detectron2's"
         ' own of Cityscapes',
-    )
-    parser.add_argument(
-        '--stage-blocks',
-        type=int,
-        nargs=4,
-        default=(3, 4, 23, 3),
-        metavar='N',
-        help='bottleneck blocks of each stage (default: 3 4 23 3)',
     )
     return parser.parse_args(argv)
 
@@ -93,19 +77,10 @@ def to_published(args: argparse.Namespace) -> None:
     write_checkpoint(dict(model=network, **published), args.output)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(args: argparse.Namespace) -> None:
     """Run the tool."""
-    args = parse_args(argv)
-    args.stage_blocks = tuple(args.stage_blocks)
-    if args.reverse:
-        to_published(args)
-    else:
-        from_published(args)
-    print(f'Wrote {args.output}')
+    convert(args, from_published, to_published)
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except MMUDAError as error:
-        sys.exit(f'error: {error}')
+    sys.exit(run_tool(main, parse_args()))

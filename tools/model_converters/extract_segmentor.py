@@ -19,8 +19,9 @@ from mmuda.convert import (
     strip_segmentor_prefix,
     write_checkpoint,
 )
+from mmuda.utils.cli import add_traceback_option, run_tool
 from mmuda.utils.compat import load_checkpoint_file
-from mmuda.utils.errors import ConfigError, MMUDAError
+from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.version import __version__
 
@@ -42,6 +43,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--out-config', metavar='FILE', help='plain config to write (.py)'
     )
+    add_traceback_option(parser)
     args = parser.parse_args(argv)
     if bool(args.config) != bool(args.out_config):
         parser.error('--config and --out-config go together')
@@ -74,9 +76,8 @@ def convert_config(path: str, out_path: str) -> str:
     return plain_config(cfg).pretty_text
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(args: argparse.Namespace) -> None:
     """Run the tool."""
-    args = parse_args(argv)
     checkpoint = convert_checkpoint(args.checkpoint, args.teacher)
     if args.config:
         text = convert_config(args.config, args.out_config)
@@ -87,7 +88,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except MMUDAError as error:
-        sys.exit(f'error: {error}')
+    sys.exit(run_tool(main, parse_args()))

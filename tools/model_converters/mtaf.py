@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from mmuda.convert import load_state_dict_file, write_checkpoint
+from mmuda.convert.command_line import conversion_parser, convert
 from mmuda.convert.mtaf import (
     is_mtkt,
     segmentor_from_published,
@@ -20,17 +21,15 @@ from mmuda.convert.mtaf_discriminators import (
     discriminator_to_published,
 )
 from mmuda.convert.published import meta_of
-from mmuda.utils.errors import MMUDAError
+from mmuda.utils.cli import run_tool
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='Another network than ResNet-101 needs --stage-blocks.',
+    parser, _ = conversion_parser(
+        __doc__,
+        'Another network than ResNet-101 needs --stage-blocks.',
     )
-    parser.add_argument('input', help='network to read (.pth)')
-    parser.add_argument('output', help='network to write (.pth)')
     parser.add_argument(
         '--targets',
         nargs='+',
@@ -40,23 +39,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         ' for MTKT and the discriminators of Multi-Dis',
     )
     parser.add_argument(
-        '--reverse',
-        action='store_true',
-        help='read an mmuda checkpoint, write published names',
-    )
-    parser.add_argument(
         '--discriminators',
         action='store_true',
         help='convert the discriminators next to the published network too'
         ' (model_2000_D_main_0.pth next to model_2000.pth)',
-    )
-    parser.add_argument(
-        '--stage-blocks',
-        type=int,
-        nargs=4,
-        default=(3, 4, 23, 3),
-        metavar='N',
-        help='bottleneck blocks of each stage (default: 3 4 23 3)',
     )
     parser.add_argument(
         '--single-level',
@@ -95,7 +81,7 @@ def from_published(args: argparse.Namespace) -> None:
         network,
         args.targets,
         args.input,
-        tuple(args.stage_blocks),
+        args.stage_blocks,
         _levels(args),
     )
     for file, own, level in _discriminators(args, args.input, network):
@@ -117,7 +103,7 @@ def to_published(args: argparse.Namespace) -> None:
             own,
             args.targets,
             args.input,
-            tuple(args.stage_blocks),
+            args.stage_blocks,
             _levels(args),
         )
     }
@@ -127,18 +113,10 @@ def to_published(args: argparse.Namespace) -> None:
         write_checkpoint(state_dict, file)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(args: argparse.Namespace) -> None:
     """Run the tool."""
-    args = parse_args(argv)
-    if args.reverse:
-        to_published(args)
-    else:
-        from_published(args)
-    print(f'Wrote {args.output}')
+    convert(args, from_published, to_published)
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except MMUDAError as error:
-        sys.exit(f'error: {error}')
+    sys.exit(run_tool(main, parse_args()))

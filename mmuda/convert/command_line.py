@@ -1,0 +1,70 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""What the tools that convert published checkpoints have in common."""
+
+import argparse
+from collections.abc import Callable
+from typing import NamedTuple
+
+from mmuda.utils.cli import add_traceback_option
+
+
+class ConversionParser(NamedTuple):
+    """A parser with ``input``, ``output``, ``--reverse``, ``--stage-blocks``.
+
+    Attributes:
+        parser: Takes further options.
+        direction: Takes options that exclude ``--reverse``.
+    """
+
+    parser: argparse.ArgumentParser
+    direction: argparse._MutuallyExclusiveGroup
+
+
+def conversion_parser(
+    description: str | None, epilog: str, suffixes: str = '.pth'
+) -> ConversionParser:
+    """Make the parser of a tool.
+
+    Args:
+        description: Of the tool.
+        epilog: Printed below the options.
+        suffixes: Of the published files.
+    """
+    parser = argparse.ArgumentParser(description=description, epilog=epilog)
+    parser.add_argument(
+        'input', help=f'published checkpoint to read ({suffixes})'
+    )
+    parser.add_argument('output', help='mmuda checkpoint to write (.pth)')
+    direction = parser.add_mutually_exclusive_group()
+    direction.add_argument(
+        '--reverse',
+        action='store_true',
+        help='read an mmuda checkpoint, write a published one',
+    )
+    parser.add_argument(
+        '--stage-blocks',
+        type=int,
+        nargs=4,
+        default=(3, 4, 23, 3),
+        metavar='N',
+        help='bottleneck blocks of each stage (default: 3 4 23 3)',
+    )
+    add_traceback_option(parser)
+    return ConversionParser(parser, direction)
+
+
+def convert(
+    args: argparse.Namespace,
+    from_published: Callable[[argparse.Namespace], None],
+    to_published: Callable[[argparse.Namespace], None],
+) -> None:
+    """Convert in the direction that is asked for.
+
+    Args:
+        args: Of the command line.
+        from_published: Writes an mmuda checkpoint.
+        to_published: Writes published files.
+    """
+    args.stage_blocks = tuple(args.stage_blocks)
+    (to_published if args.reverse else from_published)(args)
+    print(f'Wrote {args.output}')
