@@ -5,6 +5,7 @@ import json
 import cotraining_runs
 import demo_data
 import pytest
+import torch
 from tools_in_process import load_tool, run_loaded
 
 from mmuda.utils.cli import USER_ERROR
@@ -122,18 +123,35 @@ def test_configs_of_other_classes(cotrain, tmp_path):
     assert "other numbers of classes: {'baseline': 19, 'cycle': 19," in text
 
 
-def test_missing_pretrained_weights(cotrain, tmp_path):
+@pytest.fixture
+def pretrained(cotrain, tmp_path):
+    """What is said of ImageNet weights of the baseline."""
     config = demo_data.ROOT / 'configs/cotraining/baseline/demo.py'
-    other = tmp_path / 'baseline.py'
-    other.write_text(
-        f'_base_ = {str(config)!r}\n'
-        'weights = dict(type="Pretrained", checkpoint="lost.pth")\n'
-        'backbone = dict(init_cfg=dict(_delete_=True, **weights))\n'
-        'model = dict(segmentor=dict(backbone=backbone))\n'
-    )
-    code, text = cotrain('--dry-run', **{'cotraining.baseline': other})
-    assert code == USER_ERROR
+
+    def run(file):
+        other = tmp_path / 'baseline.py'
+        other.write_text(
+            f'_base_ = {str(config)!r}\n'
+            f'weights = dict(type="Pretrained", checkpoint="{file}")\n'
+            'backbone = dict(init_cfg=dict(_delete_=True, **weights))\n'
+            'model = dict(segmentor=dict(backbone=backbone))\n'
+        )
+        code, text = cotrain('--dry-run', **{'cotraining.baseline': other})
+        assert code == USER_ERROR
+        return text
+
+    return run
+
+
+def test_missing_pretrained_weights(pretrained):
+    text = pretrained('lost.pth')
     assert "init_cfg.checkpoint: 'lost.pth' does not exist" in text
+
+
+def test_unfit_pretrained_weights(pretrained, tmp_path):
+    file = tmp_path / 'other.pth'
+    torch.save({'layer1.0.conv1.weight': torch.zeros(3)}, file)
+    assert f'{file} does not fit the backbone' in pretrained(file)
 
 
 def test_plan_writes_nothing(cotrain, tmp_path):

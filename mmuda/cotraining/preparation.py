@@ -4,9 +4,10 @@
 import os
 from pathlib import Path
 
-from mmengine.config import Config
 from torch.utils.data import Dataset
 
+from mmuda.models.backbones.pretrained import CoveringPretrainedMixin
+from mmuda.models.uda.base import BaseUDA
 from mmuda.pseudo_labels.checkpoints import load_model
 from mmuda.pseudo_labels.jobs import check_labelling
 from mmuda.registry import DATASETS, MODELS
@@ -32,12 +33,13 @@ def check_procedure(procedure: Procedure) -> None:
     cycle = procedure.cycle
     for cfg in (procedure.baseline, cycle, procedure.final):
         with config_errors(cfg):
-            MODELS.build(cfg.model)
+            model = MODELS.build(cfg.model)
             if cfg.get('val_dataloader'):
                 DATASETS.build(cfg.val_dataloader.dataset)
+        # later trainings start from the baseline's weights
+        if cfg is procedure.baseline and procedure.given is None:
+            _require_pretrained(model)
     require_same_classes(procedure)
-    if procedure.given is None:
-        _require_pretrained(procedure.baseline)
     with config_errors(cycle):
         check_labelling(cycle, procedure.work_dir / 'final' / 'labels')
         for leaf in source_leaves(cycle):
@@ -106,15 +108,21 @@ def _check_numbers(procedure: Procedure, images: int) -> None:
             )
 
 
-def _require_pretrained(cfg: Config) -> None:
-    weights = cfg.model.segmentor.backbone.get('init_cfg') or {}
-    file = weights.get('checkpoint')
-    # Names such as open-mmlab://resnet50 are downloaded.
-    if file and '://' not in file and not os.path.isfile(file):
-        raise CheckpointError(
-            f"model.segmentor.backbone.init_cfg.checkpoint: '{file}' does "
-            'not exist; see "Published weights" in README.md'
-        )
+def _require_pretrained(model: BaseUDA) -> None:
+    backbone = model.segmentor.backbone
+    given = backbone.init_cfg or []
+    for cfg in [given] if isinstance(given, dict) else given:
+        file = cfg.get('checkpoint')
+        # Names such as open-mmlab://resnet50 are downloaded by the training.
+        if not file or '://' in file:
+            continue
+        if not os.path.isfile(file):
+            raise CheckpointError(
+                f"model.segmentor.backbone.init_cfg.checkpoint: '{file}' does "
+                'not exist; see "Published weights" in README.md'
+            )
+        if isinstance(backbone, CoveringPretrainedMixin):
+            backbone.init_weights()
 
 
 def require_same_classes(procedure: Procedure) -> None:
