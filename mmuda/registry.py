@@ -19,7 +19,7 @@ _LOCATIONS = {
     'LOOPS': ['mmuda.engine'],
     'OPTIM_WRAPPER_CONSTRUCTORS': ['mmuda.engine'],
     'METRICS': ['mmuda.evaluation'],
-    'VISUALIZERS': ['mmseg.visualization'],
+    'VISUALIZERS': ['mmuda.engine'],
 }
 
 

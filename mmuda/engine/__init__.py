@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 import mmseg.engine  # noqa: F401  # fills the parent registries
 
+from .legend_visualizer import LegendVisualizer
 from .loops import UDATrainLoop
 from .multi_target_loops import MultiTargetTestLoop, MultiTargetValLoop
 from .optim_constructor import (
@@ -9,6 +10,7 @@ from .optim_constructor import (
 )
 
 __all__ = [
+    'LegendVisualizer',
     'MultiOptimWrapperConstructor',
     'MultiTargetTestLoop',
     'MultiTargetValLoop',

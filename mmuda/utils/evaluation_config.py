@@ -172,7 +172,9 @@ def draw_predictions(
     show: bool = False,
     wait_time: float = 0.0,
 ) -> None:
-    """Draw the predictions over the images, in place.
+    """Draw the predictions over the images, with a legend, in place.
+
+    A visualizer of another type than mmseg's own draws as it does.
 
     Args:
         cfg: A test config.
@@ -186,10 +188,12 @@ def draw_predictions(
     # Assigned first: a config copies what it is given.
     if 'visualizer' not in cfg:
         cfg.visualizer = dict(
-            type='SegLocalVisualizer',
+            type='LegendVisualizer',
             name='visualizer',
             vis_backends=[dict(type='LocalVisBackend')],
         )
+    if _kind(cfg.visualizer) == 'SegLocalVisualizer':
+        cfg.visualizer.type = 'LegendVisualizer'
     hook = dict(type='SegVisualizationHook')
     hook.update(cfg.get('default_hooks', {}).get('visualization', {}))
     hook.update(draw=True, show=show, wait_time=wait_time)

@@ -115,8 +115,14 @@ def test_metrics_that_write_nothing_are_refused(cfg):
 def test_drawing_works_without_hook_and_visualizer_in_config(cfg):
     draw_predictions(cfg, 'drawings')
     assert cfg.default_hooks.visualization.draw is True
-    assert cfg.visualizer.type == 'SegLocalVisualizer'
+    assert cfg.visualizer.type == 'LegendVisualizer'
     assert cfg.visualizer.save_dir == 'drawings'
+
+
+def test_a_visualizer_of_the_user_is_kept(cfg):
+    cfg.visualizer = dict(type='MyVisualizer')
+    draw_predictions(cfg, 'drawings')
+    assert cfg.visualizer.type == 'MyVisualizer'
 
 
 def test_drawing_keeps_hook_and_visualizer_of_config(cfg):
@@ -132,4 +138,4 @@ def test_drawing_keeps_hook_and_visualizer_of_config(cfg):
         show=True,
         wait_time=3.0,
     )
-    assert cfg.visualizer == dict(type='SegLocalVisualizer', alpha=0.5)
+    assert cfg.visualizer == dict(type='LegendVisualizer', alpha=0.5)
