@@ -57,7 +57,8 @@ def test_target_without_images(failing, copy):
     for path in (copy / 'Oslo/leftImg8bit/train').rglob('*.png'):
         path.unlink()
     error = failing(copy)
-    assert f"no image '*_leftImg8bit.png' below '{copy}/Oslo" in error
+    message = f"no image '*_leftImg8bit.png' below '{copy}/Oslo"
+    assert f"domain 'oslo': {message}" in error
 
 
 def test_classes_of_targets_that_disagree(failing, data):
@@ -69,6 +70,33 @@ def test_classes_of_validation_that_disagree(failing, data):
     key = 'val_dataloader.1.dataset.label_set'
     error = failing(data, **{key: 'synthia16'})
     assert '19 classes, but the validation oslo data has 16' in error
+
+
+def seven_class(key, label_set):
+    """All data of seven classes, one part by another convention."""
+    places = [
+        *('train_dataloader.dataset.source', f'{TARGETS}.rome'),
+        *(f'{TARGETS}.oslo', 'val_dataloader.0.dataset'),
+        *('val_dataloader.1.dataset', 'test_dataloader.0.dataset'),
+        'test_dataloader.1.dataset',
+    ]
+    options = {f'{place}.label_set': 'seven_class' for place in places}
+    return options | {f'{key}.label_set': label_set}
+
+
+def test_conventions_of_targets_that_disagree(failing, data):
+    options = seven_class(f'{TARGETS}.oslo', 'seven_class_consistent')
+    error = failing(data, **options)
+    assert "'source' has label_set='seven_class', but 'oslo' has" in error
+
+
+def test_conventions_of_validation_that_disagree(failing, data):
+    options = seven_class('val_dataloader.1.dataset', 'seven_class_consistent')
+    for part in ('decode_head', 'auxiliary_head'):
+        options[f'model.segmentor.{part}.num_classes'] = 7
+    options['model.discriminator.in_channels'] = 7
+    error = failing(data, **options)
+    assert "but 'validation oslo' has label_set='seven_class_con" in error
 
 
 @pytest.mark.parametrize('targets', ['[rome,rome]', '[rome,oslo,rome]'])

@@ -175,7 +175,11 @@ def _merge_metainfo(label_set: str | None, metainfo: dict | None) -> dict:
                 'names of the train ids in order'
             )
         return own
-    merged = {**label_set_metainfo(label_set), **own}
+    merged = {
+        **label_set_metainfo(label_set),
+        'label_set': label_set,
+        **own,
+    }
     if merged['classes'] != label_set_metainfo(label_set)['classes']:
         raise ConfigError(
             f'metainfo.classes differ from those of label_set={label_set!r}; '

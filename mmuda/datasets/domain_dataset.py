@@ -9,6 +9,7 @@ from mmcv.transforms import LoadAnnotations
 from mmengine.dataset import ConcatDataset
 from torch.utils.data import Dataset
 
+from mmuda.datasets.class_sets import require_same_classes
 from mmuda.datasets.domain_batches import domain_collate, samples_per_item
 from mmuda.datasets.loading import LoadLabels
 from mmuda.datasets.random_states import (
@@ -82,7 +83,7 @@ class DomainDataset(Dataset):
         self.domains: dict[str, Dataset] = {
             name: _build(name, config) for name, config in configs.items()
         }
-        _require_same_classes(self.domains)
+        require_same_classes(self.domains)
         for name, dataset in self.domains.items():
             if len(dataset) == 0:
                 raise DataError(f'domain {name!r} has no images')
@@ -204,7 +205,11 @@ def _build(name: str, config: DatasetConfig) -> Dataset:
     if isinstance(config, Dataset):
         return config
     if isinstance(config, Mapping):
-        return DATASETS.build(config)
+        try:
+            return DATASETS.build(config)
+        except (ConfigError, DataError) as error:
+            # Several targets may lie in folders of the same names.
+            raise type(error)(f'domain {name!r}: {error}') from error
     if not isinstance(config, Sequence) or not config:
         raise ConfigError(
             f'domain {name!r} must be a dataset config or a list of them, '
@@ -212,23 +217,8 @@ def _build(name: str, config: DatasetConfig) -> Dataset:
         )
     parts = [_build(name, part) for part in config]
     # Checked first, since ConcatDataset's message does not name the classes.
-    _require_same_classes({f'{name}[{i}]': p for i, p in enumerate(parts)})
+    require_same_classes({f'{name}[{i}]': p for i, p in enumerate(parts)})
     return ConcatDataset(parts, ignore_keys='palette')
-
-
-def _require_same_classes(datasets: Mapping[str, Dataset]) -> None:
-    """Raise a ConfigError if the data sets differ in their classes."""
-    (first, reference), *others = (
-        (name, tuple(dataset.metainfo['classes']))
-        for name, dataset in datasets.items()
-    )
-    for name, classes in others:
-        if classes != reference:
-            raise ConfigError(
-                f'domains {first!r} and {name!r} have different classes; set '
-                f'the same label_set for all: {first} has {len(reference)} '
-                f'{reference}, {name} has {len(classes)} {classes}'
-            )
 
 
 def _require_no_labels(name: str, dataset: Dataset) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from mmuda.datasets.checks import describe_domains
+from mmuda.datasets.class_sets import require_same_label_set
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError, MMUDAError
@@ -23,8 +24,8 @@ class DataCheckHook(Hook):
 
     Raises:
         ConfigError: Training, validation or test set and model differ in the
-            number of classes, or the best checkpoint is to be chosen by a
-            target that is not evaluated.
+            number of classes, or in their label sets, or the best checkpoint
+            is to be chosen by a target that is not evaluated.
         DataError: A sample cannot be read.
     """
 
@@ -35,6 +36,7 @@ class DataCheckHook(Hook):
         datasets = {'training': runner.train_dataloader.dataset}
         datasets |= _evaluated('validation', runner.val_loop)
         check_class_counts(_num_classes(runner.model), datasets)
+        require_same_label_set(datasets)
         _check_save_best(runner)
         for name, dataset in datasets.items():
             for line in _describe_on_all_processes(dataset):
@@ -44,6 +46,7 @@ class DataCheckHook(Hook):
         """Check the classes; testing reads all samples at once anyway."""
         datasets = _evaluated('test', runner.test_loop)
         check_class_counts(_num_classes(runner.model), datasets)
+        require_same_label_set(datasets)
 
 
 def check_class_counts(num_classes: int, datasets: dict[str, Dataset]) -> None:
