@@ -101,6 +101,32 @@ def test_losses_are_those_of_the_paper(count, teaches):
         )
 
 
+def fooled(judge, target, level):
+    """A loss of Rome's maps, and what it is by a target's judge."""
+    model = build(3, auxiliary_judge=judge)
+    maps = {h: torch.rand(1, NUM_CLASSES, 32, 64) for h in ADVERSARIAL}
+    found = model.loss_of_fooling('rome', maps)[f'{level}.loss_adversarial']
+    decisions = dict(model.named_children())[f'discriminator_{target}'](maps)
+    return found, ADVERSARIAL[level] * bce(decisions, 0.0)[level]
+
+
+def test_own_auxiliary_judge():
+    torch.testing.assert_close(*fooled('own', 'rome', 'aux'))
+
+
+def test_auxiliary_judge_of_the_last_target():
+    torch.testing.assert_close(*fooled('last', NAMES[2], 'aux'))
+
+
+def test_main_judge_is_always_the_own_one():
+    torch.testing.assert_close(*fooled('last', 'rome', 'decode'))
+
+
+def test_unknown_auxiliary_judge():
+    with pytest.raises(ConfigError, match='auxiliary_judge must be one of'):
+        build(2, auxiliary_judge='first')
+
+
 def test_one_step_of_gradient_descent():
     model = build(2)
     copied = copy.deepcopy(model)

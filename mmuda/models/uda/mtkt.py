@@ -2,14 +2,18 @@
 """Several target-specific teachers and one student that serves all targets."""
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 from mmuda.models.losses import Gan, kl_divergence
 from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
 
 from .collaboration import CollaborativeMixin, require_main_head
 from .domains import Logits, Losses
 from .multi_head_advent import MultiHeadAdvEnt
-from .target_heads import head_of
+from .target_heads import DECODE, head_of
+
+Judge = Literal['own', 'last']
 
 
 @MODELS.register_module()
@@ -33,11 +37,14 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         divergence_weights: Weight of the divergence from the target's to the
             agnostic head by level.
         gan: Form of the adversarial loss.
+        auxiliary_judge: Whose discriminator the auxiliary heads have to fool:
+            the target's ``own`` one, as the paper has it, or that of the
+            ``last`` target, as the published code has it.
         **kwargs: As of :class:`BaseUDA`.
 
     Raises:
-        ConfigError: The segmentor has not these targets, a level is unknown,
-            or the discriminator does not fit.
+        ConfigError: The segmentor has not these targets, a level or
+            ``auxiliary_judge`` is unknown, or the discriminator does not fit.
     """
 
     phases = ('distils',)
@@ -51,6 +58,7 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         adversarial_weights: dict[str, float],
         divergence_weights: dict[str, float],
         gan: Gan = 'vanilla',
+        auxiliary_judge: Judge = 'own',
         **kwargs,
     ) -> None:
         super().__init__(
@@ -61,9 +69,27 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
             gan,
             **kwargs,
         )
+        if auxiliary_judge not in get_args(Judge):
+            raise ConfigError(
+                f'model.auxiliary_judge must be one of {get_args(Judge)}, '
+                f"not '{auxiliary_judge}'"
+            )
+        self.auxiliary_judge = auxiliary_judge
         self.divergence_weights = dict(divergence_weights)
         self.check_weights('divergence_weights')
         require_main_head('divergence_weights', divergence_weights)
+
+    def loss_of_fooling(self, target: str, maps: Logits) -> Losses:
+        """As of MultiHeadAdvEnt, by the judge of the auxiliary heads."""
+        losses = super().loss_of_fooling(target, maps)
+        if self.auxiliary_judge == 'last':
+            last = super().loss_of_fooling(self.targets[-1], maps)
+            own = f'{DECODE}.'
+            losses = {
+                name: loss if name.startswith(own) else last[name]
+                for name, loss in losses.items()
+            }
+        return losses
 
     @property
     def students(self) -> tuple[str, ...]:

@@ -166,20 +166,32 @@ class MultiHeadAdvEnt(BaseUDA):
         logits = self.segmentor(View(images, (*own, *students))).logits
         by_level = levels_of(logits, target)
         levels = list(self.adversarial_weights)
-        losses = fooling_losses(
-            getattr(self, f'discriminator_{target}'),
+        losses = self.loss_of_fooling(
+            target,
             information_maps(
                 self.upsample_heads(by_level, levels, images), levels
             ),
-            self.adversarial_weights,
-            SOURCE_LABEL,
-            self.gan,
         )
         losses |= self.loss_of_students(logits, by_level, target)
         used = [f'{target}.{level}' for level in levels] + list(students)
         losses |= self.touch_unused(logits, used)
         return add_prefix(losses, target), detach(
             {name: logits[name] for name in own}
+        )
+
+    def loss_of_fooling(self, target: str, maps: Logits) -> Losses:
+        """Weighted losses of looking like the source to a discriminator.
+
+        Args:
+            target: Whose discriminator it is.
+            maps: Self-information maps (N, C, H, W) by level.
+        """
+        return fooling_losses(
+            getattr(self, f'discriminator_{target}'),
+            maps,
+            self.adversarial_weights,
+            SOURCE_LABEL,
+            self.gan,
         )
 
     @property
