@@ -24,8 +24,7 @@ OPTIONS = dict(
     CCL=ADVERSARIAL
     | dict(consistency_weights=WEIGHTS, distillation_weights=WEIGHTS),
     CoaST={},
-    # no pixel is left out, or the batches of two processes would differ
-    MLCL=dict(entropy_floor=2.0),
+    MLCL={},
 )
 SEGMENTORS = dict(
     MTKT={},

@@ -1,13 +1,16 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Starting several processes, on machines without a GPU too."""
+"""Starting several processes, also without a GPU; values of all of them."""
 
 import datetime
 import os
 
+import torch
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import init_dist
+from mmengine.dist import all_gather, all_reduce, init_dist
+from torch import Tensor
+from torch.nn.functional import pad
 
 from mmuda.utils.errors import ConfigError
 
@@ -64,3 +67,27 @@ def connect_processes(launcher: str, cfg: Config) -> None:
     init_distributed(launcher, cfg)
     if launcher != 'none' and not dist.is_initialized():
         init_dist(launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {}))
+
+
+@torch.no_grad()
+def gather_padded(*maps: Tensor, fill: float) -> tuple[Tensor, ...]:
+    """Values of all processes, which all have to call this.
+
+    Args:
+        *maps: Tensors of one size, which may differ between processes as
+            that of images that are not cropped.
+        fill: Stands at the end of the values of a process that has less than
+            another.
+
+    Returns:
+        For each map (P,) values of the processes one after another, without
+        a gradient; in a single process the values of the map.
+    """
+    size = maps[0].numel()
+    largest = torch.tensor(size)
+    all_reduce(largest, op='max')
+    padding = (0, int(largest) - size)
+    return tuple(
+        torch.cat(all_gather(pad(values.flatten(), padding, value=fill)))
+        for values in maps
+    )

@@ -1,10 +1,18 @@
 import math
+from functools import partial
 
+import gloo
 import numpy as np
 import pytest
 import torch
+from mmengine.dist import get_rank
 
 from mmuda.models.losses import class_entropy_mask, confidence_mask
+from mmuda.models.losses.entropy_mask import (
+    below_thresholds,
+    class_entropy_thresholds,
+)
+from mmuda.utils.distributed import gather_padded
 
 NUM_CLASSES = 3
 
@@ -88,6 +96,64 @@ def test_thresholds_are_those_of_the_whole_batch():
         [image(pixel(0.1), pixel(0.2)), image(pixel(0.6), pixel(0.9))]
     )
     assert class_entropy_mask(batch).tolist() == [[[0, 0]], [[255, 255]]]
+
+
+def test_thresholds_of_classes():
+    """Positions 1 of two and 2 of three; 255 has no rank."""
+    entropy = torch.tensor([0.5, 0.4, 0.9, 0.1, 0.8, 0.7])
+    labels = torch.tensor([0, 0, 255, 2, 2, 2])
+    thresholds = class_entropy_thresholds(entropy, labels, 3)
+    torch.testing.assert_close(thresholds, torch.tensor([0.5, math.inf, 0.8]))
+
+
+def test_thresholds_are_at_least_the_floor():
+    values = torch.tensor([0.1, 0.2]), torch.tensor([0, 1])
+    thresholds = class_entropy_thresholds(*values, 2, floor=0.15)
+    torch.testing.assert_close(thresholds, torch.tensor([0.15, 0.2]))
+
+
+def test_pixels_below_the_threshold_of_their_class():
+    entropy = torch.tensor([[[0.1, 0.3, 0.3, 0.5, 0.0]]])
+    labels = torch.tensor([[[0, 0, 1, 1, 255]]])
+    kept = below_thresholds(entropy, labels, torch.tensor([0.2, 0.5]))
+    assert kept.tolist() == [[[0, 255, 1, 255, 255]]]
+
+
+def shares():
+    """A surer batch of 20 pixels and one of 6 less sure ones."""
+    generator = torch.Generator().manual_seed(0)
+    surer = 3 * torch.randn(1, NUM_CLASSES, 4, 5, generator=generator)
+    less = torch.randn(2, NUM_CLASSES, 1, 3, generator=generator)
+    return [surer.softmax(1), less.softmax(1)]
+
+
+def mask_share():
+    return class_entropy_mask(
+        shares()[get_rank()],
+        floor=0.0,
+        gather=partial(gather_padded, fill=255),
+    )
+
+
+def pixels_of(values):
+    """(1, C, 1, P) of (N, C, H, W)."""
+    return values.transpose(0, 1).flatten(1)[None, :, None]
+
+
+def test_thresholds_are_those_of_all_processes(tmp_path):
+    """In two processes as in one with the pixels of both, of two sizes."""
+    found = torch.cat([m.flatten() for m in gloo.run(mask_share, tmp_path)])
+    whole = torch.cat([pixels_of(share) for share in shares()], dim=3)
+    expected = class_entropy_mask(whole, floor=0.0).flatten()
+    assert found.tolist() == expected.tolist()
+
+
+def test_shares_alone_would_have_other_thresholds():
+    whole = torch.cat([pixels_of(share) for share in shares()], dim=3)
+    expected = class_entropy_mask(whole, floor=0.0).flatten()
+    alone = [class_entropy_mask(share, floor=0.0) for share in shares()]
+    alone = torch.cat([labels.flatten() for labels in alone])
+    assert (alone != expected).sum().item() == 5
 
 
 @pytest.mark.parametrize('quantile', [0.0, 0.25, 0.5, 0.9, 1.0])

@@ -172,6 +172,25 @@ def test_colors_come_from_the_weakly_augmented_image():
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize('weak', [True, False])
+def test_augmented_references_are_of_targets_only(weak):
+    """Rome's images in Oslo's colours, by what Oslo's image was before."""
+    model = build(2, weak_references=weak)
+    data = softly_labelled(2)
+    for name in NAMES[:2]:
+        image = torch.randint(0, 256, data['inputs'][name][0].shape)
+        sample = data['data_samples'][name][0]
+        sample.weak_image = PixelData(data=image.to(torch.uint8))
+    data = model.data_preprocessor(data, True)
+    inputs, samples = data['inputs'], data['data_samples']
+    before = samples['oslo'][0].weak_image.data[None] / 127.5 - 1
+    style = before if weak else inputs['oslo']
+    logits = model.logits_in_all_colors(inputs, samples, 'rome')
+    shown = colored(inputs['rome'], style)
+    expected = model.segmentor(View(shown, ('oslo.decode',))).logits
+    torch.testing.assert_close(logits['oslo.decode'], expected['oslo.decode'])
+
+
 def test_colors_wait_for_their_phase():
     model = build(2)
     model.phase = Phase(transfers_style=False)

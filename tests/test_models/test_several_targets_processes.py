@@ -5,18 +5,61 @@ import pytest
 import torch
 from collaborative_models import METHODS, build
 from mmengine.dist import get_rank
-from several_targets import optimizers, softly_labelled
+from mmengine.structures import PixelData
+from several_targets import NAMES, optimizers, several
 from tiny_models import NUM_CLASSES
+from torch.nn.functional import interpolate
 
 from mmuda.models import UDADistributedDataParallel
+from mmuda.models.losses import class_entropy_mask
 from mmuda.models.uda.collaboration import Phase
 from mmuda.utils.setup_env import register_all_modules
 
 ITERATIONS = 2
 
 
+def soft_label(height, width, left, generator):
+    """Class 0 or 1 on the left, surely, and the other on the right.
+
+    Entropies are from 0.28 to 0.49 on the left, from 0.85 to 0.99 on the
+    right. Of the 80 pixels at a quarter of 33 x 41, 36 on each side have a
+    label.
+    """
+    noise = torch.rand(height, width, generator=generator)
+    is_left = (torch.arange(width) < 20).expand(height, width)
+    confidence = torch.where(is_left, 0.8, 0.3) + noise / 10
+    soft = ((1 - confidence) / (NUM_CLASSES - 1)).repeat(NUM_CLASSES, 1, 1)
+    winner = torch.where(is_left, left, 1 - left)
+    soft.scatter_(0, winner[None], confidence[None])
+    soft[:, :8, :8] = soft[:, :8, -9:] = 0
+    return PixelData(data=soft.half())
+
+
+def labelled(seed):
+    """A batch of two, in which a class is sure in one sample only.
+
+    Both keep as many pixels: a loss is averaged over the pixels of one
+    process, gradients over processes, so others would weigh differently.
+    """
+    data = several(3, 2, seed)
+    generator = torch.Generator().manual_seed(seed)
+    for name in NAMES:
+        for left, sample in enumerate(data['data_samples'][name]):
+            sample.pseudo_soft_seg = soft_label(
+                *sample.img_shape, left, generator
+            )
+    return data
+
+
 def batches():
-    return [softly_labelled(3, 2, seed) for seed in range(ITERATIONS)]
+    return [labelled(seed) for seed in range(ITERATIONS)]
+
+
+def soft_labels(target):
+    """(2, C, 8, 10) soft labels of the first batch, at a quarter."""
+    samples = labelled(0)['data_samples'][target]
+    soft = torch.stack([sample.pseudo_soft_seg.data for sample in samples])
+    return interpolate(soft.float(), (8, 10))
 
 
 def part(data, index):
@@ -70,6 +113,20 @@ def train_rank():
 @pytest.fixture(scope='module')
 def ranks(tmp_path_factory):
     return gloo.run(train_rank, tmp_path_factory.mktemp('ranks'))
+
+
+@pytest.mark.parametrize('target', NAMES)
+def test_samples_keep_as_many_pixels(target):
+    labels = class_entropy_mask(soft_labels(target))
+    assert (labels != 255).sum(dim=(1, 2)).tolist() == [36, 36]
+
+
+@pytest.mark.parametrize('target', NAMES)
+def test_samples_alone_would_keep_other_pixels(target):
+    """18 of each side instead of the 36 on the left, in both samples."""
+    soft = soft_labels(target)
+    alone = torch.cat([class_entropy_mask(part) for part in soft.split(1)])
+    assert (alone != class_entropy_mask(soft)).sum().item() == 2 * (18 + 18)
 
 
 @pytest.mark.parametrize('case', [*METHODS, 'MTKT resting', 'MTKT by aux'])

@@ -2,6 +2,7 @@
 """From soft pseudo-labels to labels of those pixels that are sure enough."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -10,17 +11,19 @@ from .entropy import normalised_entropy
 
 _IGNORE = 255
 
+Gather = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
 
 def class_entropy_mask(
-    probabilities: Tensor, quantile: float = 0.5, floor: float = 0.25
+    probabilities: Tensor,
+    quantile: float = 0.5,
+    floor: float = 0.25,
+    gather: Gather | None = None,
 ) -> Tensor:
     """Label the surer part of each class's pixels (MCL, TCSVT 2024).
 
-    Of the n pixels of the batch that a class wins, sorted by entropy, the one
-    at position round(quantile * n), counted from 0, is the threshold of the
-    class, but at least ``floor``. Pixels below it keep their label. A half
-    is rounded to the even number, as Python, NumPy and PyTorch alike do; past
-    the end the last pixel counts.
+    A pixel keeps its label if its entropy is below the threshold of the
+    class; see :func:`class_entropy_thresholds`.
 
     Args:
         probabilities: (N, C, H, W); each pixel sums to 1, or is all zeros if
@@ -28,22 +31,72 @@ def class_entropy_mask(
         quantile: Part of a class's pixels, in [0, 1].
         floor: Normalised entropy in [0, 1] below which a pixel is sure
             whatever its class.
+        gather: Turns the entropies and labels of this batch into those of
+            all pixels that thresholds are taken from, such as the batches of
+            all processes. None takes those of this batch.
 
     Returns:
         (N, H, W) long classes, 255 where rejected or without a label.
     """
     labels = confidence_mask(probabilities)
     entropy = normalised_entropy(probabilities)
-    classes = torch.arange(probabilities.shape[1], device=labels.device)
+    ranked = (entropy, labels) if gather is None else gather(entropy, labels)
+    thresholds = class_entropy_thresholds(
+        *ranked, probabilities.shape[1], quantile, floor
+    )
+    return below_thresholds(entropy, labels, thresholds)
+
+
+def class_entropy_thresholds(
+    entropy: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    quantile: float = 0.5,
+    floor: float = 0.25,
+) -> Tensor:
+    """Entropies from which on pixels of a class are rejected.
+
+    Of the n pixels that a class wins, sorted by entropy, the one at position
+    round(quantile * n), counted from 0, is the threshold of the class, but at
+    least ``floor``. A half is rounded to the even number, as Python, NumPy
+    and PyTorch alike do; past the end the last pixel counts.
+
+    Args:
+        entropy: Normalised entropies of pixels, in any shape.
+        labels: Long classes in the same shape; 255 has no rank.
+        num_classes: Number of classes, C.
+        quantile: Part of a class's pixels, in [0, 1].
+        floor: Smallest threshold.
+
+    Returns:
+        (C,) thresholds, infinite for a class that wins no pixel.
+    """
+    classes = torch.arange(num_classes, device=labels.device)
     members = labels.flatten() == classes[:, None]
     counts = members.sum(dim=1)
     positions = (quantile * counts.double()).round().long()
     positions = positions.minimum(counts - 1).clamp(min=0)
     # Sorted in one go, without waiting for the device class by class.
     ranked = entropy.flatten().where(members, math.inf).sort(dim=1).values
-    thresholds = ranked.gather(1, positions[:, None]).clamp(min=floor)
-    sure = members & (entropy.flatten() < thresholds)
-    return labels.where(sure.any(dim=0).view_as(labels), _IGNORE)
+    return ranked.gather(1, positions[:, None]).clamp(min=floor).squeeze(1)
+
+
+def below_thresholds(
+    entropy: Tensor, labels: Tensor, thresholds: Tensor
+) -> Tensor:
+    """Reject the pixels that do not stay below the threshold of their class.
+
+    Args:
+        entropy: (N, H, W) normalised entropies.
+        labels: (N, H, W) long classes, 255 for none.
+        thresholds: (C,) by class.
+
+    Returns:
+        (N, H, W) long classes, 255 where rejected or without a label.
+    """
+    # 255 finds the last class's threshold, and is 255 whatever it is.
+    places = labels.clamp(max=len(thresholds) - 1)
+    return labels.where(entropy < thresholds[places], _IGNORE)
 
 
 def confidence_mask(probabilities: Tensor, threshold: float = -1.0) -> Tensor:

@@ -72,13 +72,14 @@ def reference_colors(
     Args:
         preprocessor: What normalised the images.
         samples: Samples of a target. ``weak_image`` holds what an image was
-            before strong augmentation, BGR (3, H, W) uint8.
+            before strong augmentation, BGR (3, H, W) uint8. None of them
+            takes the images as they are.
         images: (N, 3, H, W) normalised images of the samples.
 
     Returns:
         (N, 3, H, W) float32 RGB in [0, 255].
     """
-    if not all('weak_image' in sample for sample in samples):
+    if not samples or not all('weak_image' in s for s in samples):
         return to_rgb(preprocessor, images)
     weak = torch.stack([sample.weak_image.data for sample in samples])
     return weak.to(images.device, torch.float32).flip(1)

@@ -2,6 +2,7 @@
 """Multi-level collaborative learning of several target domains."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Literal, get_args
 
 from mmseg.utils import SampleList
@@ -16,6 +17,7 @@ from mmuda.models.losses import (
 from mmuda.models.segmentors import ENSEMBLE, View
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
+from mmuda.utils.distributed import gather_padded
 from mmuda.utils.errors import ConfigError
 
 from .collaborative_self_training import CollaborativeSelfTraining
@@ -38,8 +40,9 @@ class MLCL(CollaborativeSelfTraining):
     its own head on its images, the others' heads on the images in their
     colours, and the ensemble head on all of these at once. Knowledge is
     distilled from the ensemble to the target's own and from there to the
-    agnostic head. Pseudo-labels of high entropy are left out class by class;
-    where heads disagree they weigh less.
+    agnostic head. Pseudo-labels of high entropy, compared over the batches of
+    all processes, are left out class by class; where heads disagree they
+    weigh less.
 
     Args:
         segmentor: Config of a ``MultiHeadEncoderDecoder`` with
@@ -53,6 +56,9 @@ class MLCL(CollaborativeSelfTraining):
         ensemble_slots: ``fixed`` gives each target's colours a place of their
             own in the ensemble head's input; ``own_first`` puts the images
             themselves first, as the published code does on targets.
+        weak_references: Take target images before strong augmentation for
+            the colours of others, as for the source's. False takes the
+            augmented ones on targets, as the published code does.
         **kwargs: As of :class:`CollaborativeSelfTraining`.
 
     Raises:
@@ -69,6 +75,7 @@ class MLCL(CollaborativeSelfTraining):
         entropy_quantile: float = 0.5,
         entropy_floor: float = 0.25,
         ensemble_slots: Slots = 'fixed',
+        weak_references: bool = True,
         **kwargs,
     ) -> None:
         super().__init__(segmentor, targets, **kwargs)
@@ -88,6 +95,7 @@ class MLCL(CollaborativeSelfTraining):
         )
         self.entropy_floor = check_number('entropy_floor', entropy_floor)
         self.ensemble_slots = ensemble_slots
+        self.weak_references = weak_references
 
     def losses_on_source(
         self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
@@ -130,6 +138,8 @@ class MLCL(CollaborativeSelfTraining):
             self.soft_labels(data_samples[target], images),
             self.entropy_quantile,
             self.entropy_floor,
+            # A class has one threshold, however many processes there are.
+            gather=partial(gather_padded, fill=255),
         )
         losses = self.learning_losses(logits, labels, target)
         used = [head for head in logits if head != DECODE]
@@ -207,9 +217,8 @@ class MLCL(CollaborativeSelfTraining):
             if other == target:
                 heads = (*heads, DECODE)
             else:
-                images = self.in_colors_of(
-                    images, data_samples[other], inputs[other]
-                )
+                samples = data_samples[other] if self.weak_references else []
+                images = self.in_colors_of(images, samples, inputs[other])
             views[slot] = View(images, heads)
         return _by_head(self.segmentor(views))
 
