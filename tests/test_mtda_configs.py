@@ -23,7 +23,7 @@ from mmuda.utils.config_keys import check_config_keys
 SELF_TRAINED = ('coast', 'mlcl')
 MLCL = (
     *SETTINGS,
-    'g2cmbi_19',
+    *('c2mi_19', 'g2cmbi_19'),
     'g2ci_segformer_mit-b5',
     'g2ci_19_segformer_mit-b5',
     'g2ci_vgg16',
