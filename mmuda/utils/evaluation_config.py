@@ -174,8 +174,6 @@ def draw_predictions(
 ) -> None:
     """Draw the predictions over the images, with a legend, in place.
 
-    A visualizer of another type than mmseg's own draws as it does.
-
     Args:
         cfg: A test config.
         folder: Where to write the drawings; None writes none.
@@ -187,12 +185,9 @@ def draw_predictions(
     """
     # Assigned first: a config copies what it is given.
     if 'visualizer' not in cfg:
-        cfg.visualizer = dict(
-            type='LegendVisualizer',
-            name='visualizer',
-            vis_backends=[dict(type='LocalVisBackend')],
-        )
-    if _kind(cfg.visualizer) == 'SegLocalVisualizer':
+        backends = [dict(type='LocalVisBackend')]
+        cfg.visualizer = dict(type='LegendVisualizer', vis_backends=backends)
+    elif _kind(cfg.visualizer) == 'SegLocalVisualizer':
         cfg.visualizer.type = 'LegendVisualizer'
     hook = dict(type='SegVisualizationHook')
     hook.update(cfg.get('default_hooks', {}).get('visualization', {}))

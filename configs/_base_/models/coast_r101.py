@@ -8,6 +8,8 @@ model = dict(
         ),
         # a style: statistics after each block of these
         style_layers=['layer1', 'layer2'],
+        # two fifths more time; else memory grows with the targets
+        recompute_features=True,
     ),
     gamma=1.0,
     style_weight=1.0,

@@ -10,6 +10,8 @@ model = dict(
             norm_cfg=dict(type='BN', requires_grad=True), norm_eval=False
         ),
         ensemble=True,
+        # two fifths more time; else memory grows with the targets
+        recompute_features=True,
     ),
     gamma=1.0,
     collaborative_weight=1.0,

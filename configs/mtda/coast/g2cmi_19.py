@@ -17,7 +17,5 @@ model = dict(
     segmentor=dict(
         targets=_base_.targets,
         decode_head=dict(num_classes=_base_.num_classes),
-        # two fifths more time; memory would grow with the targets
-        recompute_features=True,
     ),
 )

@@ -17,8 +17,6 @@ model = dict(
     segmentor=dict(
         targets=_base_.targets,
         decode_head=dict(num_classes=_base_.num_classes),
-        # two fifths more time; memory would grow with the targets
-        recompute_features=True,
     ),
     # of the three targets without BDD100K
     ensemble_weight=0.01,

@@ -18,8 +18,6 @@ model = dict(
     segmentor=dict(
         targets=_base_.targets,
         decode_head=dict(num_classes=_base_.num_classes),
-        # two fifths more time; memory would grow with the targets
-        recompute_features=True,
     ),
     # solved from the losses in the log of the published run; the released
     # constant is 0.05

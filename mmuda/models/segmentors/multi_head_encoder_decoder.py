@@ -55,7 +55,8 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
             a style is read and swapped (CoaST: ``layer1`` and ``layer2``).
         recompute_features: Keep no activations of the backbone in forward
             and compute them again in backward. Takes one more forward pass
-            of each view; memory no longer grows with the number of views.
+            of each view; with the number of views only memory for their
+            final features and for the heads grows.
         **kwargs: As of ``UDAEncoderDecoder``.
 
     Raises:
