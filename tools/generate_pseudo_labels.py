@@ -18,7 +18,11 @@ from mmuda.datasets.pseudo_label_store import PseudoLabelManifest
 from mmuda.pseudo_labels.checkpoints import describe_checkpoints, load_model
 from mmuda.pseudo_labels.jobs import LabellingJob
 from mmuda.pseudo_labels.options import PseudoLabelOptions
-from mmuda.pseudo_labels.report import ProgressLines, result_table
+from mmuda.pseudo_labels.report import (
+    ProgressLines,
+    result_table,
+    selection_warnings,
+)
 from mmuda.pseudo_labels.target_data import dataset_to_label
 from mmuda.utils.cli import add_data_options, add_launcher_option, run_tool
 from mmuda.utils.config import load_config, override_data_roots
@@ -104,6 +108,9 @@ def main(args: argparse.Namespace) -> None:
         if args.show_dir:
             console.print('--show-dir: pictures are drawn while labelling')
     console.print(result_table(manifest, job.measure()))
+    for line in selection_warnings(manifest):
+        if is_main_process():
+            print(f'warning: {line}', file=sys.stderr)
     console.print(f'Pseudo-labels: {job.root}')
 
 

@@ -42,6 +42,34 @@ def rows(
     return [*table, row]
 
 
+def selection_warnings(manifest: PseudoLabelManifest) -> list[str]:
+    """What a training on the labels will not see.
+
+    Args:
+        manifest: Of the finished labels.
+
+    Returns:
+        Lines for the user; none if each class has a pixel.
+    """
+    pixels, kept = manifest.pixels, manifest.kept
+    if not any(kept.values()):
+        return [
+            'no pixel of any image is kept: a training learns nothing of the '
+            'target from these labels; lower the thresholds '
+            '(pseudo_labels.rule)'
+        ]
+    absent = [name for name in manifest.classes if not pixels[name]]
+    rejected = [n for n in manifest.classes if pixels[n] and not kept[n]]
+    return [
+        f'{what} {", ".join(names)}'
+        for what, names in (
+            ('no pixel is predicted as', absent),
+            ('all pixels are rejected of', rejected),
+        )
+        if names
+    ]
+
+
 def kept_shares(manifest: PseudoLabelManifest) -> dict[str, float]:
     """Kept share in percent and threshold of each class, for curves.
 
