@@ -1,5 +1,6 @@
 """What tools/cotrain.py says before it runs anything."""
 
+import argparse
 import json
 
 import cotraining_runs
@@ -9,6 +10,7 @@ import torch
 from tools_in_process import load_tool, run_loaded
 
 from mmuda.utils.cli import USER_ERROR
+from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import locked_folder
 
 
@@ -85,6 +87,12 @@ def test_status_finds_finished_stages(cotrain, tmp_path):
             'collaboration.keep must be a whole number of at least 1',
         ),
         (['--train-processes', '0'], {}, '--train-processes 0: at least 1'),
+        (['--train-processes', '2'], {}, 'at most --processes 1'),
+        (
+            ['--dry-run'],
+            {'model.class_mix.classes': 'random'},
+            'baseline/demo.py: model.class_mix: SourceOnly takes no',
+        ),
         (['--stage', 'final'], {}, "final/label needs '"),
         (
             ['--dry-run'],
@@ -141,6 +149,34 @@ def pretrained(cotrain, tmp_path):
         return text
 
     return run
+
+
+def test_a_refused_stage_leaves_no_trace(cotrain, tmp_path):
+    cotrain('--stage', 'final')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_more_processes_than_gpus(tool):
+    args = argparse.Namespace(processes=2, train_processes=1)
+    with pytest.raises(ConfigError, match=r'there are 1 GPU\(s\)'):
+        tool['check_processes'](args, 1)
+
+
+def test_baseline_on_other_images(cotrain, data, tmp_path):
+    """One source image is left out."""
+    keys = sorted(path.stem for path in (data / 'GTA5/images').iterdir())
+    (tmp_path / 'keys.txt').write_text('\n'.join(keys[1:]))
+    config = demo_data.ROOT / 'configs/cotraining/baseline/demo.py'
+    other = tmp_path / 'baseline.py'
+    keys = str(tmp_path / 'keys.txt')
+    source = f'dict(dataset=dict(ann_file={keys!r}))'
+    other.write_text(
+        f'_base_ = {str(config)!r}\n'
+        f'train_dataloader = dict(dataset=dict(source={source}))\n'
+    )
+    code, text = cotrain('--dry-run', **{'cotraining.baseline': other})
+    assert code == USER_ERROR
+    assert 'cotraining.baseline: data set 0 of the source has other' in text
 
 
 def test_missing_pretrained_weights(pretrained):

@@ -16,7 +16,12 @@ from rich.console import Console
 from mmuda.cotraining.choice import choose_steps
 from mmuda.cotraining.curves import write_curves
 from mmuda.cotraining.estimates import plan_table
-from mmuda.cotraining.execution import Devices, Executor, visible_gpus
+from mmuda.cotraining.execution import (
+    Devices,
+    Executor,
+    require_first_inputs,
+    visible_gpus,
+)
 from mmuda.cotraining.options import CoTrainingOptions
 from mmuda.cotraining.plan import Procedure
 from mmuda.cotraining.preparation import check_procedure, list_images
@@ -61,7 +66,7 @@ def parse_args() -> argparse.Namespace:
         default=1,
         metavar='N',
         help='one for each GPU, or on CPUs where there is none; they label '
-        'together, and with two or more A and B are trained side by side. '
+        'together, and A and B are trained side by side if there are enough. '
         'Results do not depend on it',
     )
     parser.add_argument(
@@ -69,8 +74,8 @@ def parse_args() -> argparse.Namespace:
         type=int,
         default=1,
         metavar='M',
-        help='of each training, at most those that it can have; each has a '
-        'batch of its own, so results depend on it',
+        help='of each training, of those N; each has a batch of its own, so '
+        'results depend on it',
     )
     parser.add_argument(
         '--amp', action='store_true', help='train in mixed precision (GPU)'
@@ -121,7 +126,10 @@ def procedure_from(args: argparse.Namespace) -> Procedure:
         'final': load_config(folder / options.final, shared),
     }
     for config in configs.values():
-        check_config_keys(config)
+        try:
+            check_config_keys(config)
+        except ConfigError as error:
+            raise ConfigError(f'{config.filename}: {error}') from error
         override_data_roots(config, dict(args.data_root))
         if args.amp:
             enable_amp(config)
@@ -146,13 +154,30 @@ def identity(procedure: Procedure, args: argparse.Namespace) -> dict:
     }
 
 
+def check_processes(args: argparse.Namespace, gpus: int) -> None:
+    """Refuse numbers of processes that there is no place for."""
+    for option, number in (
+        ('--processes', args.processes),
+        ('--train-processes', args.train_processes),
+    ):
+        if number < 1:
+            raise ConfigError(f'{option} {number}: at least 1')
+    if 0 < gpus < args.processes:
+        raise ConfigError(
+            f'--processes {args.processes}: there are {gpus} GPU(s) '
+            '(CUDA_VISIBLE_DEVICES), and each process needs one'
+        )
+    if args.train_processes > args.processes:
+        raise ConfigError(
+            f'--train-processes {args.train_processes}: at most --processes '
+            f'{args.processes}'
+        )
+
+
 def main(args: argparse.Namespace) -> int:
     """Run the stages that are left."""
     register_all_modules()
-    for name in ('processes', 'train_processes'):
-        if getattr(args, name) < 1:
-            option = '--' + name.replace('_', '-')
-            raise ConfigError(f'{option} {getattr(args, name)}: at least 1')
+    check_processes(args, torch.cuda.device_count())
     procedure = procedure_from(args)
     work_dir = procedure.work_dir
     steps = choose_steps(procedure.steps(), args.stage, args.first)
@@ -167,6 +192,7 @@ def main(args: argparse.Namespace) -> int:
         state = ProcedureState(work_dir)
         console.print(plan_table(procedure, steps, state))
         return 0
+    require_first_inputs(steps[0])
     require_writable_folder(work_dir, '--work-dir')
     held = locked_folder(work_dir, '--work-dir')
     require_same_recipe(work_dir, identity(procedure, args))

@@ -180,14 +180,6 @@ def select(args: argparse.Namespace) -> None:
 def _ranked(
     args: argparse.Namespace, labelled: LabelledImages
 ) -> Sequence[int]:
-    classes = labelled.manifest.classes
-    pixels = labelled.statistics.kept.sum(axis=0)
-    empty = [c for c, kept in zip(classes, pixels, strict=True) if not kept]
-    if empty:
-        print(
-            f"warning: '{args.labels}' keeps no pixel of {', '.join(empty)}",
-            file=sys.stderr,
-        )
     return rank_images(labelled.statistics, args.by)[: args.number]
 
 

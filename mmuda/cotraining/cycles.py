@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .accumulation import KEYS
 from .options import CollaborationOptions, CycleOptions
+from .selection_stages import Accumulation, SelectionStages
 from .stage_configs import TargetLabels
 from .stage_factory import StageFactory
 from .stages import Stage, Step
@@ -61,13 +62,14 @@ class Cycle:
 
     def rank(self, learner: Learner, labels: Path, order: str) -> Stage:
         """Hand the best of a model's own images on."""
-        return self.stages.rank(
-            self.name, labels, order, self._accumulation(learner)
+        accumulation = self._accumulation(learner.accumulated)
+        return self._selections.rank(
+            self.name, labels, order, self.options.keep, accumulation
         )
 
     def merge(self, labels: Sequence[Path], disagreement: str) -> Stage:
         """Complete each model's labels by the other's."""
-        return self.stages.merge(self.name, labels, disagreement)
+        return self._selections.merge(self.name, labels, disagreement)
 
     def exchange(
         self,
@@ -78,12 +80,12 @@ class Cycle:
         """Each model receives images that the other has labelled."""
         parts = zip(learners, labels, reversed(labels), strict=True)
         return tuple(
-            self.stages.exchange(
+            self._selections.exchange(
                 self._name(learner),
                 own,
                 other,
                 options,
-                self._accumulation(learner),
+                self._accumulation(learner.accumulated),
             )
             for learner, own, other in parts
         )
@@ -121,8 +123,10 @@ class Cycle:
         if last or self.number >= self.options.relabel:
             return [], learner
         relabel = self._label(learner, select.folder / KEYS, 'relabel')
-        update = self.stages.update(
-            self._name(learner), relabel.folder, select.folder, self.number
+        update = self._selections.update(
+            self._name(learner),
+            relabel.folder,
+            self._accumulation(select.folder),
         )
         return [relabel, update], replace(learner, accumulated=update.folder)
 
@@ -150,17 +154,18 @@ class Cycle:
         """Whether labels are merged, which takes the scores of all pixels."""
         return self.number > 0 and getattr(self.options, 'merge', False)
 
-    def _accumulation(self, learner: Learner) -> tuple[str, ...]:
-        arguments = (
-            *('--number', str(self.options.keep)),
-            *('--cycle', str(self.number)),
-            *('--mode', self.options.accumulation),
+    @property
+    def _selections(self) -> SelectionStages:
+        return SelectionStages(self.stages.work_dir)
+
+    def _accumulation(self, previous: Path | None) -> Accumulation:
+        rejected = getattr(self.options, 'order', None) == 'rejected'
+        return Accumulation(
+            self.number,
+            self.options.accumulation,
+            'rejected' if rejected else 'confidence',
+            previous,
         )
-        if getattr(self.options, 'order', None) == 'rejected':
-            arguments += ('--better', 'rejected')
-        if learner.accumulated is None:
-            return arguments
-        return (*arguments, '--previous', str(learner.accumulated))
 
     def _name(self, learner: Learner) -> str:
         return f'{self.name}/{learner.name}'.rstrip('/')

@@ -74,7 +74,7 @@ def estimate(
     if stage.tool == 'train.py':
         cfg = _training_config(stage, procedure)
         seconds = stage.work * batch_images(cfg) * costs.train
-        seconds += validated_images(cfg, costs) * costs.label
+        seconds += validated_images(cfg, stage.work, costs) * costs.label
         return f'{stage.work} iterations', seconds, costs.checkpoint
     if stage.tool == 'translate_lab.py':
         number = int(stage.name.rsplit('_', 1)[1])
@@ -94,10 +94,15 @@ def estimate(
     return '', 5.0, 0
 
 
-def validated_images(cfg: Config, costs: Costs) -> int:
-    """Images that a training labels to validate, all times together."""
-    loop = cfg.train_cfg
-    times = loop.max_iters // loop.get('val_interval', 1000)
+def validated_images(cfg: Config, iterations: int, costs: Costs) -> int:
+    """Images that a training labels to validate, all times together.
+
+    Args:
+        cfg: Of the training.
+        iterations: That it has.
+        costs: Tell the number of images.
+    """
+    times = iterations // cfg.train_cfg.get('val_interval', 1000)
     return times * costs.validation if cfg.get('val_dataloader') else 0
 
 

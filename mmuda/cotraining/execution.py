@@ -64,8 +64,10 @@ class Executor:
         devices: What to run on.
         options: Further arguments by tool.
         tell: Shows a line.
-        train_processes: Of a training. Each has a batch of its own, so that
-            results depend on it.
+        train_processes: Of each training, not more than the devices have.
+            Each has a batch of its own, so that results depend on it;
+            trainings that can't have so many side by side wait for each
+            other.
     """
 
     tools: Path
@@ -85,19 +87,29 @@ class Executor:
             self.state.confirm(stage)
         left = [stage for stage in step if not stage.is_done]
         for stage in left:
-            _require_inputs(stage)
+            require_inputs(stage)
         for stage in left:
             if stage.has_no_images:
                 self._skip(stage)
         todo = [stage for stage in left if not stage.is_done]
         parts = self.devices.split(len(todo)) if todo else []
-        if len(parts) == len(todo):
+        if len(parts) == len(todo) and self._suffice(todo, parts):
             return self._run(todo, parts)
         for stage in todo:
-            code = self._run([stage], parts)
+            code = self._run([stage], [self.devices])
             if code:
                 return code
         return 0
+
+    def _suffice(
+        self, stages: Sequence[Stage], parts: Sequence[Devices]
+    ) -> bool:
+        """Whether each training can have its processes."""
+        return all(
+            part.processes >= self.train_processes
+            for stage, part in zip(stages, parts, strict=True)
+            if stage.work
+        )
 
     def _run(self, stages: Sequence[Stage], devices: list[Devices]) -> int:
         if not stages:
@@ -111,9 +123,14 @@ class Executor:
             where = f' (output: {command.log})' if command.log else ''
             self.tell(f'{stage.name}{where}')
         start = time.monotonic()
+        told = [_size(command.log) for command in commands]
         codes = run_side_by_side(commands)
         seconds = time.monotonic() - start
-        for stage, code, command in zip(stages, codes, commands, strict=True):
+        for stage, code, command, before in zip(
+            stages, codes, commands, told, strict=True
+        ):
+            for line in _warnings(command.log, before):
+                self.tell(f'{stage.name}: {line}')
             if code == 0 and stage.result.is_file():
                 _mark(stage)
             elif command.log is not None:
@@ -154,9 +171,7 @@ class Executor:
             atomic_write(stage.config_file, stage.config().pretty_text)
         processes = devices.processes
         if not stage.distributed:
-            processes = min(
-                processes, self.train_processes if stage.work else 1
-            )
+            processes = self.train_processes if stage.work else 1
         log = None
         if together:
             # Two progress bars in one terminal can't be read.
@@ -175,8 +190,28 @@ def _mark(stage: Stage) -> None:
         atomic_write(stage.marker, '')
 
 
-def _require_inputs(stage: Stage) -> None:
-    """Refuse a stage before those that it depends on."""
+def _size(log: Path | None) -> int:
+    return log.stat().st_size if log is not None and log.exists() else 0
+
+
+def _warnings(log: Path | None, begin: int) -> list[str]:
+    """Lines of a log file that the user would otherwise have seen."""
+    if log is None or not log.exists():
+        return []
+    with log.open(errors='replace') as file:
+        file.seek(begin)
+        return [line.rstrip() for line in file if line.startswith('warning:')]
+
+
+def require_inputs(stage: Stage) -> None:
+    """Refuse a stage before those that it depends on.
+
+    Args:
+        stage: That is to run.
+
+    Raises:
+        ConfigError: A file that it uses is missing.
+    """
     for value in stage.uses.values():
         for file in value if isinstance(value, list) else [value]:
             if isinstance(file, Path) and not file.is_file():
@@ -184,6 +219,21 @@ def _require_inputs(stage: Stage) -> None:
                     f"{stage.name} needs '{file}'; run the stages before it "
                     'first (--dry-run lists them)'
                 )
+
+
+def require_first_inputs(step: Step) -> None:
+    """Refuse a first step whose inputs are missing, before files change.
+
+    Args:
+        step: That is to run first.
+
+    Raises:
+        ConfigError: A file that it uses is missing.
+    """
+    for stage in step:
+        # its lists are written at the start
+        if stage.tool != 'translate_lab.py' and not stage.is_done:
+            require_inputs(stage)
 
 
 def visible_gpus(count: int) -> tuple[str, ...]:

@@ -143,12 +143,13 @@ class Procedure:
                 for learner in learners
             )
             steps.append(labels)
-        manifests = [label.folder for label in labels]
+        folders = [label.folder for label in labels]
         label = self.stages.label(
             'final',
             [learner.current for learner in learners],
             None,
-            lambda: _least_thresholds(manifests),
+            lambda: _least_thresholds(folders),
+            thresholds=[label.result for label in labels],
             combination='max',
         )
         train = self.stages.train(

@@ -2,8 +2,10 @@
 """What is checked and written before the first stage."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
+from mmengine.config import Config
 from torch.utils.data import Dataset
 
 from mmuda.models.backbones.pretrained import CoveringPretrainedMixin
@@ -16,7 +18,7 @@ from mmuda.utils.errors import CheckpointError, ConfigError, DataError
 from mmuda.utils.files import atomic_write
 
 from .plan import Procedure
-from .stage_configs import source_leaves, target_leaf
+from .stage_configs import pretrained_files, source_leaves, target_leaf
 
 
 def check_procedure(procedure: Procedure) -> None:
@@ -38,8 +40,9 @@ def check_procedure(procedure: Procedure) -> None:
                 DATASETS.build(cfg.val_dataloader.dataset)
         # later trainings start from the baseline's weights
         if cfg is procedure.baseline and procedure.given is None:
-            _require_pretrained(model)
+            _require_pretrained(cfg, model)
     require_same_classes(procedure)
+    require_same_sources(procedure)
     with config_errors(cycle):
         check_labelling(cycle, procedure.work_dir / 'final' / 'labels')
         for leaf in source_leaves(cycle):
@@ -108,15 +111,10 @@ def _check_numbers(procedure: Procedure, images: int) -> None:
             )
 
 
-def _require_pretrained(model: BaseUDA) -> None:
+def _require_pretrained(cfg: Config, model: BaseUDA) -> None:
     backbone = model.segmentor.backbone
-    given = backbone.init_cfg or []
-    for cfg in [given] if isinstance(given, dict) else given:
-        file = cfg.get('checkpoint')
-        # Names such as open-mmlab://resnet50 are downloaded by the training.
-        if not file or '://' in file:
-            continue
-        if not os.path.isfile(file):
+    for file in pretrained_files(cfg):
+        if not file.is_file():
             raise CheckpointError(
                 f"model.segmentor.backbone.init_cfg.checkpoint: '{file}' does "
                 'not exist; see "Published weights" in README.md'
@@ -142,3 +140,42 @@ def require_same_classes(procedure: Procedure) -> None:
         raise ConfigError(
             f'cotraining: the configs have other numbers of classes: {numbers}'
         )
+
+
+def require_same_sources(procedure: Procedure) -> None:
+    """Refuse configs that train on other images of the source.
+
+    Translated images take their places, by the number of the data set.
+
+    Args:
+        procedure: Whose trainings they are.
+
+    Raises:
+        ConfigError: They differ.
+    """
+    if not procedure.options.translate:
+        return
+    cycle = list(source_leaves(procedure.cycle))
+    for name in ('baseline', 'final'):
+        leaves = list(source_leaves(getattr(procedure, name)))
+        if len(leaves) != len(cycle):
+            raise ConfigError(
+                f'cotraining.{name}: the source has {len(leaves)} data '
+                f"set(s), the cycles' has {len(cycle)}; translated images "
+                'need the same'
+            )
+        for number, pair in enumerate(zip(leaves, cycle, strict=True)):
+            if _location(pair[0]) == _location(pair[1]):
+                continue
+            own, other = map(image_files, pair)
+            if own != other:
+                raise ConfigError(
+                    f'cotraining.{name}: data set {number} of the source has '
+                    f"other images than the cycles' ({own[0]}, {other[0]}); "
+                    'translated images take their places, so list the same '
+                    'ones in the same order'
+                )
+
+
+def _location(leaf: Mapping) -> dict:
+    return {key: value for key, value in leaf.items() if key != 'pipeline'}

@@ -53,8 +53,7 @@ def training_config(
         target: Labels of the target; None leaves them to the config.
         changes: Values by dotted key.
     """
-    cfg = _plain(cfg)
-    cfg.merge_from_dict(dict(changes or {}))
+    cfg = with_changes(cfg, changes)
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
     if load_from is not None:
         cfg.load_from = str(load_from)
@@ -90,6 +89,34 @@ def labelling_config(
     given = dict(cfg.pseudo_labels, **options)
     cfg.pseudo_labels = Config(dict(given, rule=dict(rule)))._cfg_dict
     return cfg
+
+
+def with_changes(
+    cfg: Config, changes: Mapping[str, object] | None = None
+) -> Config:
+    """What a training runs with, without ``cotraining``.
+
+    Args:
+        cfg: What the user wrote; it stays as it is.
+        changes: Values by dotted key.
+    """
+    cfg = _plain(cfg)
+    cfg.merge_from_dict(dict(changes or {}))
+    return cfg
+
+
+def pretrained_files(cfg: Config) -> list[Path]:
+    """Local files of the weights that a backbone begins with.
+
+    Args:
+        cfg: A training config.
+    """
+    segmentor = cfg.model.get('segmentor') or {}
+    given = (segmentor.get('backbone') or {}).get('init_cfg') or []
+    entries = [given] if isinstance(given, Mapping) else given
+    files = [entry.get('checkpoint') for entry in entries]
+    # Names such as open-mmlab://resnet50 are downloaded by the training.
+    return [Path(file) for file in files if file and '://' not in file]
 
 
 def source_leaves(cfg: Config) -> Iterator[dict]:

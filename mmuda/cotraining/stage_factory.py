@@ -1,8 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""The stages of the procedure, each as a run of a tool."""
+"""Stages that translate, train, draw and label, as runs of tools."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
@@ -10,14 +10,14 @@ from mmengine.config import Config
 from mmuda.datasets.lab_folder import FINISHED as TRANSLATED
 from mmuda.datasets.pseudo_label_manifest import MANIFEST
 
-from .accumulation import KEYS
-from .options import CollaborationOptions
 from .stage_configs import (
     TargetLabels,
     image_root,
     labelling_config,
+    pretrained_files,
     source_leaves,
     training_config,
+    with_changes,
 )
 from .stages import Stage
 
@@ -84,7 +84,8 @@ class StageFactory:
         """
         folder = self.work_dir / name / 'training'
         file = self.work_dir / name / 'training.py'
-        uses = {'seed': seed, 'weights': load_from}
+        uses = {'seed': seed, 'weights': load_from or pretrained_files(cfg)}
+        iterations = with_changes(cfg, changes).train_cfg.max_iters
         translated = [f / TRANSLATED for f in self.translated.values()]
         uses['translation'] = translated
         if target is not None:
@@ -97,14 +98,14 @@ class StageFactory:
             f'{name}/train',
             'train.py',
             (str(file), '--work-dir', str(folder), '--resume'),
-            folder / f'iter_{cfg.train_cfg.max_iters}.pth',
+            folder / f'iter_{iterations}.pth',
             lambda: training_config(
                 cfg, seed, self.translated, load_from, target, changes
             ),
             file,
             uses,
             marker=folder / 'finished',
-            work=cfg.train_cfg.max_iters,
+            work=iterations,
             fallback=load_from,
         )
 
@@ -115,6 +116,7 @@ class StageFactory:
         keys: Path | None,
         rule: Callable[[], dict],
         step: str = 'label',
+        thresholds: Sequence[Path] = (),
         **options,
     ) -> Stage:
         """Label images of the target.
@@ -125,6 +127,7 @@ class StageFactory:
             keys: Which images; None for all.
             rule: Makes the selection rule.
             step: Name of the stage in the group.
+            thresholds: Manifests that the rule is made from.
             **options: Further values of ``pseudo_labels``.
         """
         folder = self.work_dir / name / f'{step}s'
@@ -140,7 +143,11 @@ class StageFactory:
             folder / MANIFEST,
             lambda: labelling_config(self.cycle, keys, rule(), **options),
             file,
-            {'weights': list(weights), 'images': keys},
+            {
+                'weights': list(weights),
+                'images': keys,
+                'thresholds': list(thresholds) or None,
+            },
             distributed=True,
             fallback=keys.with_name(MANIFEST) if step == 'relabel' else None,
         )
@@ -167,81 +174,4 @@ class StageFactory:
             lambda: self.cycle,
             config,
             {'seed': seed},
-        )
-
-    def rank(
-        self, name: str, labels: Path, order: str, arguments: Sequence[str]
-    ) -> Stage:
-        """Keep the best of a model's own images."""
-        return self._select(
-            name, ('rank', str(labels), '--by', order), arguments, [labels]
-        )
-
-    def exchange(
-        self,
-        name: str,
-        receiver: Path,
-        giver: Path,
-        options: CollaborationOptions,
-        arguments: Sequence[str],
-    ) -> Stage:
-        """Hand images of one model to the other."""
-        command = (
-            *('exchange', str(giver), '--receiver', str(receiver)),
-            *('--giver', 'a' if name.endswith('/b') else 'b'),
-            *('--min-pixels', str(options.min_pixels)),
-            *('--control', str(options.control), '--by', options.order),
-            *(('--own',) if options.own else ()),
-        )
-        return self._select(name, command, arguments, [giver, receiver])
-
-    def update(
-        self, name: str, labels: Path, previous: Path, cycle: int
-    ) -> Stage:
-        """Take labels that were made anew where they are better.
-
-        Args:
-            name: Of the group of stages.
-            labels: Made anew.
-            previous: Folder of the images so far.
-            cycle: Number of the cycle.
-        """
-        arguments = ('--previous', str(previous), '--cycle', str(cycle))
-        stage = self._select(
-            name, ('update', str(labels)), arguments, [labels], 'update'
-        )
-        uses = {**stage.uses, 'images': previous / KEYS}
-        return replace(stage, uses=uses, fallback=previous / MANIFEST)
-
-    def merge(self, name: str, labels: Sequence[Path], rule: str) -> Stage:
-        """Complete each model's labels by the other's."""
-        folder = self.work_dir / name / 'merged'
-        return Stage(
-            f'{name}/merge',
-            'select_pseudo_labels.py',
-            (
-                *('merge', *map(str, labels), '--disagreement', rule),
-                *('--out', str(folder)),
-            ),
-            # written last
-            folder / 'b' / MANIFEST,
-            uses={'labels': [part / MANIFEST for part in labels]},
-        )
-
-    def _select(
-        self,
-        name: str,
-        command: Sequence[str],
-        arguments: Sequence[str],
-        labels: Sequence[Path],
-        step: str = 'select',
-    ) -> Stage:
-        folders = {'select': 'selected', 'update': 'updated'}
-        folder = self.work_dir / name / folders[step]
-        return Stage(
-            f'{name}/{step}',
-            'select_pseudo_labels.py',
-            (*command, *arguments, '--out', str(folder)),
-            folder / MANIFEST,
-            uses={'labels': [part / MANIFEST for part in labels]},
         )

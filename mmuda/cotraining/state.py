@@ -2,6 +2,7 @@
 """What the procedure has done, in one file that people can read."""
 
 import json
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,7 +47,7 @@ class ProcedureState:
         entry = self.stages.setdefault(stage.name, {})
         entry |= {
             'status': 'running',
-            'command': ' '.join((stage.tool, *stage.arguments)),
+            'command': shlex.join((stage.tool, *stage.arguments)),
             'started': time.strftime('%Y-%m-%d %H:%M:%S'),
             'uses': {
                 name: self._described(value)

@@ -86,12 +86,12 @@ def test_training_validates():
         )
     )
     costs = replace(COSTS, validation=3)
-    assert validated_images(cfg, costs) == 6
+    assert validated_images(cfg, 8, costs) == 6
 
 
 def test_training_without_validation_labels():
     cfg = Config(dict(train_cfg=dict(max_iters=8), val_dataloader=None))
-    assert validated_images(cfg, replace(COSTS, validation=3)) == 0
+    assert validated_images(cfg, 8, replace(COSTS, validation=3)) == 0
 
 
 def test_translation(estimated):

@@ -1,52 +1,20 @@
-import json
 import sys
 from pathlib import Path
 
 import pytest
+from cotraining_stages import make_executor, make_stage, write_tool
 
-from mmuda.cotraining.execution import Devices, Executor, visible_gpus
-from mmuda.cotraining.stages import Stage
-from mmuda.cotraining.state import ProcedureState
+from mmuda.cotraining.execution import Devices, visible_gpus
 from mmuda.utils.child_processes import Command
-from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.errors import ConfigError
 
-TOOL = """
-import sys, time
-from pathlib import Path
-result, code, seconds = sys.argv[1:4]
-began = time.time()
-time.sleep(float(seconds))
-if code == '0':
-    Path(result).parent.mkdir(parents=True, exist_ok=True)
-    Path(result).write_text(f'{began} {time.time()}')
-sys.exit(int(code))
-"""
+SECONDS = "f'{began} {time.time()}'"
+WORLD = "__import__('os').environ['WORLD_SIZE']"
 
 
 @pytest.fixture
 def executor(tmp_path):
-    (tmp_path / 'tools').mkdir()
-    (tmp_path / 'tools/tool.py').write_text(TOOL)
-    return make_executor(tmp_path)
-
-
-def make_executor(root, processes=1):
-    lines = []
-    executor = Executor(
-        root / 'tools',
-        ProcedureState(root),
-        Devices(processes),
-        {},
-        lines.append,
-    )
-    object.__setattr__(executor, 'lines', lines)
-    return executor
-
-
-def make_stage(root, name, code=0, seconds=0.0, **options):
-    result = root / name / 'result.txt'
-    arguments = (str(result), str(code), str(seconds))
-    return Stage(name, 'tool.py', arguments, result, **options)
+    return write_tool(tmp_path)
 
 
 def test_stage_leaves_its_result(executor, tmp_path):
@@ -78,6 +46,38 @@ def test_two_processes_run_two_stages_side_by_side(executor, tmp_path):
     make_executor(tmp_path, processes=2).run(stages)
     (_, first_end), (second_begin, _) = map(times, stages)
     assert second_begin < first_end
+
+
+def test_trainings_wait_for_their_processes(executor, tmp_path):
+    """Two of two processes each, where there are three."""
+    stages = tuple(make_stage(tmp_path, n, seconds=0.2, work=1) for n in 'ab')
+    make_executor(tmp_path, 3, train_processes=2).run(stages)
+    (_, first_end), (second_begin, _) = map(times, stages)
+    assert second_begin > first_end
+
+
+@pytest.mark.parametrize('processes', [2, 3])
+def test_training_has_its_processes_whatever_there_is(
+    executor, tmp_path, processes
+):
+    tool = tmp_path / 'tools/tool.py'
+    tool.write_text(tool.read_text().replace(SECONDS, WORLD))
+    stage = make_stage(tmp_path, 'one', work=1)
+    make_executor(tmp_path, processes, train_processes=2).run((stage,))
+    assert stage.result.read_text() == '2'
+
+
+def test_warnings_in_a_log_are_told(executor, tmp_path):
+    """Lines of earlier runs, and other lines, are not."""
+    line = "print('warning: no image', flush=True)\nprint('done')\n"
+    tool = tmp_path / 'tools/tool.py'
+    tool.write_text(line + tool.read_text())
+    stages = tuple(make_stage(tmp_path, n) for n in 'ab')
+    (tmp_path / 'a.log').write_text('warning: before\n')
+    two = make_executor(tmp_path, processes=2)
+    two.run(stages)
+    told = [line for line in two.lines if ': warning: ' in line]
+    assert told == ['a: warning: no image', 'b: warning: no image']
 
 
 def times(stage):
@@ -143,74 +143,10 @@ def test_training_with_images_runs(executor, tmp_path):
     assert stage.result.read_text() != 'a\n'
 
 
-def test_state_tells_what_was_used(executor, tmp_path):
-    keys = tmp_path / 'keys.txt'
-    keys.write_text('a\nb\n')
-    executor.run((make_stage(tmp_path, 'one', uses={'images': keys}),))
-    state = json.loads((tmp_path / 'state.json').read_text())
-    assert state['stages']['one']['uses']['images'] == {
-        'file': 'keys.txt',
-        'sha256': (
-            '911169ddaaf146aff539f58c26c489af3b892dff0fe283c1c264c65ae5aa59a2'
-        ),
-        'images': 2,
-    }
-
-
-@pytest.mark.parametrize(('code', 'status'), [(0, 'done'), (3, 'stopped')])
-def test_state_tells_how_a_stage_ended(executor, tmp_path, code, status):
-    stage = make_stage(tmp_path, 'one', code)
-    executor.run((stage,))
-    assert ProcedureState(tmp_path).status(stage) == status
-
-
-def test_times_of_several_runs_are_added(tmp_path):
-    state, stage = ProcedureState(tmp_path), make_stage(tmp_path, 'one')
-    for seconds in (2.0, 3.0):
-        state.start(stage)
-        state.stop(stage, 'stopped', seconds)
-    assert state.seconds(stage) == 5.0
-
-
-def test_lost_state_does_not_lose_work(tmp_path):
-    stage = make_stage(tmp_path, 'one')
-    stage.folder.mkdir()
-    stage.result.touch()
-    assert ProcedureState(tmp_path).status(stage) == 'done'
-
-
-def test_result_of_a_killed_tool_is_noted(executor, tmp_path):
-    """The stage had ended, but not the process that notes it."""
-    stage = make_stage(tmp_path, 'one')
-    stage.folder.mkdir()
-    stage.result.touch()
-    executor.state.start(stage)
-    executor.run((stage,))
-    entry = ProcedureState(tmp_path).stages['one']
-    assert (entry['status'], 'result' in entry) == ('done', True)
-
-
-def test_training_is_done_when_it_has_ended(executor, tmp_path):
-    """Its last checkpoint is there before its last validation."""
-    marker = tmp_path / 'one' / 'finished'
-    stage = make_stage(tmp_path, 'one', marker=marker)
-    stage.folder.mkdir()
-    stage.result.touch()
-    before = stage.is_done
-    executor.run((stage,))
-    assert (before, stage.is_done) == (False, True)
-
-
 def test_missing_input_is_named(executor, tmp_path):
     uses = {'weights': [tmp_path / 'lost.pth']}
     with pytest.raises(ConfigError, match=r"one needs '.*lost.pth'; run the"):
         executor.run((make_stage(tmp_path, 'one', uses=uses),))
-
-
-def test_damaged_state_is_named(tmp_path):
-    (tmp_path / 'state.json').write_text('{')
-    with pytest.raises(DataError, match=r'state.json.* is damaged; remove'):
-        ProcedureState(tmp_path)
 
 
 def test_python_is_the_one_that_runs():

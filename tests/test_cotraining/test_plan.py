@@ -86,6 +86,30 @@ def test_images_accumulate(steps):
     assert option(stage, '--previous') == str(before.folder)
 
 
+def test_earlier_images_are_noted(steps):
+    stage = find(steps, 'self_training/cycle_2/select')
+    before = find(steps, 'self_training/cycle_1/update')
+    assert stage.uses['previous'] == before.result
+
+
+def test_new_labels_are_taken_by_the_same_rule():
+    steps = make_plan(
+        self_training=dict(
+            cycles=2, relabel=1, order='rejected', accumulation='all'
+        )
+    )
+    for name in ('select', 'update'):
+        stage = find(steps, f'self_training/cycle_0/{name}')
+        rule = option(stage, '--better'), option(stage, '--mode')
+        assert rule == ('rejected', 'all'), name
+
+
+def test_thresholds_of_the_last_labels_are_noted(steps):
+    labels = [find(steps, f'collaboration/cycle_1/{m}/label') for m in 'ab']
+    used = find(steps, 'final/label').uses['thresholds']
+    assert used == [label.result for label in labels]
+
+
 def test_last_cycle_is_not_labelled_anew(steps):
     names = [stage.name for step in steps for stage in step]
     assert 'self_training/cycle_2/relabel' not in names

@@ -74,6 +74,13 @@ def test_changes_are_for_their_cycles_only():
     assert values == [None, 3]
 
 
+def test_changes_of_the_iterations_change_the_result():
+    changes = {'train_cfg.max_iters': 3}
+    steps = make_plan(collaboration=dict(cycles=1, changes=changes))
+    stage = find(steps, 'collaboration/cycle_0/a/train')
+    assert (stage.result.name, stage.work) == ('iter_3.pth', 3)
+
+
 def test_scores_are_kept_for_merging_only(steps):
     kept = {
         stage.name
