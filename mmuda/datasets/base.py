@@ -85,6 +85,9 @@ class DomainSegDataset(BaseSegDataset):
         self.num_classes = len(metainfo['classes'])
         self.label_lut = _build_lut(label_set, label_table, self.num_classes)
         super().__init__(data_prefix=prefix, metainfo=metainfo, **kwargs)
+        if label_set is not None:
+            # Set later: mmengine takes text for the name of a file.
+            self._metainfo['label_set'] = label_set
 
     @property
     def has_labels(self) -> bool:
@@ -175,11 +178,7 @@ def _merge_metainfo(label_set: str | None, metainfo: dict | None) -> dict:
                 'names of the train ids in order'
             )
         return own
-    merged = {
-        **label_set_metainfo(label_set),
-        'label_set': label_set,
-        **own,
-    }
+    merged = {**label_set_metainfo(label_set), **own}
     if merged['classes'] != label_set_metainfo(label_set)['classes']:
         raise ConfigError(
             f'metainfo.classes differ from those of label_set={label_set!r}; '
