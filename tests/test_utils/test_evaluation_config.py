@@ -10,6 +10,12 @@ from mmuda.utils.evaluation_config import (
 )
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    """Folders are made at once, to see that it is possible."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def cfg():
     return Config(
