@@ -67,5 +67,7 @@ demo_stage_param_scheduler = [
 demo_stage_train_cfg = dict(max_iters=200, val_interval=100)
 demo_stage_hooks = dict(
     checkpoint=dict(interval=100),
-    consistency=dict(refresh=dict(begin=0, interval=100, end=100)),
+    consistency=dict(
+        refresh=dict(begin=0, interval=100, end=100), agreement_interval=100
+    ),
 )

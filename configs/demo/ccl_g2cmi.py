@@ -26,4 +26,7 @@ val_dataloader = test_dataloader = [
     )
     for name in _base_.targets
 ]
-default_hooks = _base_.demo_hooks
+default_hooks = dict(
+    checkpoint=_base_.demo_hooks.checkpoint,
+    consistency=dict(agreement_interval=100),
+)

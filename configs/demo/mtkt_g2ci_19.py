@@ -34,5 +34,6 @@ val_evaluator = test_evaluator = [
     for name in _base_.targets
 ]
 default_hooks = dict(
-    checkpoint=dict(interval=100), consistency=dict(distillation_begin=50)
+    checkpoint=dict(interval=100),
+    consistency=dict(distillation_begin=50, agreement_interval=100),
 )

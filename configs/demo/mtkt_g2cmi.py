@@ -28,5 +28,5 @@ val_dataloader = test_dataloader = [
 ]
 default_hooks = dict(
     checkpoint=_base_.demo_hooks.checkpoint,
-    consistency=dict(distillation_begin=200),
+    consistency=dict(distillation_begin=200, agreement_interval=100),
 )
