@@ -15,6 +15,7 @@ from typing import IO
 from mmuda.utils.errors import ConfigError, DataError
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
 
 
 @contextmanager
@@ -24,8 +25,10 @@ def atomic_path(
     """Yield a temporary path that replaces ``path`` if the block succeeds.
 
     The temporary file keeps the extension, so that writers which choose the
-    format by it (OpenCV, Pillow) work, and the final rename is atomic. On an
-    error the temporary file is removed.
+    format by it (OpenCV, Pillow) work, and the final rename is atomic. The
+    content is on the disk before the rename and the rename before the block
+    is left: a power cut leaves the old file or the new one, too. On an error
+    the temporary file is removed.
 
     Args:
         path: Final path; its folder is made if missing.
@@ -47,7 +50,9 @@ def atomic_path(
             yield temporary
             # Some writers replace the file by a private one of theirs.
             temporary.chmod(stat.S_IMODE(mode))
+            _sync(temporary)
             os.replace(temporary, path)
+            _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -134,6 +139,19 @@ def is_locked(path: Path) -> bool:
     except ConfigError:
         return True
     return False
+
+
+def _sync(path: Path) -> None:
+    """Wait until the content of a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot sync folders.
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -99,3 +99,40 @@ def test_other_faults_pass_as_they_are(tmp_path, monkeypatch):
     with pytest.raises(PermissionError):
         atomic_write(path, 'new')
     assert_untouched(path)
+
+
+@pytest.mark.parametrize('elsewhere', [False, True])
+def test_content_and_rename_survive_a_power_cut(
+    tmp_path, monkeypatch, elsewhere
+):
+    path = old_file(tmp_path)
+    events, replace, fsync = [], os.replace, os.fsync
+
+    def note_replace(source, target):
+        events.append(('rename', os.stat(source).st_ino, Path(target)))
+        replace(source, target)
+
+    def note_fsync(descriptor):
+        fsync(descriptor)
+        events.append(('sync', os.fstat(descriptor).st_ino))
+
+    monkeypatch.setattr(os, 'replace', note_replace)
+    monkeypatch.setattr(os, 'fsync', note_fsync)
+    atomic_write(path, 'new', tmp_path if elsewhere else None)
+    file, folder = path.stat().st_ino, path.parent.stat().st_ino
+    assert events == [('sync', file), ('rename', file, path), ('sync', folder)]
+
+
+def test_full_disk_that_shows_when_syncing(tmp_path, monkeypatch):
+    path = old_file(tmp_path)
+    monkeypatch.setattr(os, 'fsync', fail(errno.ENOSPC))
+    with pytest.raises(DataError, match='disk full.*make space'):
+        atomic_write(path, 'new')
+    assert_untouched(path)
+
+
+def test_folder_that_cannot_be_synced(tmp_path, monkeypatch):
+    path = old_file(tmp_path)
+    monkeypatch.setattr(os, 'fsync', fail(errno.EINVAL))
+    atomic_write(path, 'new')
+    assert path.read_text() == 'new'
