@@ -100,6 +100,24 @@ def test_number_of_weights(failing, data, weights):
     )
 
 
+@pytest.mark.parametrize(
+    'weights', [('nan', 1), ('inf', 1), (0, 0), (-1, 1), (1, -2)]
+)
+def test_impossible_weights_of_an_ensemble(failing, data, weights):
+    given = ' '.join(map(str, weights))
+    words = ['a.pth', 'b.pth', '--weights', *weights]
+    error, _ = failing(data, *words, tool='test.py')
+    assert error == (
+        f'error: --weights {given}: must be at least 0, and not all 0'
+    )
+
+
+def test_impossible_weight_of_one_model(failing, data):
+    words = ['a.pth', '--weights', 0]
+    error, _ = failing(data, *words, tool='test.py')
+    assert error == 'error: --weights 0: must be at least 0, and not all 0'
+
+
 def test_test_data_of_another_number_of_classes(failing, data, checkpoint):
     changes = {'test_dataloader.dataset.label_set': 'synthia16'}
     error, output = failing(data, checkpoint, tool='test.py', **changes)

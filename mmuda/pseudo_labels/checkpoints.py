@@ -3,7 +3,6 @@
 
 import copy
 import hashlib
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from mmengine.runner import load_checkpoint
 from torch import nn
 
 from mmuda.registry import MODELS
-from mmuda.utils.errors import CheckpointError, ConfigError
-from mmuda.utils.evaluation_config import use_checkpoints
+from mmuda.utils.errors import CheckpointError
+from mmuda.utils.evaluation_config import ensemble_weights, use_checkpoints
 
 
 def describe_checkpoints(
@@ -28,18 +27,9 @@ def describe_checkpoints(
 
     Raises:
         CheckpointError: A file can't be read.
-        ConfigError: There are not as many weights as checkpoints.
+        ConfigError: As of ``ensemble_weights``.
     """
-    count = len(checkpoints)
-    weights = weights or [1 / count] * count
-    if len(weights) != count:
-        raise ConfigError(
-            f'{count} checkpoints need as many weights, got {len(weights)}'
-        )
-    if not all(0 <= w < math.inf for w in weights) or not sum(weights):
-        raise ConfigError(
-            f'--weights {weights}: must be at least 0, and not all 0'
-        )
+    weights = ensemble_weights(len(checkpoints), weights)
     return tuple(
         dict(file=Path(file).name, sha256=sha256_of(file), weight=weight)
         for file, weight in zip(checkpoints, weights, strict=True)

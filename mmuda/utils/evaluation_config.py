@@ -2,6 +2,7 @@
 """Adapting a config to what a test run is asked for."""
 
 import copy
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,6 +98,33 @@ def use_protocol(cfg: Config, protocol: Protocol) -> None:
         loader.dataset.pipeline = steps
 
 
+def ensemble_weights(
+    count: int, weights: Sequence[float] | None = None
+) -> list[float]:
+    """Weight of each member of an ensemble.
+
+    Args:
+        count: Number of members.
+        weights: Weight of each; equal if None.
+
+    Raises:
+        ConfigError: There are not as many weights as members, or one is
+            negative, no number or infinite, or all are 0.
+    """
+    if weights is None:
+        return [1 / count] * count
+    if len(weights) != count:
+        raise ConfigError(
+            f'{count} checkpoints need as many weights, got {len(weights)}'
+        )
+    if not all(0 <= w < math.inf for w in weights) or not any(weights):
+        given = ' '.join(f'{weight:g}' for weight in weights)
+        raise ConfigError(
+            f'--weights {given}: must be at least 0, and not all 0'
+        )
+    return list(weights)
+
+
 def use_checkpoints(
     cfg: Config,
     checkpoints: Sequence[str],
@@ -110,13 +138,9 @@ def use_checkpoints(
         weights: Weight of each member; equal if None.
 
     Raises:
-        ConfigError: If there are not as many weights as checkpoints.
+        ConfigError: As of :func:`ensemble_weights`.
     """
-    if weights is not None and len(weights) != len(checkpoints):
-        raise ConfigError(
-            f'{len(checkpoints)} checkpoints need as many weights, got '
-            f'{len(weights)}'
-        )
+    ensemble_weights(len(checkpoints), weights)
     if len(checkpoints) == 1:
         cfg.load_from = checkpoints[0]
         return

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from mmengine.structures import PixelData
@@ -196,3 +198,11 @@ def test_ensemble_sums_weighted_logits_of_windows(tmp_path):
 def test_ensemble_refuses_too_few_weights(tmp_path):
     with pytest.raises(ConfigError, match='2 checkpoints and 1 weights'):
         ensemble(tmp_path, [1.0])
+
+
+@pytest.mark.parametrize(
+    'weights', [[math.nan, 1], [math.inf, 1], [0, 0], [-1, 1]]
+)
+def test_ensemble_refuses_impossible_weights(tmp_path, weights):
+    with pytest.raises(ConfigError, match='at least 0, and not all 0'):
+        ensemble(tmp_path, weights)

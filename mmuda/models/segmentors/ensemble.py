@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.evaluation_config import ensemble_weights
 
 
 @MODELS.register_module()
@@ -32,7 +33,8 @@ class SegmentorEnsemble(BaseSegmentor):
         init_cfg: Not used.
 
     Raises:
-        ConfigError: The numbers of models, checkpoints and weights differ.
+        ConfigError: The numbers of models, checkpoints and weights differ,
+            or as of ``ensemble_weights``.
     """
 
     def __init__(
@@ -47,14 +49,14 @@ class SegmentorEnsemble(BaseSegmentor):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor)
-        weights = weights or [1 / len(models)] * len(models)
-        if not len(models) == len(checkpoints) == len(weights):
+        count = len(models) if weights is None else len(weights)
+        if not len(models) == len(checkpoints) == count:
             raise ConfigError(
                 f'ensemble: {len(models)} models, {len(checkpoints)} '
-                f'checkpoints and {len(weights)} weights; give one weight '
+                f'checkpoints and {count} weights; give one weight '
                 'for each checkpoint'
             )
-        self.weights = list(weights)
+        self.weights = ensemble_weights(count, weights)
         self.models = nn.ModuleList(MODELS.build(model) for model in models)
         for model, checkpoint in zip(self.models, checkpoints, strict=True):
             load_checkpoint(model, checkpoint, map_location='cpu')
