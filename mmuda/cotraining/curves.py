@@ -3,10 +3,9 @@
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, TypedDict
 
 import numpy as np
 from matplotlib import colormaps
@@ -16,7 +15,9 @@ from matplotlib.figure import Figure
 
 from mmuda.datasets.pseudo_label_manifest import PseudoLabelManifest
 from mmuda.pseudo_labels.jobs import ACCURACY
+from mmuda.utils.checks import SHARE
 from mmuda.utils.files import atomic_path, atomic_write
+from mmuda.utils.json_files import read_json
 
 from .stages import Stage, Step
 
@@ -26,6 +27,15 @@ _HEADING = (
     *('stage', 'class', 'threshold', 'pixels', 'kept pixels'),
     *('kept', 'precision', 'recall'),
 )
+
+
+class _Measured(TypedDict):
+    precision: Annotated[float, SHARE] | None
+    recall: Annotated[float, SHARE] | None
+
+
+class _Accuracy(TypedDict):
+    classes: dict[str, _Measured]
 
 
 class ClassSelection(NamedTuple):
@@ -158,8 +168,9 @@ def _read(stage: Stage) -> list[ClassSelection]:
     manifest = PseudoLabelManifest.read(stage.folder)
     measured: Mapping[str, Mapping] = {}
     file = stage.folder / ACCURACY
-    if file.is_file():
-        measured = json.loads(file.read_text())['classes']
+    if file.exists():
+        content = read_json(file, 'remove it', _Accuracy)
+        measured = content['classes']
     return [
         ClassSelection(
             stage.name,

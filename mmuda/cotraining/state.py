@@ -6,14 +6,29 @@ import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Literal, TypedDict
 
 from mmuda.pseudo_labels.checkpoints import sha256_of
-from mmuda.utils.errors import DataError
+from mmuda.utils.checks import NOT_NEGATIVE
 from mmuda.utils.files import atomic_write
+from mmuda.utils.json_files import read_json
 
 from .stages import Stage
 
 FILE = 'state.json'
+_REMEDY = 'remove it, finished stages are found without it'
+
+
+class _Entry(TypedDict, total=False):
+    status: Literal['running', 'done', 'stopped', 'skipped']
+    command: str
+    started: str
+    uses: dict
+    seconds: Annotated[float, NOT_NEGATIVE]
+
+
+class _State(TypedDict):
+    stages: dict[str, _Entry]
 
 
 class ProcedureState:
@@ -33,14 +48,8 @@ class ProcedureState:
         self.work_dir = work_dir
         self.file = work_dir / FILE
         self.stages: dict[str, dict] = {}
-        if self.file.is_file():
-            try:
-                self.stages = json.loads(self.file.read_text())['stages']
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(
-                    f"'{self.file}' is damaged; remove it, finished stages "
-                    'are found without it'
-                ) from error
+        if self.file.exists():
+            self.stages = read_json(self.file, _REMEDY, _State)['stages']
 
     def start(self, stage: Stage) -> None:
         """Note that a stage begins, or goes on, and what it uses."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.json_files import read_json
 
 PAIRS = 'pairs.csv'
 IMAGES = 'images.txt'
@@ -45,7 +46,7 @@ class TranslationFolder:
             DataError: The folder holds other files.
         """
         path = self.root / SETTINGS
-        if not path.is_file():
+        if not path.exists():
             if self._names() - {_name_in(self.root, statistics)}:
                 raise DataError(
                     f"'{self.root}' holds files that are no translation by "
@@ -54,10 +55,7 @@ class TranslationFolder:
             return
         if overwrite:
             return
-        try:
-            found = dict(json.loads(path.read_text(encoding='utf-8')))
-        except (ValueError, TypeError) as error:
-            raise DataError(f"'{path}' is damaged; {_MEND}") from error
+        found = read_json(path, _MEND)
         differing = [
             f'{key} {found.get(key)!r}, not {value!r}'
             for key, value in settings.items()

@@ -11,6 +11,7 @@ from mmuda.datasets.lab_images import ImageSet, read_image
 from mmuda.datasets.lab_workers import call_all
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.json_files import read_json
 
 _FORMAT = 'Lab styles of mmuda'
 _VERSION = 1
@@ -61,7 +62,7 @@ class StyleFile:
             DataError: It is missing, damaged or not of this kind.
         """
         try:
-            content = json.loads(Path(path).read_text(encoding='utf-8'))
+            content = read_json(path, _MAKE)
             if content['format'] != _FORMAT:
                 raise KeyError(_FORMAT)
             version = content['version']
@@ -70,10 +71,8 @@ class StyleFile:
                 for name, entry in content['images'].items()
             }
             complete = bool(content['complete'])
-        except OSError as error:
-            raise DataError(
-                f"cannot read statistics '{path}' ({error.strerror}); {_MAKE}"
-            ) from error
+        except DataError:
+            raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f"'{path}' is damaged or holds no Lab statistics; {_MAKE}"

@@ -5,14 +5,19 @@ import json
 import os
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
+from typing import Annotated, get_origin
 
+from mmuda.utils.checks import WHOLE
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.json_files import read_json
+from mmuda.utils.value_types import find_fault
 from mmuda.version import __version__
 
 MANIFEST = 'manifest.json'
 FORMAT_VERSION = 1
 REMEDY = 'generate the pseudo-labels anew with --overwrite'
+_Count = Annotated[int, WHOLE]
 
 
 @dataclass(frozen=True)
@@ -36,13 +41,13 @@ class PseudoLabelManifest:
     """
 
     classes: tuple[str, ...]
-    num_images: int
+    num_images: _Count
     keys_sha256: str
     rule: dict
     options: dict
     thresholds: dict[str, float | None]
-    pixels: dict[str, int]
-    kept: dict[str, int]
+    pixels: dict[str, _Count]
+    kept: dict[str, _Count]
     config: str
     checkpoints: tuple[dict, ...]
     domain: str = 'target'
@@ -73,17 +78,9 @@ class PseudoLabelManifest:
                 mmuda wrote it.
         """
         path = Path(root, MANIFEST)
-        try:
-            content = json.loads(path.read_text(encoding='utf-8'))
-        except FileNotFoundError:
-            raise DataError(unfinished(root)) from None
-        except OSError as error:
-            raise DataError(
-                f'cannot read {str(path)!r}: {error.strerror}'
-            ) from error
-        except ValueError as error:
-            raise _damaged(path, 'is no JSON') from error
-        return cls(**_checked(content, path))
+        if not os.path.lexists(path):
+            raise DataError(unfinished(root))
+        return cls(**_checked(read_json(path, REMEDY), path))
 
 
 def unfinished(root: str | os.PathLike) -> str:
@@ -97,10 +94,8 @@ def unfinished(root: str | os.PathLike) -> str:
     )
 
 
-def _checked(content: object, path: Path) -> dict:
+def _checked(content: dict, path: Path) -> dict:
     """Return the fields of a manifest; JSON has lists for tuples."""
-    if not isinstance(content, dict):
-        raise _damaged(path, 'is no JSON object')
     version = content.get('format_version')
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise DataError(
@@ -116,11 +111,12 @@ def _checked(content: object, path: Path) -> dict:
     for name, value in content.items():
         if name not in known:
             raise _damaged(path, f'has the unknown entry {name!r}')
-        # Such as ``dict`` of ``dict[str, int]``, and JSON's list for tuple.
-        kind = getattr(known[name].type, '__origin__', known[name].type)
-        if not isinstance(value, list if kind is tuple else kind):
-            raise _damaged(path, f'has {name}={value!r}')
-        content[name] = kind(value)
+        kind = known[name].type
+        fault = find_fault(value, kind, name)
+        if fault is not None:
+            raise _damaged(path, f'has {fault}')
+        if get_origin(kind) is tuple:
+            content[name] = tuple(value)
     for name in ('thresholds', 'pixels', 'kept'):
         if {*content[name]} != {*content['classes']}:
             raise _damaged(path, f'has {name} of other classes')

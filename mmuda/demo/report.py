@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from mmuda.utils.files import atomic_write
+from mmuda.utils.json_files import read_json
 
 _CLASS = 'IoU.'
 
@@ -88,4 +89,9 @@ def write_results(results: Mapping[str, Mapping], folder: Path) -> None:
 
 def read_results(folder: Path) -> dict[str, dict]:
     """Read what :func:`write_results` wrote."""
-    return json.loads((folder / 'results.json').read_text())
+    return read_json(
+        folder / 'results.json',
+        'run the demo again',
+        dict[str, dict],
+        allow_nan=True,
+    )

@@ -22,6 +22,7 @@ from mmuda.hooks import GracefulStopHook
 from mmuda.utils.cli import build_runner
 from mmuda.utils.config import load_config, override_data_roots
 from mmuda.utils.files import atomic_write
+from mmuda.utils.json_files import read_json
 from mmuda.utils.resume import find_resume_checkpoint
 
 from .labels import use_pseudo_labels
@@ -118,9 +119,9 @@ def run_method(
         text += ''.join(result['fingerprint'] for result in earlier.values())
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
     file = Path(cfg.work_dir) / RESULT
-    if file.is_file():
-        result = json.loads(file.read_text())
-        if result['fingerprint'] == fingerprint:
+    if file.exists():
+        result = read_json(file, 'remove it', allow_nan=True)
+        if result.get('fingerprint') == fingerprint:
             print(f'{name}: done before, see {cfg.work_dir}')
             return result
     print(f'{name}: {cfg.train_cfg.max_iters} iterations', flush=True)

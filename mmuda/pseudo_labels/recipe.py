@@ -12,6 +12,7 @@ from mmuda.datasets.pseudo_label_store import MANIFEST
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.json_files import read_json
 from mmuda.utils.resume import find_resume_checkpoint
 
 
@@ -217,10 +218,11 @@ def require_same_recipe(work_dir: Path, identity: dict) -> None:
         ConfigError: The folder holds another recipe.
     """
     file = work_dir / 'recipe.json'
-    if not file.is_file():
+    if not file.exists():
         atomic_write(file, json.dumps(identity, indent=1))
         return
-    earlier = json.loads(file.read_text())
+    remedy = 'remove it, or choose another folder by --work-dir'
+    earlier = read_json(file, remedy)
     differing = [
         name for name, value in identity.items() if earlier.get(name) != value
     ]

@@ -17,3 +17,19 @@ def join_some(names: Sequence[str], shown: int = 3) -> str:
     text = ', '.join(names[:shown])
     more = len(names) - shown
     return f'{text} and {more} more' if more > 0 else text
+
+
+def shorten(text: str, length: int = 100) -> str:
+    """Put a text into one line, and leave out its middle if it is long.
+
+    Args:
+        text: Of any length.
+        length: Characters to keep, at least 10.
+    """
+    if len(text) > 100 * length:
+        text = text[: 50 * length] + text[-50 * length :]
+    text = ' '.join(text.split())
+    if len(text) <= length:
+        return text
+    half = (length - 5) // 2
+    return f'{text[:half]} ... {text[-half:]}'

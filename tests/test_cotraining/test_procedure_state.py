@@ -81,5 +81,21 @@ def test_command_of_the_state_can_be_pasted(executor, tmp_path):
 
 def test_damaged_state_is_named(tmp_path):
     (tmp_path / 'state.json').write_text('{')
-    with pytest.raises(DataError, match=r'state.json.* is damaged; remove'):
+    with pytest.raises(DataError, match=r'state.json.* is damaged.*; remove'):
+        ProcedureState(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('content', 'fault'),
+    [
+        ('{"stages": {"one": {"seconds": "long"}}}', r"one\.seconds='long'"),
+        ('{"stages": {"one": {"seconds": -1}}}', r'one\.seconds=-1: must be'),
+        ('{"stages": {"one": {"status": "gone"}}}', r"one\.status='gone'"),
+        ('{"stages": [1]}', r'stages=\[1\]: must be'),
+        ('{"stages": {}, "stages": {}}', "'stages' occurs twice"),
+    ],
+)
+def test_state_that_no_run_wrote_is_named(tmp_path, content, fault):
+    (tmp_path / 'state.json').write_text(content)
+    with pytest.raises(DataError, match=rf'state\.json.*{fault}.*; remove'):
         ProcedureState(tmp_path)

@@ -70,6 +70,13 @@ def change_manifest(root, **changes):
         ({'colour': 1}, "unknown entry 'colour'"),
         ({'num_images': 'many'}, "num_images='many'"),
         ({'classes': 'road'}, "classes='road'"),
+        ({'classes': [1]}, r'classes\[0\]=1: must be a text'),
+        ({'num_images': -1}, 'num_images=-1: must be a whole number'),
+        ({'num_images': True}, 'num_images=True: must be a whole number'),
+        ({'pixels': {'moon': 0.5}}, r'pixels\.moon=0\.5: must be a whole'),
+        ({'kept': {'moon': None}}, r'kept\.moon=None: must be'),
+        ({'thresholds': {'moon': 'x'}}, r"thresholds\.moon='x': must be"),
+        ({'checkpoints': ['a']}, r"checkpoints\[0\]='a': must be"),
         ({'pixels': {'moon': 3}}, 'pixels of other classes'),
     ],
 )
@@ -81,7 +88,7 @@ def test_damaged_manifest(tmp_path, changes, fault):
 
 def test_manifest_that_is_a_list(tmp_path):
     (tmp_path / 'manifest.json').write_text('[]')
-    with pytest.raises(DataError, match='no JSON object'):
+    with pytest.raises(DataError, match='not a JSON object'):
         PseudoLabelManifest.read(tmp_path)
 
 

@@ -196,7 +196,7 @@ def test_foreign_data_is_never_overwritten(tmp_path):
 def test_damaged_settings_are_named(tmp_path):
     write_gta5(tmp_path / 'G', 1, **SMALL)
     (tmp_path / 'G/street_scenes.json').write_text('{')
-    with pytest.raises(DataError, match='street_scenes.json is damaged'):
+    with pytest.raises(DataError, match="street_scenes.json' is damaged"):
         write_gta5(tmp_path / 'G', 1, **SMALL)
 
 

@@ -10,6 +10,7 @@ from mmuda.datasets.street_scenes.domains import Domain
 from mmuda.datasets.street_scenes.layouts import LAYOUTS, SceneLayout
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.json_files import read_json
 
 SETTINGS_FILE = 'street_scenes.json'
 _FORMAT = 1  # to be raised whenever the same settings give other pictures
@@ -67,7 +68,7 @@ def prepare_root(
         DataError: The root holds other data or scenes of other settings.
     """
     path = root / SETTINGS_FILE
-    if not path.is_file():
+    if not path.exists():
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise DataError(
                 f'{root} holds data that no street scene writer made; '
@@ -75,8 +76,10 @@ def prepare_root(
             )
         return
     try:
-        old = json.loads(path.read_text())
+        old = read_json(path, f'remove {root} by hand')
         files = _old_files(root, layout, old)
+    except DataError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f'{path} is damaged ({error!r}); remove {root} by hand'

@@ -1,15 +1,14 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """ADVENT's class-ratio prior as a module that configs can name."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from mmuda.registry import MODELS
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.json_files import read_json
 
 from .entropy import class_ratio_prior_loss
 
@@ -68,13 +67,14 @@ class ClassRatioPrior(nn.Module):
 
 def _as_ratio(ratio: Sequence[float] | str) -> Tensor:
     if isinstance(ratio, str):
+        remedy = (
+            'write the file with tools/misc/class_statistics.py CONFIG '
+            f'--ratios {ratio}'
+        )
         try:
-            ratio = json.loads(Path(ratio).read_text())
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f'class_ratio_prior.ratio: {error}; write the file with '
-                f'tools/misc/class_statistics.py CONFIG --ratios {ratio}'
-            ) from None
+            ratio = read_json(ratio, remedy, list[float])
+        except DataError as error:
+            raise ConfigError(f'class_ratio_prior.ratio: {error}') from None
     try:
         values = torch.tensor(list(ratio), dtype=torch.float64)
     except (TypeError, ValueError):

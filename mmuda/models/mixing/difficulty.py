@@ -1,11 +1,11 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """How hard classes are, by the thresholds of their pseudo-labels."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.json_files import read_json
 
 Thresholds = str | Mapping[str, float | None] | Sequence[float | None]
 
@@ -58,9 +58,9 @@ def read_thresholds(
 def _of_manifest(path: Path, where: str) -> list[float | None]:
     path = path / _MANIFEST if path.is_dir() else path
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = read_json(path, 'generate the pseudo-labels anew')
         return [content['thresholds'][name] for name in content['classes']]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f'{where} is no {_MANIFEST} of pseudo-labels '
             f'({type(error).__name__}: {error}); '

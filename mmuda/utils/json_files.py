@@ -1,0 +1,142 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Reading JSON files that somebody may have damaged."""
+
+import codecs
+import json
+import math
+import os
+import stat
+from collections import Counter
+from typing import Any
+
+from mmuda.utils.errors import DataError
+from mmuda.utils.value_types import find_fault
+
+MAX_BYTES = 256 * 2**20
+
+
+def read_json(
+    path: str | os.PathLike,
+    remedy: str,
+    kind: Any = dict[str, Any],
+    allow_nan: bool = False,
+) -> Any:
+    """Read a JSON file that a program wrote.
+
+    Args:
+        path: The file.
+        remedy: What to do about a damaged one, for the message.
+        kind: What has to be in it; see
+            :func:`mmuda.utils.value_types.find_fault`.
+        allow_nan: As of :func:`parse_json`.
+
+    Raises:
+        DataError: It is missing, no plain file, too large, no JSON, or holds
+            something else; names the file and the place in it.
+    """
+    data = read_plain_file(path, remedy)
+    return parse_json(data, path, remedy, kind, allow_nan)
+
+
+def parse_json(
+    data: bytes,
+    path: str | os.PathLike,
+    remedy: str,
+    kind: Any = dict[str, Any],
+    allow_nan: bool = False,
+) -> Any:
+    """Read the content of a JSON file.
+
+    UTF-8 with and without a byte-order mark is read. A key that occurs twice
+    in an object, ``NaN`` and infinite numbers are refused: JSON has no such
+    things, and each would mean something else to each reader.
+
+    Args:
+        data: The content.
+        path: The file's name, for messages.
+        remedy: What to do about damaged content, for messages.
+        kind: As of :func:`read_json`.
+        allow_nan: Whether metrics may be NaN, as Python writes them.
+
+    Raises:
+        DataError: It is no JSON, or something else than asked for.
+    """
+    try:
+        text = data.removeprefix(codecs.BOM_UTF8).decode('utf-8')
+        content = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=float if allow_nan else _refuse,
+            parse_float=float if allow_nan else _finite,
+        )
+    except RecursionError:
+        raise _damaged(path, 'is nested too deeply', remedy) from None
+    except ValueError as error:
+        # Of a wrong encoding, too.
+        raise _damaged(path, f'is no JSON ({error})', remedy) from error
+    fault = find_fault(content, kind)
+    if fault is not None:
+        expected = fault.expected.replace('dict(...)', 'a JSON object')
+        text = f'has {fault}' if fault.place else f'is not {expected}'
+        raise _damaged(path, text, remedy)
+    return content
+
+
+def read_plain_file(
+    path: str | os.PathLike, remedy: str, max_bytes: int = MAX_BYTES
+) -> bytes:
+    """Read a whole file, but no pipe or device, which may never end.
+
+    Args:
+        path: The file.
+        remedy: What to do about an unreadable one, for the message.
+        max_bytes: Largest size to read.
+
+    Raises:
+        DataError: It can't be read, is no plain file or too large.
+    """
+    name = os.fspath(path)
+    try:
+        # A pipe without a writer would be waited for.
+        number = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(number, 'rb') as file:
+            status = os.fstat(number)
+            if not stat.S_ISREG(status.st_mode):
+                raise DataError(
+                    f'cannot read {name!r}: it is no plain file; {remedy}'
+                )
+            if status.st_size > max_bytes:
+                raise DataError(
+                    f'cannot read {name!r}: {status.st_size} bytes are more '
+                    f'than the {max_bytes} that such a file may have; '
+                    f'{remedy}'
+                )
+            return file.read()
+    except (OSError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = getattr(error, 'strerror', None) or error
+        raise DataError(f'cannot read {name!r}: {reason}; {remedy}') from error
+
+
+def _damaged(path: str | os.PathLike, fault: str, remedy: str) -> DataError:
+    return DataError(f'{os.fspath(path)!r} is damaged: it {fault}; {remedy}')
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f'{twice!r} occurs twice in an object')
+    return found
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f'{name} is no number of JSON')
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f'{text} is too large a number')
+    return number
