@@ -12,6 +12,7 @@ from mmengine.registry import Registry
 _LOCATIONS = {
     'MODELS': ['mmuda.models'],
     'MODEL_WRAPPERS': ['mmuda.models'],
+    'WEIGHT_INITIALIZERS': ['mmuda.models'],
     'DATASETS': ['mmuda.datasets'],
     'DATA_SAMPLERS': ['mmuda.datasets'],
     'TRANSFORMS': ['mmuda.datasets'],

@@ -8,13 +8,13 @@ from pathlib import Path
 from mmengine.config import Config
 from torch.utils.data import Dataset
 
-from mmuda.models.backbones.pretrained import CoveringPretrainedMixin
+from mmuda.models.pretrained import covered_by_pretrained_weights
 from mmuda.models.uda.base import BaseUDA
 from mmuda.pseudo_labels.checkpoints import load_model
 from mmuda.pseudo_labels.jobs import check_labelling
 from mmuda.registry import DATASETS, MODELS
 from mmuda.utils.config_keys import config_errors
-from mmuda.utils.errors import CheckpointError, ConfigError, DataError
+from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write
 
 from .plan import Procedure
@@ -112,14 +112,12 @@ def _check_numbers(procedure: Procedure, images: int) -> None:
 
 
 def _require_pretrained(cfg: Config, model: BaseUDA) -> None:
-    backbone = model.segmentor.backbone
-    for file in pretrained_files(cfg):
-        if not file.is_file():
-            raise CheckpointError(
-                f"model.segmentor.backbone.init_cfg.checkpoint: '{file}' does "
-                'not exist; see "Published weights" in README.md'
-            )
-        if isinstance(backbone, CoveringPretrainedMixin):
+    """Read the files from which the first training starts."""
+    # Names such as open-mmlab://resnet50 are downloaded by the training.
+    if pretrained_files(cfg):
+        backbone = model.segmentor.backbone
+        place = 'model.segmentor.backbone'
+        with covered_by_pretrained_weights(backbone, place):
             backbone.init_weights()
 
 

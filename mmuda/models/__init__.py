@@ -6,6 +6,7 @@ from .data_preprocessor import DomainDataPreprocessor
 from .decode_heads import *  # noqa: F403
 from .discriminators import *  # noqa: F403
 from .losses import *  # noqa: F403
+from .pretrained import CoveringPretrainedInit
 from .segmentors import *  # noqa: F403
 from .uda import *  # noqa: F403
 from .wrappers import (
@@ -15,6 +16,7 @@ from .wrappers import (
 )
 
 __all__ = [
+    'CoveringPretrainedInit',
     'DomainDataPreprocessor',
     'TransparentDistributedDataParallel',
     'UDADistributedDataParallel',

@@ -21,7 +21,13 @@ _VARIADIC = (
     inspect.Parameter.VAR_KEYWORD,
 )
 # Keys that mmengine takes out of a config before it builds the object.
-_FRAMEWORK_KEYS = {'type', '_scope_', 'priority', 'convert_to_iter_based'}
+_FRAMEWORK_KEYS = {
+    'type',
+    '_scope_',
+    '_delete_',
+    'priority',
+    'convert_to_iter_based',
+}
 # What mmengine and Python say of a config that can't be built.
 _UNREGISTERED = re.compile(r"^'?([\w.]+) is not in the .* registry")
 _UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected .* '(\w+)'$")

@@ -3,6 +3,5 @@
 
 from .deeplab_resnet import DeepLabResNet
 from .deeplab_vgg import DeepLabVGG
-from .resnet_v1c import CoveringResNetV1c
 
-__all__ = ['CoveringResNetV1c', 'DeepLabResNet', 'DeepLabVGG']
+__all__ = ['DeepLabResNet', 'DeepLabVGG']

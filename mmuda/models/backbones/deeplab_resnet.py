@@ -10,8 +10,6 @@ from torch import nn
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
-from .pretrained import CoveringPretrainedMixin
-
 _INIT_CFG = (
     dict(type='Normal', layer='Conv2d', std=0.01),
     dict(type='Constant', layer='_BatchNorm', val=1, bias=0),
@@ -19,7 +17,7 @@ _INIT_CFG = (
 
 
 @MODELS.register_module()
-class DeepLabResNet(CoveringPretrainedMixin, ResNet):
+class DeepLabResNet(ResNet):
     """ResNet with Caffe layout and output stride 8, as AdvEnt uses it.
 
     mmseg's ResNet with the stride on the first 1x1 convolution of a block,
@@ -55,8 +53,6 @@ class DeepLabResNet(CoveringPretrainedMixin, ResNet):
         ConfigError: If the depth is unknown or ``stage_blocks`` has not one
             positive number for each stage.
     """
-
-    classifier_prefixes = ('layer5.', 'fc.')
 
     def __init__(
         self,

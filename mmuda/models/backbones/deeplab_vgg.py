@@ -7,11 +7,9 @@ from torch import Tensor, nn
 
 from mmuda.registry import MODELS
 
-from .pretrained import CoveringPretrainedMixin
-
 
 @MODELS.register_module()
-class DeepLabVGG(CoveringPretrainedMixin, BaseModule):
+class DeepLabVGG(BaseModule):
     """VGG-16 with output stride 8 and convolutional fc6 and fc7.
 
     The last two pools keep the resolution, the fifth stage is dilated by 2,
@@ -33,9 +31,6 @@ class DeepLabVGG(CoveringPretrainedMixin, BaseModule):
         init_cfg: Initialisation; Kaiming by default.
     """
 
-    classifier_prefixes = ('classifier.',)
-    optional_prefixes = ('fc6.', 'fc7.')
-
     def __init__(
         self,
         fc_channels: int = 1024,
@@ -43,12 +38,13 @@ class DeepLabVGG(CoveringPretrainedMixin, BaseModule):
         dropout_ratio: float = 0.5,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        # fc6 and fc7 aren't in ImageNet files, so Kaiming runs before one.
         kaiming = dict(type='Kaiming', layer='Conv2d')
         if init_cfg is None:
             init_cfg = kaiming
         elif isinstance(init_cfg, dict) and init_cfg['type'] == 'Pretrained':
-            init_cfg = [kaiming, init_cfg]
+            # fc6 and fc7 aren't in ImageNet files.
+            partial = init_cfg.get('partial', ['fc6.', 'fc7.'])
+            init_cfg = [kaiming, dict(init_cfg, partial=partial)]
         super().__init__(init_cfg)
         self.features = VGG(depth=16, dilations=(1, 1, 1, 1, 2)).features
         for index, layer in enumerate(self.features):

@@ -10,6 +10,7 @@ from mmseg.models.utils import resize
 from mmseg.utils import SampleList, add_prefix
 from torch import Tensor
 
+from mmuda.models.pretrained import covered_by_pretrained_weights
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
@@ -40,7 +41,7 @@ class BaseUDA(BaseSegmentor):
         predict_on: The network that validation and testing use.
         train_cfg: Not used; mmseg's loading functions pass it.
         test_cfg: Not used; belongs to the segmentor.
-        pretrained: Not used; belongs to the segmentor.
+        pretrained: Must stay None; belongs to the segmentor.
         init_cfg: As of mmengine's ``BaseModule``.
     """
 
@@ -57,6 +58,11 @@ class BaseUDA(BaseSegmentor):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
+        if pretrained is not None:
+            raise ConfigError(
+                f'model.pretrained={pretrained!r} is not read; set '
+                'model.segmentor.backbone.init_cfg'
+            )
         self.segmentor = MODELS.build(segmentor)
         self.warmup_iters = warmup_iters
         if not hasattr(self.segmentor, 'loss_from_logits'):
@@ -71,7 +77,8 @@ class BaseUDA(BaseSegmentor):
 
     def init_weights(self) -> None:
         """Initialise all parts; the teacher starts as the segmentor."""
-        super().init_weights()
+        with covered_by_pretrained_weights(self):
+            super().init_weights()
         if self.teacher is not None:
             update_teacher(self.teacher, unwrap(self.segmentor), momentum=0)
 

@@ -52,6 +52,8 @@ def build_teacher(student: nn.Module) -> nn.Module:
     teacher = copy.deepcopy(student).requires_grad_(False).eval()
     # For mmengine: it gets the student's weights, not some of its own.
     teacher.is_init = True
+    for module in teacher.modules():
+        module.init_cfg = None
     return teacher
 
 
