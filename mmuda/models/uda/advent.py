@@ -38,7 +38,8 @@ class AdvEnt(BaseUDA):
 
     Discriminators tell source from target by the weighted self-information
     maps of the predictions; the segmentor learns to make target maps look
-    like source ones (equations 5 and 6).
+    like source ones (equations 5 and 6). Several targets are judged by one
+    discriminator as if they were one: each counts 1/T of the target's half.
 
     Args:
         segmentor: Config of a ``UDAEncoderDecoder``.
@@ -113,7 +114,12 @@ class AdvEnt(BaseUDA):
             yield (
                 'discriminator',
                 self.loss_of_discriminator(
-                    logits, inputs[target], TARGET_LABEL, target
+                    logits,
+                    inputs[target],
+                    TARGET_LABEL,
+                    target,
+                    # All targets together weigh as much as the source.
+                    0.5 / len(target_logits),
                 ),
             )
 
@@ -170,15 +176,21 @@ class AdvEnt(BaseUDA):
         )
 
     def loss_of_discriminator(
-        self, logits: Logits, images: Tensor, label: float, domain: str
+        self,
+        logits: Logits,
+        images: Tensor,
+        label: float,
+        domain: str,
+        factor: float = 0.5,
     ) -> Losses:
-        """Half of the discriminator's loss (equation 5).
+        """The discriminator's loss on one domain (equation 5).
 
         Args:
             logits: Detached logits of one domain by head.
             images: Images of that domain; they give the size of the maps.
             label: The domain's label.
             domain: Its name, used in the names of the losses.
+            factor: Weight: half for the source, half for all targets.
 
         Returns:
             Losses named ``discriminator.<head>.loss_<domain>``.
@@ -188,7 +200,7 @@ class AdvEnt(BaseUDA):
             self.upsample_heads(logits, heads, images), heads
         )
         losses = discriminator_losses(
-            self.discriminator, maps, label, self.gan
+            self.discriminator, maps, label, self.gan, factor
         )
         return {
             f'discriminator.{head}.loss_{domain}': loss
