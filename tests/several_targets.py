@@ -11,20 +11,20 @@ from tiny_models import NUM_CLASSES, batch, segmentor_config
 NAMES = ['rome', 'oslo', 'lima']
 
 
-def several(targets, count=1, seed=0):
+def several(targets, count=1, seed=0, **sizes):
     """A batch of the source and as many targets, ``count`` images of each."""
-    data = batch(count, seed)
+    data = batch(count, seed, **sizes)
     for key, values in data.items():
         target = values.pop('target')
         for shift, name in enumerate(NAMES[:targets]):
-            other = batch(count, seed + shift)[key]['target']
+            other = batch(count, seed + shift, **sizes)[key]['target']
             values[name] = other if shift else target
     return data
 
 
-def softly_labelled(targets, count=1, seed=0):
+def softly_labelled(targets, count=1, seed=0, **sizes):
     """As ``several``, with soft labels; the top left corner has none."""
-    data = several(targets, count, seed)
+    data = several(targets, count, seed, **sizes)
     generator = torch.Generator().manual_seed(7 + seed)
     for name in NAMES[:targets]:
         for sample in data['data_samples'][name]:

@@ -43,11 +43,17 @@ def build(count, distils=True, predict_head='decode', **kwargs):
     return model.train()
 
 
+def resized(logits, images):
+    return F.interpolate(
+        logits, images.shape[2:], mode='bilinear', align_corners=True
+    )
+
+
 def reference(model, data, count, teaches=True):
     """Losses of the segmentor and of each discriminator (MTAF, 3.3)."""
     data = model.data_preprocessor(copy.deepcopy(data), True)
     x, names = data['inputs'], NAMES[:count]
-    y = data['data_samples']['source'][0].gt_sem_seg.data
+    y = torch.cat([s.gt_sem_seg.data for s in data['data_samples']['source']])
     part = dict(model.named_children())
     z = {name: model.segmentor(images) for name, images in x.items()}
     total, judged = 0, {}
@@ -63,22 +69,18 @@ def reference(model, data, count, teaches=True):
         }
         judge = part[f'discriminator_{name}']
         for head, weight in (('decode', 1.0), ('aux', 0.1)):
-            up = F.interpolate(
-                own['source'][head],
-                x['source'].shape[2:],
-                mode='bilinear',
-                align_corners=True,
-            )
+            up = resized(own['source'][head], x['source'])
             total += weight * F.cross_entropy(up, y)
         fooled = bce(judge(maps[name]), 0.0)
         total += sum(ADVERSARIAL[h] * loss for h, loss in fooled.items())
         for head, weight in DIVERGENCE.items() if teaches else ():
-            teacher = own[name][head].detach().log_softmax(1)
-            student = z[name][head].log_softmax(1)
+            teacher = resized(own[name][head].detach(), x[name])
+            student = resized(z[name][head], x[name])
+            # Its mean over pixels and classes, as in the published code.
             divergence = F.kl_div(
-                student, teacher, reduction='none', log_target=True
-            )
-            total += weight * divergence.sum(1).mean()
+                student.log_softmax(1), teacher.softmax(1), reduction='none'
+            ).mean()
+            total += weight * NUM_CLASSES * divergence
         judged[name] = 0.5 * (
             sum(bce(judge(still['source']), 0.0).values())
             + sum(bce(judge(still[name]), 1.0).values())
@@ -86,14 +88,21 @@ def reference(model, data, count, teaches=True):
     return total, judged
 
 
+BATCHES = [
+    {},
+    dict(seed=3, source_size=(40, 64), target_size=(64, 48)),
+    dict(seed=5, count=2),
+]
+
+
+@pytest.mark.parametrize('batch', BATCHES)
 @pytest.mark.parametrize('count', [2, 3])
 @pytest.mark.parametrize('teaches', [True, False])
-def test_losses_are_those_of_the_paper(count, teaches):
+def test_losses_are_those_of_the_paper(count, teaches, batch):
     model = build(count, distils=teaches)
-    expected, judged = reference(
-        copy.deepcopy(model), several(count), count, teaches
-    )
-    logs = model.train_step(several(count), optimizers(model))
+    data = several(count, **batch)
+    expected, judged = reference(copy.deepcopy(model), data, count, teaches)
+    logs = model.train_step(data, optimizers(model))
     torch.testing.assert_close(logs['loss.segmentor'], expected.detach())
     for name, loss in judged.items():
         torch.testing.assert_close(
@@ -127,20 +136,49 @@ def test_unknown_auxiliary_judge():
         build(2, auxiliary_judge='first')
 
 
-def test_one_step_of_gradient_descent():
-    model = build(2)
+@pytest.mark.parametrize('batch', BATCHES)
+@pytest.mark.parametrize('count', [2, 3])
+def test_three_steps_of_gradient_descent(count, batch):
+    # Like published training, on images of several sizes and seeds.
+    model = build(count).double()
     copied = copy.deepcopy(model)
-    total, _ = reference(copied, several(2), 2)
-    trained = {
-        n: p for n, p in copied.segmentor.named_parameters() if p.requires_grad
-    }
-    gradients = torch.autograd.grad(total, trained.values())
-    model.train_step(several(2), optimizers(model))
-    found = dict(model.segmentor.named_parameters())
-    for (name, before), gradient in zip(
-        trained.items(), gradients, strict=True
-    ):
-        torch.testing.assert_close(found[name], before - 0.01 * gradient)
+    start = copy.deepcopy(dict(copied.named_parameters()))
+    wrappers = optimizers(model)
+    for step in range(3):
+        data = several(count, **batch | dict(seed=step))
+        total, judged = reference(copied, data, count)
+        _descend(copied.segmentor, total)
+        for name, loss in judged.items():
+            _descend(getattr(copied, f'discriminator_{name}'), loss)
+        model.train_step(data, wrappers)
+    expected = dict(copied.named_parameters())
+    for name, found in model.named_parameters():
+        movement = (expected[name] - start[name]).abs().max()
+        error = (found - expected[name]).abs().max()
+        assert error <= 1e-8 * movement, name
+
+
+def _descend(network, loss):
+    trained = [p for p in network.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(loss, trained, retain_graph=True)
+    with torch.no_grad():
+        for parameter, gradient in zip(trained, gradients, strict=True):
+            parameter -= 0.01 * gradient
+
+
+def test_the_divergence_is_taken_between_the_networks_pixels_too():
+    """Two sure pixels and, in the image, one between them."""
+    model = build(2, divergence_weights=dict(decode=1.0))
+    teacher = torch.zeros(1, NUM_CLASSES, 1, 2)
+    teacher[0, 0, 0, 0] = teacher[0, 1, 0, 1] = 60
+    images = torch.zeros(1, 3, 1, 3)
+    logits = {'decode': torch.zeros_like(teacher), 'rome.decode': teacher}
+    found = model.loss_of_students(
+        logits, dict(decode=resized(teacher, images)), images, 'rome'
+    )
+    # The one in the middle is of two classes alike, not of one.
+    expected = math.log(NUM_CLASSES) - math.log(2) / 3
+    assert found['decode.loss_divergence'].item() == pytest.approx(expected)
 
 
 def test_the_agnostic_head_rests_before_it_is_taught():

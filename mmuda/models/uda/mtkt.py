@@ -4,6 +4,8 @@
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+from torch import Tensor
+
 from mmuda.models.losses import Gan, kl_divergence
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
@@ -97,14 +99,19 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         return tuple(self.divergence_weights) if self.phase.distils else ()
 
     def loss_of_students(
-        self, logits: Logits, teachers: Logits, target: str
+        self, logits: Logits, teachers: Logits, images: Tensor, target: str
     ) -> Losses:
         """Divergence of the agnostic heads from the target's own.
 
+        It is that of the logits at the size of the images, as in the
+        published code: between the network's pixels, where heads disagree
+        about a border, it is another than theirs.
+
         Args:
             logits: (N, C, h, w) logits on the target's images by head.
-            teachers: Those of the target's own heads by level.
-            target: Name of the target.
+            teachers: (N, C, H, W) logits of the target's own heads by level.
+            images: (N, 3, H, W) images of the target.
+            target: Its name.
 
         Returns:
             Weighted losses by name; none before teaching begins.
@@ -112,8 +119,9 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         if not self.students:
             return {}
         self.agreement.count(target, head_of(target), logits)
+        students = self.upsample_heads(logits, self.students, images)
         return {
             f'{level}.loss_divergence': weight
-            * kl_divergence(teachers[level].detach(), logits[level])
+            * kl_divergence(teachers[level].detach(), students[level])
             for level, weight in self.divergence_weights.items()
         }

@@ -166,13 +166,11 @@ class MultiHeadAdvEnt(BaseUDA):
         logits = self.segmentor(View(images, (*own, *students))).logits
         by_level = levels_of(logits, target)
         levels = list(self.adversarial_weights)
+        upsampled = self.upsample_heads(by_level, (*levels, *students), images)
         losses = self.loss_of_fooling(
-            target,
-            information_maps(
-                self.upsample_heads(by_level, levels, images), levels
-            ),
+            target, information_maps(upsampled, levels)
         )
-        losses |= self.loss_of_students(logits, by_level, target)
+        losses |= self.loss_of_students(logits, upsampled, images, target)
         used = [f'{target}.{level}' for level in levels] + list(students)
         losses |= self.touch_unused(logits, used)
         return add_prefix(losses, target), detach(
@@ -196,7 +194,10 @@ class MultiHeadAdvEnt(BaseUDA):
 
     @property
     def students(self) -> tuple[str, ...]:
-        """Heads that learn from a target's own heads now; none here."""
+        """Heads that learn from those of the same level of a target now.
+
+        None here.
+        """
         return ()
 
     def preview_head(self, domain: str) -> str | None:
@@ -210,14 +211,15 @@ class MultiHeadAdvEnt(BaseUDA):
         return head_of(domain if domain in self.targets else self.targets[0])
 
     def loss_of_students(
-        self, logits: Logits, teachers: Logits, target: str
+        self, logits: Logits, teachers: Logits, images: Tensor, target: str
     ) -> Losses:
         """What students learn from a target's own heads; nothing here.
 
         Args:
             logits: (N, C, h, w) logits on the target's images by head.
-            teachers: Those of the target's own heads by level.
-            target: Name of the target.
+            teachers: (N, C, H, W) logits of the target's own heads by level.
+            images: (N, 3, H, W) images of the target.
+            target: Its name.
         """
         return {}
 
