@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator, Sequence
 
-import torch
 from mmseg.utils import SampleList
 from torch import Tensor
 
@@ -49,9 +48,10 @@ class CoaST(CollaborativeSelfTraining):
         style_weight: Factor :math:`\rho` of the losses in other styles.
         confidence: Pseudo-labels of a lower probability are ignored.
         freeze_style: Remember styles of a target's own images only, as the
-            paper means it. False remembers those of any pass that comes
-            while a target is the current one, as the published code does:
-            of its images in other styles, and of the source.
+            paper means it. False goes on remembering those of the features,
+            not of the images, of any pass that comes while a target is the
+            current one, as the published code does: of its images in other
+            styles and, as the last target's, of the source.
         **kwargs: As of :class:`CollaborativeSelfTraining`.
     """
 
@@ -82,7 +82,7 @@ class CoaST(CollaborativeSelfTraining):
         heads = (*(head_of(target) for target in self.targets), DECODE)
         seen = self.segmentor(View(inputs[SOURCE], heads))
         if not self.freeze_style:
-            self._remember(self.targets[-1], inputs[SOURCE], seen.style)
+            self.style_memory.keep_features(self.targets[-1], seen.style)
         losses = unwrap(self.segmentor).loss_from_logits(
             seen.logits, data_samples[SOURCE]
         )
@@ -97,7 +97,8 @@ class CoaST(CollaborativeSelfTraining):
         """Pseudo-labels in the own and in other styles, and distillation."""
         images, own = inputs[target], head_of(target)
         seen = self.segmentor(View(images, (own, DECODE)))
-        self._remember(target, images, seen.style)
+        statistics = channel_statistics(images.detach())
+        self.style_memory.keep(target, (statistics, *seen.style))
         logits = {k: self.at_stride(v, images) for k, v in seen.logits.items()}
         styled = self.logits_in_other_styles(images, target)
         self.agreement.count(target, own, logits | styled)
@@ -165,11 +166,6 @@ class CoaST(CollaborativeSelfTraining):
             swapped = swap_statistics(images, style[0])
             seen = self.segmentor(View(swapped, (head,), style[1:]))
             if not self.freeze_style:
-                self._remember(target, swapped, seen.style)
+                self.style_memory.keep_features(target, seen.style)
             logits[head] = self.at_stride(seen.logits[head], images)
         return logits
-
-    @torch.no_grad()
-    def _remember(self, target: str, images: Tensor, style: tuple) -> None:
-        statistics = channel_statistics(images)
-        self.style_memory.keep(target, (statistics, *style))

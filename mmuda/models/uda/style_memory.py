@@ -38,9 +38,28 @@ class StyleMemory(nn.Module):
             style: Statistics of each layer, (n, C) means and deviations of
                 the samples of this process.
         """
-        self._sizes = [part.mean.shape[1] for part in style]
-        row = torch.cat([v for part in style for v in part], dim=1).detach()
-        self._rows[target] = torch.cat(all_gather(row.contiguous()))
+        self._sizes = _sizes_of(style)
+        self._rows[target] = _rows_of(style)
+
+    def keep_features(self, target: str, style: Style) -> None:
+        """Remember other features of a target, but its images as they were.
+
+        Nothing happens before a batch of the target itself was remembered.
+
+        Args:
+            target: Which target.
+            style: Statistics of each layer but the first, the images.
+        """
+        if target not in self._rows:
+            return
+        features, known = _rows_of(style), self._rows[target]
+        images = known.shape[1] - features.shape[1]
+        # Batches of another size, as in recall.
+        places = torch.arange(len(features)) % len(known)
+        self._sizes = [images // 2, *_sizes_of(style)]
+        self._rows[target] = torch.cat(
+            [known[places, :images].to(features), features], dim=1
+        )
 
     def recall(self, target: str, count: int, device: torch.device) -> Style:
         """Styles for the samples of this process.
@@ -97,3 +116,13 @@ class StyleMemory(nn.Module):
             # One that overflowed under AMP is continued as it is.
             if not rows.isnan().all():
                 self._rows[target] = rows.clone()
+
+
+def _sizes_of(style: Style) -> list[int]:
+    return [part.mean.shape[1] for part in style]
+
+
+def _rows_of(style: Style) -> Tensor:
+    """All statistics of each sample of all processes, one row each."""
+    row = torch.cat([v for part in style for v in part], dim=1).detach()
+    return torch.cat(all_gather(row.contiguous()))
