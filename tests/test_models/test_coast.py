@@ -52,7 +52,7 @@ def reference(model, data, count):
     """Losses of one iteration (CoaST, stage 1), styles being known."""
     data = model.data_preprocessor(copy.deepcopy(data), True)
     x, names = data['inputs'], NAMES[:count]
-    y = data['data_samples']['source'][0].gt_sem_seg.data
+    y = torch.cat([s.gt_sem_seg.data for s in data['data_samples']['source']])
     net, totals = model.segmentor, {}
     heads = (*(f'{name}.decode' for name in names), 'decode')
     totals['source'] = sum(
@@ -64,15 +64,14 @@ def reference(model, data, count):
         size = (images.shape[2] // 4, images.shape[3] // 4)
         z = net(View(images, (f'{name}.decode', 'decode'))).logits
         own = resized(z[f'{name}.decode'], size)
-        soft = data['data_samples'][name][0].pseudo_soft_seg.data.float()
-        soft = F.interpolate(soft[None], size)
+        soft = read_labels(data['data_samples'][name], size)
         labels = torch.where(soft.sum(1) > 0, soft.argmax(1), 255)
         kept = labels != 255
         styled = []
         for other in names:
             if other == name:
                 continue
-            style = model.style_memory.recall(other, 1, images.device)
+            style = remembered(model, other, len(images))
             mean, std = (v[..., None, None] for v in style[0])
             mu = images.mean((2, 3), keepdim=True)
             sigma = (images.var((2, 3), keepdim=True) + 1e-5).sqrt()
@@ -96,15 +95,26 @@ def resized(logits, size):
     return F.interpolate(logits, size, mode='bilinear', align_corners=True)
 
 
+def read_labels(samples, size):
+    """Soft labels as the published code reads them, where there are some."""
+    soft = torch.stack([s.pseudo_soft_seg.data.float() for s in samples])
+    share = resized((soft.sum(1, keepdim=True) > 0).float(), size)
+    soft = resized(soft, size)
+    return torch.where(share < 0.5, 0, soft / soft.sum(1, keepdim=True))
+
+
+BATCHES = [{}, dict(seed=3, target_size=(40, 64)), dict(seed=5, count=2)]
+
+
+@pytest.mark.parametrize('batch', BATCHES)
 @pytest.mark.parametrize('count', [1, 2, 3])
-def test_losses_are_those_of_the_paper(count):
+def test_losses_are_those_of_the_paper(count, batch):
     model = build(count)
+    data = softly_labelled(count, **batch)
     # The second iteration knows all styles.
-    model.train_step(softly_labelled(count), optimizers(model, lr=0.0))
-    expected = sum(
-        reference(copy.deepcopy(model), softly_labelled(count), count).values()
-    )
-    logs = model.train_step(softly_labelled(count), optimizers(model))
+    model.train_step(data, optimizers(model, lr=0.0))
+    expected = sum(reference(copy.deepcopy(model), data, count).values())
+    logs = model.train_step(data, optimizers(model))
     torch.testing.assert_close(logs['loss.segmentor'], expected.detach())
 
 
@@ -132,8 +142,8 @@ def test_the_first_target_has_no_other_style_in_the_first_iteration():
     assert 'oslo.loss_style' in logs
 
 
-def remembered(model, name):
-    return model.style_memory.recall(name, 1, torch.device('cpu'))
+def remembered(model, name, images=1):
+    return model.style_memory.recall(name, images, torch.device('cpu'))
 
 
 def test_the_style_is_that_of_the_plain_images():
@@ -150,17 +160,64 @@ def test_the_style_is_that_of_the_plain_images():
         torch.testing.assert_close(old.mean, new.mean)
 
 
-@pytest.mark.parametrize('name', ['rome', 'oslo'])
-def test_the_published_memory_follows_every_pass(name):
-    model = build(2, freeze_style=False)
-    data = softly_labelled(2)
+def statistics(images):
+    mean, variance = images.mean((2, 3)), images.var((2, 3))
+    return mean, (variance + 1e-5).sqrt()
+
+
+def published_memory(net, x, names, iterations):
+    """Styles of images and of features, of which more is recorded."""
+    of_images, of_features, current = {}, {}, None
+    heads = tuple(f'{name}.decode' for name in names)
+    for _ in range(iterations):
+        if current is not None:
+            of_features[current] = net(View(x['source'], heads)).style
+        for current in names:
+            images = x[current]
+            of_images[current] = mean, std = statistics(images)
+            plain = (images - mean[..., None, None]) / std[..., None, None]
+            of_features[current] = net(View(images, heads)).style
+            for other in names:
+                if other == current or other not in of_images:
+                    continue
+                mean, std = of_images[other]
+                shown = plain * std[..., None, None] + mean[..., None, None]
+                view = View(shown, (f'{other}.decode',), of_features[other])
+                of_features[current] = net(view).style
+    return of_images, of_features
+
+
+@pytest.mark.parametrize('iterations', [1, 2, 3])
+@pytest.mark.parametrize('count', [2, 3])
+@pytest.mark.parametrize('images', [1, 2])
+def test_the_published_memory(images, count, iterations):
+    model = build(count, freeze_style=False)
+    data = softly_labelled(count, images, seed=count)
     x = model.data_preprocessor(copy.deepcopy(data), True)['inputs']
-    model.train_step(data, optimizers(model, lr=0.0))
-    # The source is remembered as Oslo; Rome's images are then shown in that
-    # style, which is remembered as Rome's, and so on.
-    torch.testing.assert_close(
-        remembered(model, name)[0].mean, x['source'].mean((2, 3))
+    names = NAMES[:count]
+    expected = published_memory(
+        copy.deepcopy(model.segmentor), x, names, iterations
     )
+    for _ in range(iterations):
+        model.train_step(data, optimizers(model, lr=0.0))
+    for name in names:
+        found = remembered(model, name, images)
+        torch.testing.assert_close(tuple(found[0]), expected[0][name])
+        assert len(found) == 1 + len(expected[1][name])
+        for ours, theirs in zip(found[1:], expected[1][name], strict=True):
+            torch.testing.assert_close(tuple(ours), tuple(theirs))
+
+
+def test_the_published_memory_goes_on_after_a_checkpoint():
+    """The source comes first, and is remembered with the images' styles."""
+    data, models = softly_labelled(2), [build(2, freeze_style=False)]
+    models[0].train_step(data, optimizers(models[0], lr=0.0))
+    models.append(build(2, freeze_style=False))
+    models[1].load_state_dict(models[0].state_dict())
+    for model in models:
+        model.train_step(data, optimizers(model, lr=0.0))
+    first, second = (m.style_memory.get_extra_state() for m in models)
+    assert torch.equal(first, second)
 
 
 def test_all_blocks_of_the_style_layers_are_remembered():

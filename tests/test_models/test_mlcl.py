@@ -12,7 +12,13 @@ from several_targets import (
     optimizers,
     softly_labelled,
 )
-from test_coast import cross_entropy, divergence, resized
+from test_coast import (
+    BATCHES,
+    cross_entropy,
+    divergence,
+    read_labels,
+    resized,
+)
 from tiny_models import NUM_CLASSES, model_config
 
 from mmuda.models.losses import class_entropy_mask
@@ -54,7 +60,7 @@ def reference(model, data, count, slots='fixed'):
     """Losses of one iteration (MLCL, section on training)."""
     data = model.data_preprocessor(copy.deepcopy(data), True)
     x, names = data['inputs'], NAMES[:count]
-    y = data['data_samples']['source'][0].gt_sem_seg.data
+    y = torch.cat([s.gt_sem_seg.data for s in data['data_samples']['source']])
     net, head = model.segmentor, model.segmentor.heads()
     size = x['source'].shape[2:]
     shown = [colored(x['source'], x[name]) for name in names]
@@ -65,8 +71,8 @@ def reference(model, data, count, slots='fixed'):
     for i, name in enumerate(names):
         images = x[name]
         size = (images.shape[2] // 4, images.shape[3] // 4)
-        soft = data['data_samples'][name][0].pseudo_soft_seg.data.float()
-        labels = class_entropy_mask(F.interpolate(soft[None], size), 0.5, 0.3)
+        soft = read_labels(data['data_samples'][name], size)
+        labels = class_entropy_mask(soft, 0.5, 0.3)
         shown = {
             n: images if n == name else colored(images, x[n]) for n in names
         }
@@ -96,9 +102,10 @@ def reference(model, data, count, slots='fixed'):
 
 @pytest.mark.parametrize('slots', ['fixed', 'own_first'])
 @pytest.mark.parametrize('count', [1, 2, 3])
-def test_losses_are_those_of_the_paper(count, slots):
+@pytest.mark.parametrize('batch', BATCHES)
+def test_losses_are_those_of_the_paper(count, slots, batch):
     model = build(count, ensemble_slots=slots)
-    data = softly_labelled(count)
+    data = softly_labelled(count, **batch)
     expected = reference(copy.deepcopy(model), data, count, slots)
     logs = model.train_step(data, optimizers(model))
     torch.testing.assert_close(logs['loss.segmentor'], expected.detach())

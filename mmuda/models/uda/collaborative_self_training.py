@@ -8,7 +8,6 @@ import torch
 from mmseg.models.utils import resize
 from mmseg.utils import SampleList, add_prefix
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from mmuda.models.losses import rectification_weights
 from mmuda.utils.errors import DataError
@@ -23,6 +22,9 @@ from .domains import (
     distinct_targets,
 )
 from .target_heads import check_target_heads
+
+# Half, less what the rounding of float16 takes from it.
+_LABELLED = 0.499
 
 
 class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
@@ -100,10 +102,10 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
         """The other targets, in their order."""
         return [other for other in self.targets if other != target]
 
-    def at_stride(self, logits: Tensor, images: Tensor) -> Tensor:
-        """Resize logits (N, C, h, w) to the size of the losses."""
+    def at_stride(self, values: Tensor, images: Tensor) -> Tensor:
+        """Resize logits or labels (N, C, h, w) to the size of the losses."""
         return resize(
-            logits,
+            values,
             size=self._loss_size(images),
             mode='bilinear',
             align_corners=self.align_corners,
@@ -113,12 +115,17 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
     def soft_labels(self, samples: SampleList, images: Tensor) -> Tensor:
         """Soft labels of a batch at the size of the losses.
 
+        They are read where the logits of :meth:`at_stride` lie: bilinearly,
+        as in the published code. A place has a label if half of what it sees
+        has one.
+
         Args:
             samples: Target samples with ``pseudo_soft_seg``.
             images: (N, 3, H, W) images of the samples.
 
         Returns:
-            (N, C, h, w) float32 probabilities; zeros have no label.
+            (N, C, h, w) float32 probabilities that sum to 1, or zeros where
+            there is no label.
 
         Raises:
             DataError: A sample has no soft label, or one of another size.
@@ -140,9 +147,11 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
                     f'{tuple(images.shape[2:])} pixels; crop or pad all '
                     'images of a target to one size in its pipeline'
                 )
-        stacked = torch.stack(labels).to(images.device)
-        # Nearest, so that each is a distribution or all zeros.
-        return interpolate(stacked, self._loss_size(images), mode='nearest')
+        read = self.at_stride(torch.stack(labels).to(images.device), images)
+        # Pixels without a label add nothing to it.
+        share = read.sum(dim=1, keepdim=True)
+        labelled = share > _LABELLED
+        return (read / share.where(labelled, 1)).where(labelled, 0)
 
     def rectified(
         self, divergences: Sequence[Tensor], labels: Tensor
