@@ -131,10 +131,11 @@ class CoaST(CollaborativeSelfTraining):
         ]
         weights = self.rectified(divergences, labels)
         losses = {
-            'loss_pseudo': weighted_cross_entropy(logits, labels, weights)
+            'loss_pseudo': self.pseudo_label_weight
+            * weighted_cross_entropy(logits, labels, weights)
         }
         if styled:
-            factor = self.style_weight / len(styled)
+            factor = self.pseudo_label_weight * self.style_weight / len(styled)
             losses['loss_style'] = factor * sum(
                 weighted_cross_entropy(values, labels, weights)
                 for values in styled.values()

@@ -41,6 +41,10 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
             heads on it.
         distillation_weight: Factor of the divergences between heads, which
             are averaged over pixels, classes and targets.
+        pseudo_label_weight: Factor of all losses on pixels with a
+            pseudo-label, also of CoaST's consistency. The published code
+            pairs the losses of each image with the labelled pixels of each
+            image of the batch, which is a factor of about the batch's size.
         loss_stride: Losses on targets are computed at the size of the images
             divided by this.
         **kwargs: As of :class:`BaseUDA`.
@@ -56,6 +60,7 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
         targets: Sequence[str],
         gamma: float = 1.0,
         distillation_weight: float = 1.0,
+        pseudo_label_weight: float = 1.0,
         loss_stride: int = 4,
         **kwargs,
     ) -> None:
@@ -65,6 +70,9 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
         self.gamma = check_number('gamma', gamma)
         self.distillation_weight = check_number(
             'distillation_weight', distillation_weight
+        )
+        self.pseudo_label_weight = check_number(
+            'pseudo_label_weight', pseudo_label_weight
         )
         self.loss_stride = int(check_number('loss_stride', loss_stride, 1))
 

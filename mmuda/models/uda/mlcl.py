@@ -168,7 +168,8 @@ class MLCL(CollaborativeSelfTraining):
         ]
         weights = self.rectified(divergences, labels)
         learn = {
-            head: weighted_cross_entropy(logits[head], labels, weights)
+            head: self.pseudo_label_weight
+            * weighted_cross_entropy(logits[head], labels, weights)
             for head in (own, *others, ENSEMBLE)
         }
         losses = {
