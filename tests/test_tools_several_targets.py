@@ -95,7 +95,7 @@ def test_summary_is_printed(tested):
 def test_size_of_the_predictions(tested, tmp_path, protocol, shape):
     folder = tmp_path / 'out'
     tested('--protocol', protocol, '--out', folder)
-    paths = list(folder.glob('*/*.png'))
+    paths = list(folder.rglob('*.png'))
     assert len(paths) == 3
     assert {cv2.imread(str(path), 0).shape for path in paths} == {shape}
 

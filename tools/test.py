@@ -41,11 +41,27 @@ def parse_args() -> argparse.Namespace:
         metavar='W',
         help='weight of each checkpoint of an ensemble; equal by default',
     )
+    add_output_options(parser)
     parser.add_argument(
-        '--out', metavar='DIR', help='write predictions as train-id PNGs'
+        '--tta', action='store_true', help='test-time augmentation'
+    )
+    add_target_options(parser)
+    add_runner_arguments(parser)
+    return parser.parse_args()
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is done with predictions."""
+    parser.add_argument(
+        '--out',
+        metavar='DIR',
+        help='write predictions as train-id PNGs with a palette, named by '
+        "the images' paths below their folder",
     )
     parser.add_argument(
-        '--show-dir', metavar='DIR', help='write predictions as drawings'
+        '--show-dir',
+        metavar='DIR',
+        help='write predictions as drawings, named as those of --out',
     )
     parser.add_argument(
         '--show', action='store_true', help='show predictions in a window'
@@ -57,12 +73,6 @@ def parse_args() -> argparse.Namespace:
         metavar='SECONDS',
         help='how long each window stays',
     )
-    parser.add_argument(
-        '--tta', action='store_true', help='test-time augmentation'
-    )
-    add_target_options(parser)
-    add_runner_arguments(parser)
-    return parser.parse_args()
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from mmengine.structures import PixelData
 from mmseg.models.utils import resize
+from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
 from mmuda.registry import VISUALIZERS
@@ -21,6 +22,28 @@ class LegendVisualizer(SegLocalVisualizer):
     protocols, are fitted to it. Arguments are those of
     ``SegLocalVisualizer``.
     """
+
+    def draw_sample(
+        self, image: np.ndarray, sample: SegDataSample
+    ) -> np.ndarray:
+        """Draw the label, if there is one, and the prediction beside it.
+
+        Args:
+            image: (H, W, 3) RGB.
+            sample: With ``pred_sem_seg`` and perhaps ``gt_sem_seg``.
+
+        Returns:
+            (H', W', 3) picture with a legend below.
+        """
+        classes, palette = (
+            self.dataset_meta[key] for key in ('classes', 'palette')
+        )
+        drawn = [
+            self._draw_sem_seg(image, sample.get(field), classes, palette)
+            for field in ('gt_sem_seg', 'pred_sem_seg')
+            if field in sample
+        ]
+        return np.concatenate(drawn, axis=1)
 
     def _draw_sem_seg(
         self,

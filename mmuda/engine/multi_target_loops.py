@@ -82,7 +82,7 @@ class _MultiTargetLoop(BaseLoop):
                 f'there are no labels in {", ".join(self.unlabelled.values())}'
                 '; complete the download, or correct data_prefix.seg_map_path'
             )
-        self.current = next(iter(self.loops.values()))
+        self.current_target = next(iter(self.loops))
 
     def _add(
         self, target: str, loader: dict, evaluator: Evaluator, kwargs: dict
@@ -102,6 +102,11 @@ class _MultiTargetLoop(BaseLoop):
                 logger='current',
                 level=logging.WARNING,
             )
+
+    @property
+    def current(self) -> BaseLoop:
+        """Loop of the target that is being evaluated."""
+        return self.loops[self.current_target]
 
     @property
     def dataloaders(self) -> list:
@@ -131,8 +136,8 @@ class _MultiTargetLoop(BaseLoop):
         runner.call_hook(f'before_{self.event}')
         runner.call_hook(f'before_{self.event}_epoch')
         runner.model.eval()
-        for target, loop in self.loops.items():
-            self.current = loop
+        for target in self.loops:
+            self.current_target = target
             found = self._evaluate(target)
             _require_own_names(metrics, found, self.event)
             metrics |= found

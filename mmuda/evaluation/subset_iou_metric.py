@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """IoU of each class and means over subsets of the classes."""
 
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -8,7 +9,7 @@ from mmseg.evaluation import IoUMetric
 from torch import Tensor
 
 from mmuda.registry import METRICS
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
 
 _RESERVED = ('aAcc', 'mIoU', 'mAcc')
 
@@ -36,6 +37,7 @@ class DomainIoUMetric(IoUMetric):
         self, subsets: Mapping[str, Sequence[str]] | None = None, **kwargs
     ) -> None:
         super().__init__(**kwargs)
+        self._written: dict[str, str] = {}
         self.subsets = dict(subsets or {})
         for name, classes in self.subsets.items():
             if name in _RESERVED or not classes:
@@ -43,6 +45,32 @@ class DomainIoUMetric(IoUMetric):
                     f'evaluator.subsets.{name}: choose another name than '
                     f'{", ".join(_RESERVED)} and at least one class'
                 )
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Count the pixels of a batch, see mmseg's ``IoUMetric``.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Predictions with ``pred_sem_seg`` and, unless
+                ``format_only``, ``gt_sem_seg``.
+
+        Raises:
+            DataError: ``output_dir`` would get two files of one name.
+        """
+        for sample in data_samples if self.output_dir else ():
+            path = sample['img_path']
+            name = os.path.splitext(os.path.basename(path))[0]
+            if self._written.setdefault(name, path) != path:
+                raise DataError(
+                    f"evaluator.output_dir: '{name}.png' would be the "
+                    f"prediction of '{self._written[name]}' and of '{path}'; "
+                    'use tools/test.py --out, which names files by their '
+                    'folders, too'
+                )
+        super().process(data_batch, data_samples)
+        if self.format_only:
+            # mmengine takes no results for a mistake.
+            self.results.extend([()] * len(data_samples))
 
     @property
     def dataset_meta(self) -> dict | None:
@@ -74,11 +102,11 @@ class DomainIoUMetric(IoUMetric):
         Returns:
             mmseg's values, ``IoU.<class>`` and the mean of each subset.
         """
+        if self.format_only:
+            return {}
         # Sums over a data set exceed the whole numbers that float32 holds.
         results = [tuple(area.double() for area in areas) for areas in results]
         metrics = super().compute_metrics(results)
-        if self.format_only:
-            return metrics
         intersection = sum(areas[0] for areas in results)
         union = sum(areas[1] for areas in results)
         values = (100 * intersection / union).numpy()

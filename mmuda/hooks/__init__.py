@@ -12,6 +12,7 @@ from .graceful_stop_hook import GracefulStopHook
 from .iteration_seed_hook import IterationSeedHook
 from .mean_teacher_hook import MeanTeacherHook, require_teacher_hook
 from .norm_statistics_hook import NormStatisticsSyncHook, average_norm_buffers
+from .prediction_files_hook import PredictionDrawingHook, PredictionFilesHook
 from .progress_bar_hook import ProgressBarHook
 from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
 from .training_curve_hook import TrainingCurveHook
@@ -24,6 +25,8 @@ __all__ = [
     'IterationSeedHook',
     'MeanTeacherHook',
     'NormStatisticsSyncHook',
+    'PredictionDrawingHook',
+    'PredictionFilesHook',
     'ProgressBarHook',
     'PseudoLabelRefreshHook',
     'TrainingCurveHook',

@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 
+from mmuda.utils.errors import ConfigError
+
 _FONT_SIZE = 14
 _LINE = 20
 _GAP = 6
@@ -36,6 +38,29 @@ def colourise(
     table[:] = ignore_colour
     table[: len(palette)] = palette
     return table[label]
+
+
+def label_image(
+    label: np.ndarray, palette: Sequence[Sequence[int]]
+) -> Image.Image:
+    """Make a picture with a palette whose values are the class numbers.
+
+    Args:
+        label: (H, W) class numbers in [0, 255].
+        palette: (K, 3) RGB colours, K <= 256; all other numbers are black.
+
+    Raises:
+        ConfigError: A class number does not fit into eight bits.
+    """
+    if label.size and label.max() > 255:
+        raise ConfigError(
+            f'class {label.max()}: pictures of labels hold 256 classes at most'
+        )
+    picture = Image.fromarray(label.astype(np.uint8))
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(palette)] = np.reshape(palette, (-1, 3))
+    picture.putpalette(colours.tobytes())
+    return picture
 
 
 def heat_map(values: np.ndarray) -> np.ndarray:

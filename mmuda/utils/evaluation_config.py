@@ -4,14 +4,12 @@
 import copy
 import math
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from mmengine.config import Config
 
-from mmuda.registry import METRICS
-from mmuda.utils.config_keys import did_you_mean, init_parameters
+from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import require_writable_folder
 
@@ -172,22 +170,21 @@ def save_predictions(cfg: Config, folder: str | os.PathLike) -> None:
     """Write predictions as images of train ids, in place.
 
     Args:
-        cfg: A config with ``test_evaluator``.
-        folder: Where the images go; into a subfolder for each data set where
+        cfg: A test config; its evaluator writes no predictions of its own.
+        folder: Where the images go; into a subfolder for each target where
             several are tested.
 
     Raises:
-        ConfigError: If no metric of a data set can write predictions, or the
-            folder is not writable.
+        ConfigError: The folder is not writable.
     """
     require_writable_folder(folder, '--out')
-    if not isinstance(cfg.test_dataloader, list):
-        _set_output_dir(_as_list(cfg.test_evaluator), Path(folder))
-        return
-    for index, evaluator in enumerate(cfg.test_evaluator):
-        metrics = _as_list(evaluator)
-        name = metrics[0].get('prefix') or f'dataset_{index}'
-        _set_output_dir(metrics, Path(folder, name))
+    for metric in _metrics(cfg):
+        # mmseg's way names files after the image alone.
+        metric.pop('output_dir', None)
+        if metric.get('format_only') and _kind(metric) == 'IoUMetric':
+            # Writing them was all it had to do.
+            metric['type'] = 'DomainIoUMetric'
+    _add_hook(cfg, dict(type='PredictionFilesHook', out_dir=str(folder)))
 
 
 def draw_predictions(
@@ -201,7 +198,7 @@ def draw_predictions(
     Args:
         cfg: A test config.
         folder: Where to write the drawings; None writes none.
-        show: Open a window for each image; nothing is written then.
+        show: Open a window for each image.
         wait_time: Seconds each window stays; 0 waits for a key.
 
     Raises:
@@ -213,13 +210,11 @@ def draw_predictions(
         cfg.visualizer = dict(type='LegendVisualizer', vis_backends=backends)
     elif _kind(cfg.visualizer) == 'SegLocalVisualizer':
         cfg.visualizer.type = 'LegendVisualizer'
-    hook = dict(type='SegVisualizationHook')
-    hook.update(cfg.get('default_hooks', {}).get('visualization', {}))
-    hook.update(draw=True, show=show, wait_time=wait_time)
-    cfg.merge_from_dict({'default_hooks.visualization': hook})
     if folder is not None:
         require_writable_folder(folder, '--show-dir')
-        cfg.visualizer.save_dir = str(folder)
+        folder = str(folder)
+    hook = dict(type='PredictionDrawingHook', out_dir=folder)
+    _add_hook(cfg, dict(hook, show=show, wait_time=wait_time))
 
 
 def _require_main_head(segmentor: dict, name: str) -> None:
@@ -253,16 +248,19 @@ def _kind(config: dict) -> str:
     return str(config.get('type')).rpartition('.')[2]
 
 
-def _set_output_dir(metrics: list[dict], folder: Path) -> None:
-    for metric in metrics:
-        kind = METRICS.get(metric['type']) or object
-        if 'output_dir' in init_parameters(kind):
-            metric['output_dir'] = str(folder)
-            return
-    kinds = ', '.join(metric['type'] for metric in metrics)
-    raise ConfigError(
-        f'test_evaluator: none of {kinds} writes predictions; add an IoUMetric'
-    )
+def _add_hook(cfg: Config, hook: dict) -> None:
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
+
+
+def _metrics(cfg: Config) -> Iterator[dict]:
+    """Metrics of the test, of all targets."""
+    evaluators = cfg.get('test_evaluator') or []
+    for evaluator in _as_list(evaluators) if evaluators else []:
+        yield from (
+            [evaluator]
+            if isinstance(evaluator, dict) and 'metrics' not in evaluator
+            else _as_list(evaluator)
+        )
 
 
 def _as_list(value: dict | list[dict]) -> list[dict]:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
 
@@ -85,44 +87,55 @@ def test_augmentation_needs_its_pipeline(cfg):
         use_test_time_augmentation(cfg)
 
 
-def test_predictions_of_single_metric_go_into_folder(cfg):
-    save_predictions(cfg, 'out')
-    assert cfg.test_evaluator.output_dir == 'out'
+@pytest.mark.parametrize('folder', ['out', Path('out')])
+def test_predictions_go_into_the_folder(cfg, folder):
+    save_predictions(cfg, folder)
+    hook = dict(type='PredictionFilesHook', out_dir='out')
+    assert cfg.custom_hooks == [hook]
 
 
-def test_first_metric_that_can_write_predictions_does(cfg):
+def test_predictions_are_written_once_and_by_key(cfg):
     cfg.test_evaluator = [
         dict(type='DumpResults', out_file_path='x.pkl'),
-        dict(type='IoUMetric'),
-        dict(type='IoUMetric'),
+        dict(type='IoUMetric', output_dir='elsewhere'),
+        dict(type='IoUMetric', format_only=True),
     ]
     save_predictions(cfg, 'out')
-    folders = [metric.get('output_dir') for metric in cfg.test_evaluator]
-    assert folders == [None, 'out', None]
+    assert cfg.test_evaluator[1:] == [
+        dict(type='IoUMetric'),
+        dict(type='DomainIoUMetric', format_only=True),
+    ]
 
 
-def test_predictions_of_several_data_sets_go_into_subfolders(cfg):
+def test_metrics_of_several_data_sets_write_nothing(cfg):
     cfg.test_dataloader = [cfg.test_dataloader, cfg.test_dataloader]
     cfg.test_evaluator = [
-        dict(type='IoUMetric', prefix='cityscapes'),
-        dict(type='Evaluator', metrics=[dict(type='IoUMetric')]),
+        dict(type='IoUMetric', output_dir='a'),
+        dict(
+            type='Evaluator',
+            metrics=[dict(type='IoUMetric', output_dir='b')],
+        ),
     ]
     save_predictions(cfg, 'out')
-    assert cfg.test_evaluator[0].output_dir == 'out/cityscapes'
-    assert cfg.test_evaluator[1].metrics[0].output_dir == 'out/dataset_1'
+    assert cfg.test_evaluator[0] == dict(type='IoUMetric')
+    assert cfg.test_evaluator[1].metrics == [dict(type='IoUMetric')]
 
 
-def test_metrics_that_write_nothing_are_refused(cfg):
-    cfg.test_evaluator = dict(type='DumpResults', out_file_path='x.pkl')
-    with pytest.raises(ConfigError, match='none of DumpResults writes'):
-        save_predictions(cfg, 'out')
-
-
-def test_drawing_works_without_hook_and_visualizer_in_config(cfg):
+def test_hooks_of_the_config_stay(cfg):
+    cfg.custom_hooks = [dict(type='DataCheckHook')]
+    save_predictions(cfg, 'out')
     draw_predictions(cfg, 'drawings')
-    assert cfg.default_hooks.visualization.draw is True
+    assert [hook.type for hook in cfg.custom_hooks] == [
+        'DataCheckHook',
+        'PredictionFilesHook',
+        'PredictionDrawingHook',
+    ]
+
+
+def test_drawing_works_without_hooks_and_visualizer_in_config(cfg):
+    draw_predictions(cfg, 'drawings')
+    assert cfg.custom_hooks[0].out_dir == 'drawings'
     assert cfg.visualizer.type == 'LegendVisualizer'
-    assert cfg.visualizer.save_dir == 'drawings'
 
 
 def test_a_visualizer_of_the_user_is_kept(cfg):
@@ -131,17 +144,15 @@ def test_a_visualizer_of_the_user_is_kept(cfg):
     assert cfg.visualizer.type == 'MyVisualizer'
 
 
-def test_drawing_keeps_hook_and_visualizer_of_config(cfg):
-    cfg.default_hooks = dict(
-        visualization=dict(type='SegVisualizationHook', interval=7)
-    )
+def test_drawing_in_a_window_keeps_the_visualizer_of_the_config(cfg):
     cfg.visualizer = dict(type='SegLocalVisualizer', alpha=0.5)
     draw_predictions(cfg, show=True, wait_time=3.0)
-    assert cfg.default_hooks.visualization == dict(
-        type='SegVisualizationHook',
-        interval=7,
-        draw=True,
-        show=True,
-        wait_time=3.0,
-    )
+    assert cfg.custom_hooks == [
+        dict(
+            type='PredictionDrawingHook',
+            out_dir=None,
+            show=True,
+            wait_time=3.0,
+        )
+    ]
     assert cfg.visualizer == dict(type='LegendVisualizer', alpha=0.5)

@@ -23,7 +23,7 @@ from mmuda.datasets import DomainDataset
 from mmuda.datasets.image_io import decode_ids, read_bytes
 from mmuda.datasets.listing import list_keys
 from mmuda.datasets.loading import resize_nearest
-from mmuda.datasets.pseudo_label_checks import unique_keys
+from mmuda.datasets.prediction_names import prediction_names
 from mmuda.datasets.pseudo_label_store import MANIFEST, current_root
 from mmuda.datasets.pseudo_label_store import PseudoLabelManifest as Manifest
 from mmuda.evaluation.confusion_matrix import ConfusionMatrix, count_confusion
@@ -146,14 +146,15 @@ def prediction_files(
     """
     root = current_root(root) or root
     found = list_keys(str(root), '.png')
-    keys = unique_keys(getattr(dataset, 'datasets', [dataset]))
-    # What test.py --out writes has the name of the image alone.
-    stems = {
-        index: Path(dataset.get_data_info(index)['img_path']).stem
-        for index in range(len(keys))
-    }
+    images = [
+        dataset.get_data_info(index)['img_path']
+        for index in range(len(dataset))
+    ]
+    by_path = prediction_names(dataset)
+    keys = [by_path[path] for path in images]
+    # Other tools name predictions after the image alone.
     names = {
-        index: key if key in found else stems[index]
+        index: key if key in found else Path(images[index]).stem
         for index, key in enumerate(keys)
     }
     missing = [keys[i] for i, name in names.items() if name not in found]

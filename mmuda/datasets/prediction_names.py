@@ -1,0 +1,91 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Names of files that are written for the images of a data set."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+
+from torch.utils.data import Dataset
+
+SUFFIX = '.png'
+
+
+def prediction_names(dataset: Dataset) -> dict[str, str]:
+    """Name a file for each image, so that none overwrites another.
+
+    The name is the key of the image, or in a data set of mmseg its path below
+    the image folder, without the extension. Images that would share a name
+    keep their extensions (``a.jpg.png`` beside ``a.png.png``), and those of
+    several data sets the number of theirs as a folder, if need be.
+
+    Args:
+        dataset: Any segmentation data set, or several as one.
+
+    Returns:
+        Names with ``/`` and without ``.png``, by the path of the image.
+    """
+    choices: dict[str, Sequence[str]] = {}
+    for number, part in enumerate(_parts(dataset)):
+        for path, name in _plain_names(part).items():
+            extension = os.path.splitext(path)[1]
+            choices.setdefault(
+                path,
+                (name, f'{name}{extension}', f'{number}/{name}{extension}'),
+            )
+    # The paths themselves differ.
+    choices = {p: (*c, p.lstrip('/')) for p, c in choices.items()}
+    chosen = dict.fromkeys(choices, 0)
+    while True:
+        names = {path: choices[path][i] for path, i in chosen.items()}
+        shared = [p for p in _shared(names) if chosen[p] + 1 < len(choices[p])]
+        if not shared:
+            return names
+        for path in shared:
+            chosen[path] += 1
+
+
+def _parts(dataset: Dataset) -> Iterable[Dataset]:
+    """Yield the data sets inside wrappers."""
+    if hasattr(dataset, 'datasets'):
+        for part in dataset.datasets:
+            yield from _parts(part)
+    elif hasattr(dataset, 'dataset'):
+        yield from _parts(dataset.dataset)
+    else:
+        yield dataset
+
+
+def _plain_names(dataset: Dataset) -> dict[str, str]:
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    paths = [info['img_path'] for info in infos]
+    folder = _image_folder(dataset, paths)
+    return {
+        path: info.get('key')
+        or os.path.splitext(os.path.relpath(path, folder))[0]
+        for path, info in zip(paths, infos, strict=True)
+    }
+
+
+def _image_folder(dataset: Dataset, paths: Sequence[str]) -> str:
+    prefix = getattr(dataset, 'data_prefix', None) or {}
+    folder = prefix.get('img_path') or ''
+    inside = os.path.join(folder, '')
+    if folder and all(path.startswith(inside) for path in paths):
+        return folder
+    return os.path.commonpath([os.path.dirname(path) for path in paths])
+
+
+def _shared(names: Mapping[str, str]) -> list[str]:
+    """Paths of images whose file is another's too, or a folder of one."""
+    counts = Counter(names.values())
+    folders = {
+        str(parent)
+        for name in counts
+        for parent in PurePosixPath(name).parents
+    }
+    return [
+        path
+        for path, name in names.items()
+        if counts[name] > 1 or name + SUFFIX in folders
+    ]

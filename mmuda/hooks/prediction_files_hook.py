@@ -1,0 +1,182 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Files of what is predicted in a test, named by the keys of the images."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.structures import SegDataSample
+from PIL import Image
+from torch.utils.data import Dataset
+
+from mmuda.datasets.domain_dataset import iter_transforms
+from mmuda.datasets.loading import LoadImage
+from mmuda.datasets.prediction_names import SUFFIX, prediction_names
+from mmuda.datasets.transforms import CropFraction
+from mmuda.registry import HOOKS
+from mmuda.utils.drawing import label_image
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.files import atomic_path, require_writable_folder
+
+
+class _TestedImagesHook(Hook):
+    """Names the images of a test, whose files must not overwrite others.
+
+    Args:
+        out_dir: Folder of the files; each of several targets has a folder of
+            its own in it.
+        option: What set the folder, for messages.
+    """
+
+    def __init__(
+        self, out_dir: str | os.PathLike | None, option: str = 'out_dir'
+    ) -> None:
+        if out_dir is not None:
+            require_writable_folder(out_dir, option)
+        self.out_dir = out_dir
+        self._names: dict[int, dict[str, str]] = {}
+
+    def _named(
+        self, runner: Runner, samples: Sequence[SegDataSample]
+    ) -> Iterator[tuple[str, SegDataSample]]:
+        """Yield samples with their names below ``out_dir``, with ``/``."""
+        dataset = runner.test_loop.dataloader.dataset
+        if id(dataset) not in self._names:
+            self._names[id(dataset)] = prediction_names(dataset)
+        names = self._names[id(dataset)]
+        target = getattr(runner.test_loop, 'current_target', None)
+        for sample in samples:
+            path = sample.get('img_path')
+            if path not in names:
+                raise ConfigError(
+                    'predictions are named after img_path, which these '
+                    'samples do not have; leave it in meta_keys of '
+                    'PackSegInputs'
+                )
+            name = names[path]
+            yield f'{target}/{name}' if target else name, sample
+
+
+@HOOKS.register_module()
+class PredictionFilesHook(_TestedImagesHook):
+    """Write predictions as PNGs of train ids with the classes' colours.
+
+    The pixel values are the train ids; the palette is for the eye. Pillow
+    (``numpy.asarray(Image.open(file))``) and mmseg's ``LoadAnnotations`` read
+    the values; OpenCV would give the colours.
+
+    Args:
+        out_dir: Folder of the files, ``<key>.png`` as the images lie below
+            their folder, or ``<target>/<key>.png`` with several targets.
+
+    Raises:
+        ConfigError: The folder is not writable.
+    """
+
+    def __init__(self, out_dir: str | os.PathLike) -> None:
+        super().__init__(out_dir, '--out')
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[SegDataSample] = (),
+    ) -> None:
+        """Write the predictions of a batch."""
+        dataset = runner.test_loop.dataloader.dataset
+        palette = dataset.metainfo.get('palette') or []
+        for name, sample in self._named(runner, outputs):
+            label = sample.pred_sem_seg.data
+            label = label.reshape(label.shape[-2:]).cpu().numpy()
+            path = Path(self.out_dir, name + SUFFIX)
+            with atomic_path(path) as temporary:
+                label_image(label, palette).save(temporary)
+
+    def after_test(self, runner: Runner) -> None:
+        """Tell where the files are."""
+        runner.logger.info(f'Predictions are in {self.out_dir}')
+
+
+@HOOKS.register_module()
+class PredictionDrawingHook(_TestedImagesHook):
+    """Draw predictions over the images, beside the labels if there are any.
+
+    Args:
+        out_dir: Folder of the drawings, named as the files of
+            :class:`PredictionFilesHook`; None writes none.
+        show: Open a window for each image.
+        wait_time: Seconds each window stays; 0 waits for a key.
+
+    Raises:
+        ConfigError: The folder is not writable, or the visualizer is none of
+            ours.
+    """
+
+    def __init__(
+        self,
+        out_dir: str | os.PathLike | None = None,
+        show: bool = False,
+        wait_time: float = 0.0,
+    ) -> None:
+        super().__init__(out_dir, '--show-dir')
+        self.show = show
+        self.wait_time = wait_time
+
+    def before_test(self, runner: Runner) -> None:
+        """Refuse a visualizer that can't draw a sample."""
+        if not hasattr(runner.visualizer, 'draw_sample'):
+            raise ConfigError(
+                f'visualizer.type {type(runner.visualizer).__name__} has no '
+                "draw_sample(); use a subclass of 'LegendVisualizer'"
+            )
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[SegDataSample] = (),
+    ) -> None:
+        """Draw the predictions of a batch."""
+        dataset = runner.test_loop.dataloader.dataset
+        visualizer = runner.visualizer
+        visualizer.dataset_meta = dataset.metainfo
+        for name, sample in self._named(runner, outputs):
+            image = read_image(dataset, sample.img_path)
+            drawn = visualizer.draw_sample(image, sample)
+            if self.out_dir is not None:
+                path = Path(self.out_dir, name + SUFFIX)
+                with atomic_path(path) as temporary:
+                    Image.fromarray(drawn).save(temporary)
+            if self.show and is_main_process():
+                visualizer.show(drawn, name, self.wait_time)
+
+
+def read_image(dataset: Dataset, path: str) -> np.ndarray:
+    """Read an image as the pipeline of its data set does, before resizing.
+
+    Args:
+        dataset: Its ``LoadImage`` reads, and its ``CropFraction`` cuts.
+        path: The image.
+
+    Returns:
+        (H, W, 3) RGB, uint8.
+    """
+    steps = [
+        step
+        for step in iter_transforms(dataset)
+        if isinstance(step, LoadImageFromFile | CropFraction)
+    ]
+    results = dict(img_path=path, seg_fields=[])
+    for step in steps or [LoadImage()]:
+        results = step(results)
+    image = np.atleast_3d(results['img']).astype(np.uint8)
+    return np.ascontiguousarray(
+        np.broadcast_to(image[..., ::-1], (*image.shape[:2], 3))
+    )
