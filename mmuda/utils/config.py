@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.safe_files import install_safe_file_reading
 
 PSEUDO_LABEL_LOADERS = ('LoadPseudoLabels', 'LoadSoftPseudoLabels')
 
@@ -21,18 +22,29 @@ def load_config(
 ) -> Config:
     """Read a config file and merge options from the command line.
 
+    A config is a Python file that is run. Others that it names as ``_base_``
+    may be YAML or JSON; they are read as data.
+
     Args:
         path: The config file.
         options: Values by dotted key, such as ``{'train_cfg.max_iters': 8}``.
 
     Raises:
-        ConfigError: If the file can't be read, or an option can't be merged
-            or names no part of the config.
+        ConfigError: If the file can't be read, is no ``.py``, or an option
+            can't be merged or names no part of the config.
     """
     if not Path(path).is_file():
         raise ConfigError(f'{path}: no such config file')
+    if Path(path).suffix != '.py':
+        raise ConfigError(
+            f'{path}: a config names what is built and run, and is a Python '
+            'file (.py); write it as one'
+        )
+    install_safe_file_reading()
     try:
         cfg = Config.fromfile(path)
+    except ConfigError as error:
+        raise ConfigError(f'{path}: {error}') from error
     except Exception as error:
         raise ConfigError(
             f'{path}: {type(error).__name__}: {error}'

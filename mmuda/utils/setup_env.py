@@ -9,6 +9,7 @@ from importlib import import_module
 import mmengine.registry
 
 from mmuda.utils.compat import install_safe_checkpoint_loading
+from mmuda.utils.safe_files import install_safe_file_reading
 
 _PACKAGES = (
     'datasets',
@@ -23,8 +24,9 @@ _PACKAGES = (
 def register_all_modules(init_default_scope: bool = True) -> None:
     """Import all packages of mmuda, so that their classes are registered.
 
-    Also makes mmengine load checkpoints without running code from them, see
-    :func:`mmuda.utils.compat.install_safe_checkpoint_loading`.
+    Also makes mmengine load checkpoints and files without running code from
+    them, see :func:`mmuda.utils.compat.install_safe_checkpoint_loading` and
+    :func:`mmuda.utils.safe_files.install_safe_file_reading`.
 
     Args:
         init_default_scope: Make ``mmuda`` the default scope, so that
@@ -36,6 +38,7 @@ def register_all_modules(init_default_scope: bool = True) -> None:
         for package in _PACKAGES:
             import_module(f'mmuda.{package}')
     install_safe_checkpoint_loading()
+    install_safe_file_reading()
     # mmseg says so at each new size; the published networks are as they are.
     warnings.filterwarnings('ignore', message='When align_corners=True')
     if init_default_scope:

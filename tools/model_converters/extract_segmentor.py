@@ -11,8 +11,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmengine.config import Config
-
 from mmuda.convert import (
     find_state_dict,
     plain_config,
@@ -21,6 +19,7 @@ from mmuda.convert import (
 )
 from mmuda.utils.cli import add_traceback_option, run_tool
 from mmuda.utils.compat import load_checkpoint_file
+from mmuda.utils.config import load_config
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.version import __version__
@@ -69,11 +68,7 @@ def convert_config(path: str, out_path: str) -> str:
     """Read a method's config and return the text of the plain one."""
     if not out_path.endswith('.py'):
         raise ConfigError(f'--out-config {out_path} must end with .py.')
-    try:
-        cfg = Config.fromfile(path)
-    except FileNotFoundError as error:
-        raise ConfigError(f'Config {path} not found.') from error
-    return plain_config(cfg).pretty_text
+    return plain_config(load_config(path)).pretty_text
 
 
 def main(args: argparse.Namespace) -> None:
