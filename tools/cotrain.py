@@ -28,8 +28,8 @@ from mmuda.cotraining.preparation import check_procedure, list_images
 from mmuda.cotraining.stages import Step
 from mmuda.cotraining.state import ProcedureState
 from mmuda.cotraining.status import status_table
-from mmuda.pseudo_labels.checkpoints import sha256_of
 from mmuda.pseudo_labels.recipe import require_same_recipe
+from mmuda.utils.checksums import sha256_of
 from mmuda.utils.cli import add_data_options, run_tool
 from mmuda.utils.config import (
     default_work_dir,

@@ -15,7 +15,6 @@ from pathlib import Path
 from mmengine.config import Config
 from rich.console import Console
 
-from mmuda.pseudo_labels.checkpoints import sha256_of
 from mmuda.pseudo_labels.jobs import check_labelling
 from mmuda.pseudo_labels.recipe import (
     Recipe,
@@ -25,6 +24,7 @@ from mmuda.pseudo_labels.recipe import (
 )
 from mmuda.pseudo_labels.recipe_summary import write_summary
 from mmuda.pseudo_labels.target_data import target_names
+from mmuda.utils.checksums import sha256_of
 from mmuda.utils.child_processes import Command, run_side_by_side
 from mmuda.utils.cli import OptionsAction, add_data_options, run_tool
 from mmuda.utils.config import (

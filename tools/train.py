@@ -2,7 +2,9 @@
 """Train a model."""
 
 import argparse
+import logging
 import sys
+from numbers import Integral
 from pathlib import Path
 
 from mmengine.config import Config
@@ -21,11 +23,11 @@ from mmuda.utils.cli import (
     config_from_args,
     run_tool,
 )
-from mmuda.utils.compat import load_checkpoint_file
+from mmuda.utils.compat import load_checkpoint_meta
 from mmuda.utils.config import enable_amp, set_pseudo_label_root
 from mmuda.utils.config_keys import config_errors
-from mmuda.utils.errors import ConfigError
-from mmuda.utils.resume import find_resume_checkpoint
+from mmuda.utils.errors import CheckpointError, ConfigError
+from mmuda.utils.resume import find_resume_checkpoint, resume_point
 
 
 def parse_args() -> argparse.Namespace:
@@ -71,16 +73,17 @@ def main(args: argparse.Namespace) -> int:
         set_pseudo_label_root(cfg, args.pseudo_labels)
     if args.load_from:
         cfg.load_from = args.load_from
-    if args.resume:
-        set_resume(cfg, args.resume, args.seed)
+    message = ''
+    resume = cfg.get('resume') and (cfg.get('load_from') or 'auto')
+    if args.resume or resume:
+        message = set_resume(cfg, args.resume or resume, args.seed)
     with config_errors(cfg):
         runner = build_runner(cfg)
         require_teacher_hook(runner)
         require_consistency_hook(runner)
-        if args.resume and not cfg.get('resume'):
-            print_log(
-                f'No checkpoint in {cfg.work_dir}: start anew', 'current'
-            )
+        if message:
+            level = logging.WARNING if cfg.resume else logging.INFO
+            print_log(message, 'current', level)
         runner.train()
     report(runner)
     signals = [
@@ -91,30 +94,42 @@ def main(args: argparse.Namespace) -> int:
     return 128 + signals[0] if signals else 0
 
 
-def set_resume(cfg: Config, checkpoint: str, seed: int | None) -> None:
+def set_resume(cfg: Config, checkpoint: str, seed: int | None) -> str:
     """Make the runner continue from a checkpoint, or from the newest.
 
     The run keeps its seed, whatever the config says: the sampler is built
     before the runner reads the checkpoint.
 
+    Returns:
+        What to log, '' for nothing.
+
     Raises:
         ConfigError: ``seed`` is given and another than the run's.
+        CheckpointError: The checkpoint can't be read, or none is whole.
     """
+    message = ''
     if checkpoint == 'auto':
-        checkpoint = find_resume_checkpoint(cfg.work_dir)
+        checkpoint, message = resume_point(cfg.work_dir)
     if checkpoint is None:
-        return
+        cfg.resume = False
+        return f'No checkpoint in {cfg.work_dir}: start anew'
     cfg.resume = True
     cfg.load_from = str(checkpoint)
-    trained = load_checkpoint_file(cfg.load_from).get('meta', {}).get('seed')
+    trained = load_checkpoint_meta(cfg.load_from).get('seed')
     if trained is None:
-        return
+        return message
+    if not isinstance(trained, Integral):
+        raise CheckpointError(
+            f'{checkpoint}: its seed is {trained!r} instead of a number; pass '
+            'a checkpoint of a training'
+        )
     if seed not in (None, trained):
         raise ConfigError(
             f'--seed {seed}: {checkpoint} was trained with seed {trained}; '
             'leave --seed out to continue it'
         )
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=trained)
+    return message
 
 
 def report(runner: Runner) -> None:

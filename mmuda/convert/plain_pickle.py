@@ -7,7 +7,6 @@ detectron2 has plain pickles of NumPy arrays.
 
 import os
 import pickle
-import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mmuda.utils.checksums import is_zip
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.errors import CheckpointError
 
@@ -34,7 +34,7 @@ def load_arrays_file(path: str | os.PathLike) -> dict[str, Any]:
             object.
     """
     path = Path(path).expanduser()
-    if not path.is_file() or zipfile.is_zipfile(path):
+    if not path.is_file() or is_zip(path):
         return load_checkpoint_file(path)
     with path.open('rb') as file:
         try:

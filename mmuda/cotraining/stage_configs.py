@@ -115,7 +115,7 @@ def pretrained_files(cfg: Config) -> list[Path]:
     given = (segmentor.get('backbone') or {}).get('init_cfg') or []
     entries = [given] if isinstance(given, Mapping) else given
     files = [entry.get('checkpoint') for entry in entries]
-    # Names such as open-mmlab://resnet50 are downloaded by the training.
+    # Web addresses are downloaded by the training.
     return [Path(file) for file in files if file and '://' not in file]
 
 

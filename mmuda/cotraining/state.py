@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict
 
-from mmuda.pseudo_labels.checkpoints import sha256_of
 from mmuda.utils.checks import NOT_NEGATIVE
+from mmuda.utils.checksums import sha256_of
 from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json
 

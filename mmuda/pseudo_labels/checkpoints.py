@@ -2,9 +2,7 @@
 """The trained networks that label."""
 
 import copy
-import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -12,7 +10,8 @@ from mmengine.runner import load_checkpoint
 from torch import nn
 
 from mmuda.registry import MODELS
-from mmuda.utils.errors import CheckpointError
+from mmuda.utils.checksums import sha256_of
+from mmuda.utils.compat import local_checkpoint
 from mmuda.utils.evaluation_config import ensemble_weights, use_checkpoints
 
 
@@ -31,8 +30,10 @@ def describe_checkpoints(
     """
     weights = ensemble_weights(len(checkpoints), weights)
     return tuple(
-        dict(file=Path(file).name, sha256=sha256_of(file), weight=weight)
-        for file, weight in zip(checkpoints, weights, strict=True)
+        dict(file=file.name, sha256=sha256_of(file), weight=weight)
+        for file, weight in zip(
+            map(local_checkpoint, checkpoints), weights, strict=True
+        )
     )
 
 
@@ -57,21 +58,3 @@ def load_model(
     if cfg.load_from:
         load_checkpoint(model, cfg.load_from, map_location='cpu')
     return model.to(get_device())
-
-
-def sha256_of(path: str | Path) -> str:
-    """SHA-256 of a file, read piece by piece.
-
-    Raises:
-        CheckpointError: It can't be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with open(path, 'rb') as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
-    except OSError as error:
-        raise CheckpointError(
-            f'cannot read {str(path)!r} ({error.strerror}); correct the path'
-        ) from error
-    return digest.hexdigest()

@@ -8,21 +8,21 @@ and NumPy scalars), and later versions fall back to unpickling everything.
 """
 
 import inspect
+import logging
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
-from urllib.parse import urlparse
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, is_main_process
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner import CheckpointLoader
 
+from mmuda.utils.checksums import checkpoint_fault, has_checksums, is_zip
+from mmuda.utils.downloads import downloaded_file
 from mmuda.utils.errors import CheckpointError
-from mmuda.utils.files import atomic_path
 
 _NUMPY_DTYPE_CODES = (
     '?SU' + np.typecodes['AllInteger'] + np.typecodes['AllFloat']
@@ -33,26 +33,108 @@ def load_checkpoint_file(
     path: str | os.PathLike,
     map_location: str | torch.device | Callable | None = 'cpu',
 ) -> dict:
-    """Read a checkpoint that holds nothing but data.
+    """Read a checkpoint that is whole and holds nothing but data.
+
+    Everything that reads a checkpoint passes here. The text of a config in
+    ``meta['config']`` is left out: mmengine runs it as Python when a run is
+    resumed.
 
     Args:
-        path: A file written by ``torch.save``, by a runner of mmengine too.
+        path: A file written by ``torch.save``, by a runner of mmengine too,
+            or its ``https://`` address.
         map_location: Where to put the tensors, as of ``torch.load``.
 
     Raises:
-        CheckpointError: If the file is missing, not whole, no dict, or holds
-            an object that could run code; names the file and the object.
+        CheckpointError: If the file is missing, damaged, no dict, or holds
+            an object that could run code; names the file and the object. Or
+            if the address is neither of a file nor of a web server.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
+    file = local_checkpoint(path)
+    checked = has_checksums(file)
+    fault = checkpoint_fault(file) if checked else None
+    if fault is not None:
         raise CheckpointError(
-            f'{path}: no such checkpoint file; correct the path'
+            f'{file}: cannot be read as a checkpoint, it is damaged: {fault}; '
+            'copy or download it again, or take an earlier one'
         )
+    content = _data_of(file, map_location=map_location)
+    if not checked:
+        print_log(
+            f'{file} holds no checksums (it is in the format of PyTorch '
+            'before 1.6, or was saved without them): damage to it would not '
+            'be noticed',
+            'current',
+            logging.WARNING,
+        )
+    content.get('meta', {}).pop('config', None)
+    return content
+
+
+def load_checkpoint_meta(path: str | os.PathLike) -> dict:
+    """Read what a checkpoint says of its training, but no weights.
+
+    Args:
+        path: As of :func:`load_checkpoint_file`.
+
+    Raises:
+        CheckpointError: As of :func:`load_checkpoint_file`, but for damage
+            to weights.
+    """
+    file = local_checkpoint(path)
+    # Weights that are mapped from the file are never read.
+    content = _data_of(file, map_location='cpu', mmap=is_zip(file))
+    return content.get('meta', {})
+
+
+def local_checkpoint(path: str | os.PathLike) -> Path:
+    """Find the file of a path, or download that of a web address.
+
+    Args:
+        path: A path, or an address ``http://`` or ``https://``.
+
+    Raises:
+        CheckpointError: If there is no such file, or the address is of
+            another kind, such as ``open-mmlab://`` or ``s3://``.
+    """
+    file = os.path.expanduser(path)
+    scheme = re.match(r'([^/]*)://', file)
+    if os.path.isfile(file):
+        return Path(file)
+    if scheme:
+        if scheme[1].lower() not in ('http', 'https'):
+            raise CheckpointError(
+                f'{path}: checkpoints are not read by {scheme[1]}://, only '
+                'from files and web addresses; download the file and give '
+                'its path, or its https:// address'
+            )
+        return downloaded_file(file)
+    raise CheckpointError(f'{path}: no such checkpoint file; correct the path')
+
+
+def install_safe_checkpoint_loading() -> None:
+    """Make mmengine load all checkpoints by :func:`load_checkpoint_file`.
+
+    Covers ``load_from``, resuming and pretrained weights, from wherever they
+    are to come. mmengine's loaders unpickle whatever they are given if it is
+    not plain data.
+    """
+    # The prefix is a regular expression that fits everything, and sorted
+    # before all others, also those that are registered later.
+    CheckpointLoader.register_scheme(
+        '|', loader=load_from_file_or_url, force=True
+    )
+
+
+# mmengine logs the part of a loader's name after "load_from_".
+def load_from_file_or_url(filename, map_location=None):
+    """Load a checkpoint for mmengine."""
+    return load_checkpoint_file(filename, map_location)
+
+
+def _data_of(path: Path, **kwargs) -> dict:
     try:
         with torch.serialization.safe_globals(_safe_globals()):
-            content = torch.load(
-                path, map_location=map_location, weights_only=True
-            )
+            content = torch.load(path, weights_only=True, **kwargs)
     except Exception as error:
         raise CheckpointError(f'{path}: {_reason(error)}') from error
     if not isinstance(content, dict):
@@ -60,45 +142,13 @@ def load_checkpoint_file(
             f'{path}: holds a {type(content).__name__} instead of tensors by '
             'name; pass a checkpoint of a training'
         )
+    meta = content.get('meta', {})
+    if not isinstance(meta, dict):
+        raise CheckpointError(
+            f"{path}: 'meta' is a {type(meta).__name__} instead of values by "
+            'name; pass a checkpoint of a training'
+        )
     return content
-
-
-def install_safe_checkpoint_loading() -> None:
-    """Make mmengine read files and URLs by :func:`load_checkpoint_file`.
-
-    Covers ``load_from``, resuming and pretrained weights given as a path or
-    ``https://`` address. The names of model zoos (``open-mmlab://``,
-    ``torchvision://``) keep mmengine's own loaders: their files come from
-    fixed addresses.
-    """
-    for prefixes, loader in (
-        ('', load_from_local),
-        (('http://', 'https://'), load_from_http),
-    ):
-        CheckpointLoader.register_scheme(prefixes, loader=loader, force=True)
-
-
-# mmengine logs the part of a loader's name after "load_from_".
-def load_from_local(filename, map_location=None):
-    """Load a checkpoint file for mmengine."""
-    return load_checkpoint_file(filename, map_location)
-
-
-def load_from_http(filename, map_location=None):
-    """Download a checkpoint once into PyTorch's cache and load it."""
-    name = Path(urlparse(filename).path).name
-    path = Path(torch.hub.get_dir(), 'checkpoints', name)
-    if is_main_process() and not path.exists():
-        try:
-            with atomic_path(path) as temporary:
-                torch.hub.download_url_to_file(filename, str(temporary))
-        except OSError as error:
-            raise CheckpointError(
-                f'{filename}: cannot be downloaded to {str(path)!r} '
-                f'({error}); put the file there by hand'
-            ) from error
-    barrier()
-    return load_checkpoint_file(path, map_location)
 
 
 def _safe_globals() -> list:

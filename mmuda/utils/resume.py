@@ -3,24 +3,49 @@
 
 import os
 import re
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from mmuda.utils.checksums import checkpoint_fault
+from mmuda.utils.errors import CheckpointError
 
 
 def find_resume_checkpoint(work_dir: str | os.PathLike) -> Path | None:
-    """Find the newest whole checkpoint of a run.
+    """Find the newest whole checkpoint of a run; see :func:`resume_point`."""
+    return resume_point(work_dir)[0]
+
+
+def resume_point(work_dir: str | os.PathLike) -> tuple[Path | None, str]:
+    """Find the newest whole checkpoint of a run, and what there is to say.
 
     The file ``last_checkpoint`` decides, since numbers may stem from an
     earlier and longer run in the same folder. Where it is missing, cut off by
     a crash, or names a file that is not whole, it is the highest iteration.
-    A checkpoint counts as whole if the table of contents that ``torch.save``
-    writes last can be read.
+    A checkpoint counts as whole if all its content fits the checksums that
+    ``torch.save`` writes.
 
     Returns:
-        The checkpoint, or None if there is none to continue with.
+        The checkpoint, or None if there is none to continue with; and a
+        message if newer ones are damaged, else ''.
+
+    Raises:
+        CheckpointError: If there are checkpoints, but all are damaged.
     """
-    return next(filter(_is_whole, _candidates(Path(work_dir))), None)
+    faults: dict[Path, str] = {}
+    for path in _candidates(Path(work_dir)):
+        if not path.is_file() or path in faults:
+            continue
+        fault = checkpoint_fault(path)
+        if fault is None:
+            return path, _passed_over(faults, path)
+        faults[path] = fault
+    if faults:
+        raise CheckpointError(
+            f'{_listed(faults)}: no checkpoint in {str(work_dir)!r} is whole; '
+            'copy one there from a backup, or move the damaged ones away (or '
+            'choose another --work-dir) to start anew'
+        )
+    return None, ''
 
 
 def checkpoints_by_iteration(work_dir: str | os.PathLike) -> dict[int, Path]:
@@ -50,5 +75,13 @@ def _candidates(work_dir: Path) -> Iterator[Path]:
         yield by_iteration[iteration]
 
 
-def _is_whole(path: Path) -> bool:
-    return path.is_file() and zipfile.is_zipfile(path)
+def _passed_over(faults: Mapping[Path, str], path: Path) -> str:
+    if not faults:
+        return ''
+    return f'{_listed(faults)}; continue from {path} before it'
+
+
+def _listed(faults: Mapping[Path, str]) -> str:
+    return '; '.join(
+        f'{path} is damaged ({fault})' for path, fault in faults.items()
+    )

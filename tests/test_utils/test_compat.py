@@ -4,12 +4,18 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, MMLogger
 from mmengine.model import BaseModel
 from mmengine.runner import CheckpointLoader, Runner
 
-from mmuda.utils.compat import load_checkpoint_file
+from mmuda.utils.compat import (
+    load_checkpoint_file,
+    load_checkpoint_meta,
+    load_from_file_or_url,
+)
+from mmuda.utils.downloads import cached_path
 from mmuda.utils.errors import CheckpointError
+from mmuda.utils.setup_env import register_all_modules
 
 
 class Payload:
@@ -147,13 +153,114 @@ def test_getattr_reaches_statistics_only(owner, name, tmp_path):
 
 def test_checkpoint_from_url_in_cache_is_read_safely(tmp_path, monkeypatch):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
-    cache = tmp_path / 'hub' / 'checkpoints'
-    cache.mkdir(parents=True)
+    cached = cached_path('https://example.org/evil.pth')
+    cached.parent.mkdir(parents=True)
     target = tmp_path / 'made_by_payload'
-    torch.save({'extra': Payload(target)}, cache / 'evil.pth')
+    torch.save({'extra': Payload(target)}, cached)
     with pytest.raises(CheckpointError, match='mkdir'):
         CheckpointLoader.load_checkpoint('https://example.org/evil.pth')
     assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    'address',
+    [
+        'open-mmlab://resnet50_v1c',
+        'openmmlab://resnet50_v1c',
+        'mmcls://resnet50',
+        'modelzoo://resnet50',
+        'torchvision://resnet50',
+        'pavi://resnet50',
+        's3://bucket/resnet50.pth',
+        'open-mmlab:s3://bucket/resnet50.pth',
+        'petrel://bucket/resnet50.pth',
+        'local://resnet50.pth',
+        'file:///resnet50.pth',
+        'hf-hub://resnet50',
+        'ftp://example.org/resnet50.pth',
+        'later://resnet50.pth',
+        '~later://resnet50.pth',
+        '://resnet50.pth',
+    ],
+)
+def test_other_schemes_are_refused_by_name(address, monkeypatch):
+    register_all_modules(init_default_scope=False)
+    schemes = dict(CheckpointLoader._schemes)
+    # One more that some package registers after us.
+    CheckpointLoader.register_scheme('later://', loader=torch.load)
+    try:
+        for load in (CheckpointLoader.load_checkpoint, load_checkpoint_file):
+            with pytest.raises(CheckpointError) as error:
+                load(address)
+            assert f'not read by {address.split("://")[0]}://' in str(
+                error.value
+            ) or address.startswith('~')
+            assert 'download the file and give its path' in str(error.value)
+    finally:
+        CheckpointLoader._schemes = schemes
+
+
+def test_every_scheme_of_mmengine_has_our_loader():
+    register_all_modules(init_default_scope=False)
+    for prefix in CheckpointLoader._schemes:
+        loader = CheckpointLoader._get_checkpoint_loader(prefix)
+        assert loader is load_from_file_or_url, prefix
+
+
+def test_pretrained_weights_are_not_read_by_other_schemes():
+    register_all_modules(init_default_scope=False)
+    model = Toy()
+    model.init_cfg = dict(type='Pretrained', checkpoint='torchvision://vgg')
+    with pytest.raises(CheckpointError, match='not read by torchvision://'):
+        model.init_weights()
+
+
+def test_meta_that_is_no_dict_is_named(tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save({'state_dict': {}, 'meta': ['x']}, path)
+    with pytest.raises(CheckpointError, match="a.pth: 'meta' is a list"):
+        load_checkpoint_file(path)
+
+
+@pytest.mark.parametrize('automatic', [False, True])
+def test_config_in_a_checkpoint_is_not_run(trained, tmp_path, automatic):
+    path = tmp_path / 'run' / 'iter_2.pth'
+    content = torch.load(path, weights_only=False)
+    target = tmp_path / 'made_by_payload'
+    content['meta']['config'] = f'import os\nos.mkdir({str(target)!r})\n'
+    torch.save(content, path)
+    register_all_modules(init_default_scope=False)
+    resumed = run_toy(
+        tmp_path / 'run',
+        max_iters=3,
+        resume=True,
+        load_from=None if automatic else str(path),
+    )
+    assert resumed.iter == 3
+    assert not target.exists()
+
+
+def test_file_without_checksums_is_read_and_said_so(tmp_path):
+    log = tmp_path / 'log'
+    MMLogger.get_instance(str(tmp_path), log_file=str(log))
+    path = tmp_path / 'old.pth'
+    torch.save(
+        {'weight': torch.ones(3)}, path, _use_new_zipfile_serialization=False
+    )
+    assert load_checkpoint_file(path)['weight'].sum() == 3
+    assert 'old.pth holds no checksums' in log.read_text()
+
+
+def test_meta_is_read_without_weights(trained, tmp_path):
+    path = tmp_path / 'run' / 'iter_2.pth'
+    data = bytearray(path.read_bytes())
+    weight = trained.model.layer.weight.detach().numpy().tobytes()
+    start = data.index(weight)
+    data[start] ^= 1
+    path.write_bytes(data)
+    assert load_checkpoint_meta(path)['iter'] == 2
+    with pytest.raises(CheckpointError, match='does not fit its checksum'):
+        load_checkpoint_file(path)
 
 
 def test_missing_file_is_named(tmp_path):

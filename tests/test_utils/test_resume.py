@@ -1,8 +1,13 @@
+import zipfile
+
+import pytest
 import torch
 
+from mmuda.utils.errors import CheckpointError
 from mmuda.utils.resume import (
     checkpoints_by_iteration,
     find_resume_checkpoint,
+    resume_point,
 )
 
 
@@ -84,3 +89,50 @@ def test_checkpoints_of_iterations_only(tmp_path):
         save(tmp_path / name)
     save(tmp_path / 'iter_last.pth')
     assert sorted(checkpoints_by_iteration(tmp_path)) == [9, 40]
+
+
+def damage(path):
+    """Flip a bit of a tensor."""
+    with zipfile.ZipFile(path) as file:
+        tensor = file.read(f'{path.stem}/data/0')
+    data = bytearray(path.read_bytes())
+    data[data.index(tensor)] ^= 1
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize('fault', [damage, cut_off])
+def test_damaged_checkpoints_are_passed_over_and_named(tmp_path, fault):
+    whole = save(tmp_path / 'iter_10.pth')
+    for number in (20, 30):
+        fault(save(tmp_path / f'iter_{number}.pth'))
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_30.pth'))
+    path, message = resume_point(tmp_path)
+    assert path == whole
+    parts = [f'{tmp_path}/iter_{number}.pth is damaged' for number in (30, 20)]
+    assert [message.count(part) for part in parts] == [1, 1]
+    assert message.index(parts[0]) < message.index(parts[1])
+    assert message.endswith(f'continue from {whole} before it')
+
+
+def test_nothing_to_say_if_the_newest_is_whole(tmp_path):
+    damage(save(tmp_path / 'iter_10.pth'))
+    newest = save(tmp_path / 'iter_20.pth')
+    assert resume_point(tmp_path) == (newest, '')
+
+
+@pytest.mark.parametrize('pointer', [False, True])
+def test_no_new_start_over_damaged_checkpoints(tmp_path, pointer):
+    path = damage(save(tmp_path / 'iter_10.pth'))
+    if pointer:
+        (tmp_path / 'last_checkpoint').write_text(str(path))
+    with pytest.raises(CheckpointError) as error:
+        find_resume_checkpoint(tmp_path)
+    text = str(error.value)
+    assert f'{path} is damaged (iter_10/data/0 does not fit' in text
+    assert 'move the damaged ones away' in text
+
+
+def test_checkpoint_that_is_gone_is_not_damaged(tmp_path):
+    (tmp_path / 'last_checkpoint').write_text('iter_10.pth')
+    assert resume_point(tmp_path) == (None, '')

@@ -1,7 +1,7 @@
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 
-from mmuda.utils.compat import load_from_local
+from mmuda.utils.compat import load_from_file_or_url
 from mmuda.utils.setup_env import register_all_modules
 
 
@@ -19,4 +19,4 @@ def test_scope_can_be_left_alone():
 def test_checkpoints_are_loaded_safely():
     register_all_modules(init_default_scope=False)
     loader = CheckpointLoader._get_checkpoint_loader('work_dirs/iter_1.pth')
-    assert loader is load_from_local
+    assert loader is load_from_file_or_url

@@ -22,7 +22,9 @@ model = dict(
             style='pytorch',
             contract_dilation=True,
             init_cfg=dict(
-                type='Pretrained', checkpoint='open-mmlab://resnet101_v1c'
+                type='Pretrained',
+                checkpoint='https://download.openmmlab.com/pretrain/'
+                'third_party/resnet101_v1c-e67eebb6.pth',
             ),
         ),
         decode_head=dict(
