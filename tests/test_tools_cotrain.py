@@ -11,7 +11,7 @@ from tools_in_process import load_tool, run_loaded
 
 from mmuda.utils.cli import USER_ERROR
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.files import locked_folder
+from mmuda.utils.locks import locked_folder
 
 
 @pytest.fixture(scope='module')

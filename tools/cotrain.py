@@ -39,11 +39,8 @@ from mmuda.utils.config import (
 )
 from mmuda.utils.config_keys import check_config_keys
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.files import (
-    is_locked,
-    locked_folder,
-    require_writable_folder,
-)
+from mmuda.utils.files import require_writable_folder
+from mmuda.utils.locks import is_locked, locked_folder
 from mmuda.utils.setup_env import register_all_modules
 
 TOOLS = Path(__file__).parent

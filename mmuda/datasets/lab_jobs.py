@@ -13,11 +13,8 @@ from mmuda.datasets.lab_images import ImageSet, encode_image, read_image
 from mmuda.datasets.lab_styles import measure_styles
 from mmuda.datasets.lab_workers import call_all
 from mmuda.utils.errors import DataError
-from mmuda.utils.files import (
-    atomic_write,
-    locked_folder,
-    require_writable_folder,
-)
+from mmuda.utils.files import atomic_write, require_writable_folder
+from mmuda.utils.locks import locked_folder
 
 # Of what files are made of: images of different ones must not mix.
 _VERSION = 1

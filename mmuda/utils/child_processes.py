@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mmuda.utils.parents import STARTED_BY
+
 
 @dataclass(frozen=True)
 class Command:
@@ -42,7 +44,8 @@ class Command:
 def run_side_by_side(commands: Sequence[Command]) -> list[int]:
     """Run tools at the same time and wait for all.
 
-    Ctrl-C and SIGTERM reach them, too; they save and end by themselves.
+    Ctrl-C, SIGTERM and SIGHUP (a closed terminal) reach them, too; they save
+    and end by themselves.
 
     Args:
         commands: What to run.
@@ -58,7 +61,11 @@ def run_side_by_side(commands: Sequence[Command]) -> list[int]:
 
 
 def _start(command: Command) -> subprocess.Popen:
-    environment = {**os.environ, **command.environment}
+    environment = {
+        **os.environ,
+        STARTED_BY: str(os.getpid()),
+        **command.environment,
+    }
     # As tools are run by hand, from a checkout that is not installed too.
     root = str(command.tool.parents[1])
     paths = [root, environment.get('PYTHONPATH', '')]
@@ -90,6 +97,9 @@ def _signals_for(children: Sequence[subprocess.Popen]) -> Iterator[None]:
         signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
         signal.SIGTERM: signal.signal(signal.SIGTERM, terminate),
     }
+    # nohup lets a run outlive its terminal.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, terminate)
     try:
         yield
     finally:

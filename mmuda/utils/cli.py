@@ -22,6 +22,7 @@ from mmuda.utils.config_keys import check_config_keys
 from mmuda.utils.distributed import init_distributed
 from mmuda.utils.errors import MMUDAError
 from mmuda.utils.files import require_writable_folder
+from mmuda.utils.parents import end_with_parent
 from mmuda.utils.setup_env import register_all_modules
 
 USER_ERROR = 2
@@ -160,6 +161,7 @@ def run_tool(
         The exit code: 2 after an error of the user, 130 after Ctrl-C, 1 if
         another process of the run has ended.
     """
+    end_with_parent()
     try:
         code = function(args) or 0
     except MMUDAError as error:

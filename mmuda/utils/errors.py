@@ -14,5 +14,9 @@ class DataError(MMUDAError, ValueError):
     """An image, label, folder or split file is missing or unusable."""
 
 
+class DiskFullError(DataError):
+    """A file can't be written for lack of space."""
+
+
 class CheckpointError(MMUDAError, RuntimeError):
     """A checkpoint can't be read or does not fit the model."""

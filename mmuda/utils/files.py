@@ -4,18 +4,21 @@
 import errno
 import fcntl
 import os
+import re
 import secrets
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
-from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.errors import ConfigError, DiskFullError, MMUDAError
 
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+# The last one is a limit of the shell (ulimit -f).
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
+_TEMPORARY = re.compile(r'\..+\.[0-9a-f]{8}(\.[^.]*)?')
+_PROBE_BYTES = 2**20
 
 
 @contextmanager
@@ -36,10 +39,10 @@ def atomic_path(
             killed process leaves it there. By default next to ``path``.
 
     Raises:
-        DataError: If the disk, or the user's share of it, is full.
+        DiskFullError: The disk, or the user's share of it, is full.
     """
     path = Path(path)
-    with _disk_full_errors(path):
+    with disk_full_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         name = f'.{path.stem}.{secrets.token_hex(4)}{path.suffix}'
         temporary = (temporary_folder or path.parent) / name
@@ -47,12 +50,18 @@ def atomic_path(
         temporary.touch(0o666, exist_ok=False)
         mode = temporary.stat().st_mode
         try:
-            yield temporary
-            # Some writers replace the file by a private one of theirs.
-            temporary.chmod(stat.S_IMODE(mode))
-            _sync(temporary)
-            os.replace(temporary, path)
+            with _marked_as_written(temporary):
+                yield temporary
+                # Some writers replace the file by a private one of theirs.
+                temporary.chmod(stat.S_IMODE(mode))
+                _sync(temporary)
+                os.replace(temporary, path)
             _sync(path.parent)
+        except Exception as error:
+            # NumPy's, PyTorch's and other writers hide the reason.
+            if _tells_no_reason(error) and not _can_grow(temporary):
+                raise _disk_full_error(path, 'no space left') from error
+            raise
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -70,7 +79,7 @@ def atomic_write(
         temporary_folder: As of :func:`atomic_path`.
 
     Raises:
-        DataError: If the disk, or the user's share of it, is full.
+        DiskFullError: The disk, or the user's share of it, is full.
     """
     data = content.encode() if isinstance(content, str) else content
     with atomic_path(path, temporary_folder) as temporary:
@@ -98,47 +107,36 @@ def require_writable_folder(path: str | os.PathLike, option: str) -> None:
         ) from error
 
 
-def locked_folder(path: Path, option: str) -> IO:
-    """Keep other processes from writing the same results.
-
-    The lock holds until the file is closed and all processes that were
-    started meanwhile have ended, even if this one is killed.
+@contextmanager
+def disk_full_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Raise an error of ours if the disk fills up in the block.
 
     Args:
-        path: The folder.
-        option: What set it, for the message.
-
-    Returns:
-        The locked file.
+        path: What is written, for the message.
 
     Raises:
-        ConfigError: Another process holds the lock.
+        DiskFullError: The disk, or the user's share of it, is full.
     """
-    file = open(path / '.lock', 'w')  # noqa: SIM115 (open until the end)
-    os.set_inheritable(file.fileno(), True)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
     except OSError as error:
-        raise ConfigError(
-            f'{option}: another process works in {str(path)!r}; wait for it '
-            'or choose another folder'
-        ) from error
-    return file
+        if error.errno not in _DISK_FULL:
+            raise
+        raise _disk_full_error(path, error.strerror) from error
 
 
-def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock of :func:`locked_folder`.
+def remove_dead_temporaries(folder: str | os.PathLike) -> None:
+    """Remove temporary files whose writers were killed.
 
     Args:
-        path: The folder.
+        folder: Is searched with all folders in it.
     """
-    try:
-        locked_folder(path, '').close()
-    except FileNotFoundError:
-        return False
-    except ConfigError:
-        return True
-    return False
+    for root, _, names in os.walk(folder):
+        for name in filter(_TEMPORARY.fullmatch, names):
+            path = Path(root, name)
+            with suppress(OSError), path.open('rb') as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
 
 def _sync(path: Path) -> None:
@@ -155,13 +153,31 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _disk_full_errors(path: Path) -> Iterator[None]:
-    try:
+def _marked_as_written(temporary: Path) -> Iterator[None]:
+    """Tell :func:`remove_dead_temporaries` that the writer is alive."""
+    with temporary.open('rb') as file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+
+
+def _tells_no_reason(error: Exception) -> bool:
+    known = isinstance(error, MMUDAError)
+    return not known and getattr(error, 'errno', None) is None
+
+
+def _can_grow(temporary: Path) -> bool:
+    """Whether there is space; the file is to be removed anyway."""
+    try:
+        with temporary.open('ab') as file:
+            file.write(bytes(_PROBE_BYTES))
     except OSError as error:
-        if error.errno not in _DISK_FULL:
-            raise
-        raise DataError(
-            f'disk full: cannot write {str(path)!r} ({error.strerror}); make '
-            'space and start again'
-        ) from error
+        return error.errno not in _DISK_FULL
+    return True
+
+
+def _disk_full_error(path: str | os.PathLike, reason: str) -> DiskFullError:
+    return DiskFullError(
+        f'disk full: cannot write {str(path)!r} ({reason}); make space and '
+        'start again'
+    )

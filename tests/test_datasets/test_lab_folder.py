@@ -5,7 +5,7 @@ from toy_translations import translate, write_domains
 from mmuda.datasets.lab_images import find_images
 from mmuda.datasets.lab_jobs import LabTranslationJob
 from mmuda.utils.errors import ConfigError, DataError
-from mmuda.utils.files import locked_folder
+from mmuda.utils.locks import locked_folder
 
 
 @pytest.fixture

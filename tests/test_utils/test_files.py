@@ -2,9 +2,13 @@ import errno
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from forked import on_full_disk
+from PIL import Image
 
-from mmuda.utils.errors import DataError
+from mmuda.utils.errors import DataError, DiskFullError
 from mmuda.utils.files import atomic_path, atomic_write
 
 FULL = Path('/dev/full')
@@ -136,3 +140,41 @@ def test_folder_that_cannot_be_synced(tmp_path, monkeypatch):
     monkeypatch.setattr(os, 'fsync', fail(errno.EINVAL))
     atomic_write(path, 'new')
     assert path.read_text() == 'new'
+
+
+WRITERS = {
+    'bytes': lambda path: path.write_bytes(bytes(5000)),
+    'numpy': lambda path: np.save(path.open('r+b'), np.zeros(5000)),
+    'torch': lambda path: torch.save(torch.zeros(5000), path),
+    'pillow': lambda path: Image.effect_noise((99, 99), 50).save(path),
+}
+
+
+@pytest.mark.parametrize('name', WRITERS)
+def test_every_writer_on_a_full_disk(tmp_path, name):
+    path = tmp_path / 'folder/labels.png'
+
+    def write():
+        with atomic_path(path) as temporary:
+            WRITERS[name](temporary)
+
+    error = on_full_disk(write)
+    assert isinstance(error, DiskFullError)
+    assert f"disk full: cannot write '{path}'" in str(error)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_error_that_hides_the_full_disk(tmp_path):
+    def write():
+        with atomic_path(tmp_path / 'a') as temporary:
+            temporary.write_bytes(bytes(1000))
+            raise RuntimeError('failed')
+
+    assert isinstance(on_full_disk(write), DiskFullError)
+
+
+def test_error_on_a_disk_with_space(tmp_path):
+    path = old_file(tmp_path)
+    with pytest.raises(RuntimeError, match='other'), atomic_path(path):
+        raise RuntimeError('other')
+    assert_untouched(path)

@@ -1,0 +1,165 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""One run at a time writes a folder of results."""
+
+import errno
+import fcntl
+import json
+import os
+import shlex
+import socket
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.files import remove_dead_temporaries
+from mmuda.utils.parents import is_alive, parent_to_follow
+
+LOCK = '.lock'
+_BUSY = (errno.EAGAIN, errno.EACCES)
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+# Someone may just be looking whether the folder is locked.
+_SECONDS = 1.0
+# Processes of a killed run save and end by themselves, see `parents`.
+_ORPHAN_SECONDS = 120.0
+_MAX_COMMAND = 300
+
+
+def locked_folder(path: str | os.PathLike, option: str) -> IO:
+    """Keep other processes from writing the same results.
+
+    The lock holds until the file is closed and all processes that were
+    started meanwhile have ended, even if this one is killed. What writes that
+    were killed have left in the folder is removed. Where the file system
+    knows no locks, this is said and nothing is locked.
+
+    Args:
+        path: The folder, which exists.
+        option: What set it, for the message.
+
+    Returns:
+        The locked file.
+
+    Raises:
+        ConfigError: Another process holds the lock; names it.
+    """
+    path = Path(path)
+    file = _open(path, option)
+    try:
+        _acquire(file, path, option)
+    except BaseException:
+        file.close()
+        raise
+    os.set_inheritable(file.fileno(), True)
+    _describe_holder(file)
+    remove_dead_temporaries(path)
+    return file
+
+
+def is_locked(path: str | os.PathLike) -> bool:
+    """Whether a process holds the lock of :func:`locked_folder`.
+
+    Args:
+        path: The folder.
+    """
+    try:
+        with open(Path(path, LOCK)) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in _BUSY
+    return False
+
+
+def _open(path: Path, option: str) -> IO:
+    try:
+        # Not emptied: it tells who holds the lock.
+        return open(path / LOCK, 'a+', encoding='utf-8')
+    except OSError as error:
+        raise ConfigError(
+            f'{option}: cannot write to {str(path / LOCK)!r} '
+            f'({error.strerror}); choose another folder'
+        ) from error
+
+
+def _acquire(file: IO, path: Path, option: str) -> None:
+    start, told = time.monotonic(), False
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno in _UNSUPPORTED:
+                _tell(
+                    f'{option}: the disk of {str(path)!r} knows no locks '
+                    f'({error.strerror}); see to it yourself that no other '
+                    'process writes there'
+                )
+                return
+            if error.errno not in _BUSY:
+                raise
+        holder = _read_holder(file)
+        orphaned = _has_ended(holder)
+        limit = _ORPHAN_SECONDS if orphaned else _SECONDS
+        if time.monotonic() - start > limit:
+            raise ConfigError(
+                f'{option}: another process works in {str(path)!r}'
+                f'{_text_of(holder)}; wait for it, end it or choose another '
+                'folder'
+            )
+        if orphaned and not told:
+            told = True
+            _tell(
+                f'{option}: waiting for what is left of a run that was killed '
+                f'in {str(path)!r}{_text_of(holder)}'
+            )
+        time.sleep(0.1)
+
+
+def _tell(text: str) -> None:
+    print(f'warning: {text}', file=sys.stderr, flush=True)
+
+
+def _describe_holder(file: IO) -> None:
+    command = shlex.join(sys.argv)
+    content = dict(
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        since=time.strftime('%Y-%m-%d %H:%M:%S'),
+        command=command[:_MAX_COMMAND],
+        started_by=parent_to_follow(),
+    )
+    # The lock holds without it, on a full disk, too.
+    with suppress(OSError):
+        file.truncate(0)
+        file.write(json.dumps(content) + '\n')
+        file.flush()
+
+
+def _read_holder(file: IO) -> dict:
+    try:
+        file.seek(0)
+        holder = json.loads(file.read(4 * _MAX_COMMAND))
+        return holder if isinstance(holder.get('pid'), int) else {}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _has_ended(holder: dict) -> bool:
+    """Whether only processes are left that the holder has started."""
+    if holder.get('host') != socket.gethostname():
+        return False
+    started_by = holder.get('started_by')
+    return not is_alive(holder['pid']) or (
+        isinstance(started_by, int) and not is_alive(started_by)
+    )
+
+
+def _text_of(holder: dict) -> str:
+    if not holder:
+        return ''
+    return (
+        f' (process {holder["pid"]} on {holder.get("host")} since '
+        f'{holder.get("since")}: {holder.get("command")})'
+    )
