@@ -39,8 +39,7 @@ from mmuda.utils.config import (
 )
 from mmuda.utils.config_keys import check_config_keys
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.files import require_writable_folder
-from mmuda.utils.locks import is_locked, locked_folder
+from mmuda.utils.locks import is_locked, only_writer
 from mmuda.utils.setup_env import register_all_modules
 
 TOOLS = Path(__file__).parent
@@ -190,15 +189,24 @@ def main(args: argparse.Namespace) -> int:
         console.print(plan_table(procedure, steps, state))
         return 0
     require_first_inputs(steps[0])
-    require_writable_folder(work_dir, '--work-dir')
-    held = locked_folder(work_dir, '--work-dir')
+    with only_writer(work_dir=work_dir):
+        return run_procedure(procedure, steps, args, console)
+
+
+def run_procedure(
+    procedure: Procedure,
+    steps: list[Step],
+    args: argparse.Namespace,
+    console: Console,
+) -> int:
+    """Run the stages that are left in a folder that is locked."""
+    work_dir = procedure.work_dir
     require_same_recipe(work_dir, identity(procedure, args))
     list_images(procedure)
     state = ProcedureState(work_dir)
     code = run_steps(steps, state, args, console)
     console.print(status_table(procedure.steps(), state))
     write_curves(procedure.steps(), work_dir)
-    held.close()
     return code
 
 

@@ -24,6 +24,7 @@ from mmuda.demo import (
 )
 from mmuda.demo.runs import demo_config
 from mmuda.utils.cli import add_traceback_option, run_tool
+from mmuda.utils.locks import only_writer
 from mmuda.utils.setup_env import register_all_modules
 
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'demo'
@@ -66,6 +67,12 @@ def main(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     settings = settings_from(args)
     register_all_modules()
+    with only_writer(out=settings.out):
+        return show(settings, start)
+
+
+def show(settings: DemoSettings, start: float) -> int:
+    """Run the demo in a folder that is locked."""
     make_data(settings)
     try:
         results = run_methods(settings)

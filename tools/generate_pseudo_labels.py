@@ -29,7 +29,7 @@ from mmuda.utils.config import load_config, override_data_roots
 from mmuda.utils.config_keys import check_config_keys, config_errors
 from mmuda.utils.distributed import connect_processes
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.files import require_writable_folder
+from mmuda.utils.locks import only_writer
 from mmuda.utils.setup_env import register_all_modules
 
 
@@ -89,8 +89,13 @@ def config_from_args(args: argparse.Namespace) -> Config:
 def main(args: argparse.Namespace) -> None:
     """Label, and tell what was kept."""
     cfg = config_from_args(args)
+    with only_writer(out=args.out, show_dir=args.show_dir):
+        label(args, cfg)
+
+
+def label(args: argparse.Namespace, cfg: Config) -> None:
+    """Label in a folder that is locked."""
     console = Console(quiet=not is_main_process())
-    require_writable_folder(args.out, '--out')
     with config_errors(cfg):
         job = job_from_args(args, cfg, console)
     if job.is_foreign():

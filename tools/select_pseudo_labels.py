@@ -29,6 +29,7 @@ from mmuda.utils.config import load_config, override_data_roots
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.locks import only_writer
 from mmuda.utils.setup_env import register_all_modules
 
 
@@ -129,10 +130,12 @@ def main(args: argparse.Namespace) -> None:
     """Run a step."""
     if args.command == 'sample':
         write_sample(args)
-    elif args.command == 'merge':
-        merge_labels(args)
-    else:
-        select(args)
+        return
+    with only_writer(out=args.out):
+        if args.command == 'merge':
+            merge_labels(args)
+        else:
+            select(args)
 
 
 def write_sample(args: argparse.Namespace) -> None:

@@ -34,8 +34,7 @@ from mmuda.utils.config import (
 )
 from mmuda.utils.config_keys import check_config_keys, config_errors
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.files import require_writable_folder
-from mmuda.utils.locks import locked_folder
+from mmuda.utils.locks import only_writer
 from mmuda.utils.setup_env import register_all_modules
 
 TOOLS = Path(__file__).parent
@@ -169,8 +168,12 @@ def main(args: argparse.Namespace) -> int:
     """Run the stages that are left."""
     register_all_modules()
     recipe, identity = recipe_from(args)
-    require_writable_folder(recipe.work_dir, '--work-dir')
-    held = locked_folder(recipe.work_dir, '--work-dir')
+    with only_writer(work_dir=recipe.work_dir):
+        return run_recipe(recipe, identity, args.processes)
+
+
+def run_recipe(recipe: Recipe, identity: dict, processes: int) -> int:
+    """Run the stages that are left in a folder that is locked."""
     require_same_recipe(recipe.work_dir, identity)
     console = Console()
     seconds: dict[str, float] = {}
@@ -184,7 +187,7 @@ def main(args: argparse.Namespace) -> int:
             continue
         console.print(title, markup=False)
         start = time.monotonic()
-        code = run_stage(stage, args.processes)
+        code = run_stage(stage, processes)
         if code or not stage.is_done:
             console.print(
                 f'{title}: stopped; the same command continues', markup=False
@@ -193,7 +196,6 @@ def main(args: argparse.Namespace) -> int:
         seconds[stage.name] = time.monotonic() - start
     console.print(write_summary(recipe, seconds), markup=False)
     console.print(f'Results: {recipe.work_dir}')
-    held.close()
     return 0
 
 

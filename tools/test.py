@@ -5,10 +5,13 @@ import argparse
 import sys
 from typing import get_args
 
+from mmengine.config import Config
+
 from mmuda.utils.cli import (
     add_runner_arguments,
     build_runner,
     config_from_args,
+    connect,
     run_tool,
 )
 from mmuda.utils.config_keys import config_errors
@@ -22,6 +25,7 @@ from mmuda.utils.evaluation_config import (
     use_protocol,
     use_test_time_augmentation,
 )
+from mmuda.utils.locks import only_writer
 
 
 def parse_args() -> argparse.Namespace:
@@ -106,6 +110,13 @@ def main(args: argparse.Namespace) -> None:
         use_test_time_augmentation(cfg)
     if args.protocol:
         use_protocol(cfg, args.protocol)
+    connect(cfg)
+    with only_writer(out=args.out, show_dir=args.show_dir):
+        test(cfg, args)
+
+
+def test(cfg: Config, args: argparse.Namespace) -> None:
+    """Test with folders of results that are locked."""
     if args.out:
         save_predictions(cfg, args.out)
     if args.show or args.show_dir:

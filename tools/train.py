@@ -21,12 +21,14 @@ from mmuda.utils.cli import (
     add_runner_arguments,
     build_runner,
     config_from_args,
+    connect,
     run_tool,
 )
 from mmuda.utils.compat import load_checkpoint_meta
 from mmuda.utils.config import enable_amp, set_pseudo_label_root
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import CheckpointError, ConfigError
+from mmuda.utils.locks import only_writer
 from mmuda.utils.resume import find_resume_checkpoint, resume_point
 
 
@@ -73,6 +75,13 @@ def main(args: argparse.Namespace) -> int:
         set_pseudo_label_root(cfg, args.pseudo_labels)
     if args.load_from:
         cfg.load_from = args.load_from
+    connect(cfg)
+    with only_writer(work_dir=cfg.work_dir):
+        return train(cfg, args)
+
+
+def train(cfg: Config, args: argparse.Namespace) -> int:
+    """Train in a folder that is locked; see :func:`main`."""
     message = ''
     resume = cfg.get('resume') and (cfg.get('load_from') or 'auto')
     if args.resume or resume:

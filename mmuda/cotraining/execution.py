@@ -11,6 +11,7 @@ from pathlib import Path
 from mmuda.utils.child_processes import Command, run_side_by_side
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_path, atomic_write
+from mmuda.utils.locks import LOCK
 
 from .stages import Stage, Step
 from .state import ProcedureState
@@ -156,7 +157,7 @@ class Executor:
                 stage.fallback.parent,
                 stage.folder,
                 # the file that makes a folder a finished one comes last
-                ignore=shutil.ignore_patterns(stage.result.name),
+                ignore=shutil.ignore_patterns(stage.result.name, LOCK),
                 dirs_exist_ok=True,
             )
         with atomic_path(stage.result) as temporary:

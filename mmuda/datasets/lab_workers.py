@@ -24,6 +24,7 @@ from rich.progress import (
 )
 
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.parents import exit_with
 
 # Within which a signal to all processes has reached this one as well.
 _SIGNAL_SECONDS = 0.5
@@ -124,11 +125,4 @@ def _start_worker(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(0)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """End this process when its parent was killed."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+    exit_with(parent)

@@ -139,6 +139,11 @@ class CollaborativeConsistencyHook(Hook):
         for refresher in self.refreshers:
             refresher.before_train(runner)
 
+    def after_run(self, runner: Runner) -> None:
+        """Let other runs write the labels."""
+        for refresher in self.refreshers:
+            refresher.after_run(runner)
+
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:

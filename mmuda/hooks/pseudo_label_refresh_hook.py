@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """New pseudo-labels while training goes on."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
@@ -30,6 +31,7 @@ from mmuda.pseudo_labels.rounds import (
 from mmuda.pseudo_labels.target_data import dataset_to_label
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.locks import only_writer
 from mmuda.utils.resume import checkpoints_by_iteration
 
 from .norm_statistics_hook import average_norm_buffers
@@ -97,6 +99,7 @@ class PseudoLabelRefreshHook(Hook):
         self.pseudo_label_root = pseudo_label_root
         self.predict_head = predict_head
         self.keep_rounds = keep_rounds
+        self._lock = ExitStack()
 
     def before_run(self, runner: Runner) -> None:
         """Tell the data set where labels will be, before it is read."""
@@ -123,8 +126,13 @@ class PseudoLabelRefreshHook(Hook):
         model = unwrap(runner.model)
         with predicting_by(model, self.predict_head):
             self.options.predictor(model)
+        self._lock.enter_context(only_writer(pseudo_label_root=self.root))
         if not runner._resume:
             self._unpublish()
+
+    def after_run(self, runner: Runner) -> None:
+        """Let other runs write the rounds."""
+        self._lock.close()
 
     def before_train(self, runner: Runner) -> None:
         """Find the labels that belong to this iteration, or make them."""

@@ -23,6 +23,7 @@ from mmuda.models.wrappers import unwrap
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write, require_writable_folder
+from mmuda.utils.locks import LOCK
 
 from .accuracy import Accuracy, measure_accuracy
 from .batches import dataset_keys
@@ -107,7 +108,7 @@ class LabellingJob:
         """Whether the folder holds files, but none that labelling wrote."""
         if not self.root.is_dir() or (self.root / MANIFEST).is_file():
             return False
-        names = {path.name for path in self.root.iterdir()}
+        names = {path.name for path in self.root.iterdir()} - {LOCK}
         return bool(names) and FOLDER not in names
 
     def differences(self, manifest: PseudoLabelManifest) -> list[str]:

@@ -19,7 +19,7 @@ from mmuda.utils.config import (
     override_data_roots,
 )
 from mmuda.utils.config_keys import check_config_keys
-from mmuda.utils.distributed import init_distributed
+from mmuda.utils.distributed import connect_processes, init_distributed
 from mmuda.utils.errors import MMUDAError
 from mmuda.utils.files import require_writable_folder
 from mmuda.utils.parents import end_with_parent
@@ -131,15 +131,34 @@ def config_from_args(args: argparse.Namespace) -> Config:
     return cfg
 
 
+def connect(cfg: Config) -> None:
+    """Check the config and connect the processes of its launcher.
+
+    Raises:
+        ConfigError: If the config is wrong.
+    """
+    check_config(cfg)
+    connect_processes(cfg.launcher, cfg)
+
+
+def check_config(cfg: Config) -> None:
+    """Make mmuda known to the registries and check the config.
+
+    Raises:
+        ConfigError: If the config is wrong.
+    """
+    cfg.setdefault('default_scope', 'mmuda')
+    register_all_modules(init_default_scope=False)
+    check_config_keys(cfg)
+
+
 def build_runner(cfg: Config) -> Runner:
     """Check the config, connect the processes and build the runner.
 
     Raises:
         ConfigError: If the config is wrong, or its work dir not writable.
     """
-    cfg.setdefault('default_scope', 'mmuda')
-    register_all_modules(init_default_scope=False)
-    check_config_keys(cfg)
+    check_config(cfg)
     require_writable_folder(cfg.work_dir, '--work-dir')
     init_distributed(cfg.launcher, cfg)
     if 'runner_type' in cfg:

@@ -9,12 +9,18 @@ import shlex
 import socket
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from mmengine.dist import barrier, is_main_process
+
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.files import remove_dead_temporaries
+from mmuda.utils.files import (
+    remove_dead_temporaries,
+    require_writable_folder,
+)
 from mmuda.utils.parents import is_alive, parent_to_follow
 
 LOCK = '.lock'
@@ -56,6 +62,33 @@ def locked_folder(path: str | os.PathLike, option: str) -> IO:
     _describe_holder(file)
     remove_dead_temporaries(path)
     return file
+
+
+@contextmanager
+def only_writer(**folders: str | os.PathLike | None) -> Iterator[None]:
+    """Lock folders of results for a run; its processes all call it.
+
+    Args:
+        **folders: Made if missing, by the option that sets them, with ``_``
+            for ``-``; None is left out, and one that is given twice is
+            locked once.
+
+    Raises:
+        ConfigError: A folder can't be written to, or another run does so.
+    """
+    given = {
+        Path(path).resolve(): (path, '--' + name.replace('_', '-'))
+        for name, path in folders.items()
+        if path is not None
+    }
+    with ExitStack() as held:
+        if is_main_process():
+            for path, option in given.values():
+                require_writable_folder(path, option)
+                held.enter_context(locked_folder(path, option))
+        # Nobody looks for a checkpoint that is still being written.
+        barrier()
+        yield
 
 
 def is_locked(path: str | os.PathLike) -> bool:

@@ -37,7 +37,7 @@ from mmuda.utils.config import load_config, override_data_roots
 from mmuda.utils.config_data import data_set
 from mmuda.utils.config_keys import check_config_keys, config_errors
 from mmuda.utils.errors import ConfigError, DataError
-from mmuda.utils.files import require_writable_folder
+from mmuda.utils.locks import only_writer
 from mmuda.utils.setup_env import register_all_modules
 
 
@@ -229,9 +229,14 @@ def main(args: argparse.Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options)
     override_data_roots(cfg, dict(args.data_root))
     check_config_keys(cfg)
-    require_writable_folder(args.out, '--out')
     if args.workers < 1:
         raise ConfigError(f'--workers {args.workers}: at least 1')
+    with only_writer(out=args.out):
+        compare(cfg, args)
+
+
+def compare(cfg: Config, args: argparse.Namespace) -> None:
+    """Compare, and write into a folder that is locked."""
     dataset = build_labelled(cfg, args.domain, args.ground_truth)
     files = prediction_files(args.predictions, dataset, args.partial)
     matrix = measure(dataset, files, args.workers)

@@ -9,12 +9,13 @@ renders what is missing.
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from mmuda.datasets.street_scenes import WriteReport, write_scenes
 from mmuda.datasets.street_scenes.layouts import LAYOUTS, SceneLayout
 from mmuda.datasets.street_scenes.vistas import VERSIONS
-from mmuda.utils.errors import MMUDAError
+from mmuda.utils.cli import add_traceback_option, run_tool
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -60,6 +61,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='replace street scenes of other settings',
     )
+    add_traceback_option(parser)
     return parser.parse_args()
 
 
@@ -128,15 +130,11 @@ def write(name: str, args: argparse.Namespace) -> WriteReport:
     )
 
 
-def main() -> None:
+def main(args: argparse.Namespace) -> None:
     """Write the data sets asked for."""
-    args = parse_args()
-    try:
-        for name in args.layouts:
-            print(write(name, args))
-    except MMUDAError as error:
-        raise SystemExit(f'error: {error}') from error
+    for name in args.layouts:
+        print(write(name, args))
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_tool(main, parse_args()))

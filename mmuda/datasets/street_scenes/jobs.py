@@ -2,6 +2,7 @@
 """Rendering and writing scenes one by one or over several processes."""
 
 import multiprocessing
+import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +23,7 @@ from mmuda.datasets.street_scenes.domains import Domain
 from mmuda.datasets.street_scenes.layouts import SceneLayout
 from mmuda.datasets.street_scenes.render import render_label_ids
 from mmuda.utils.files import atomic_write
+from mmuda.utils.parents import exit_with
 
 _SPLIT_STEP = 10_000_000  # scene numbers from one split to the next
 
@@ -108,11 +110,16 @@ def _start(
     pool = ProcessPoolExecutor(
         max_workers=min(workers, len(jobs)),
         mp_context=multiprocessing.get_context(start_method),
-        initializer=cv2.setNumThreads,
-        initargs=(0,),
+        initializer=_start_worker,
+        initargs=(os.getpid(),),
     )
     # Processes start here, before the progress bar starts a thread.
     return _drain(pool, pool.map(SceneJob.run, jobs, chunksize=4))
+
+
+def _start_worker(parent: int) -> None:
+    cv2.setNumThreads(0)
+    exit_with(parent)
 
 
 def _drain(
