@@ -89,7 +89,9 @@ class Predictor:
         size = logits[0].shape[2:]
         coarse = self._combine(logits, weights, size, align_corners)
         coarse = coarse / coarse.sum(dim=1, keepdim=True)
-        area = valid_area(metas[0], tuple(images.shape[2:]), tuple(size))
+        area = valid_area(
+            metas[0], tuple(images.shape[2:]), tuple(size), align_corners
+        )
         return Prediction(full, coarse * area.to(coarse))
 
     def _logits(
@@ -184,14 +186,20 @@ def _padding(meta: dict) -> tuple[int, int, int, int] | None:
 
 
 def valid_area(
-    meta: dict, size: tuple[int, int], coarse: tuple[int, int]
+    meta: dict,
+    size: tuple[int, int],
+    coarse: tuple[int, int],
+    align_corners: bool,
 ) -> Tensor:
     """Which cells of a coarse map lie on the image and not on its padding.
+
+    A cell lies where its value does when the map is upsampled.
 
     Args:
         meta: Meta information of an image.
         size: Height and width of the network's input.
         coarse: Height h and width w of the map.
+        align_corners: How the map is upsampled.
 
     Returns:
         (h, w) bool.
@@ -200,4 +208,11 @@ def valid_area(
     height, width = size
     area = torch.zeros(1, 1, *size)
     area[..., top : height - bottom, left : width - right] = 1
-    return torch.nn.functional.interpolate(area, coarse)[0, 0] > 0
+    read = resize(
+        area,
+        size=coarse,
+        mode='bilinear',
+        align_corners=align_corners,
+        warning=False,
+    )
+    return read[0, 0] >= 0.5

@@ -9,7 +9,7 @@ from mmseg.structures import SegDataSample
 from tiny_models import model_config
 
 from mmuda.models.segmentors import SegmentorEnsemble
-from mmuda.pseudo_labels.prediction import Predictor
+from mmuda.pseudo_labels.prediction import Predictor, valid_area
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
@@ -104,6 +104,31 @@ def test_coarse_probabilities_are_zero_on_padding():
     torch.testing.assert_close(
         coarse[:, :3, :6], torch.ones_like(coarse[:, :3, :6])
     )
+
+
+@pytest.mark.parametrize(
+    ('width', 'cells', 'padding', 'aligned', 'expected'),
+    [
+        # Cells at 0, 7.875, ..., 63: the last one six pixels off the image.
+        (64, 9, (0, 7), True, 8 * [True] + [False]),
+        (64, 9, (0, 1), True, 8 * [True] + [False]),
+        (65, 9, (0, 8), True, 8 * [True] + [False]),
+        (64, 9, (4, 0), True, [False] + 8 * [True]),
+        (64, 9, (3, 0), True, [False] + 8 * [True]),
+        (64, 9, (0, 0), True, 9 * [True]),
+        # Cells between 3 and 4, 11 and 12, ...
+        (64, 8, (0, 5), False, 7 * [True] + [False]),
+        (64, 8, (0, 4), False, 8 * [True]),
+        (64, 8, (5, 0), False, [False] + 7 * [True]),
+        (64, 8, (4, 0), False, 8 * [True]),
+    ],
+)
+def test_cells_lie_where_their_values_do(
+    width, cells, padding, aligned, expected
+):
+    meta = dict(padding_size=(*padding, 0, 0))
+    area = valid_area(meta, (16, width), (3, cells), aligned)
+    assert area.tolist() == 3 * [expected]
 
 
 def test_ensemble_takes_the_largest_probability(tmp_path):
