@@ -1,6 +1,7 @@
 """MLCL against plain PyTorch, with one, two and three targets."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -242,6 +243,8 @@ def test_view_of_an_unknown_head_is_an_error():
         (dict(distillation_weight=-1), 'distillation_weight .* not -1'),
         (dict(gamma=-1), 'gamma .* not -1'),
         (dict(pseudo_label_weight=-1), 'pseudo_label_weight .* not -1'),
+        (dict(pseudo_label_weight=math.nan), 'pseudo_label_weight .* not nan'),
+        (dict(pseudo_label_weight=math.inf), 'pseudo_label_weight .* not inf'),
         (dict(pseudo_label_weight='4'), "pseudo_label_weight .* not '4'"),
         (dict(loss_stride=0), 'loss_stride .* at least 1, not 0'),
     ],

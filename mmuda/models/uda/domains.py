@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Names of domains, heads and levels, and checks of them."""
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
@@ -25,10 +26,12 @@ def check_number(
         most: Largest that is allowed, if there is a limit.
 
     Raises:
-        ConfigError: It is no number, or out of its range.
+        ConfigError: It is no finite number, or out of its range.
     """
     valid = isinstance(value, int | float) and not isinstance(value, bool)
-    if not valid or value < least or (most is not None and value > most):
+    highest = sys.float_info.max if most is None else most
+    # NaN and infinity are in no range.
+    if not valid or not least <= value <= highest:
         limits = f'at least {least:g}'
         if most is not None:
             limits = f'from {least:g} to {most:g}'
