@@ -3,7 +3,11 @@
 
 from typing import Any
 
+import torch
 from mmseg.models import SegDataPreProcessor
+from mmseg.utils import SampleList
+from torch import Tensor
+from torch.nn.functional import pad
 
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
@@ -13,7 +17,9 @@ from mmuda.utils.errors import ConfigError
 class DomainDataPreprocessor(SegDataPreProcessor):
     """Apply mmseg's preprocessor to each domain of a training batch.
 
-    Images of one domain are stacked; sizes may differ between domains. A
+    Images of one domain are stacked; sizes may differ between domains. Where
+    they are padded to one size, so are labels and pseudo-labels, with a value
+    that is ignored (``seg_pad_val``); see :func:`valid_pixels`. A
     batch without domains (validation, test) is handled as in mmseg.
 
     Args:
@@ -59,7 +65,41 @@ class DomainDataPreprocessor(SegDataPreProcessor):
             )
             for domain, images in data['inputs'].items()
         }
+        for batch in batches.values():
+            _pad_pseudo_labels(batch['data_samples'], self.seg_pad_val)
         return {
             key: {domain: batch[key] for domain, batch in batches.items()}
             for key in ('inputs', 'data_samples')
         }
+
+
+def valid_pixels(images: Tensor, samples: SampleList) -> Tensor | None:
+    """Pixels of a batch that belong to an image.
+
+    Args:
+        images: (N, 3, H, W) padded images.
+        samples: Their samples, as the preprocessor leaves them.
+
+    Returns:
+        (N, H, W) bool, False on padding; None if no image is padded.
+    """
+    paddings = [sample.get('padding_size', (0, 0, 0, 0)) for sample in samples]
+    if not any(any(padding) for padding in paddings):
+        return None
+    height, width = images.shape[-2:]
+    valid = torch.zeros(
+        (len(paddings), height, width), dtype=torch.bool, device=images.device
+    )
+    for mask, (left, right, top, bottom) in zip(valid, paddings, strict=True):
+        mask[top : height - bottom, left : width - right] = True
+    return valid
+
+
+def _pad_pseudo_labels(samples: SampleList, value: int) -> None:
+    for sample in samples:
+        if 'pseudo_sem_seg' in sample and any(sample.padding_size):
+            label = sample.pseudo_sem_seg.data
+            del sample.pseudo_sem_seg.data
+            sample.pseudo_sem_seg.data = pad(
+                label, sample.padding_size, value=value
+            )

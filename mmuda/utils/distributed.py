@@ -3,12 +3,14 @@
 
 import datetime
 import os
+from collections.abc import Mapping
+from functools import reduce
 
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import all_gather, all_reduce, init_dist
+from mmengine.dist import all_gather, all_reduce, get_world_size, init_dist
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -67,6 +69,31 @@ def connect_processes(launcher: str, cfg: Config) -> None:
     init_distributed(launcher, cfg)
     if launcher != 'none' and not dist.is_initialized():
         init_dist(launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {}))
+
+
+@torch.no_grad()
+def mean_of_processes(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Average numbers over all processes, which all have to call this.
+
+    Args:
+        values: Scalars of the same names in all processes.
+
+    Returns:
+        Their means in the types that they have, on the CPU: one copy takes
+        less time than one for each when they are logged.
+    """
+    scalars = [value.detach().squeeze() for value in values.values()]
+    if not scalars:
+        return {}
+    kind = reduce(torch.promote_types, [s.dtype for s in scalars])
+    stacked = torch.stack([scalar.to(kind) for scalar in scalars])
+    if get_world_size() > 1:
+        all_reduce(stacked, op='mean')
+    means = stacked.cpu().unbind()
+    return {
+        name: mean.to(scalar.dtype)
+        for name, mean, scalar in zip(values, means, scalars, strict=True)
+    }
 
 
 @torch.no_grad()

@@ -1,5 +1,13 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 from .adversarial import SOURCE_LABEL, TARGET_LABEL, Gan, domain_loss
+from .averaging import (
+    AverageOver,
+    average_cross_entropy,
+    averaging_over,
+    mean_of_valid,
+    process_share,
+    valid_at,
+)
 from .class_ratio_prior import ClassRatioPrior
 from .consistency import kl_divergence, weight_distance
 from .entropy import (
@@ -22,9 +30,12 @@ from .rectification import (
 __all__ = [
     'SOURCE_LABEL',
     'TARGET_LABEL',
+    'AverageOver',
     'ClassRatioPrior',
     'Gan',
     'HardPixelCrossEntropyLoss',
+    'average_cross_entropy',
+    'averaging_over',
     'class_entropy_mask',
     'class_ratio_prior_loss',
     'confidence_mask',
@@ -36,9 +47,12 @@ __all__ = [
     'kl_divergence',
     'log_probabilities',
     'masked_mean',
+    'mean_of_valid',
     'normalised_entropy',
+    'process_share',
     'rectification_weights',
     'self_information',
+    'valid_at',
     'weight_distance',
     'weighted_cross_entropy',
 ]

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .averaging import mean_of_valid, of_all_processes, valid_at
+
 SOURCE_LABEL = 0.0
 TARGET_LABEL = 1.0
 Gan = Literal['vanilla', 'least_squares']
@@ -16,6 +18,7 @@ def domain_loss(
     decision: Tensor,
     label: float,
     kind: Gan = 'vanilla',
+    valid: Tensor | None = None,
 ) -> Tensor:
     """Distance of a discriminator's decision from one domain label.
 
@@ -25,12 +28,18 @@ def domain_loss(
             way round; the problem is symmetric.
         kind: ``vanilla`` is the binary cross entropy with logits of ADVENT,
             ``least_squares`` the squared distance of LSGAN.
+        valid: (N, H, W) bool at the size of the images, False on padding;
+            decisions about padding don't count. None if there is none.
 
     Returns:
         Scalar, averaged over the map, in float32 or better.
     """
     decision = decision.to(torch.promote_types(decision.dtype, torch.float32))
     wanted = torch.full_like(decision, label)
+    distance = F.mse_loss
     if kind == 'vanilla':
-        return F.binary_cross_entropy_with_logits(decision, wanted)
-    return F.mse_loss(decision, wanted)
+        distance = F.binary_cross_entropy_with_logits
+    if valid is None:
+        return of_all_processes(distance(decision, wanted), decision.numel())
+    values = distance(decision, wanted, reduction='none').squeeze(1)
+    return mean_of_valid(values, valid_at(valid, values.shape[1:]))

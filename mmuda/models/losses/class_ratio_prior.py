@@ -59,9 +59,16 @@ class ClassRatioPrior(nn.Module):
                 f'segmentor has {num_classes} classes'
             )
 
-    def forward(self, logits: Tensor) -> Tensor:
-        """Weighted loss of target logits (N, C, H, W), a scalar."""
-        loss = class_ratio_prior_loss(logits, self.ratio, self.relaxation)
+    def forward(self, logits: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Weighted loss of target logits (N, C, H, W), a scalar.
+
+        Args:
+            logits: Class scores on target images.
+            valid: (N, H, W) bool, False on padding; None if there is none.
+        """
+        loss = class_ratio_prior_loss(
+            logits, self.ratio, self.relaxation, valid
+        )
         return self.weight * loss
 
 

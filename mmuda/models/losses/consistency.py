@@ -4,10 +4,13 @@
 import torch
 from torch import Tensor, nn
 
+from .averaging import mean_of_valid, valid_at
 from .rectification import divergence_map
 
 
-def kl_divergence(teacher: Tensor, student: Tensor) -> Tensor:
+def kl_divergence(
+    teacher: Tensor, student: Tensor, valid: Tensor | None = None
+) -> Tensor:
     r"""Mean Kullback-Leibler divergence of two predictions.
 
     .. math:: \frac{1}{NHW} \sum \sum_c p^t_c (\log p^t_c - \log p^s_c)
@@ -16,12 +19,15 @@ def kl_divergence(teacher: Tensor, student: Tensor) -> Tensor:
         teacher: (N, C, H, W) logits of the distribution to learn from; detach
             them if they shall not learn.
         student: (N, C, H, W) logits of the distribution that learns.
+        valid: (N, ·, ·) bool in any resolution, False on padding; None if
+            there is none.
 
     Returns:
         Scalar of at least 0, averaged over pixels and summed over classes.
         MTAF's code averages over classes, too: there it is a C-th of this.
     """
-    return divergence_map(teacher, student).mean()
+    divergences = divergence_map(teacher, student)
+    return mean_of_valid(divergences, valid_at(valid, student.shape[2:]))
 
 
 def weight_distance(

@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Tensor
 
+from .averaging import mean_of_valid
+
 
 def log_probabilities(logits: Tensor) -> Tensor:
     """Log-softmax over the classes, in float32 or better.
@@ -68,7 +70,9 @@ def normalised_entropy(probability: Tensor) -> Tensor:
     return information / math.log(probability.shape[1])
 
 
-def entropy_loss(logits: Tensor, top_fraction: float = 1.0) -> Tensor:
+def entropy_loss(
+    logits: Tensor, top_fraction: float = 1.0, valid: Tensor | None = None
+) -> Tensor:
     """Mean normalised entropy (MinEnt; ADVENT, equation 3).
 
     Args:
@@ -76,20 +80,32 @@ def entropy_loss(logits: Tensor, top_fraction: float = 1.0) -> Tensor:
         top_fraction: Part of each image's pixels, in (0, 1], that counts:
             those of highest entropy. ADVENT's variant "ER" (entropy ranges)
             takes 0.3.
+        valid: (N, H, W) bool, False on padding, which does not count; None
+            if there is none.
 
     Returns:
         Scalar in [0, 1].
     """
     entropy = entropy_map(logits)
-    if top_fraction < 1:
+    if top_fraction >= 1:
+        return mean_of_valid(entropy, valid)
+    if valid is None:
         pixels = entropy.flatten(1)
         count = max(1, round(top_fraction * pixels.shape[1]))
-        entropy = pixels.topk(count, dim=1, sorted=False).values
-    return entropy.mean()
+        return mean_of_valid(pixels.topk(count, dim=1, sorted=False).values)
+    parts = []
+    for pixels, counts in zip(entropy, valid, strict=True):
+        image = pixels[counts]
+        count = max(1, round(top_fraction * len(image)))
+        parts.append(image.topk(count, sorted=False).values)
+    return mean_of_valid(torch.cat(parts))
 
 
 def class_ratio_prior_loss(
-    logits: Tensor, prior: Tensor, relaxation: float = 0.5
+    logits: Tensor,
+    prior: Tensor,
+    relaxation: float = 0.5,
+    valid: Tensor | None = None,
 ) -> Tensor:
     r"""One-sided penalty on classes that vanish (ADVENT, equation 7).
 
@@ -102,9 +118,16 @@ def class_ratio_prior_loss(
         logits: (N, C, H, W) class scores on target images.
         prior: (C,) pixel frequencies of the classes in the source labels.
         relaxation: :math:`\mu` in [0, 1].
+        valid: (N, H, W) bool, False on padding, which does not count; None
+            if there is none.
 
     Returns:
         Scalar in [0, relaxation].
     """
-    ratio = log_probabilities(logits).exp().mean(dim=(2, 3))
+    probabilities = log_probabilities(logits).exp()
+    if valid is None:
+        ratio = probabilities.mean(dim=(2, 3))
+    else:
+        counted = probabilities.where(valid[:, None], 0).sum(dim=(2, 3))
+        ratio = counted / valid.sum(dim=(1, 2))[:, None]
     return (relaxation * prior.to(ratio) - ratio).relu().sum(dim=1).mean()

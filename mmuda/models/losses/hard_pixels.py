@@ -1,16 +1,20 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Cross entropy of those pixels alone that a network finds hardest."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor, nn
 
 from mmuda.registry import MODELS
+from mmuda.utils.distributed import gather_padded
 from mmuda.utils.errors import ConfigError
 
+from .averaging import averages_over_processes
 from .entropy import log_probabilities
 
 _IGNORE = 255
@@ -30,14 +34,42 @@ def hardest(losses: Tensor, portion: float) -> Tensor:
     return losses.flatten().topk(count, sorted=False).values
 
 
+def mean_of_hardest(losses: Tensor, portion: float) -> Tensor:
+    """Mean of the largest losses, of all processes together.
+
+    Args:
+        losses: Of this process, in any shape.
+        portion: Part of them, in (0, 1].
+
+    Returns:
+        Scalar. Its average over the processes, whose losses are ranked
+        together, is the mean; pixels as hard as the last that counts share
+        its place.
+    """
+    if not averages_over_processes():
+        return hardest(losses, portion).mean()
+    total = torch.tensor(losses.numel())
+    all_reduce(total)
+    count = max(1, int(portion * int(total)))
+    (ranked,) = gather_padded(losses.detach(), fill=-math.inf)
+    last = ranked.topk(count).values[-1]
+    # So that a NaN counts, wherever it ranks.
+    harder = ~(losses <= last)
+    places = count - (~(ranked <= last)).sum()
+    shared = places / (ranked == last).sum().clamp(min=1)
+    kept = losses.where(harder, 0).sum()
+    kept = kept + shared * losses.where(losses == last, 0).sum()
+    return get_world_size() * kept / count
+
+
 @MODELS.register_module()
 class HardPixelCrossEntropyLoss(nn.Module):
     """Mean cross entropy of the hardest pixels of a batch.
 
     Hardness is the loss itself, and the portion is one of all pixels of the
-    batch, whichever image they are in. Ignored pixels have a loss of 0 and
-    count among all: if more than 1 - portion of the pixels are ignored,
-    zeros lower the mean. Both as in the "hard pixel mining" of
+    batch, whichever image and process they are in. Ignored pixels have a loss
+    of 0 and count among all: if more than 1 - portion of the pixels are
+    ignored, zeros lower the mean. Both as in the "hard pixel mining" of
     detectron2's DeepLab, which Gómez et al. (Sensors 2023) train with.
 
     Source: Yang et al., DeeperLab: Single-Shot Image Parser, 2019, section
@@ -47,7 +79,8 @@ class HardPixelCrossEntropyLoss(nn.Module):
         portion: Part of the pixels that count, in (0, 1].
         class_weight: Factor of each class's loss, before pixels are chosen.
         loss_weight: Weight of the loss.
-        reduction: Of the hardest pixels; ``none`` returns the losses of all.
+        reduction: Of the hardest pixels; ``none`` returns the losses of all,
+            and ``sum`` ranks those of this process alone.
         loss_name: Name in the log; must begin with ``loss_``.
 
     Raises:
@@ -106,10 +139,10 @@ class HardPixelCrossEntropyLoss(nn.Module):
         reduction = reduction_override or self.reduction
         if reduction == 'none':
             return losses
-        kept = hardest(losses, self.portion)
-        if reduction == 'sum':
-            return kept.sum()
-        return kept.mean() if avg_factor is None else kept.sum() / avg_factor
+        if reduction == 'mean' and avg_factor is None:
+            return mean_of_hardest(losses, self.portion)
+        total = hardest(losses, self.portion).sum()
+        return total if reduction == 'sum' else total / avg_factor
 
     def pixel_losses(
         self, logits: Tensor, label: Tensor, ignore_index: int = _IGNORE

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .averaging import mean_of_valid
 from .entropy import log_probabilities
 
 _IGNORE = 255
@@ -98,7 +99,4 @@ def masked_mean(values: Tensor, labels: Tensor) -> Tensor:
     Returns:
         Scalar; 0, still with a gradient, if nothing is labelled.
     """
-    labelled = labels != _IGNORE
-    # Not a product, which would keep a NaN of a pixel that doesn't count.
-    total = values.where(labelled, values.new_zeros(())).sum()
-    return total / labelled.sum().clamp(min=1)
+    return mean_of_valid(values, labels != _IGNORE)

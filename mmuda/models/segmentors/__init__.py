@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 from .ensemble import SegmentorEnsemble
 from .multi_head_encoder_decoder import MultiHeadEncoderDecoder
-from .uda_encoder_decoder import UDAEncoderDecoder
+from .uda_encoder_decoder import UDAEncoderDecoder, losses_of
 from .views import ENSEMBLE, Seen, View
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     'SegmentorEnsemble',
     'UDAEncoderDecoder',
     'View',
+    'losses_of',
 ]

@@ -96,6 +96,7 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
         if ensemble:
             config = _times(len(targets), decode_head)
             self.ensemble_head = MODELS.build(config)
+        self.average_losses()
         self.style_layers = tuple(style_layers)
         style_blocks(self.backbone, self.style_layers)
         self.recompute_features = recompute_features

@@ -1,12 +1,14 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """A segmentor whose forward gives the logits of every head."""
 
+import torch
 from mmengine.config import ConfigDict
 from mmseg.models import EncoderDecoder
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import SampleList, add_prefix
-from torch import Tensor
+from torch import Tensor, nn
 
+from mmuda.models.losses import average_cross_entropy, process_share
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
@@ -59,6 +61,13 @@ class UDAEncoderDecoder(EncoderDecoder):
                     f"segmentor.test_cfg: unknown key '{key}'; there are "
                     f'{list(_TEST_KEYS)}'
                 )
+        self.average_losses()
+
+    def average_losses(self) -> None:
+        """Let the losses of all heads be means over all processes."""
+        for head in self.heads().values():
+            for loss in losses_of(head):
+                average_cross_entropy(loss)
 
     def heads(self) -> dict[str, BaseDecodeHead]:
         """All heads by name, the main one first."""
@@ -101,11 +110,22 @@ class UDAEncoderDecoder(EncoderDecoder):
 
         Returns:
             Losses as of the head's ``loss_by_feat``, named ``<head>.<loss>``.
+            The average of ``acc_seg`` over processes is that of all labelled
+            pixels; it is not a number if there is none.
         """
         heads = self.heads()
+        labels = torch.stack([s.gt_sem_seg.data for s in data_samples])
+        shares = {
+            index: process_share((labels != index).sum())
+            for index in sorted({heads[name].ignore_index for name in logits})
+        }
         losses = {}
         for name, values in logits.items():
             loss = heads[name].loss_by_feat(values, data_samples)
+            # mmseg has an accuracy of 100 % on no pixel.
+            loss['acc_seg'] = (
+                loss['acc_seg'] * shares[heads[name].ignore_index]
+            )
             losses |= add_prefix(loss, name)
         return losses
 
@@ -136,6 +156,12 @@ class UDAEncoderDecoder(EncoderDecoder):
                 for key in ('padding_size', 'img_padding_size')
             )
         )
+
+
+def losses_of(head: BaseDecodeHead) -> list[nn.Module]:
+    """Losses of a head, whether it has one or several."""
+    losses = head.loss_decode
+    return list(losses) if isinstance(losses, nn.ModuleList) else [losses]
 
 
 def _check_head(name: str, head: BaseDecodeHead) -> None:

@@ -60,6 +60,8 @@ class AdvEnt(BaseUDA):
             ``gan`` is unknown.
     """
 
+    allows_padding = True
+
     def __init__(
         self,
         segmentor: dict,
@@ -143,7 +145,10 @@ class AdvEnt(BaseUDA):
         upsampled = self.upsample_heads(logits, heads, images)
         losses = self.fooling_losses(upsampled, target)
         losses |= direct_losses(
-            upsampled, self.entropy_weights, prior=self.class_ratio_prior
+            upsampled,
+            self.entropy_weights,
+            prior=self.class_ratio_prior,
+            valid=self.valid.get(target),
         )
         if self.pseudo_label_weight:
             losses |= loss_on_pseudo_labels(
@@ -166,13 +171,15 @@ class AdvEnt(BaseUDA):
         Returns:
             Weighted losses named ``<head>.loss_adversarial``.
         """
-        maps = information_maps(upsampled, self.adversarial_weights)
+        valid = self.valid.get(target)
+        maps = information_maps(upsampled, self.adversarial_weights, valid)
         return fooling_losses(
             self.discriminator,
             maps,
             self.adversarial_weights,
             SOURCE_LABEL,
             self.gan,
+            valid,
         )
 
     def loss_of_discriminator(
@@ -195,12 +202,12 @@ class AdvEnt(BaseUDA):
         Returns:
             Losses named ``discriminator.<head>.loss_<domain>``.
         """
-        heads = list(self.adversarial_weights)
+        heads, valid = list(self.adversarial_weights), self.valid.get(domain)
         maps = information_maps(
-            self.upsample_heads(logits, heads, images), heads
+            self.upsample_heads(logits, heads, images), heads, valid
         )
         losses = discriminator_losses(
-            self.discriminator, maps, label, self.gan, factor
+            self.discriminator, maps, label, self.gan, factor, valid
         )
         return {
             f'discriminator.{head}.loss_{domain}': loss

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Mapping
 from typing import get_args
 
-from torch import nn
+from torch import Tensor, nn
 
 from mmuda.models.losses import Gan, domain_loss, self_information
 from mmuda.models.wrappers import unwrap
@@ -50,14 +50,21 @@ def add_discriminators(
         model.add_module(f'discriminator_{name}', built)
 
 
-def information_maps(upsampled: Logits, heads: Iterable[str]) -> Logits:
+def information_maps(
+    upsampled: Logits, heads: Iterable[str], valid: Tensor | None = None
+) -> Logits:
     """What discriminators judge: weighted self-information by head.
 
     Args:
         upsampled: Logits (N, C, H, W) at image size by head.
         heads: Heads to judge.
+        valid: (N, H, W) bool, False on padding, where maps are 0, as they are
+            around an image; None if there is none.
     """
-    return {head: self_information(upsampled[head]) for head in heads}
+    maps = {head: self_information(upsampled[head]) for head in heads}
+    if valid is None:
+        return maps
+    return {k: values.where(valid[:, None], 0) for k, values in maps.items()}
 
 
 def fooling_losses(
@@ -66,6 +73,7 @@ def fooling_losses(
     weights: Mapping[str, float],
     label: float,
     gan: Gan,
+    valid: Tensor | None = None,
 ) -> Losses:
     """How far maps are from looking as if they had a domain's label.
 
@@ -78,6 +86,7 @@ def fooling_losses(
         weights: Weight of each head's loss.
         label: The domain to look like.
         gan: Form of the loss.
+        valid: (N, H, W) bool, False on padding; None if there is none.
 
     Returns:
         Weighted losses named ``<head>.loss_adversarial``.
@@ -87,7 +96,7 @@ def fooling_losses(
         decisions = discriminator({head: maps[head] for head in weights})
     return {
         f'{head}.loss_adversarial': weight
-        * domain_loss(decisions[head], label, gan)
+        * domain_loss(decisions[head], label, gan, valid)
         for head, weight in weights.items()
     }
 
@@ -98,6 +107,7 @@ def discriminator_losses(
     label: float,
     gan: Gan,
     factor: float = 0.5,
+    valid: Tensor | None = None,
 ) -> Losses:
     """How far a discriminator is from telling a domain by its maps.
 
@@ -107,12 +117,13 @@ def discriminator_losses(
         label: The domain's label.
         gan: Form of the loss.
         factor: Weight; half for each of two domains.
+        valid: (N, H, W) bool, False on padding; None if there is none.
 
     Returns:
         Losses by head.
     """
     return {
-        head: factor * domain_loss(decision, label, gan)
+        head: factor * domain_loss(decision, label, gan, valid)
         for head, decision in discriminator(maps).items()
     }
 
@@ -125,6 +136,7 @@ def judgement(
     domain: str,
     gan: Gan,
     factor: float = 0.5,
+    valid: Tensor | None = None,
 ) -> tuple[str, Losses]:
     """A discriminator's loss on a domain, as a training step yields it.
 
@@ -136,8 +148,11 @@ def judgement(
         domain: Its name, for the names of the losses.
         gan: Form of the loss.
         factor: Weight.
+        valid: (N, H, W) bool, False on padding; None if there is none.
     """
-    losses = discriminator_losses(discriminator, maps, label, gan, factor)
+    losses = discriminator_losses(
+        discriminator, maps, label, gan, factor, valid
+    )
     return player, {
         f'{player}.{head}.loss_{domain}': loss for head, loss in losses.items()
     }

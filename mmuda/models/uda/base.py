@@ -3,6 +3,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmseg.models.segmentors.base import BaseSegmentor
@@ -10,9 +11,12 @@ from mmseg.models.utils import resize
 from mmseg.utils import SampleList, add_prefix
 from torch import Tensor
 
+from mmuda.models.data_preprocessor import valid_pixels
+from mmuda.models.losses import AverageOver, averaging_over
 from mmuda.models.pretrained import covered_by_pretrained_weights
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
+from mmuda.utils.distributed import mean_of_processes
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.optimization import SequentialUpdate
 from mmuda.utils.schedule import current_iteration
@@ -39,11 +43,27 @@ class BaseUDA(BaseSegmentor):
         teacher: Have a ``teacher`` next to the segmentor, an average of its
             weights that ``MeanTeacherHook`` updates.
         predict_on: The network that validation and testing use.
+        average_over: What losses are the mean of, with several processes:
+            the pixels that count (labelled, not rejected, no padding) of the
+            whole ``batch``, so that the number of processes does not matter,
+            or those of each ``process``, as in plain DDP. Losses of mmseg
+            other than ``CrossEntropyLoss`` have the latter.
         train_cfg: Not used; mmseg's loading functions pass it.
         test_cfg: Not used; belongs to the segmentor.
         pretrained: Must stay None; belongs to the segmentor.
         init_cfg: As of mmengine's ``BaseModule``.
+
+    Attributes:
+        allows_padding: Whether the losses of a method leave out the padding
+            of images of unequal size; others refuse such batches.
+        valid: During a training step, by domain (N, H, W) bool, False on
+            padding; None for a domain without.
+
+    Raises:
+        ConfigError: ``average_over`` or ``predict_on`` is unknown.
     """
+
+    allows_padding = False
 
     def __init__(
         self,
@@ -52,6 +72,7 @@ class BaseUDA(BaseSegmentor):
         warmup_iters: int = 0,
         teacher: bool = False,
         predict_on: Network = 'segmentor',
+        average_over: AverageOver = 'batch',
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         pretrained: str | None = None,
@@ -65,6 +86,13 @@ class BaseUDA(BaseSegmentor):
             )
         self.segmentor = MODELS.build(segmentor)
         self.warmup_iters = warmup_iters
+        if average_over not in get_args(AverageOver):
+            raise ConfigError(
+                f'model.average_over must be one of {get_args(AverageOver)}, '
+                f'not {average_over!r}'
+            )
+        self.average_over = average_over
+        self.valid: dict[str, Tensor | None] = {}
         if not hasattr(self.segmentor, 'loss_from_logits'):
             raise ConfigError(
                 "model.segmentor.type must be 'UDAEncoderDecoder', not "
@@ -119,9 +147,26 @@ class BaseUDA(BaseSegmentor):
             optim_wrapper: Optimizer wrappers by player.
 
         Returns:
-            Every loss of every player by name, for logging.
+            Every loss of every player by name, for logging: the mean of all
+            processes.
+
+        Raises:
+            ConfigError: Images are padded and the method doesn't allow it.
         """
         data = self.data_preprocessor(data, True)
+        self.valid = {
+            domain: valid_pixels(images, data['data_samples'][domain])
+            for domain, images in data['inputs'].items()
+        }
+        self._check_padding()
+        with averaging_over(self.average_over):
+            logs = self._run_steps(data, optim_wrapper)
+        self.valid = {}
+        return mean_of_processes(logs)
+
+    def _run_steps(
+        self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict
+    ) -> dict[str, Tensor]:
         update = SequentialUpdate(self, optim_wrapper)
         steps = self.training_step(data['inputs'], data['data_samples'])
         logs: dict[str, Tensor] = {}
@@ -138,6 +183,17 @@ class BaseUDA(BaseSegmentor):
             del losses, total, values
         update.step()
         return add_prefix(totals, 'loss') | logs
+
+    def _check_padding(self) -> None:
+        for domain, valid in self.valid.items():
+            if valid is not None and not self.allows_padding:
+                raise ConfigError(
+                    f"images of domain '{domain}' have unequal sizes or are "
+                    f'padded, and {type(self).__name__} would learn from the '
+                    'padding: crop or resize all images of a domain to one '
+                    'size in its pipeline (and leave size and size_divisor '
+                    'of model.data_preprocessor as they are by default)'
+                )
 
     def loss_on_source(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from mmuda.models.losses import valid_at
 from mmuda.utils.errors import ConfigError
 
 from .domains import Logits
@@ -40,16 +41,27 @@ class HeadAgreement:
     counts: dict[tuple[str, str], Tensor] = field(default_factory=dict)
 
     @torch.no_grad()
-    def count(self, target: str, teacher: str, logits: Logits) -> None:
+    def count(
+        self,
+        target: str,
+        teacher: str,
+        logits: Logits,
+        valid: Tensor | None = None,
+    ) -> None:
         """Count one batch.
 
         Args:
             target: Whose images they are.
             teacher: Head that the others are compared with.
             logits: (N, C, h, w) by head, the teacher among them.
+            valid: (N, H, W) bool, False on padding; None if there is none.
         """
         num_classes = logits[teacher].shape[1]
         predicted = logits[teacher].argmax(dim=1).flatten()
+        counted = torch.ones_like(predicted)
+        if valid is not None:
+            cells = valid_at(valid, logits[teacher].shape[2:])
+            counted = cells.flatten().long()
         for head, values in logits.items():
             if head == teacher or values.shape != logits[teacher].shape:
                 continue
@@ -58,7 +70,7 @@ class HeadAgreement:
             split = predicted.new_zeros(2 * num_classes).scatter_add_(
                 0,
                 predicted + num_classes * agreed,
-                torch.ones_like(predicted),
+                counted,
             )
             others, same = split.view(2, num_classes)
             counts = torch.stack([others + same, same])

@@ -20,6 +20,7 @@ from mmuda.models.mixing import (
     pasted_classes,
     read_thresholds,
 )
+from mmuda.models.segmentors import losses_of
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError, DataError
@@ -65,6 +66,8 @@ class CoTraining(BaseUDA):
     Raises:
         ConfigError: ``class_mix`` is unknown, or the weight not positive.
     """
+
+    allows_padding = True
 
     def __init__(
         self,
@@ -178,8 +181,7 @@ def _weighted_losses(
             mode='bilinear',
             align_corners=head.align_corners,
         )
-        decode = head.loss_decode
-        for loss in decode if isinstance(decode, nn.ModuleList) else [decode]:
+        for loss in losses_of(head):
             key = f'{name}.{loss.loss_name}'
             losses[key] = losses.get(key, 0) + loss(
                 values,

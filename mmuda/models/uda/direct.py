@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Losses that act on target predictions directly."""
 
-from torch import nn
+from torch import Tensor, nn
 
 from mmuda.models.losses import entropy_loss
 
@@ -13,6 +13,7 @@ def direct_losses(
     entropy_weights: dict[str, float],
     top_fraction: float = 1.0,
     prior: nn.Module | None = None,
+    valid: Tensor | None = None,
 ) -> Losses:
     """Losses on target predictions that need neither labels nor discriminator.
 
@@ -21,6 +22,7 @@ def direct_losses(
         entropy_weights: Weight of the entropy by head.
         top_fraction: Part of the pixels that counts, those of highest entropy.
         prior: A ``ClassRatioPrior`` for the main head, or None.
+        valid: (N, H, W) bool, False on padding; None if there is none.
 
     Returns:
         Weighted losses named ``<head>.loss_entropy`` and
@@ -28,9 +30,9 @@ def direct_losses(
     """
     losses = {
         f'{head}.loss_entropy': weight
-        * entropy_loss(upsampled[head], top_fraction)
+        * entropy_loss(upsampled[head], top_fraction, valid)
         for head, weight in entropy_weights.items()
     }
     if prior is not None:
-        losses['decode.loss_class_ratio'] = prior(upsampled['decode'])
+        losses['decode.loss_class_ratio'] = prior(upsampled['decode'], valid)
     return losses

@@ -39,6 +39,8 @@ class MinEnt(BaseUDA):
         ConfigError: A head is unknown, or a value lies outside its range.
     """
 
+    allows_padding = True
+
     def __init__(
         self,
         segmentor: dict,
@@ -91,6 +93,7 @@ class MinEnt(BaseUDA):
             self.entropy_weights,
             self.top_fraction,
             self.class_ratio_prior,
+            self.valid.get(target),
         )
         losses |= self.touch_unused(logits, heads)
         return add_prefix(losses, target)

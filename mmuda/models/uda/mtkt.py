@@ -81,11 +81,13 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         self.check_weights('divergence_weights')
         require_main_head('divergence_weights', divergence_weights)
 
-    def loss_of_fooling(self, target: str, maps: Logits) -> Losses:
+    def loss_of_fooling(
+        self, target: str, maps: Logits, valid: Tensor | None
+    ) -> Losses:
         """As of MultiHeadAdvEnt, by the judge of the auxiliary heads."""
-        losses = super().loss_of_fooling(target, maps)
+        losses = super().loss_of_fooling(target, maps, valid)
         if self.auxiliary_judge == 'last':
-            last = super().loss_of_fooling(self.targets[-1], maps)
+            last = super().loss_of_fooling(self.targets[-1], maps, valid)
             own = f'{DECODE}.'
             losses = {
                 name: loss if name.startswith(own) else last[name]
@@ -118,10 +120,11 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         """
         if not self.students:
             return {}
-        self.agreement.count(target, head_of(target), logits)
+        valid = self.valid.get(target)
+        self.agreement.count(target, head_of(target), logits, valid)
         students = self.upsample_heads(logits, self.students, images)
         return {
             f'{level}.loss_divergence': weight
-            * kl_divergence(teachers[level].detach(), students[level])
+            * kl_divergence(teachers[level].detach(), students[level], valid)
             for level, weight in self.divergence_weights.items()
         }

@@ -58,6 +58,8 @@ class MultiDis(BaseUDA):
             targets are named twice.
     """
 
+    allows_padding = True
+
     def __init__(
         self,
         segmentor: dict,
@@ -120,11 +122,13 @@ class MultiDis(BaseUDA):
             )
             yield 'segmentor', losses
             del losses
-        maps = self._detached_maps(source_logits, inputs[SOURCE])
+        maps = self._detached_maps(source_logits, inputs[SOURCE], SOURCE)
         for target in self.targets:
             yield self._judge(f'source_{target}', maps, SOURCE_LABEL, SOURCE)
         for target in self.targets:
-            maps = self._detached_maps(target_logits[target], inputs[target])
+            maps = self._detached_maps(
+                target_logits[target], inputs[target], target
+            )
             yield self._judge(f'source_{target}', maps, TARGET_LABEL, target)
             for name, label in self.labels_among_targets(target).items():
                 yield self._judge(
@@ -145,13 +149,14 @@ class MultiDis(BaseUDA):
         """
         logits = self.segmentor(images)
         heads = list(self.adversarial_weights)
+        valid = self.valid.get(target)
         maps = information_maps(
-            self.upsample_heads(logits, heads, images), heads
+            self.upsample_heads(logits, heads, images), heads, valid
         )
-        losses = self._fool(f'source_{target}', maps, SOURCE_LABEL)
+        losses = self._fool(f'source_{target}', maps, SOURCE_LABEL, valid)
         wanted = self._wanted_among_targets(target)
         for name, label in wanted.items():
-            losses |= self._fool(name, maps, label, 1 / len(wanted))
+            losses |= self._fool(name, maps, label, valid, 1 / len(wanted))
         losses |= self.touch_unused(logits, heads)
         return add_prefix(losses, target), detach(logits)
 
@@ -171,20 +176,27 @@ class MultiDis(BaseUDA):
     def _discriminator(self, name: str):
         return getattr(self, f'discriminator_{name}')
 
-    def _detached_maps(self, logits: Logits, images: Tensor) -> Logits:
+    def _detached_maps(
+        self, logits: Logits, images: Tensor, domain: str
+    ) -> Logits:
         heads = list(self.adversarial_weights)
         upsampled = self.upsample_heads(logits, heads, images)
-        return information_maps(upsampled, heads)
+        return information_maps(upsampled, heads, self.valid.get(domain))
 
     def _fool(
-        self, name: str, maps: Logits, label: float, share: float = 1.0
+        self,
+        name: str,
+        maps: Logits,
+        label: float,
+        valid: Tensor | None,
+        share: float = 1.0,
     ) -> Losses:
         weights = {
             head: share * weight
             for head, weight in self.adversarial_weights.items()
         }
         losses = fooling_losses(
-            self._discriminator(name), maps, weights, label, self.gan
+            self._discriminator(name), maps, weights, label, self.gan, valid
         )
         return add_prefix(losses, name)
 
@@ -204,4 +216,5 @@ class MultiDis(BaseUDA):
             domain,
             self.gan,
             factor,
+            self.valid.get(domain),
         )

@@ -63,6 +63,8 @@ class MultiHeadAdvEnt(BaseUDA):
             or the discriminator does not fit.
     """
 
+    allows_padding = True
+
     def __init__(
         self,
         segmentor: dict,
@@ -167,8 +169,9 @@ class MultiHeadAdvEnt(BaseUDA):
         by_level = levels_of(logits, target)
         levels = list(self.adversarial_weights)
         upsampled = self.upsample_heads(by_level, (*levels, *students), images)
+        valid = self.valid.get(target)
         losses = self.loss_of_fooling(
-            target, information_maps(upsampled, levels)
+            target, information_maps(upsampled, levels, valid), valid
         )
         losses |= self.loss_of_students(logits, upsampled, images, target)
         used = [f'{target}.{level}' for level in levels] + list(students)
@@ -177,12 +180,15 @@ class MultiHeadAdvEnt(BaseUDA):
             {name: logits[name] for name in own}
         )
 
-    def loss_of_fooling(self, target: str, maps: Logits) -> Losses:
+    def loss_of_fooling(
+        self, target: str, maps: Logits, valid: Tensor | None
+    ) -> Losses:
         """Weighted losses of looking like the source to a discriminator.
 
         Args:
             target: Whose discriminator it is.
             maps: Self-information maps (N, C, H, W) by level.
+            valid: (N, H, W) bool, False on padding; None if there is none.
         """
         return fooling_losses(
             getattr(self, f'discriminator_{target}'),
@@ -190,6 +196,7 @@ class MultiHeadAdvEnt(BaseUDA):
             self.adversarial_weights,
             SOURCE_LABEL,
             self.gan,
+            valid,
         )
 
     @property
@@ -239,8 +246,9 @@ class MultiHeadAdvEnt(BaseUDA):
         return judgement(
             player,
             getattr(self, player),
-            information_maps(upsampled, levels),
+            information_maps(upsampled, levels, self.valid.get(domain)),
             label,
             domain,
             self.gan,
+            valid=self.valid.get(domain),
         )

@@ -33,6 +33,8 @@ class SelfTraining(BaseUDA):
         ConfigError: The weight is not positive.
     """
 
+    allows_padding = True
+
     def __init__(
         self, segmentor: dict, pseudo_label_weight: float = 1.0, **kwargs
     ) -> None:

@@ -24,6 +24,8 @@ class SourceOnly(BaseUDA):
         ConfigError: A batch holds a target domain.
     """
 
+    allows_padding = True
+
     def training_step(
         self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
     ) -> Iterator[tuple[str, Losses]]:

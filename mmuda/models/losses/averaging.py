@@ -1,0 +1,151 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Means over pixels, whichever process has them.
+
+DDP averages gradients over processes. Where a loss is a mean over the pixels
+that count, and processes have unlike numbers of them, the average of their
+means is not the mean of the whole batch. Here a process's mean is weighted by
+its share of the pixels, so that the average is.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal
+
+import torch
+from mmengine.dist import all_reduce, get_world_size
+from mmseg.models.losses import CrossEntropyLoss
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+AverageOver = Literal['batch', 'process']
+
+_AVERAGE_OVER: ContextVar[AverageOver] = ContextVar(
+    'average_over', default='batch'
+)
+
+
+@contextmanager
+def averaging_over(which: AverageOver) -> Iterator[None]:
+    """Choose what losses inside the block are averaged over.
+
+    Args:
+        which: ``batch`` for the pixels of all processes together, ``process``
+            for those of each process alone, as plain DDP has it.
+    """
+    token = _AVERAGE_OVER.set(which)
+    try:
+        yield
+    finally:
+        _AVERAGE_OVER.reset(token)
+
+
+def averages_over_processes() -> bool:
+    """Whether pixels of other processes count in means taken now."""
+    return get_world_size() > 1 and _AVERAGE_OVER.get() == 'batch'
+
+
+def process_share(count: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Part of all processes' pixels that are this one's, times processes.
+
+    Every process must call it. Nothing waits for the device.
+
+    Args:
+        count: Scalar, pixels that count in this process.
+        dtype: Of the result.
+
+    Returns:
+        Scalar, 1 if all processes have alike; not a number if nowhere a pixel
+        counts.
+    """
+    total = count.detach().clone()
+    all_reduce(total)
+    own = get_world_size() * count.detach()
+    return own.to(dtype) / total.to(dtype)
+
+
+def of_all_processes(mean: Tensor, count: Tensor | int) -> Tensor:
+    """Weight a mean so that the processes' average is that of all pixels.
+
+    Every process must call it, also one without a pixel that counts.
+
+    Args:
+        mean: Scalar, the mean of this process; 0 if no pixel counts.
+        count: How many pixels (or what sum of weights) it is the mean of.
+
+    Returns:
+        Scalar; the mean itself in a single process, or if each process is
+        averaged alone.
+    """
+    if not averages_over_processes():
+        return mean
+    if not isinstance(count, Tensor):
+        count = torch.full((), count, device=mean.device)
+    return mean * process_share(count, mean.dtype).nan_to_num(0)
+
+
+def mean_of_valid(values: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Mean over the pixels that count.
+
+    Args:
+        values: Of any shape.
+        valid: Where they count, in the same shape; None for everywhere.
+
+    Returns:
+        Scalar; 0, still with a gradient, if no pixel counts.
+    """
+    if valid is None:
+        return of_all_processes(values.mean(), values.numel())
+    count = valid.sum()
+    # Not a product, which would keep a NaN of a pixel that doesn't count.
+    total = values.where(valid, values.new_zeros(())).sum()
+    return of_all_processes(total / count.clamp(min=1), count)
+
+
+def valid_at(valid: Tensor | None, size: tuple[int, int]) -> Tensor | None:
+    """Valid pixels of a map in another resolution.
+
+    Args:
+        valid: (N, H, W) bool, or None for everywhere.
+        size: Height and width of the map, (h, w).
+
+    Returns:
+        (N, h, w) bool: whether the middle of a cell is valid. The first cell
+        of an image always is, however small the image.
+    """
+    if valid is None or valid.shape[1:] == size:
+        return valid
+    cells = interpolate(valid[:, None].float(), size, mode='nearest-exact')
+    cells = cells[:, 0] > 0
+    cells[:, 0, 0] = True
+    return cells
+
+
+def average_cross_entropy(loss: nn.Module) -> None:
+    """Let mmseg's cross entropy be the mean of all processes, in place.
+
+    Args:
+        loss: A loss of a head; others than ``CrossEntropyLoss`` are left as
+            they are.
+    """
+    hooks = loss._forward_hooks.values()
+    if isinstance(loss, CrossEntropyLoss) and _weight_by_share not in hooks:
+        loss.register_forward_hook(_weight_by_share, with_kwargs=True)
+
+
+def _weight_by_share(
+    loss: CrossEntropyLoss, args: tuple, kwargs: dict, output: Tensor
+) -> Tensor:
+    reduction = kwargs.get('reduction_override') or loss.reduction
+    if reduction != 'mean' or kwargs.get('avg_factor') is not None:
+        return output
+    if not averages_over_processes():
+        return output
+    label = args[1]
+    valid = label != kwargs.get('ignore_index', -100)
+    if loss.class_weight is not None and not loss.use_sigmoid:
+        weights = output.new_tensor(loss.class_weight)
+        places = label.where(valid, 0)
+        return of_all_processes(output, weights[places].where(valid, 0).sum())
+    count = valid.sum() if loss.avg_non_ignore else label.numel()
+    return of_all_processes(output, count)
