@@ -1,10 +1,12 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """What all methods of unsupervised domain adaptation share."""
 
+import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import get_args
 
+from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.models.utils import resize
@@ -93,6 +95,7 @@ class BaseUDA(BaseSegmentor):
             )
         self.average_over = average_over
         self.valid: dict[str, Tensor | None] = {}
+        self._without_labels: set[str] = set()
         if not hasattr(self.segmentor, 'loss_from_logits'):
             raise ConfigError(
                 "model.segmentor.type must be 'UDAEncoderDecoder', not "
@@ -162,7 +165,9 @@ class BaseUDA(BaseSegmentor):
         with averaging_over(self.average_over):
             logs = self._run_steps(data, optim_wrapper)
         self.valid = {}
-        return mean_of_processes(logs)
+        logs = mean_of_processes(logs)
+        self._warn_without_labels(logs)
+        return logs
 
     def _run_steps(
         self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict
@@ -183,6 +188,21 @@ class BaseUDA(BaseSegmentor):
             del losses, total, values
         update.step()
         return add_prefix(totals, 'loss') | logs
+
+    def _warn_without_labels(self, logs: dict[str, Tensor]) -> None:
+        """Say once for each loss that a batch has nothing to learn from."""
+        for name, value in logs.items():
+            if 'acc_seg' not in name or name in self._without_labels:
+                continue
+            if value.isnan():
+                self._without_labels.add(name)
+                print_log(
+                    f'Iteration {current_iteration() + 1}: all pixels of the '
+                    f'batch are ignored, none has a label ({name} is nan); '
+                    'later ones like it are not reported',
+                    'current',
+                    logging.WARNING,
+                )
 
     def _check_padding(self) -> None:
         for domain, valid in self.valid.items():

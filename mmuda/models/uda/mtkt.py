@@ -82,7 +82,7 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         require_main_head('divergence_weights', divergence_weights)
 
     def loss_of_fooling(
-        self, target: str, maps: Logits, valid: Tensor | None
+        self, target: str, maps: Logits, valid: Tensor | None = None
     ) -> Losses:
         """As of MultiHeadAdvEnt, by the judge of the auxiliary heads."""
         losses = super().loss_of_fooling(target, maps, valid)

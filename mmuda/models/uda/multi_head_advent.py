@@ -181,7 +181,7 @@ class MultiHeadAdvEnt(BaseUDA):
         )
 
     def loss_of_fooling(
-        self, target: str, maps: Logits, valid: Tensor | None
+        self, target: str, maps: Logits, valid: Tensor | None = None
     ) -> Losses:
         """Weighted losses of looking like the source to a discriminator.
 
