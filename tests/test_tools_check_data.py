@@ -1,4 +1,4 @@
-"""check_data.py on configs that train on pseudo-labels."""
+"""check_data.py: pseudo-labels, weights, and labels that are not there."""
 
 import os
 import subprocess
@@ -57,3 +57,75 @@ def test_config_without_pseudo_labels(data, tmp_path):
     code, _, err = run(path, '--pseudo-labels', tmp_path)
     assert code == 2
     assert 'no domain of this config loads pseudo-labels' in err
+
+
+# Files beside the data
+
+
+@pytest.fixture
+def whole_config(data, tmp_path):
+    """A config of the demo's data and of a network that starts somewhere."""
+
+    def write(**model):
+        cfg = demo_data.config(data, tmp_path)
+        loaders = {k: cfg[k] for k in ('train_dataloader', 'val_dataloader')}
+        path = tmp_path / 'whole.py'
+        Config(dict(model=model, **loaders)).dump(path)
+        return path
+
+    return write
+
+
+def pretrained(checkpoint):
+    init_cfg = dict(type='Pretrained', checkpoint=str(checkpoint))
+    return dict(segmentor=dict(backbone=dict(init_cfg=init_cfg)))
+
+
+def test_pretrained_weights_that_are_not_there(whole_config, tmp_path):
+    path = tmp_path / 'none.pth'
+    code, out, err = run(whole_config(**pretrained(path)))
+    assert code == 1
+    place = 'model.segmentor.backbone.init_cfg'
+    assert f"ERROR {place}.checkpoint: there is no '{path}'" in err
+    assert f'--cfg-options {place}=None starts from random weights' in err
+    assert '1 fault(s) found' in out
+
+
+def test_random_weights_by_the_option_that_is_named(whole_config, tmp_path):
+    config = whole_config(**pretrained(tmp_path / 'none.pth'))
+    option = 'model.segmentor.backbone.init_cfg=None'
+    code, out, _ = run(config, '--cfg-options', option)
+    assert code == 0
+    assert 'no fault found' in out
+
+
+def test_pretrained_weights_that_are_there(whole_config, tmp_path):
+    path = tmp_path / 'weights.pth'
+    path.touch()
+    code, out, _ = run(whole_config(**pretrained(path)))
+    assert code == 0
+    assert 'no fault found' in out
+
+
+def test_addresses_are_named_and_not_fetched(whole_config):
+    address = 'https://example.org/weights.pth'
+    code, out, _ = run(whole_config(**pretrained(address)))
+    assert code == 0
+    assert f'{address} is fetched when training starts' in out
+
+
+def test_class_ratios_that_are_not_there(whole_config, tmp_path):
+    path = tmp_path / 'ratios.json'
+    prior = dict(type='ClassRatioPrior', ratio=str(path))
+    code, _, err = run(whole_config(class_ratio_prior=prior))
+    assert code == 1
+    assert f"model.class_ratio_prior.ratio: there is no '{path}'" in err
+    assert f'class_statistics.py CONFIG --ratios {path}' in err
+
+
+def test_target_without_labels_is_no_fault(config, data, tmp_path):
+    folder = tmp_path / 'none'
+    key = 'val_dataloader.dataset.data_prefix.seg_map_path'
+    code, out, _ = run(config, '--cfg-options', f'{key}={folder}')
+    assert code == 0
+    assert f"not evaluated: there are no labels in '{folder}'" in out

@@ -126,7 +126,7 @@ def test_a_label_that_is_missing(failing, copy):
 
 def test_no_labels_of_any_target(failing, copy):
     error = failing(without_labels(copy, 'rome', 'oslo'))
-    assert 'no target can be evaluated' in error
+    assert "save_best='mean/mIoU' needs a validation" in error
     for folder in LABELS.values():
         assert str(copy / folder) in error
 
@@ -197,6 +197,16 @@ def test_check_without_the_labels_of_a_target(partly_evaluated):
 
 def test_check_without_the_labels_of_any_target(copy, tmp_path):
     without_labels(copy, 'rome', 'oslo')
+    code, output = check_data(write_config(tmp_path, copy))
+    assert output.count('not evaluated: there are no labels in') == 2
+    assert 'no fault found' in output
+    assert code == 0
+
+
+def test_check_of_labels_that_are_elsewhere(copy, tmp_path):
+    for target in LABELS:
+        folder = copy / LABELS[target]
+        folder.rename(folder.with_name('validation'))
     code, output = check_data(write_config(tmp_path, copy))
     assert output.count('ERROR folder') == 2
     assert code == 1

@@ -1,12 +1,19 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Test a model, or an ensemble of models, on a labelled data set."""
+"""Test a model, or an ensemble of models, and write what it predicts.
+
+Labels are needed for metrics only: without any, --out and --show-dir write
+the predictions.
+"""
 
 import argparse
+import logging
 import sys
 from typing import get_args
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
+from mmuda.engine import predict_without_labels
 from mmuda.utils.cli import (
     add_runner_arguments,
     build_runner,
@@ -121,8 +128,13 @@ def test(cfg: Config, args: argparse.Namespace) -> None:
         save_predictions(cfg, args.out)
     if args.show or args.show_dir:
         draw_predictions(cfg, args.show_dir, args.show, args.wait_time)
+    writes = bool(args.out or args.show or args.show_dir)
     with config_errors(cfg):
-        build_runner(cfg).test()
+        notes = predict_without_labels(cfg, writes)
+        runner = build_runner(cfg)
+        for note in notes:
+            print_log(note, 'current', logging.WARNING)
+        runner.test()
 
 
 if __name__ == '__main__':

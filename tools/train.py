@@ -4,6 +4,7 @@
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmuda.engine import skip_validation_without_labels
 from mmuda.hooks import (
     GracefulStopHook,
     require_consistency_hook,
@@ -87,14 +89,17 @@ def train(cfg: Config, args: argparse.Namespace) -> int:
     if args.resume or resume:
         message = set_resume(cfg, args.resume or resume, args.seed)
     with config_errors(cfg):
+        notes = skip_validation_without_labels(cfg)
         runner = build_runner(cfg)
         require_teacher_hook(runner)
         require_consistency_hook(runner)
         if message:
             level = logging.WARNING if cfg.resume else logging.INFO
             print_log(message, 'current', level)
+        for note in notes:
+            print_log(note, 'current', logging.WARNING)
         runner.train()
-    report(runner)
+    report(runner, notes)
     signals = [
         hook.received_signal
         for hook in runner.hooks
@@ -141,8 +146,10 @@ def set_resume(cfg: Config, checkpoint: str, seed: int | None) -> str:
     return message
 
 
-def report(runner: Runner) -> None:
+def report(runner: Runner, notes: Sequence[str]) -> None:
     """Tell where the results are and what can be done next."""
+    if notes:
+        print_log('Nothing was evaluated', 'current', logging.WARNING)
     checkpoint = find_resume_checkpoint(runner.work_dir)
     if checkpoint is None:
         return

@@ -11,6 +11,28 @@ from mmuda.datasets.listing import list_keys
 from mmuda.registry import DATASETS
 
 
+def missing_labels(config: Mapping) -> str | None:
+    """Tell why a data set can't be compared with labels.
+
+    Args:
+        config: Config of a data set.
+
+    Returns:
+        A clause for a message; None if there are labels, or the data set is
+        none of ours.
+
+    Raises:
+        ConfigError: The data set knows where its labels are instead.
+        DataError: The images are missing, too.
+    """
+    if not _is_ours(config):
+        return None
+    if not _planned(config).has_labels:
+        return 'the data set names no labels (data_prefix.seg_map_path)'
+    folder = folder_without_labels(config)
+    return None if folder is None else f"there are no labels in '{folder}'"
+
+
 def folder_without_labels(config: Mapping) -> str | None:
     """Tell whether a data set can't be built for want of its labels alone.
 
@@ -28,9 +50,7 @@ def folder_without_labels(config: Mapping) -> str | None:
         ConfigError: The data set knows where its labels are instead.
         DataError: The images are missing, too.
     """
-    kind = config['type']
-    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
-    if not inspect.isclass(kind) or not issubclass(kind, DomainSegDataset):
+    if not _is_ours(config):
         return None
     planned = _planned(config)
     folder = planned.data_prefix.get('seg_map_path')
@@ -44,8 +64,8 @@ def labels_elsewhere(config: Mapping) -> str:
     """Look for what was meant by a label path without any label.
 
     Args:
-        config: Config of a data set, of which ``folder_without_labels`` is
-            not None.
+        config: Config of a data set, of which ``missing_labels`` is not
+            None.
 
     Returns:
         A clause for a message, beginning with ``; ``: that the folder holds
@@ -53,7 +73,9 @@ def labels_elsewhere(config: Mapping) -> str:
         the label of the first image is. Empty if neither is found.
     """
     planned = _planned(config)
-    folder = planned.data_prefix['seg_map_path']
+    folder = planned.data_prefix.get('seg_map_path')
+    if folder is None:
+        return ''
     suffix = planned.seg_map_suffix
     others = sorted(list_keys(folder, ''))
     if others:
@@ -72,14 +94,25 @@ def labels_elsewhere(config: Mapping) -> str:
     return ''
 
 
+def unlabelled(config: Mapping) -> dict:
+    """Config of the same images without labels and pipeline."""
+    prefix = dict(config.get('data_prefix') or {}, seg_map_path=None)
+    return dict(config, data_prefix=prefix, pipeline=[])
+
+
+def _is_ours(config: Mapping) -> bool:
+    kind = config['type']
+    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+    return inspect.isclass(kind) and issubclass(kind, DomainSegDataset)
+
+
 def _planned(config: Mapping) -> DomainSegDataset:
     """Build a data set without looking for its files."""
-    return DATASETS.build(dict(config, lazy_init=True))
+    return DATASETS.build(dict(config, pipeline=[], lazy_init=True))
 
 
 def _build_unlabelled(config: Mapping) -> DomainSegDataset:
-    prefix = dict(config['data_prefix'], seg_map_path=None)
-    return DATASETS.build(dict(config, data_prefix=prefix))
+    return DATASETS.build(unlabelled(config))
 
 
 def _alternatives(folder: Path) -> Iterator[Path]:

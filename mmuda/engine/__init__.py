@@ -8,6 +8,7 @@ from .optim_constructor import (
     MultiOptimWrapperConstructor,
     PlayerOptimWrapperDict,
 )
+from .unlabelled import predict_without_labels, skip_validation_without_labels
 
 __all__ = [
     'LegendVisualizer',
@@ -16,4 +17,6 @@ __all__ = [
     'MultiTargetValLoop',
     'PlayerOptimWrapperDict',
     'UDATrainLoop',
+    'predict_without_labels',
+    'skip_validation_without_labels',
 ]

@@ -8,17 +8,16 @@ from collections.abc import Mapping, Sequence
 from mmengine.evaluator import Evaluator
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, Runner, TestLoop, ValLoop
+from torch.utils.data import Dataset
 
-from mmuda.datasets.missing_labels import (
-    folder_without_labels,
-    labels_elsewhere,
-)
+from mmuda.datasets.missing_labels import labels_elsewhere, missing_labels
 from mmuda.evaluation.target_tables import class_table, summary_table
 from mmuda.models.uda.target_heads import head_of
 from mmuda.registry import LOOPS
 from mmuda.utils.errors import ConfigError, DataError
 
 from .predicting_head import check_own_heads, predicting_by
+from .unlabelled import predicting_only
 
 MEAN = 'mean'
 
@@ -36,6 +35,8 @@ class _MultiTargetLoop(BaseLoop):
         averaged: Metrics to average over the targets.
         own_heads: Predict each target by its own head of a
             ``MultiHeadEncoderDecoder`` instead of by ``predict_head``.
+        predict_unlabelled: Predict targets without labels, too, for what
+            writes predictions.
         **kwargs: Further arguments of mmengine's loop.
 
     Raises:
@@ -56,6 +57,7 @@ class _MultiTargetLoop(BaseLoop):
         evaluator: Sequence[dict],
         averaged: Sequence[str] = ('mIoU', 'mAcc', 'aAcc', 'entropy'),
         own_heads: bool = False,
+        predict_unlabelled: bool = False,
         **kwargs,
     ) -> None:
         loaders, evaluators = list(dataloader), list(evaluator)
@@ -68,8 +70,10 @@ class _MultiTargetLoop(BaseLoop):
         self._runner = runner
         self.averaged = tuple(averaged)
         self.own_heads = own_heads
-        evaluators = [runner.build_evaluator(part) for part in evaluators]
-        names = _target_names(evaluators, self.event)
+        self.predict_unlabelled = predict_unlabelled
+        names = _target_names(
+            [runner.build_evaluator(part) for part in evaluators], self.event
+        )
         if own_heads:
             check_own_heads(runner.model, names)
         self.loops: dict[str, BaseLoop] = {}
@@ -77,31 +81,37 @@ class _MultiTargetLoop(BaseLoop):
         for name, loader, part in zip(names, loaders, evaluators, strict=True):
             self._add(name, loader, part, kwargs)
         if not self.loops:
+            reasons = ', '.join(dict.fromkeys(self.unlabelled.values()))
             raise DataError(
                 f'{self.event}_dataloader: no target can be evaluated, as '
-                f'there are no labels in {", ".join(self.unlabelled.values())}'
-                '; complete the download, or correct data_prefix.seg_map_path'
+                f'{reasons}; complete the download, correct '
+                'data_prefix.seg_map_path, or write predictions without '
+                'labels by tools/test.py --out'
             )
         self.current_target = next(iter(self.loops))
 
     def _add(
-        self, target: str, loader: dict, evaluator: Evaluator, kwargs: dict
+        self, target: str, loader: dict, evaluator: dict, kwargs: dict
     ) -> None:
-        try:
-            self.loops[target] = self.single(
-                self._runner, loader, evaluator, **kwargs
-            )
-        except DataError:
-            folder = folder_without_labels(loader['dataset'])
-            if folder is None:
-                raise
-            self.unlabelled[target] = folder
+        dataset = loader['dataset']
+        reason = _missing_labels(dataset)
+        if reason is not None:
+            self.unlabelled[target] = reason
             print_log(
-                f"Target '{target}' is not evaluated: there are no labels in "
-                f"'{folder}'{labels_elsewhere(loader['dataset'])}",
+                f"Target '{target}' is not evaluated: "
+                f'{reason}{labels_elsewhere(dataset)}',
                 logger='current',
                 level=logging.WARNING,
             )
+            if not self.predict_unlabelled:
+                return
+            loader, evaluator = predicting_only(loader, evaluator)
+        self.loops[target] = self.single(
+            self._runner,
+            loader,
+            self._runner.build_evaluator(evaluator),
+            **kwargs,
+        )
 
     @property
     def current(self) -> BaseLoop:
@@ -141,15 +151,24 @@ class _MultiTargetLoop(BaseLoop):
             found = self._evaluate(target)
             _require_own_names(metrics, found, self.event)
             metrics |= found
-            results[target] = _short_names(found)
-        mean = mean_metrics(metrics, self.averaged)
-        metrics |= mean
-        summary = summary_table(results, _short_names(mean), self.unlabelled)
-        tables = f'{class_table(results)}\n{summary}'.strip()
-        print_log(f'Results on all targets:\n{tables}', 'current')
+            if target not in self.unlabelled:
+                results[target] = found
+        metrics |= self._summarise(results) if results else {}
         runner.call_hook(f'after_{self.event}_epoch', metrics=metrics)
         runner.call_hook(f'after_{self.event}')
         return metrics
+
+    def _summarise(
+        self, results: Mapping[str, Mapping[str, float]]
+    ) -> dict[str, float]:
+        """Print the metrics of all targets; return their means."""
+        values = {k: v for found in results.values() for k, v in found.items()}
+        mean = mean_metrics(values, self.averaged)
+        short = {t: _short_names(found) for t, found in results.items()}
+        summary = summary_table(short, _short_names(mean), self.unlabelled)
+        tables = f'{class_table(short)}\n{summary}'.strip()
+        print_log(f'Results on all targets:\n{tables}', 'current')
+        return mean
 
     def _evaluate(self, target: str) -> dict[str, float]:
         loader = self.dataloader
@@ -187,6 +206,16 @@ def dataloaders_of(loop: BaseLoop | None) -> list:
     if loop is None:
         return []
     return getattr(loop, 'dataloaders', [loop.dataloader])
+
+
+def _missing_labels(dataset: Dataset | dict) -> str | None:
+    """Why a data set is not evaluated; other faults are told by itself."""
+    if isinstance(dataset, Dataset):
+        return None
+    try:
+        return missing_labels(dataset)
+    except DataError:
+        return None
 
 
 def mean_metrics(

@@ -19,6 +19,8 @@ class EntropyMetric(BaseMetric):
     (ADVENT, equation 2). It needs no labels.
     """
 
+    needs_labels = False
+
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Add up the entropy of each image.
 

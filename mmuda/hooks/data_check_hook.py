@@ -87,11 +87,17 @@ def _check_save_best(runner: Runner) -> None:
         names = getattr(hook, 'key_indicators', None) or []
         for name in names:
             target = name.partition('/')[0]
+            if runner.val_loop is None:
+                raise ConfigError(
+                    f"default_hooks.checkpoint.save_best='{name}' needs a "
+                    'validation, but there is no val_dataloader; remove '
+                    'save_best'
+                )
             if target in unlabelled:
                 raise ConfigError(
                     f"default_hooks.checkpoint.save_best='{name}': there are "
-                    f"no labels of '{target}' in '{unlabelled[target]}'; use "
-                    "'mean/mIoU'"
+                    f"no labels of '{target}' to choose it by "
+                    f"({unlabelled[target]}); use 'mean/mIoU'"
                 )
 
 

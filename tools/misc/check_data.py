@@ -4,6 +4,7 @@
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -14,8 +15,9 @@ from mmuda.datasets.checks import (
     scan_dataset,
 )
 from mmuda.datasets.missing_labels import (
-    folder_without_labels,
     labels_elsewhere,
+    missing_labels,
+    unlabelled,
 )
 from mmuda.registry import DATASETS
 from mmuda.utils.cli import add_data_options, run_tool
@@ -25,6 +27,7 @@ from mmuda.utils.config import (
     override_data_roots,
     set_pseudo_label_root,
 )
+from mmuda.utils.config_files import named_files
 from mmuda.utils.config_keys import check_config_keys
 from mmuda.utils.errors import MMUDAError
 from mmuda.utils.setup_env import register_all_modules
@@ -34,7 +37,7 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         description='Build all data sets of a config, and list what is wrong '
-        'with their files.'
+        'with their files, and with the weights that the model starts from.'
     )
     parser.add_argument('config', help='config file')
     parser.add_argument(
@@ -54,48 +57,49 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def dataset_configs(cfg: Config) -> Iterator[tuple[str, dict, str | None]]:
+def dataset_configs(cfg: Config) -> Iterator[tuple[str, dict, str]]:
     """Yield what there is to check, no twins.
 
     Yields:
         Name of the loader, config of a data set and, of a target that is not
-        evaluated, the folder that has no labels.
+        evaluated, the reason.
     """
     seen = []
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loaders = cfg.get(name) or []
         several = isinstance(loaders, list)
-        loaders = loaders if several else [loaders]
-        configs = [loader['dataset'] for loader in loaders]
-        folders = [
-            without_labels(part) if several else None for part in configs
+        configs = [
+            part['dataset'] for part in (loaders if several else [loaders])
         ]
-        # Of one target at least there must be labels.
-        if all(folders):
-            folders = [None] * len(folders)
-        for config, folder in zip(configs, folders, strict=True):
+        reasons = [
+            '' if name == 'train_dataloader' else not_evaluated(part)
+            for part in configs
+        ]
+        # Labels that are all missing where others lie are no choice.
+        if all(reasons) and any(map(labels_elsewhere, configs)):
+            reasons = [''] * len(reasons)
+        for config, reason in zip(configs, reasons, strict=True):
             if config not in seen:
                 seen.append(config)
-                yield name, config, folder
+                yield name, config, reason
 
 
-def without_labels(config: dict) -> str | None:
-    """Return ``folder_without_labels``; other faults are found later."""
+def not_evaluated(config: dict) -> str:
+    """Why a data set has no labels; other faults are found later."""
     try:
-        return folder_without_labels(config)
+        return missing_labels(config) or ''
     except MMUDAError:
-        return None
+        return ''
 
 
 def check_config(cfg: Config, scan: bool, workers: int) -> int:
     """Print what the data sets hold and what is wrong; return the faults."""
     faults = 0
-    for name, config, folder in dataset_configs(cfg):
+    for name, config, reason in dataset_configs(cfg):
         print(name, flush=True)
-        if folder is not None:
-            hint = labels_elsewhere(config)
-            print(f"  not evaluated: there are no labels in '{folder}'{hint}")
-            continue
+        if reason:
+            print(f'  not evaluated: {reason}{labels_elsewhere(config)}')
+            config = unlabelled(config)
         try:
             dataset = DATASETS.build(config)
             found = scan_dataset(dataset, workers) if scan else []
@@ -108,6 +112,28 @@ def check_config(cfg: Config, scan: bool, workers: int) -> int:
         for message in found:
             print(f'  ERROR {message}', file=sys.stderr)
         faults += len(found)
+    return faults
+
+
+def check_named_files(cfg: Config) -> int:
+    """Print which files beside the data are not there; return how many."""
+    faults = 0
+    for file in named_files(cfg):
+        if file.is_missing:
+            faults += 1
+            print(
+                f"  ERROR {file.place}: there is no '{file.path}'; "
+                f'{file.remedy}',
+                file=sys.stderr,
+            )
+        elif file.is_address:
+            print(f'{file.place}: {file.path} is fetched when training starts')
+    start = cfg.get('load_from')
+    if start and '://' not in start and not Path(start).is_file():
+        print(
+            f"load_from: there is no '{start}' yet; train it first, or name "
+            'another by --load-from'
+        )
     return faults
 
 
@@ -152,7 +178,8 @@ def main(args: argparse.Namespace) -> int:
     check_config_keys(cfg)
     if remove_unset_loaders(cfg.get('train_dataloader')):
         print('pseudo-labels: none named, so none checked (--pseudo-labels)')
-    faults = check_config(cfg, args.all, args.workers)
+    faults = check_named_files(cfg)
+    faults += check_config(cfg, args.all, args.workers)
     print(f'{faults} fault(s) found' if faults else 'no fault found')
     return 1 if faults else 0
 

@@ -1,0 +1,74 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Files beside the data that a config names."""
+
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+
+_RANDOM = '--cfg-options {place}=None starts from random weights'
+
+
+class NamedFile(NamedTuple):
+    """A file that a config names.
+
+    Attributes:
+        place: Where in the config.
+        path: The file, or an address.
+        remedy: What to do if it is not there.
+    """
+
+    place: str
+    path: str
+    remedy: str
+
+    @property
+    def is_address(self) -> bool:
+        """Whether it is fetched when training starts."""
+        return '://' in self.path
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether training would not find it."""
+        return not self.is_address and not os.path.isfile(self.path)
+
+
+def named_files(cfg: Config) -> list[NamedFile]:
+    """Find the pretrained weights and class ratios that a model reads.
+
+    Args:
+        cfg: A training config.
+
+    Returns:
+        Files in the order of the config, each place once.
+    """
+    return list(_files(cfg.get('model') or {}, 'model'))
+
+
+def _files(node: Any, place: str) -> Iterator[NamedFile]:
+    if isinstance(node, list | tuple):
+        for number, part in enumerate(node):
+            yield from _files(part, f'{place}.{number}')
+    if not isinstance(node, dict):
+        return
+    if node.get('type') == 'Pretrained' and node.get('checkpoint'):
+        remedy = (
+            'put the weights there (README, "Published weights"); '
+            + _RANDOM.format(place=place)
+        )
+        yield NamedFile(f'{place}.checkpoint', node['checkpoint'], remedy)
+    if isinstance(node.get('pretrained'), str):
+        key = f'{place}.pretrained'
+        remedy = 'put the weights there; ' + _RANDOM.format(place=key)
+        yield NamedFile(key, node['pretrained'], remedy)
+    prior = node.get('class_ratio_prior')
+    if isinstance(prior, dict) and isinstance(prior.get('ratio'), str):
+        remedy = (
+            'write it by tools/misc/class_statistics.py CONFIG --ratios '
+            f'{prior["ratio"]}'
+        )
+        key = f'{place}.class_ratio_prior.ratio'
+        yield NamedFile(key, prior['ratio'], remedy)
+    for key, part in node.items():
+        yield from _files(part, f'{place}.{key}')
