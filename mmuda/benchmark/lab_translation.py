@@ -21,8 +21,8 @@ import numpy as np
 
 from mmuda.benchmark.measure import Row, Times, paired_times, ratio_row
 from mmuda.benchmark.setting import Size
+from mmuda.datasets.image_io import read_image
 from mmuda.datasets.lab_colors import in_style, style_of
-from mmuda.datasets.lab_images import read_image
 from mmuda.datasets.lab_jobs import translate_file
 from mmuda.datasets.street_scenes import write_cityscapes, write_gta5
 

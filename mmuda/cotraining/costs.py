@@ -11,8 +11,9 @@ from mmengine.device import get_device
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 
+from mmuda.datasets.image_io import read_image
 from mmuda.datasets.lab_colors import in_style, style_of
-from mmuda.datasets.lab_images import encode_image, read_image
+from mmuda.datasets.lab_images import encode_image
 from mmuda.pseudo_labels.target_data import dataset_to_label
 from mmuda.registry import DATASETS, MODELS
 

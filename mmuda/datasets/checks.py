@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
+from mmcv.transforms import BaseTransform
 from mmengine.logging import MMLogger
 from rich.progress import track
 from torch.utils.data import Dataset
@@ -38,8 +39,9 @@ def iter_domains(dataset: Dataset) -> Iterator[tuple[str, Dataset]]:
 def load_raw(dataset: Dataset, index: int) -> dict:
     """Read image and label of a sample as they are on disk.
 
-    Of the data set's own pipeline only the options of ``LoadLabels`` count.
-    Labels are read if the data set names them and has a table.
+    Of the data set's own pipeline only the options of ``LoadImage`` and
+    ``LoadLabels`` count. Labels are read if the data set names them and has a
+    table.
 
     Returns:
         The sample with ``img`` and, if there are labels, ``gt_seg_map``.
@@ -47,15 +49,17 @@ def load_raw(dataset: Dataset, index: int) -> dict:
     Raises:
         DataError: If a file is missing, damaged or inconsistent.
     """
-    sample = LoadImage()(dataset.get_data_info(index))
+    part = _part_of(dataset, index)
+    sample = _step(part, LoadImage)(dataset.get_data_info(index))
     if 'seg_map_path' in sample and 'label_lut' in sample:
-        loaders = (
-            transform
-            for transform in iter_transforms(_part_of(dataset, index))
-            if isinstance(transform, LoadLabels)
-        )
-        sample = next(loaders, LoadLabels())(sample)
+        sample = _step(part, LoadLabels)(sample)
     return sample
+
+
+def _step(part: Dataset, kind: type[BaseTransform]) -> BaseTransform:
+    """Return the loader of a pipeline, or one without options."""
+    steps = (step for step in iter_transforms(part) if isinstance(step, kind))
+    return next(steps, None) or kind()
 
 
 def _part_of(dataset: Dataset, index: int) -> Dataset:

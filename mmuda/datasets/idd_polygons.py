@@ -10,7 +10,6 @@ three different vertices is left out instead of ending in an error.
 """
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from mmuda.datasets.idd_labels import IDD_LABELS
+from mmuda.datasets.image_header import open_image
 from mmuda.datasets.image_io import read_bytes
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path
@@ -222,9 +222,9 @@ class PolygonLabelReader:
 def _read_drawing(path: Path, source: str) -> tuple[np.ndarray, int] | None:
     """Return a kept drawing, unless it is missing, outdated or damaged."""
     try:
-        image = Image.open(io.BytesIO(path.read_bytes()))
+        image = open_image(read_bytes(str(path)), str(path))
         if image.info.get(_SOURCE) == source:
             return np.array(image), int(image.info[_LEFT_OUT])
-    except (KeyError, OSError, SyntaxError, ValueError):
+    except (DataError, KeyError, OSError, SyntaxError, ValueError):
         pass
     return None

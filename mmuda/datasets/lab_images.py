@@ -2,16 +2,20 @@
 """Images of a folder or of a text list, read and written one by one."""
 
 import hashlib
+import io
 import os
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import cv2
 import numpy as np
+from mmengine.logging import MMLogger
+from PIL import Image
 
-from mmuda.datasets.image_io import read_bytes, require_complete
+from mmuda.datasets.image_io import decode_image, read_bytes
+from mmuda.datasets.listing import IMAGE_EXTENSIONS, list_files
 from mmuda.datasets.path_lines import read_path_lines
 from mmuda.utils.errors import DataError
 
@@ -19,6 +23,7 @@ SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff')
 _SUFFIXES_TEXT = ', '.join(SUFFIXES)
 # What OpenCV takes without being told, written down since files depend on it.
 JPEG_QUALITY = 95
+_ORIENTATION = 0x0112  # of EXIF
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def find_images(
     """
     path = Path(os.path.abspath(path))
     if path.is_dir():
-        files = sorted(_walk(path))
+        files = _folder_images(path, what)
     elif path.is_file():
         files = _read_list(path, what)
     else:
@@ -127,12 +132,22 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _walk(root: Path) -> Iterable[Path]:
-    for folder, folders, names in os.walk(root, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith('.')]
-        for name in names:
-            if name.lower().endswith(SUFFIXES) and not name.startswith('.'):
-                yield Path(folder, name)
+def _folder_images(path: Path, what: str) -> list[Path]:
+    """Sorted images below a folder; those of other formats are told."""
+    names = list_files(str(path))
+    files = [name for name in names if name.lower().endswith(SUFFIXES)]
+    others = Counter(
+        extension
+        for extension in (os.path.splitext(name)[1] for name in names)
+        if extension.lower() in IMAGE_EXTENSIONS.difference(SUFFIXES)
+    )
+    if files and others:
+        found = ', '.join(f'{n} {ext}' for ext, n in sorted(others.items()))
+        MMLogger.get_current_instance().warning(
+            f"{what} '{path}': images left out: {found}; those of "
+            f'{_SUFFIXES_TEXT} are read'
+        )
+    return sorted(path / name for name in files)
 
 
 def _read_list(path: Path, what: str) -> list[Path]:
@@ -150,46 +165,55 @@ def _read_list(path: Path, what: str) -> list[Path]:
     return [Path(line.path) for line in lines]
 
 
-def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Read an image as training does.
+def read_stored(path: str | os.PathLike) -> tuple[np.ndarray, int]:
+    """Read the pixels of an image as they are stored.
 
-    Grey and palettes become colours, an alpha channel is dropped.
+    A translated image must keep them, and their EXIF orientation: labels may
+    have been drawn on either (see ``LabelFrame``).
 
     Args:
         path: The file.
 
     Returns:
-        (H, W, 3) uint8 BGR.
+        (H, W, 3) uint8 BGR, and the EXIF orientation, 1 to 8.
 
     Raises:
-        DataError: The file is missing, damaged or no image.
+        DataError: As of ``read_image``.
     """
     path = str(path)
-    data = read_bytes(path)
-    require_complete(data, path)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise DataError(
-            f'cannot read {path!r}: it is damaged or no image; download or '
-            'write it again'
-        )
-    return image
+    image, header = decode_image(
+        read_bytes(path), path, 'color_ignore_orientation'
+    )
+    return image, header.orientation
 
 
-def encode_image(image: np.ndarray, suffix: str) -> bytes:
+def encode_image(
+    image: np.ndarray, suffix: str, orientation: int = 1
+) -> bytes:
     """Encode an image in the format of a suffix, without loss but for JPEG.
 
     Args:
         image: (H, W, 3) uint8 BGR.
         suffix: One of ``SUFFIXES``, in upper or lower case.
+        orientation: EXIF orientation to write into the file.
     """
     suffix = suffix.lower()
     options = []
     if suffix in ('.jpg', '.jpeg'):
         options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    if orientation != 1:
+        return _encode_turned(image, suffix, orientation)
     # PNG without options: OpenCV takes the fastest way that compresses, and
     # twice as long if a level is given, for no smaller files.
     return cv2.imencode(suffix, image, options)[1].tobytes()
+
+
+def _encode_turned(image: np.ndarray, suffix: str, orientation: int) -> bytes:
+    """Encode with Pillow, since OpenCV writes no EXIF data."""
+    picture = Image.fromarray(np.ascontiguousarray(image[..., ::-1]))
+    exif = picture.getexif()
+    exif[_ORIENTATION] = orientation
+    file = io.BytesIO()
+    kind = Image.registered_extensions()[suffix]
+    picture.save(file, kind, exif=exif, quality=JPEG_QUALITY)
+    return file.getvalue()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmuda.datasets.lab_colors import LabStyle, in_style
 from mmuda.datasets.lab_folder import UNFINISHED, TranslationFolder
-from mmuda.datasets.lab_images import ImageSet, encode_image, read_image
+from mmuda.datasets.lab_images import ImageSet, encode_image, read_stored
 from mmuda.datasets.lab_styles import measure_styles
 from mmuda.datasets.lab_workers import call_all
 from mmuda.utils.errors import DataError
@@ -202,6 +202,6 @@ def translate_file(
     Raises:
         DataError: The image can't be read, or the disk is full.
     """
-    image = in_style(read_image(source), style)
-    content = encode_image(image, out.suffix)
+    image, orientation = read_stored(source)
+    content = encode_image(in_style(image, style), out.suffix, orientation)
     atomic_write(out, content, unfinished)

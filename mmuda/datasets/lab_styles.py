@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmuda.datasets.image_io import read_image
 from mmuda.datasets.lab_colors import LabStyle, style_of
-from mmuda.datasets.lab_images import ImageSet, read_image
+from mmuda.datasets.lab_images import ImageSet
 from mmuda.datasets.lab_workers import call_all
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write

@@ -7,29 +7,38 @@ from mmcv.transforms import BaseTransform, LoadImageFromFile
 
 from mmuda.datasets.image_io import (
     decode_ids,
+    decode_image,
     map_ids,
     read_bytes,
-    require_complete,
 )
+from mmuda.datasets.label_frame import LabelFrame
 from mmuda.registry import TRANSFORMS
 from mmuda.utils.errors import ConfigError, DataError
+
+# Of samples that come from no data set of ours.
+_NO_DATASET = LabelFrame('auto', ())
 
 
 @TRANSFORMS.register_module()
 class LoadImage(LoadImageFromFile):
     """Load an image like ``LoadImageFromFile``, naming a faulty file.
 
-    A truncated JPEG, which OpenCV fills up with grey, is an error too.
+    A truncated JPEG, which OpenCV fills up with grey, is an error too. An
+    image that its camera has marked as turned (EXIF) is turned as viewers do,
+    whatever its format.
 
-    Added keys: ``img`` ((H, W, 3) uint8, BGR), ``img_shape``, ``ori_shape``.
+    Added keys: ``img`` ((H, W, 3) uint8, BGR), ``img_shape``, ``ori_shape``,
+    ``image_header``, ``as_stored``.
 
     Args:
-        color_type: Flag of ``mmcv.imfrombytes``.
+        color_type: Flag of ``mmcv.imfrombytes``; with ``_ignore_orientation``
+            behind it pixels are taken as they are stored, here and wherever
+            samples are checked or drawn. Labels follow, see ``LabelFrame``.
         imdecode_backend: Backend of ``mmcv.imfrombytes``.
         to_float32: Whether to convert the image to float32.
 
     Raises:
-        DataError: If the file is missing, truncated or no image.
+        DataError: If the file is missing, truncated, too large or no image.
     """
 
     def __init__(
@@ -47,16 +56,11 @@ class LoadImage(LoadImageFromFile):
     def transform(self, results: dict) -> dict:
         """Load ``results['img_path']``."""
         path = results['img_path']
-        data = read_bytes(path)
-        require_complete(data, path)
-        img = mmcv.imfrombytes(
-            data, flag=self.color_type, backend=self.imdecode_backend
+        img, header = decode_image(
+            read_bytes(path), path, self.color_type, self.imdecode_backend
         )
-        if img is None:
-            raise DataError(
-                f'cannot read {path!r}: it is damaged or no image; '
-                'download or write it again'
-            )
+        results['image_header'] = header
+        results['as_stored'] = self.color_type.endswith('_ignore_orientation')
         results['img'] = img.astype(np.float32) if self.to_float32 else img
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results
@@ -69,7 +73,8 @@ class LoadLabels(BaseTransform):
     Takes the place of ``LoadAnnotations``, which cuts 16-bit labels to 8 bits
     before mapping them. For training it stands before ``Resize``, so that the
     label follows the image; for evaluation after it, so that the label keeps
-    its size.
+    its size. It is turned to an image that was turned by its EXIF mark, see
+    ``LabelFrame``.
 
     An image that comes from no data set, as in ``mmseg.apis.inference_model``,
     has no label and passes through.
@@ -107,6 +112,10 @@ class LoadLabels(BaseTransform):
                 raise ConfigError(f'LoadLabels misses {key!r}: {remedy}')
         ids = read_label_ids(results)
         labels = map_ids(ids, results['label_lut'], results['seg_map_path'])
+        header = results.get('image_header')
+        if header is not None and header.orientation > 1:
+            frame = results.get('label_frame', _NO_DATASET)
+            labels = frame.fit(labels, header, results['as_stored'])
         shape = results.get('uncropped_shape', results['ori_shape'])
         labels = self._fit(labels, shape, results)
         if 'crop_box' in results:
@@ -120,8 +129,17 @@ class LoadLabels(BaseTransform):
         self, labels: np.ndarray, shape: tuple[int, int], results: dict
     ) -> np.ndarray:
         """Return labels of the given height and width."""
+        shape = tuple(shape)
         if labels.shape == shape:
             return labels
+        if labels.shape == shape[::-1]:
+            raise DataError(
+                f'label {results["seg_map_path"]!r} is '
+                f'{size_text(labels.shape)}, its image '
+                f'{results["img_path"]!r} {size_text(shape)}: one of them was '
+                'turned by a quarter and does not say so. Turn it, or add its '
+                'key to exclude in the dataset config'
+            )
         if not self.resize_mismatch:
             raise DataError(
                 f'label {results["seg_map_path"]!r} is '

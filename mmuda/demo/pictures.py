@@ -12,6 +12,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.runner import load_checkpoint
 from rich.progress import track
 
+from mmuda.datasets.image_io import read_image
 from mmuda.models.losses import entropy_map
 from mmuda.registry import DATASETS, MODELS
 from mmuda.utils.drawing import colourise, heat_map, legend, panel
@@ -60,7 +61,7 @@ def _load(config: Config, checkpoint: str) -> torch.nn.Module:
 def _draw(models: Mapping, item: dict, metainfo: dict) -> np.ndarray:
     sample = item['data_samples']
     palette, classes = metainfo['palette'], metainfo['classes']
-    image = cv2.imread(sample.img_path)[..., ::-1]
+    image = read_image(sample.img_path)[..., ::-1]
     label = sample.gt_sem_seg.data[0].numpy()
     columns = [
         panel({'target image': image, 'label': colourise(label, palette)})

@@ -13,6 +13,7 @@ import torch
 from mmengine.dist import all_reduce, get_rank, get_world_size
 from torch.utils.data import Dataset
 
+from mmuda.datasets.image_io import decode_ids, read_bytes
 from mmuda.datasets.pseudo_label_store import label_path
 from mmuda.utils.errors import DataError
 from mmuda.utils.threads import BoundedThreads
@@ -159,13 +160,13 @@ def read_label(root: Path, key: str) -> np.ndarray:
         DataError: It is missing or damaged.
     """
     file = label_path(root, key)
-    label = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
-    if label is None:
+    try:
+        return decode_ids(read_bytes(str(file)), str(file), None)
+    except DataError as error:
         raise DataError(
             f'cannot read the pseudo-label {str(file)!r}; generate the labels '
             'anew with --overwrite'
-        )
-    return label
+        ) from error
 
 
 def _percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

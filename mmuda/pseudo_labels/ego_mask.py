@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmuda.datasets.image_io import read_image
 from mmuda.datasets.label_maps import IGNORE_ID
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
 
 
 class EgoMask:
@@ -36,11 +37,10 @@ class EgoMask:
             return
         if not Path(path).is_file():
             raise ConfigError(f'pseudo_labels.ego_mask: no file {path!r}')
-        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        if mask is None:
-            raise ConfigError(
-                f'pseudo_labels.ego_mask: {path!r} is damaged or no image'
-            )
+        try:
+            mask = read_image(path, 'grayscale')
+        except DataError as error:
+            raise ConfigError(f'pseudo_labels.ego_mask: {error}') from error
         self._mask = (mask > 0).astype(np.uint8)
         self.digest = hashlib.sha256(mask.tobytes()).hexdigest()
         self._resized = lru_cache(maxsize=8)(self._resize)

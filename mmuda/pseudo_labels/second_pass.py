@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmuda.datasets.image_io import decode_ids, read_bytes
 from mmuda.datasets.label_maps import IGNORE_ID
 from mmuda.datasets.pseudo_label_store import label_path
 from mmuda.utils.errors import DataError
@@ -124,8 +125,11 @@ def read_scores(root: str | os.PathLike, key: str) -> np.ndarray:
             f'{str(path)!r} does not exist; generate the pseudo-labels with '
             'pseudo_labels.keep_scores=True in the config'
         )
-    scores = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if scores is None or scores.dtype != np.uint16 or scores.ndim != 2:
+    try:
+        scores = decode_ids(read_bytes(str(path)), str(path), None)
+    except DataError:
+        scores = None
+    if scores is None or scores.dtype != np.uint16:
         raise DataError(
             f'{str(path)!r} is damaged; generate the pseudo-labels anew with '
             '--overwrite'
