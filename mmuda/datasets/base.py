@@ -1,22 +1,34 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Base of the data sets: any label ids, labels optional, early errors."""
 
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import numpy as np
+from mmengine.logging import MMLogger
 from mmseg.datasets import BaseSegDataset
 
+from mmuda.datasets.label_frame import LabelFrame, check_label_orientation
 from mmuda.datasets.label_maps import label_set_metainfo, label_table
+from mmuda.datasets.label_numbering import check_file_names
 from mmuda.datasets.listing import (
+    keys_with_suffix,
+    list_files,
     list_keys,
-    read_split,
+    other_images,
     require_folder,
     require_keys,
 )
 from mmuda.datasets.lookup import LabelTable, identity_table, lookup_table
+from mmuda.datasets.split_lists import split_keys
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError, DataError
+
+# What may stand between a key and what tells its files apart.
+_MARK = re.compile('[-_.]')
 
 
 @DATASETS.register_module()
@@ -39,12 +51,22 @@ class DomainSegDataset(BaseSegDataset):
             ``metainfo`` gives classes of your own.
         label_table: How label files are numbered: a key of ``VALID_IDS`` or a
             table of your own, ``{id: train_id}`` or a list (see
-            ``lookup_table``). None for files that hold train ids and 255.
+            ``lookup_table``). ``'train_ids'`` for files with the train ids of
+            Cityscapes, such as ``_gtFine_labelTrainIds.png``, with any
+            ``label_set``; None for files that hold the train ids of
+            ``label_set`` itself. Both with 255 (or -1) for ignored pixels.
         label_channel: Channel, in RGB order, with the class if label files
             have several.
         include: Patterns with ``*`` and ``?``; a key must match one of them,
             e.g. ``['train/*']`` for one folder of a split list.
         exclude: Keys to leave out, e.g. of files known to be faulty.
+        img_suffix: How names of images end, one or several:
+            ``('.jpg', '.JPG', '.png')``.
+        label_orientation: What labels were drawn on, of images that a camera
+            has marked as turned (EXIF): ``'displayed'``, the picture as
+            viewers show it and as it is read here; ``'stored'``, the pixels
+            as they are in the file; ``'auto'`` decides by the size of the
+            labels, see ``LabelFrame``.
         metainfo: Overrides of mmseg's meta information.
         **kwargs: Passed to ``BaseSegDataset``; ``ann_file`` is a split list
             with one key a line. Files must be on a mounted disk.
@@ -62,9 +84,39 @@ class DomainSegDataset(BaseSegDataset):
         label_channel: int | None = None,
         include: Sequence[str] = ('*',),
         exclude: Sequence[str] = (),
+        img_suffix: str | Sequence[str] = '.jpg',
+        label_orientation: str = 'auto',
         metainfo: dict | None = None,
         **kwargs,
     ) -> None:
+        prefix = self._require_images(data_prefix, kwargs.get('indices'))
+        check_label_orientation(label_orientation)
+        self.label_channel = label_channel
+        self.include = tuple(include)
+        self.exclude = frozenset(exclude)
+        metainfo = _merge_metainfo(label_set, metainfo)
+        self.num_classes = len(metainfo['classes'])
+        self.label_lut = _build_lut(label_set, label_table, self.num_classes)
+        self.id_list = label_table if isinstance(label_table, str) else None
+        if 'seg_map_suffix' in kwargs and 'seg_map_path' in prefix:
+            check_file_names(self.id_list, [kwargs['seg_map_suffix']])
+        self.img_suffixes = _as_suffixes(img_suffix)
+        self.label_frame = LabelFrame(label_orientation, self)
+        self.orphans: list[str] = []
+        super().__init__(
+            data_prefix=prefix,
+            metainfo=metainfo,
+            img_suffix=self.img_suffixes[0],
+            **kwargs,
+        )
+        if label_set is not None:
+            # Set later: mmengine takes text for the name of a file.
+            self._metainfo['label_set'] = label_set
+
+    def _require_images(
+        self, data_prefix: Mapping[str, str | None], indices: object
+    ) -> dict[str, str]:
+        """Return the folders that are set, after checking the options."""
         # A child config may switch labels off with seg_map_path=None.
         prefix = {k: v for k, v in data_prefix.items() if v is not None}
         if 'img_path' not in prefix:
@@ -72,22 +124,12 @@ class DomainSegDataset(BaseSegDataset):
                 f'{type(self).__name__}: data_prefix needs img_path, the '
                 f'folder of the images, got {dict(data_prefix)}'
             )
-        indices = kwargs.get('indices')
         if indices is not None and not indices:
             raise ConfigError(
                 f'{type(self).__name__}: indices={indices} leaves no image; '
                 'give a number, a list, or None for all'
             )
-        self.label_channel = label_channel
-        self.include = tuple(include)
-        self.exclude = frozenset(exclude)
-        metainfo = _merge_metainfo(label_set, metainfo)
-        self.num_classes = len(metainfo['classes'])
-        self.label_lut = _build_lut(label_set, label_table, self.num_classes)
-        super().__init__(data_prefix=prefix, metainfo=metainfo, **kwargs)
-        if label_set is not None:
-            # Set later: mmengine takes text for the name of a file.
-            self._metainfo['label_set'] = label_set
+        return prefix
 
     @property
     def has_labels(self) -> bool:
@@ -98,34 +140,48 @@ class DomainSegDataset(BaseSegDataset):
         """List the samples, sorted by key; all their files exist."""
         folder = self.data_prefix['img_path']
         require_folder(folder, 'data_prefix.img_path', self.data_root)
-        images = list_keys(folder, self.img_suffix)
+        files = list_files(folder)
+        images = keys_with_suffix(files, self.img_suffixes, folder)
+        left_out = other_images(files, images, self.img_suffixes)
+        if left_out:
+            self._tell_left_out(left_out, folder)
         keys = self._select_keys(images, folder)
         samples = [
-            {'key': key, 'img_path': f'{folder}/{key}{self.img_suffix}'}
+            {'key': key, 'img_path': f'{folder}/{key}{images[key]}'}
             for key in keys
         ]
         if self.has_labels:
-            labels = self._list_labels(keys)
+            labels = self._list_labels(keys, images)
             for sample in samples:
                 name = f'{sample["key"]}{self.seg_map_suffix}'
                 sample['seg_map_path'] = f'{labels}/{name}'
         return samples
 
-    def _select_keys(self, images: set[str], folder: str) -> list[str]:
+    def _tell_left_out(self, counts: Counter, folder: str) -> None:
+        """Log which images have another suffix."""
+        found = ', '.join(f'{n} {ext}' for ext, n in sorted(counts.items()))
+        suffixes = tuple(sorted({*self.img_suffixes, *counts}))
+        MMLogger.get_current_instance().warning(
+            f'images below {folder!r} that are left out, since they do not '
+            f'end in {" or ".join(self.img_suffixes)}: {found}; to use them '
+            f'set img_suffix={suffixes}'
+        )
+
+    def _select_keys(self, images: Collection[str], folder: str) -> list[str]:
         """Return the sorted keys of the split, each with an image."""
         if self.ann_file:
-            keys = read_split(self.ann_file, self.img_suffix)
-            reason = (
-                f'they are listed in {self.ann_file!r}; complete the '
-                'download, or correct img_suffix, data_prefix or the list'
+            root = self.data_root or '.'
+            folders = folder, os.path.relpath(folder, root)
+            keys = split_keys(
+                self.ann_file, self.img_suffixes, images, folders, repr(folder)
             )
-            require_keys(keys, images, folder, self.img_suffix, reason)
         else:
             keys = list(images)
         keys = sorted(key for key in keys if self._is_wanted(key))
         if not keys:
+            names = ' or '.join(repr('*' + s) for s in self.img_suffixes)
             raise DataError(
-                f'no image {"*" + self.img_suffix!r} below {folder!r}; '
+                f'no image {names} below {folder!r}; '
                 'correct data_prefix.img_path, img_suffix, include or exclude'
             )
         return keys
@@ -135,7 +191,7 @@ class DomainSegDataset(BaseSegDataset):
         matches = any(fnmatchcase(key, pattern) for pattern in self.include)
         return matches and key not in self.exclude
 
-    def _list_labels(self, keys: list[str]) -> str:
+    def _list_labels(self, keys: list[str], images: Collection[str]) -> str:
         """Return the label folder after checking that it has every key."""
         folder = self.data_prefix['seg_map_path']
         require_folder(folder, 'data_prefix.seg_map_path', self.data_root)
@@ -146,6 +202,8 @@ class DomainSegDataset(BaseSegDataset):
         )
         found = list_keys(folder, self.seg_map_suffix)
         require_keys(keys, found, folder, self.seg_map_suffix, reason)
+        if not self.ann_file and self.include == ('*',):
+            self.orphans = _orphans(found, images)
         return folder
 
     def get_data_info(self, idx: int) -> dict:
@@ -158,12 +216,40 @@ class DomainSegDataset(BaseSegDataset):
         info.update(
             label_lut=self.label_lut,
             label_channel=self.label_channel,
+            label_frame=self.label_frame,
             num_classes=self.num_classes,
             label_map=None,
             reduce_zero_label=False,
             seg_fields=[],
         )
         return info
+
+
+def _as_suffixes(suffix: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the suffixes of images, at least one."""
+    suffixes = (suffix,) if isinstance(suffix, str) else tuple(suffix)
+    if not suffixes or not all(isinstance(s, str) for s in suffixes):
+        raise ConfigError(
+            f'img_suffix={suffix!r} must be a suffix or a list of some, such '
+            "as ['.jpg', '.JPG']"
+        )
+    return suffixes
+
+
+def _orphans(labels: Collection[str], images: Collection[str]) -> list[str]:
+    """Return the sorted keys of labels without an image.
+
+    Other files of the same image, such as ``a_color`` beside ``a``, are not
+    among them.
+    """
+    orphans = sorted(set(labels).difference(images))
+    return [
+        key
+        for key in orphans
+        if not any(
+            key[: mark.start()] in images for mark in _MARK.finditer(key)
+        )
+    ]
 
 
 def _merge_metainfo(label_set: str | None, metainfo: dict | None) -> dict:

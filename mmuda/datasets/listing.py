@@ -2,12 +2,35 @@
 """Finding the files of a data set, one listing a folder and no stat a file."""
 
 import os
-from collections.abc import Collection, Iterable
-from pathlib import Path
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from mmengine.logging import MMLogger
 
 from mmuda.utils.errors import DataError
 
-_IMAGE_EXTENSIONS = {'.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff'}
+IMAGE_EXTENSIONS = frozenset(
+    (
+        *('.bmp', '.gif', '.jp2', '.jpeg', '.jpg', '.pgm', '.png', '.ppm'),
+        *('.tif', '.tiff', '.webp'),
+    )
+)
+# What is opened if its name says so; other names are passed over.
+_OPENED = IMAGE_EXTENSIONS | {'.json', '.npz'}
+# Made by systems beside the data: of macOS, Synology and Windows.
+_NOT_DATA = frozenset(
+    ('$RECYCLE.BIN', '@eaDir', 'System Volume Information', '__MACOSX')
+)
+
+
+class _Folder(NamedTuple):
+    """A folder on the way: its path, key prefix and how it was reached."""
+
+    path: str
+    prefix: str
+    above: frozenset
+    is_repeat: bool = False
 
 
 def require_folder(path: str, option: str, data_root: str | None) -> None:
@@ -24,56 +47,174 @@ def require_folder(path: str, option: str, data_root: str | None) -> None:
         )
 
 
+def list_files(folder: str, repeats: bool = False) -> list[str]:
+    """Find all files below a folder.
+
+    Hidden files and folders and those that systems make (``__MACOSX``) are
+    left out. Symbolic links are followed, but never around in a circle.
+
+    Args:
+        folder: The folder.
+        repeats: Whether a folder that is reached twice, through a symbolic
+            link, is listed twice. Labels may be shared like this; of images
+            it would count the same ones several times, so the second time is
+            left out with a warning.
+
+    Returns:
+        Paths relative to ``folder`` with ``/``.
+
+    Raises:
+        DataError: If a folder can't be read, or what has the name of an image
+            or a label is a pipe, a socket or a device.
+    """
+    found: list[str] = []
+    first: dict[tuple[int, int], str] = {}
+    # Real folders come first, so that a link gives way to what it points to.
+    real = deque([_Folder(folder, '', frozenset())])
+    linked: deque[_Folder] = deque()
+    while real or linked:
+        place = (real or linked).popleft()
+        status = os.stat(place.path)
+        identity = status.st_dev, status.st_ino
+        if identity in place.above:
+            continue
+        is_repeat = identity in first
+        if is_repeat and not repeats:
+            MMLogger.get_current_instance().warning(
+                f'{place.path!r} is the folder {first[identity]!r} again '
+                '(symbolic link): its files are used once'
+            )
+            continue
+        first.setdefault(identity, place.path)
+        for entry in _entries(place.path):
+            if _is_folder(entry):
+                below = _Folder(
+                    entry.path,
+                    f'{place.prefix}{entry.name}/',
+                    place.above | {identity},
+                    is_repeat,
+                )
+                if not entry.is_symlink():
+                    real.append(below)
+                elif not is_repeat:
+                    linked.append(below)
+            else:
+                _require_file(entry)
+                found.append(place.prefix + entry.name)
+    return found
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry]:
+    """Yield what a folder holds that may be data, sorted by name."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(
+            f'cannot list the folder {folder!r}: {error.strerror}'
+        ) from error
+    for entry in found:
+        if not entry.name.startswith('.') and entry.name not in _NOT_DATA:
+            yield entry
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link to itself: told when it is read, if it ever is.
+        return False
+
+
+def _require_file(entry: os.DirEntry) -> None:
+    # Both are known without asking the disk.
+    if entry.is_symlink() or entry.is_file(follow_symlinks=False):
+        return
+    if os.path.splitext(entry.name)[1].lower() in _OPENED:
+        raise DataError(
+            f'{entry.path!r} is a pipe, a socket or a device, not a file; '
+            'remove it'
+        )
+
+
 def list_keys(folder: str, suffix: str) -> set[str]:
     """Find all files below ``folder`` that end in ``suffix``.
 
     Returns:
-        Paths relative to ``folder`` with ``/`` and without the suffix; hidden
-        files are left out.
-    """
-    keys = set()
-    for root, _, names in os.walk(folder, followlinks=True):
-        relative = os.path.relpath(root, folder).replace(os.sep, '/')
-        prefix = '' if relative == '.' else f'{relative}/'
-        keys.update(
-            prefix + name.removesuffix(suffix)
-            for name in names
-            if name.endswith(suffix) and not name.startswith('.')
-        )
-    return keys
-
-
-def read_split(path: str, img_suffix: str) -> list[str]:
-    """Read a split list: one key a line, with or without a file suffix.
-
-    Published lists name source images by ``00001.png`` or target images by
-    ``aachen/x_leftImg8bit.png``; both give the key without ``img_suffix``,
-    also if the configured images are of another format.
+        Paths as of :func:`list_files`, without the suffix.
 
     Raises:
-        DataError: If the file is missing or has no entry.
+        DataError: As of :func:`list_files`.
     """
-    if not os.path.isfile(path):
-        raise DataError(
-            f'split list {path!r} does not exist; correct ann_file in the '
-            "dataset config, or set it to '' to use every image"
-        )
-    stem_suffix = Path(img_suffix).stem if Path(img_suffix).suffix else ''
-    keys = []
-    for line in Path(path).read_text(encoding='utf-8').splitlines():
-        name = line.strip()
-        if not name:
+    files = list_files(folder, repeats=True) if os.path.isdir(folder) else []
+    return {
+        name.removesuffix(suffix) for name in files if name.endswith(suffix)
+    }
+
+
+def keys_with_suffix(
+    files: Iterable[str], suffixes: Sequence[str], folder: str
+) -> dict[str, str]:
+    """Return the suffix of each file that has one of some, by its key.
+
+    Args:
+        files: Paths as of :func:`list_files`.
+        suffixes: How names may end.
+        folder: Where the files are, for the message.
+
+    Raises:
+        DataError: If two files differ in their suffix only.
+    """
+    found: dict[str, str] = {}
+    # Of .png and _rgb.png the longer one is meant.
+    ordered = sorted(suffixes, key=len, reverse=True)
+    for name in files:
+        suffix = next((s for s in ordered if name.endswith(s)), None)
+        if suffix is None:
             continue
-        base, extension = os.path.splitext(name)
-        if extension.lower() in _IMAGE_EXTENSIONS:
-            name = base
-        keys.append(name.removesuffix(stem_suffix))
-    if not keys:
-        raise DataError(
-            f'split list {path!r} is empty; list one image a line, or set '
-            "ann_file to '' to use every image"
+        key = name.removesuffix(suffix)
+        if key in found:
+            raise DataError(
+                f'{key + found[key]!r} and {name!r} in {folder!r} differ in '
+                f'their suffix only, so both have the key {key!r}; rename '
+                'one of them, or leave one suffix out of img_suffix'
+            )
+        found[key] = suffix
+    return found
+
+
+def other_images(
+    files: Iterable[str], keys: Collection[str], suffixes: Sequence[str]
+) -> Counter:
+    """Count images whose extension is none of those asked for.
+
+    Images of a key that was found anyway, such as labels in the same folder,
+    do not count, nor do those whose names do not follow the suffix (of
+    ``_rgb.png`` only ``_rgb.*`` does).
+
+    Args:
+        files: Paths as of :func:`list_files`.
+        keys: Keys that were found.
+        suffixes: How names of images end.
+
+    Returns:
+        Numbers of files by extension.
+    """
+    stems = tuple({os.path.splitext('x' + s)[0][1:] for s in suffixes})
+    counts: Counter = Counter()
+    for name in files:
+        if name.endswith(tuple(suffixes)):
+            continue
+        stem, extension = os.path.splitext(name)
+        if extension.lower() not in IMAGE_EXTENSIONS:
+            continue
+        fits = any(
+            stem.endswith(s) and stem.removesuffix(s) not in keys
+            for s in stems
         )
-    return keys
+        if fits:
+            counts[extension] += 1
+    return counts
 
 
 def require_keys(

@@ -1,14 +1,31 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Reading and checking text files of one path a line."""
+"""Reading and checking text files of one path or key a line."""
 
+import codecs
 import os
+import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
+from mmuda.datasets.image_io import read_bytes
+from mmuda.datasets.listing import IMAGE_EXTENSIONS
 from mmuda.utils.errors import DataError
 
+# A list of a million paths is a tenth of it.
+MAX_LIST_BYTES = 2**30
 _MOST_LINES = 5  # that a message names
+# Those of UTF-32 begin like those of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, 'utf-8-sig'),
+    (codecs.BOM_UTF32_LE, 'utf-32'),
+    (codecs.BOM_UTF32_BE, 'utf-32'),
+    (codecs.BOM_UTF16_LE, 'utf-16'),
+    (codecs.BOM_UTF16_BE, 'utf-16'),
+)
+_SEVERAL = re.compile(
+    rf'\S({"|".join(map(re.escape, sorted(IMAGE_EXTENSIONS)))})[\s,;]+\S',
+    re.IGNORECASE,
+)
 
 
 class PathLine(NamedTuple):
@@ -40,13 +57,49 @@ def find_list(path: str, data_root: str | None) -> str:
     return path
 
 
+def read_lines(path: str) -> list[tuple[int, str]]:
+    """Read the lines of a text list, each with its number from 1.
+
+    UTF-8, and UTF-16 or UTF-32 with the mark that editors begin it with; line
+    ends of any system. Blank lines are left out.
+
+    Args:
+        path: The text file.
+
+    Raises:
+        DataError: If the list can't be read, is no text or has no line.
+    """
+    data = read_bytes(path, MAX_LIST_BYTES)
+    encoding = next((e for mark, e in _MARKS if data.startswith(mark)), None)
+    try:
+        content = data.decode(encoding or 'utf-8')
+    except UnicodeDecodeError as error:
+        line = data.count(b'\n', 0, error.start) + 1
+        name = (encoding or 'utf-8').upper().removesuffix('-SIG')
+        raise DataError(
+            f'list {path!r} is no {name} text ({error.reason} at byte '
+            f'{error.start}, line {line}); save it as UTF-8, one path a line'
+        ) from error
+    if '\0' in content:
+        raise DataError(
+            f'list {path!r} is no UTF-8 text (it holds zero bytes); save it '
+            'as UTF-8, one path a line'
+        )
+    # Not splitlines(), which also ends lines at marks that names may hold.
+    lines = content.replace('\r\n', '\n').replace('\r', '\n').split('\n')
+    # Lists that were put together have a mark in the middle, too.
+    texts = (line.lstrip('\ufeff').strip() for line in lines)
+    return [(n, text) for n, text in enumerate(texts, start=1) if text]
+
+
 def read_path_lines(path: str, data_root: str | None) -> list[PathLine]:
     """Read a list of paths.
 
-    Blank lines and those that begin with ``#`` are left out.
+    Blank lines and those that begin with ``#`` are left out, and
+    backslashes are taken for ``/`` where there is no file of that name.
 
     Args:
-        path: The text file, UTF-8.
+        path: The text file, see :func:`read_lines`.
         data_root: Folder of relative paths; by default that of the list.
 
     Raises:
@@ -57,22 +110,15 @@ def read_path_lines(path: str, data_root: str | None) -> list[PathLine]:
             f'list {path!r} does not exist; correct its path (in a dataset '
             'config: image_list, label_list, data_root)'
         )
-    try:
-        # As written by editors that begin a file with a mark, too.
-        content = Path(path).read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f'list {path!r} is no UTF-8 text ({error.reason} at byte '
-            f'{error.start}); it must hold one path a line'
-        ) from error
     folder = data_root or os.path.dirname(path)
     lines = []
-    # Not splitlines(), which also ends lines at marks that names may hold.
-    for number, line in enumerate(content.split('\n'), start=1):
-        text = line.strip()
-        if text and not text.startswith('#'):
-            place = os.path.abspath(os.path.join(folder, text))
-            lines.append(PathLine(number, text, place))
+    for number, text in read_lines(path):
+        if text.startswith('#'):
+            continue
+        place = os.path.join(folder, text)
+        if '\\' in text and not os.path.exists(place):
+            place = os.path.join(folder, text.replace('\\', '/'))
+        lines.append(PathLine(number, text, os.path.abspath(place)))
     if not lines:
         raise DataError(f'list {path!r} is empty; list one path a line')
     return lines
@@ -88,8 +134,8 @@ def require_distinct(list_path: str, lines: Sequence[PathLine]) -> None:
         path, numbers = next(iter(repeated.items()))
         raise DataError(
             f'{list_path}: {plural(len(repeated), "path")} listed more than '
-            f'once, the first is {path!r} ({_at(numbers)}); leave one of '
-            'them'
+            f'once, the first is {path!r} ({at_lines(numbers)}); leave one '
+            'of them'
         )
 
 
@@ -111,9 +157,10 @@ def require_files(list_path: str, lines: Sequence[PathLine]) -> None:
         numbers = [line.number for line in missing]
         raise DataError(
             f'{list_path}: {plural(len(missing), "file")} of {len(lines)} '
-            f'missing ({_at(numbers)}), the first is {missing[0].path!r}; '
-            'correct the list, or set data_root to the folder that its '
-            'relative paths are below'
+            f'missing ({at_lines(numbers)}), the first is '
+            f'{missing[0].path!r}; {several_hint(missing[0].text)}correct '
+            'the list, or set data_root to the folder that its relative '
+            'paths are below'
         )
 
 
@@ -141,8 +188,18 @@ def _files_in(folder: str) -> set[str]:
         return set()
 
 
-def _at(numbers: Sequence[int]) -> str:
+def at_lines(numbers: Sequence[int]) -> str:
     """Name lines, the first ones if there are many."""
     shown = ', '.join(str(number) for number in numbers[:_MOST_LINES])
     more = ', …' if len(numbers) > _MOST_LINES else ''
     return f'line{"s" if len(numbers) > 1 else ""} {shown}{more}'
+
+
+def several_hint(text: str) -> str:
+    """Return a clause for a message if a line names several files."""
+    if _SEVERAL.search(text) is None:
+        return ''
+    return (
+        'it seems to name several files, but a line is one path (two lists, '
+        'of images and labels: PathListDataset); '
+    )

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from mmuda.datasets.base import DomainSegDataset
-from mmuda.datasets.listing import read_split
+from mmuda.datasets.label_numbering import check_file_names
 from mmuda.datasets.path_lines import (
     PathLine,
     common_folder,
@@ -16,6 +16,7 @@ from mmuda.datasets.path_lines import (
     require_distinct,
     require_files,
 )
+from mmuda.datasets.split_lists import split_keys
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError, DataError
 
@@ -97,6 +98,7 @@ class PathListDataset(DomainSegDataset):
         if self.has_labels:
             labels = read_path_lines(self.label_list, self.data_root)
             self._require_pairs(images, labels)
+            check_file_names(self.id_list, [line.path for line in labels])
             columns.append((self.label_list, 'seg_map_path', labels))
         wanted = self._wanted_keys(keys)
         samples = {key: {'key': key} for key in sorted(wanted)}
@@ -156,15 +158,9 @@ class PathListDataset(DomainSegDataset):
         """Return the keys that ``ann_file`` and the patterns choose."""
         wanted = set(keys)
         if self.ann_file:
-            listed = read_split(self.ann_file, '')
-            strange = [key for key in listed if key not in wanted]
-            if strange:
-                raise DataError(
-                    f'{self.ann_file} lists {plural(len(strange), "key")} of '
-                    f'no image in {self.image_list}, the first is '
-                    f'{strange[0]!r}; keys look like {keys[0]!r}'
-                )
-            wanted = set(listed)
+            wanted = set(
+                split_keys(self.ann_file, '', wanted, where=self.image_list)
+            )
         wanted = {key for key in wanted if self._is_wanted(key)}
         if not wanted:
             raise DataError(

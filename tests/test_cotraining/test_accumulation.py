@@ -13,9 +13,9 @@ from labelled_images import (
 )
 
 from mmuda.cotraining import AccumulatedLabels
-from mmuda.datasets.listing import read_split
 from mmuda.datasets.pseudo_label_loading import LoadPseudoLabels
 from mmuda.datasets.pseudo_label_store import check_pseudo_labels
+from mmuda.datasets.split_lists import read_split
 from mmuda.utils.errors import ConfigError, DataError
 
 
@@ -145,8 +145,8 @@ def test_labels_are_those_of_the_labelling(written, tmp_path):
 
 
 def test_the_list_of_images_is_a_split(written, tmp_path):
-    keys = read_split(str(tmp_path / 'all/keys.txt'), '.jpg')
-    assert keys == ['a/0', 'b/1']
+    lines = read_split(str(tmp_path / 'all/keys.txt'), '.jpg')
+    assert [line.key for line in lines] == ['a/0', 'b/1']
 
 
 def test_the_table_is_for_people(written, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from labelled_images import statistics
 
 from mmuda.cotraining import keys_text, own_share, rank_images, sample_keys
-from mmuda.datasets.listing import read_split
+from mmuda.datasets.split_lists import read_split
 from mmuda.utils.errors import ConfigError
 
 KEYS = [f'day/{index:03d}' for index in range(50)]
@@ -120,4 +120,5 @@ def test_half_of_the_images_are_the_models_own():
 def test_lists_of_keys_are_read_as_they_were(tmp_path):
     keys = ['a b/1', 'a/x.png', 'v1.2/3', 'a/x.y']
     (tmp_path / 'keys.txt').write_text(keys_text(keys))
-    assert read_split(str(tmp_path / 'keys.txt'), '.png') == keys
+    lines = read_split(str(tmp_path / 'keys.txt'), '.png')
+    assert [line.key for line in lines] == keys

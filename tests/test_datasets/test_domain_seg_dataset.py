@@ -113,7 +113,8 @@ def test_listed_image_is_missing(tmp_path):
     make_folder(tmp_path, ['a'])
     (tmp_path / 'train.txt').write_text('a\nb\nc\n')
     with pytest.raises(
-        DataError, match=r"2 file.*/images/b\.jpg'; .*train\.txt'"
+        DataError,
+        match=r"train\.txt: 2 images of 3 .*\(lines 2, 3\).*'b'.*/images'",
     ):
         DATASETS.build(folder_config(tmp_path, ann_file='train.txt'))
 

@@ -110,7 +110,8 @@ def test_names_that_differ_in_their_extension(root):
 def test_unknown_key(root):
     (root / 'keys.txt').write_text('b\nx/b\n')
     with pytest.raises(
-        DataError, match=r"keys.txt lists 1 key .*'x/b'; keys look like 'a'"
+        DataError,
+        match=r"keys.txt: 1 image of 2 .*\(line 2\), .*'x/b'.*such as 'a'",
     ):
         build(root, 'a.png\nb.png\n', ann_file=str(root / 'keys.txt'))
 
