@@ -14,7 +14,9 @@ from several_targets import (
 from tiny_models import NUM_CLASSES, model_config
 
 from mmuda.models.segmentors import View
+from mmuda.models.style import ChannelStatistics
 from mmuda.models.uda.collaboration import Phase
+from mmuda.models.uda.style_memory import StyleMemory
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError, DataError
 
@@ -298,3 +300,32 @@ def test_a_segmentor_without_style_layers_is_refused():
 def test_unknown_style_layers_are_refused():
     with pytest.raises(ConfigError, match="DeepLabResNet has no 'stage1'"):
         build(2, layers=('stage1',))
+
+
+def of(*means):
+    """Statistics of one channel, one number for each sample."""
+    values = torch.tensor(means).reshape(-1, 1)
+    return ChannelStatistics(values, values + 0.5)
+
+
+def test_features_of_no_target_are_not_remembered():
+    memory = StyleMemory(NAMES[:2])
+    memory.keep_features('rome', (of(1.0), of(2.0)))
+    assert memory.recall('rome', 1, torch.device('cpu')) == ()
+
+
+@pytest.mark.parametrize(
+    ('features', 'images'),
+    [([7.0], [1.0]), ([7.0, 8.0], [1.0, 2.0]), ([7.0, 8.0, 9.0], [1, 2, 1])],
+)
+def test_other_features_leave_the_images_styles(features, images):
+    """Also of a batch of another size."""
+    memory = StyleMemory(NAMES[:2])
+    memory.keep('rome', (of(1.0, 2.0), of(3.0, 4.0)))
+    memory.keep_features('rome', (of(*features),))
+    found = memory.recall('rome', len(features), torch.device('cpu'))
+    assert [part.mean.flatten().tolist() for part in found] == [
+        images,
+        features,
+    ]
+    assert torch.equal(found[1].std, found[1].mean + 0.5)

@@ -25,14 +25,20 @@ def kept_style(rank):
 
 
 def recall_in_process():
-    """Styles of one, two and three samples by their number, and the state."""
+    """Styles of one, two and three samples by their number, and the state.
+
+    Last what is recalled when other features, 500 above, were kept.
+    """
     memory = StyleMemory(['rome', 'oslo'])
     memory.keep('rome', kept_style(get_rank()))
     styles = {
         count: memory.recall('rome', count, torch.device('cpu'))
         for count in (1, 2, 3)
     }
-    return styles, memory.get_extra_state()
+    state = memory.get_extra_state()
+    values = ROWS[get_rank()]
+    memory.keep_features('rome', (layer(values, 500, CHANNELS[1]),))
+    return styles, state, memory.recall('rome', 2, torch.device('cpu'))
 
 
 @pytest.fixture(scope='module')
@@ -58,10 +64,17 @@ def test_deviations_are_those_that_the_process_kept(ranks, rank):
 def test_batches_of_another_size_go_on_where_the_last_rank_ends(
     ranks, count, expected
 ):
-    found = [styles[count][0].mean[:, 0].tolist() for styles, _ in ranks]
+    found = [styles[count][0].mean[:, 0].tolist() for styles, *_ in ranks]
     assert found == expected
 
 
 @pytest.mark.parametrize('rank', [0, 1])
 def test_each_process_remembers_the_samples_of_all(ranks, rank):
     assert ranks[rank][1][0, :, 0].tolist() == [0, 1, 10, 11]
+
+
+@pytest.mark.parametrize('rank', [0, 1])
+def test_other_features_are_of_the_process_that_kept_them(ranks, rank):
+    images, features = ranks[rank][2]
+    assert images.mean[:, 0].tolist() == ROWS[rank]
+    assert features.mean[:, 0].tolist() == [500 + v for v in ROWS[rank]]
