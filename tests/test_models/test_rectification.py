@@ -226,3 +226,19 @@ def test_masked_mean_of_nothing_has_a_gradient_of_zero():
 def test_masked_mean_leaves_out_what_is_not_a_number():
     values = torch.tensor([[[1.0, torch.nan]]])
     assert masked_mean(values, torch.tensor([[[0, 255]]])).item() == 1
+
+
+@pytest.mark.parametrize('images', [1, 4])
+def test_a_mask_with_an_axis_too_many_is_refused(images):
+    """Broadcast, it would count each image once for every other one."""
+    losses = torch.rand(images, 3, 5)
+    labels = torch.zeros(images, 1, 3, 5, dtype=torch.long)
+    with pytest.raises(ValueError, match=r'give both as \(N, H, W\)'):
+        masked_mean(losses, labels)
+
+
+def test_weights_with_an_axis_too_many_are_refused():
+    labels = torch.zeros(4, 3, 5, dtype=torch.long)
+    weights = torch.rand(4, 1, 3, 5)
+    with pytest.raises(ValueError, match=r'values are \(4, 4, 3, 5\)'):
+        weighted_cross_entropy(torch.rand(4, 2, 3, 5), labels, weights)

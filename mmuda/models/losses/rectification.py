@@ -98,5 +98,14 @@ def masked_mean(values: Tensor, labels: Tensor) -> Tensor:
 
     Returns:
         Scalar; 0, still with a gradient, if nothing is labelled.
+
+    Raises:
+        ValueError: The shapes differ. Broadcast, (N, 1, H, W) would pair each
+            image with every other one, and count them N times.
     """
+    if values.shape != labels.shape:
+        raise ValueError(
+            f'masked_mean: values are {tuple(values.shape)}, labels '
+            f'{tuple(labels.shape)}; give both as (N, H, W)'
+        )
     return mean_of_valid(values, labels != _IGNORE)
