@@ -12,6 +12,8 @@ from mmuda.models.losses import average_cross_entropy, process_share
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
+from .single_values import allow_single_values
+
 _HEAD_METHODS = ('loss', 'predict', 'loss_by_feat')
 _TEST_KEYS = ('mode', 'crop_size', 'stride', 'upsample_once')
 
@@ -68,6 +70,16 @@ class UDAEncoderDecoder(EncoderDecoder):
         for head in self.heads().values():
             for loss in losses_of(head):
                 average_cross_entropy(loss)
+
+    def train(self, mode: bool = True) -> 'UDAEncoderDecoder':
+        """Set the mode; batch norms of single values train, too.
+
+        Args:
+            mode: Training or evaluation.
+        """
+        # Here, as parts may be replaced after the constructor.
+        allow_single_values(self)
+        return super().train(mode)
 
     def heads(self) -> dict[str, BaseDecodeHead]:
         """All heads by name, the main one first."""

@@ -1,0 +1,156 @@
+"""Leaf configs with few channels, and batches as their loaders make them."""
+
+import copy
+from functools import cache
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+from mmuda.registry import MODELS
+
+ROOT = Path(__file__).parents[1] / 'configs'
+LEAVES = sorted(
+    str(path.relative_to(ROOT))
+    for path in ROOT.glob('*/**/*.py')
+    if '_base_' not in path.parts
+)
+_BACKBONES = dict(
+    DeepLabResNet=dict(base_channels=8, stem_channels=8),
+    ResNetV1c=dict(base_channels=8, stem_channels=8),
+    MixVisionTransformer=dict(embed_dims=8, num_layers=[1, 1, 1, 1]),
+    DeepLabVGG=dict(fc_channels=32),
+)
+# The least that discriminators take.
+_SIZE = (32, 64)
+
+
+@cache
+def load(leaf):
+    """A config that nobody changes."""
+    return Config.fromfile(ROOT / leaf)
+
+
+def shape_of(leaf):
+    """What a step depends on: networks, method, batch and domains."""
+    cfg = load(leaf)
+    segmentor = cfg.model.segmentor
+    domains = domains_of(cfg)
+    return (
+        cfg.model.type,
+        segmentor.backbone.type,
+        segmentor.decode_head.type,
+        cfg.train_dataloader.batch_size,
+        str(cfg.train_dataloader.dataset.get('samples')),
+        min(len(domains), 4),
+        *sorted({kind for parts in domains.values() for kind in parts}),
+    )
+
+
+def domains_of(cfg):
+    """Kinds of transforms by the domains that a config trains on."""
+    dataset = cfg.train_dataloader.dataset
+    domains = dict(source=dataset.get('source'), target=dataset.get('target'))
+    domains |= dataset.get('targets') or {}
+    return {name: _kinds(part) for name, part in domains.items() if part}
+
+
+def _kinds(dataset):
+    part = dataset[0] if isinstance(dataset, list) else dataset
+    while 'dataset' in part:
+        part = part['dataset']
+    return {
+        step['type'] for step in part['pipeline'] if 'Pseudo' in step['type']
+    }
+
+
+def small_model(leaf):
+    """The leaf's model with its heads on a backbone of few channels."""
+    cfg = copy.deepcopy(load(leaf).model)
+    segmentor = cfg.segmentor
+    backbone = segmentor.backbone
+    backbone.init_cfg = None
+    if backbone.get('depth') == 101:
+        backbone.depth = 50
+    backbone.update(_BACKBONES[backbone.type])
+    # A build may change its config.
+    widths = channels_of(copy.deepcopy(backbone))
+    for name in ('decode_head', 'auxiliary_head'):
+        if segmentor.get(name):
+            _fit(segmentor[name], widths)
+    if 'discriminator' in cfg:
+        cfg.discriminator.base_channels = 4
+    if 'class_ratio_prior' in cfg:
+        classes = segmentor.decode_head.num_classes
+        cfg.class_ratio_prior.ratio = [1] * classes
+    if (cfg.get('class_mix') or {}).get('classes') == 'demand':
+        # Those of the pseudo-labels.
+        cfg.thresholds = [0.5] * segmentor.decode_head.num_classes
+    torch.manual_seed(0)
+    model = MODELS.build(cfg)
+    model.init_weights()
+    return model.train()
+
+
+def channels_of(backbone):
+    """Channels of each stage that a backbone gives."""
+    network = MODELS.build(backbone)
+    # mmseg's backbones return nothing.
+    network.eval()
+    with torch.no_grad():
+        return [len(stage[0]) for stage in network(torch.zeros(1, 3, *_SIZE))]
+
+
+def _fit(head, widths):
+    index = head.get('in_index', -1)
+    if isinstance(index, int):
+        head.in_channels = widths[index]
+    else:
+        head.in_channels = [widths[i] for i in index]
+    if 'channels' in head or head.type == 'ASPPSEHead':
+        head.channels = 32
+    if 'c1_in_channels' in head:
+        head.c1_in_channels = widths[0]
+        head.c1_channels = 8
+
+
+def batch_of(leaf, size=_SIZE):
+    """Random images of all domains, as many of each as the config has."""
+    cfg = load(leaf)
+    classes = cfg.model.segmentor.decode_head.num_classes
+    samples = cfg.train_dataloader.dataset.get('samples') or {}
+    generator = torch.Generator().manual_seed(0)
+    data = dict(inputs={}, data_samples={})
+    for domain, kinds in domains_of(cfg).items():
+        share = samples.get(domain) or samples.get('target')
+        share = share if domain != 'source' else samples.get('source')
+        count = cfg.train_dataloader.batch_size * (share or 1)
+        fields = {'gt_sem_seg'} if domain == 'source' else kinds
+        pairs = [
+            _sample(size, classes, fields, generator) for _ in range(count)
+        ]
+        data['inputs'][domain] = [image for image, _ in pairs]
+        data['data_samples'][domain] = [sample for _, sample in pairs]
+    return data
+
+
+def _sample(size, classes, fields, generator):
+    image = torch.randint(
+        0, 256, (3, *size), generator=generator, dtype=torch.uint8
+    )
+    blocks = torch.randint(
+        0, classes, (1, size[0] // 8, size[1] // 8), generator=generator
+    )
+    label = blocks.repeat_interleave(8, 1).repeat_interleave(8, 2)
+    sample = SegDataSample(metainfo=dict(img_shape=size, ori_shape=size))
+    if 'gt_sem_seg' in fields:
+        sample.gt_sem_seg = PixelData(data=label)
+    if 'LoadPseudoLabels' in fields:
+        sample.set_data(dict(pseudo_sem_seg=PixelData(data=label)))
+    if 'LoadSoftPseudoLabels' in fields:
+        soft = torch.nn.functional.one_hot(label[0], classes).permute(2, 0, 1)
+        sample.set_data(dict(pseudo_soft_seg=PixelData(data=soft.half())))
+        sample.set_data(dict(weak_image=PixelData(data=image)))
+    return image, sample
