@@ -187,7 +187,7 @@ def test_missing_pretrained_weights(pretrained):
 def test_unfit_pretrained_weights(pretrained, tmp_path):
     file = tmp_path / 'other.pth'
     torch.save({'layer1.0.conv1.weight': torch.zeros(3)}, file)
-    assert f'{file} does not fit DeepLabResNet: ' in pretrained(file)
+    assert f'{file} does not fit ResNetV1c: ' in pretrained(file)
 
 
 def test_plan_writes_nothing(cotrain, tmp_path):

@@ -50,6 +50,14 @@ def parse_args() -> argparse.Namespace:
         '--load-from', metavar='CHECKPOINT', help='weights to start from'
     )
     parser.add_argument(
+        '--new-parts',
+        nargs='+',
+        default=[],
+        metavar='PART',
+        help='what --load-from leaves out and starts anew: heads, for '
+        'another number of classes, or parts such as discriminator',
+    )
+    parser.add_argument(
         '--pseudo-labels',
         metavar='DIR',
         help='pseudo-labels of the target, from generate_pseudo_labels.py',
@@ -77,6 +85,8 @@ def main(args: argparse.Namespace) -> int:
         set_pseudo_label_root(cfg, args.pseudo_labels)
     if args.load_from:
         cfg.load_from = args.load_from
+    if args.new_parts:
+        set_new_parts(cfg, args.new_parts, args.resume)
     connect(cfg)
     with only_writer(work_dir=cfg.work_dir):
         return train(cfg, args)
@@ -106,6 +116,26 @@ def train(cfg: Config, args: argparse.Namespace) -> int:
         if isinstance(hook, GracefulStopHook) and hook.received_signal
     ]
     return 128 + signals[0] if signals else 0
+
+
+def set_new_parts(
+    cfg: Config, new_parts: Sequence[str], resume: str | None
+) -> None:
+    """Let parts of the model start anew, in place.
+
+    Raises:
+        ConfigError: There are no weights to start from, or none that a part
+            could be left out of.
+    """
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    if resume or not cfg.get('load_from'):
+        raise ConfigError('--new-parts goes with --load-from CHECKPOINT')
+    if str(hook.get('type')).rpartition('.')[2] != 'UDACheckpointHook':
+        raise ConfigError(
+            "--new-parts needs default_hooks.checkpoint.type='"
+            "UDACheckpointHook'"
+        )
+    hook['new_parts'] = list(new_parts)
 
 
 def set_resume(cfg: Config, checkpoint: str, seed: int | None) -> str:

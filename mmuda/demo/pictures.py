@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.runner import load_checkpoint
 from rich.progress import track
 
 from mmuda.datasets.image_io import read_image
 from mmuda.models.losses import entropy_map
+from mmuda.models.trained import load_trained
 from mmuda.registry import DATASETS, MODELS
 from mmuda.utils.drawing import colourise, heat_map, legend, panel
 from mmuda.utils.files import atomic_path
@@ -54,7 +54,7 @@ def draw_comparison(
 
 def _load(config: Config, checkpoint: str) -> torch.nn.Module:
     model = MODELS.build(config.model)
-    load_checkpoint(model, checkpoint, map_location='cpu')
+    load_trained(model, checkpoint)
     return model.eval()
 
 

@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Saving checkpoints from which a run continues exactly."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.dist import is_main_process
@@ -13,6 +14,7 @@ from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
 
+from .loaded_checkpoint import check_loaded
 from .norm_statistics_hook import average_norm_buffers
 
 
@@ -30,6 +32,9 @@ class UDACheckpointHook(CheckpointHook):
         by_epoch: Must stay False.
         out_dir: Folder or URI to save to; the work directory by default.
         backend_args: As in mmengine; atomic local files by default.
+        new_parts: Parts of the model that start anew in a training that
+            begins with other weights (``load_from``): ``heads`` for those of
+            the segmentor, or names such as ``discriminator``.
         **kwargs: Further arguments of mmengine's ``CheckpointHook``.
 
     Raises:
@@ -46,6 +51,7 @@ class UDACheckpointHook(CheckpointHook):
         by_epoch: bool = False,
         out_dir: str | Path | None = None,
         backend_args: dict | None = None,
+        new_parts: Sequence[str] = (),
         **kwargs,
     ) -> None:
         if by_epoch:
@@ -62,6 +68,7 @@ class UDACheckpointHook(CheckpointHook):
             backend_args=backend_args,
             **kwargs,
         )
+        self.new_parts = tuple(new_parts)
 
     def before_train(self, runner: Runner) -> None:
         """Prepare the folder and check the intervals.
@@ -86,15 +93,17 @@ class UDACheckpointHook(CheckpointHook):
                 )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse to continue from a checkpoint of something else.
+        """Refuse a checkpoint of something else.
 
         Raises:
             CheckpointError: The run is resumed and the checkpoint is not one
-                of this model and these optimizers.
+                of this model and these optimizers; or it does not cover the
+                model, or is of other classes.
         """
         if runner._resume:
             model = unwrap(runner.model)
             check_resumable(checkpoint, model, runner.optim_wrapper)
+        check_loaded(runner, checkpoint, self.new_parts)
 
     def save_now(self, runner: Runner, finished: int) -> None:
         """Save between two iterations, unless that is done already.

@@ -34,7 +34,7 @@ class DataCheckHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Check and describe all data sets."""
         datasets = {'training': runner.train_dataloader.dataset}
-        datasets |= _evaluated('validation', runner.val_loop)
+        datasets |= evaluated_datasets('validation', runner.val_loop)
         check_class_counts(_num_classes(runner.model), datasets)
         require_same_label_set(datasets)
         _check_save_best(runner)
@@ -44,7 +44,7 @@ class DataCheckHook(Hook):
 
     def before_test(self, runner: Runner) -> None:
         """Check the classes; testing reads all samples at once anyway."""
-        datasets = _evaluated('test', runner.test_loop)
+        datasets = evaluated_datasets('test', runner.test_loop)
         check_class_counts(_num_classes(runner.model), datasets)
         require_same_label_set(datasets)
 
@@ -69,8 +69,13 @@ def check_class_counts(num_classes: int, datasets: dict[str, Dataset]) -> None:
             )
 
 
-def _evaluated(name: str, loop: BaseLoop | None) -> dict[str, Dataset]:
-    """Data sets of a loop, and of which target, by a name for messages."""
+def evaluated_datasets(name: str, loop: BaseLoop | None) -> dict[str, Dataset]:
+    """Data sets of a loop, and of which target, by a name for messages.
+
+    Args:
+        name: Of the event, such as ``test``.
+        loop: Of validation or test; None has none.
+    """
     if loop is None:
         return {}
     loops = getattr(loop, 'loops', {'': loop})

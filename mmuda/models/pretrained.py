@@ -79,6 +79,9 @@ class CoveringPretrainedInit(PretrainedInit):
         if self.prefix is None:
             stored = _without_wrappers(stored, expected)
         stored = _without_classifier(stored, expected)
+        if hasattr(module, 'prepare_start'):
+            module.loading_from = self.checkpoint
+            module.prepare_start(stored)
         check_coverage(stored, expected, self.partial, self.checkpoint, kind)
         # Together with its own values, so that mmengine finds nothing missing.
         whole = {**expected, **fitting(stored, expected)}

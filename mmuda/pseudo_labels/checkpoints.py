@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.runner import load_checkpoint
 from torch import nn
 
+from mmuda.models.trained import load_trained
 from mmuda.registry import MODELS
 from mmuda.utils.checksums import sha256_of
 from mmuda.utils.compat import local_checkpoint
@@ -49,6 +49,10 @@ def load_model(
         checkpoints: One file, or those of an ensemble.
         weights: Weight of each; equal if None.
 
+    Returns:
+        The model, with the classes that it was trained for in
+        ``trained_classes``; None if the files do not tell.
+
     Raises:
         CheckpointError: A checkpoint does not cover the segmentor.
     """
@@ -56,5 +60,5 @@ def load_model(
     use_checkpoints(cfg, checkpoints, weights)
     model = MODELS.build(cfg.model)
     if cfg.load_from:
-        load_checkpoint(model, cfg.load_from, map_location='cpu')
+        model.trained_classes = load_trained(model, cfg.load_from)
     return model.to(get_device())

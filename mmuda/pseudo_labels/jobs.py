@@ -21,6 +21,7 @@ from mmuda.datasets.pseudo_label_store import (
 )
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import DATASETS
+from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write, require_writable_folder
 from mmuda.utils.locks import LOCK
@@ -167,6 +168,13 @@ class LabellingJob:
                 f'{len(classes)} ({", ".join(classes)}); make num_classes of '
                 'the heads and label_set of the target agree'
             )
+        files = [about['file'] for about in self.about['checkpoints']]
+        require_trained_classes(
+            getattr(model, 'trained_classes', None),
+            classes,
+            ', '.join(files) or 'the network',
+            'data to label',
+        )
 
     def _clear(self) -> None:
         """Make a finished folder an unfinished one.

@@ -6,7 +6,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from tiny_models import model_config, segmentor_config
 
 from mmuda.registry import MODELS
-from mmuda.utils.errors import CheckpointError
+from mmuda.utils.errors import CheckpointError, ConfigError
 
 
 def build(method='AdvEnt', seed=0, **kwargs):
@@ -14,6 +14,12 @@ def build(method='AdvEnt', seed=0, **kwargs):
     model = MODELS.build(model_config(method, **kwargs))
     model.init_weights()
     return model
+
+
+def start(model, state):
+    """Load as a training does."""
+    model.prepare_start(state)
+    load_state_dict(model, state)
 
 
 def weights(model):
@@ -117,3 +123,119 @@ def test_parts_of_another_method_are_left_out():
     trained, fresh = build('AdvEnt', seed=1), build('SourceOnly', seed=2)
     fresh.load_state_dict(trained.state_dict())
     assert_same_segmentor(trained, fresh)
+
+
+@pytest.mark.parametrize('part', ['segmentor', 'discriminator', 'teacher'])
+@pytest.mark.parametrize(
+    ('kind', 'message'),
+    [
+        (torch.int8, 'int8 instead of float32'),
+        (torch.complex64, 'complex64 instead of float32'),
+        (torch.float8_e5m2, 'float8_e5m2 instead of float32'),
+        (float('nan'), 'a.pth: 1 tensors hold NaN or infinite values'),
+        (float('inf'), 'a.pth: 1 tensors hold NaN or infinite values'),
+    ],
+)
+def test_weights_that_are_no_numbers_are_an_error(part, kind, message):
+    model = build(teacher=True)
+    model.loading_from = 'a.pth'
+    state = model.state_dict()
+    name = [n for n in state if n.startswith(part) and 'weight' in n][-1]
+    if isinstance(kind, torch.dtype):
+        state[name] = state[name].to(kind)
+    else:
+        state[name] = torch.full_like(state[name], 0.5)
+        state[name].view(-1)[-1] = kind
+    with pytest.raises(CheckpointError, match=message):
+        load_state_dict(model, state)
+
+
+@pytest.mark.parametrize(
+    'kind', [torch.float16, torch.bfloat16, torch.float64]
+)
+def test_weights_of_another_precision_are_converted(kind):
+    trained, fresh = build(seed=1), build(seed=2)
+    state = {
+        k: v.to(kind) if v.is_floating_point() else v
+        for k, v in trained.state_dict().items()
+    }
+    load_state_dict(fresh, state)
+    for name, value in weights(fresh).items():
+        stored = state[f'segmentor.{name}']
+        assert value.dtype == weights(trained)[name].dtype
+        assert torch.equal(value, stored.to(value.dtype)), name
+
+
+def narrow_discriminator():
+    config = model_config('AdvEnt')['discriminator']
+    return config | dict(base_channels=2)
+
+
+@pytest.mark.parametrize('fault', ['shape', 'missing'])
+def test_a_part_that_is_stored_must_fit(fault):
+    state = build(seed=1).state_dict()
+    if fault == 'shape':
+        fresh = build(seed=2, discriminator=narrow_discriminator())
+    else:
+        fresh = build(seed=2)
+        del state[[n for n in state if n.startswith('discriminator')][0]]
+    with pytest.raises(CheckpointError, match='not fit the discriminator'):
+        fresh.prepare_start(dict(state))
+    # It does not predict.
+    load_state_dict(fresh, state)
+    assert_same_segmentor(fresh, build(seed=1))
+
+
+def test_a_part_may_start_anew():
+    state = build(seed=1).state_dict()
+    fresh = build(seed=2, discriminator=narrow_discriminator())
+    before = {
+        k: v.clone() for k, v in fresh.discriminator.state_dict().items()
+    }
+    fresh.prepare_start(state, ['discriminator'])
+    load_state_dict(fresh, state)
+    for name, value in fresh.discriminator.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def with_classes(count, **kwargs):
+    """A model of another number of classes."""
+    config = model_config('AdvEnt', **kwargs)
+    for head in ('decode_head', 'auxiliary_head'):
+        config['segmentor'][head]['num_classes'] = count
+    config['discriminator']['in_channels'] = count
+    torch.manual_seed(2)
+    model = MODELS.build(config)
+    model.init_weights()
+    return model
+
+
+@pytest.mark.parametrize('teacher', [True, False])
+def test_another_number_of_classes_starts_with_new_heads(teacher):
+    trained = build(seed=1, teacher=teacher)
+    fresh = with_classes(3, teacher=teacher)
+    before = {k: v.clone() for k, v in fresh.state_dict().items()}
+    state = trained.state_dict()
+    with pytest.raises(CheckpointError, match='--new-parts heads'):
+        load_state_dict(fresh, dict(state))
+    fresh.prepare_start(state, ['heads', 'discriminator'])
+    load_state_dict(fresh, state)
+    for name, value in weights(fresh).items():
+        own = name.startswith('backbone')
+        expected = trained.state_dict() if own else before
+        assert torch.equal(value, expected[f'segmentor.{name}']), name
+        if teacher:
+            copied = fresh.teacher.state_dict()[name]
+            assert torch.equal(copied, value), name
+
+
+def test_discriminators_of_other_classes_are_named():
+    state = build(seed=1).state_dict()
+    with pytest.raises(CheckpointError, match='--new-parts discriminator'):
+        with_classes(3).prepare_start(state, ['heads'])
+
+
+@pytest.mark.parametrize('part', ['segmentor', 'head', 'teacher'])
+def test_an_unknown_new_part_is_an_error(part):
+    with pytest.raises(ConfigError, match='it has heads, discriminator'):
+        build(teacher=True).prepare_start(build().state_dict(), [part])

@@ -121,6 +121,24 @@ def test_plain_mmseg_checkpoint_goes_into_both():
         assert_equal(tensors(loaded, part), plain.state_dict())
 
 
+def test_a_teacher_that_predicts_must_be_stored():
+    state = build(seed=1).state_dict()
+    model = build(seed=2, teacher=True, predict_on='teacher')
+    with pytest.raises(CheckpointError, match='has no teacher, which predic'):
+        model.load_state_dict(dict(state))
+    model.prepare_start(state)  # as a training does
+    model.load_state_dict(state)
+    loaded = model.state_dict()
+    assert_equal(tensors(loaded, 'teacher'), tensors(state, 'segmentor'))
+
+
+def test_an_extracted_network_predicts_as_the_teacher():
+    plain = MODELS.build(segmentor_config() | dict(type='EncoderDecoder'))
+    model = build('SourceOnly', teacher=True, predict_on='teacher')
+    model.load_state_dict(plain.state_dict())
+    assert_equal(tensors(model.state_dict(), 'teacher'), plain.state_dict())
+
+
 def test_checkpoint_with_a_teacher_fits_a_model_without_one():
     state = build_two().state_dict()
     model = build('SourceOnly', seed=2)

@@ -149,6 +149,11 @@ def loaded(model, state):
     return model.segmentor
 
 
+def started(model, state):
+    model.prepare_start(state)
+    return loaded(model, state)
+
+
 ONE_LEVEL = dict(
     segmentor=dict(auxiliary_head=None),
     adversarial_weights=dict(decode=0.1),
@@ -164,7 +169,7 @@ ONE_LEVEL = dict(
 def test_a_plain_checkpoint_starts_the_heads_of_all_targets():
     plain = build('MultiDis', **ONE_LEVEL).segmentor.state_dict()
     state = {f'segmentor.{name}': value + 1 for name, value in plain.items()}
-    net = loaded(build('CoaST'), state)
+    net = started(build('CoaST'), state)
     for name, value in net.decode_head.state_dict().items():
         for target in NAMES[:2]:
             own = net.target_heads[target]['decode'].state_dict()[name]
@@ -178,7 +183,7 @@ def test_a_warm_up_starts_all_but_the_ensemble():
             parameter.add_(1.0)
     model = build('MLCL')
     ensemble = copy.deepcopy(model.segmentor.ensemble_head.state_dict())
-    net = loaded(model, warm_up.state_dict())
+    net = started(model, warm_up.state_dict())
     trained = warm_up.segmentor.state_dict()
     for name, value in net.state_dict().items():
         start = name.removeprefix('ensemble_head.')
@@ -192,24 +197,46 @@ def test_a_published_warm_up_has_no_agnostic_head(method):
     state = {k: v for k, v in state.items() if '.decode_head.' not in k}
     model = build(method)
     before = copy.deepcopy(model.segmentor.decode_head.state_dict())
-    net = loaded(model, state)
+    net = started(model, dict(state))
     for name, value in net.decode_head.state_dict().items():
         assert torch.equal(value, before[name]), name
     own = 'target_heads.rome.decode.conv_seg.weight'
     assert torch.equal(net.state_dict()[own], state[f'segmentor.{own}'])
 
 
+@pytest.mark.parametrize(
+    ('method', 'head'),
+    [
+        ('MTKT', 'decode_head.'),
+        ('MTKT', 'auxiliary_head.'),
+        ('MTKT', 'target_heads.'),
+        ('CoaST', 'decode_head.'),
+        ('CoaST', 'target_heads.'),
+        ('MLCL', 'target_heads.'),
+        ('MLCL', 'ensemble_head.'),
+    ],
+)
+def test_a_network_that_predicts_needs_all_its_heads(method, head):
+    """Only a training may start with new ones."""
+    model = build(method)
+    whole = model.state_dict()
+    state = {k: v for k, v in whole.items() if f'segmentor.{head}' not in k}
+    assert len(state) < len(whole)
+    with pytest.raises(CheckpointError, match=f'missing .*{head}'):
+        loaded(model, state)
+
+
 def test_a_plain_network_needs_its_head():
     state = build('MultiDis', **ONE_LEVEL).state_dict()
     state = {k: v for k, v in state.items() if '.decode_head.' not in k}
     with pytest.raises(CheckpointError, match='are missing'):
-        loaded(build('CoaST'), state)
+        started(build('CoaST'), state)
 
 
 def test_heads_of_other_targets_are_refused():
     state = build('CoaST', 3).state_dict()
     with pytest.raises(CheckpointError, match='lima'):
-        loaded(build('CoaST', 2), state)
+        started(build('CoaST', 2), state)
 
 
 def test_a_target_named_twice_is_refused():

@@ -9,7 +9,11 @@ be installed there only if the config uses types of mmuda.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from torch import Tensor
 
 from mmuda.convert import (
     find_state_dict,
@@ -17,11 +21,16 @@ from mmuda.convert import (
     strip_segmentor_prefix,
     write_checkpoint,
 )
+from mmuda.models.coverage import check_cover
+from mmuda.registry import MODELS
 from mmuda.utils.cli import add_traceback_option, run_tool
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.config import load_config
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.config_keys import config_errors
+from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.setup_env import register_all_modules
+from mmuda.utils.weights import check_finite
 from mmuda.version import __version__
 
 
@@ -57,6 +66,7 @@ def convert_checkpoint(path: str, teacher: bool = False) -> dict:
         path,
         'teacher' if teacher else 'segmentor',
     )
+    check_predicts(state_dict, path)
     meta = dict(mmuda_version=__version__)
     dataset_meta = checkpoint.get('meta', {}).get('dataset_meta')
     if dataset_meta is not None:
@@ -64,19 +74,48 @@ def convert_checkpoint(path: str, teacher: bool = False) -> dict:
     return dict(meta=meta, state_dict=state_dict)
 
 
-def convert_config(path: str, out_path: str) -> str:
-    """Read a method's config and return the text of the plain one."""
+def check_predicts(state_dict: Mapping[str, Tensor], path: str) -> None:
+    """Refuse a network that would predict by random or broken weights.
+
+    Raises:
+        CheckpointError: It has no backbone or no main head, or weights that
+            are not finite.
+    """
+    for part in ('backbone', 'decode_head'):
+        if not any(name.startswith(f'{part}.') for name in state_dict):
+            raise CheckpointError(
+                f'{path} has no {part}, without which mmseg would predict by '
+                'random weights; pass a checkpoint of a finished training'
+            )
+    check_finite(state_dict, path)
+
+
+def check_fits(checkpoint: dict, cfg: Config, path: str) -> None:
+    """Refuse a checkpoint that does not cover the plain model.
+
+    Raises:
+        CheckpointError: It is of another network than the config.
+    """
+    register_all_modules(init_default_scope=False)
+    with config_errors(cfg), DefaultScope.overwrite_default_scope('mmuda'):
+        model = MODELS.build(cfg.model)
+    check_cover(model, checkpoint['state_dict'], '', path)
+
+
+def convert_config(path: str, out_path: str) -> Config:
+    """Read a method's config and return the plain one."""
     if not out_path.endswith('.py'):
         raise ConfigError(f'--out-config {out_path} must end with .py.')
-    return plain_config(load_config(path)).pretty_text
+    return plain_config(load_config(path))
 
 
 def main(args: argparse.Namespace) -> None:
     """Run the tool."""
     checkpoint = convert_checkpoint(args.checkpoint, args.teacher)
     if args.config:
-        text = convert_config(args.config, args.out_config)
-        atomic_write(args.out_config, text)
+        cfg = convert_config(args.config, args.out_config)
+        check_fits(checkpoint, cfg, args.checkpoint)
+        atomic_write(args.out_config, cfg.pretty_text)
         print(f'Wrote {args.out_config}')
     write_checkpoint(checkpoint, args.output)
     print(f'Wrote {args.output}')

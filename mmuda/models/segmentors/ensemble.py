@@ -5,13 +5,14 @@ import copy
 from collections.abc import Sequence
 
 import torch
-from mmengine.runner.checkpoint import load_checkpoint
 from mmengine.structures import PixelData
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
+from mmuda.models.trained import load_trained
 from mmuda.registry import MODELS
+from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.evaluation_config import ensemble_weights
 
@@ -58,8 +59,15 @@ class SegmentorEnsemble(BaseSegmentor):
             )
         self.weights = ensemble_weights(count, weights)
         self.models = nn.ModuleList(MODELS.build(model) for model in models)
+        self.trained_classes: tuple[str, ...] | None = None
         for model, checkpoint in zip(self.models, checkpoints, strict=True):
-            load_checkpoint(model, checkpoint, map_location='cpu')
+            classes = load_trained(model, checkpoint)
+            what = f'network of {checkpoints[0]}, the first of the ensemble,'
+            if classes and self.trained_classes:
+                require_trained_classes(
+                    classes, self.trained_classes, str(checkpoint), what
+                )
+            self.trained_classes = self.trained_classes or classes
         self.requires_grad_(False)
 
     @property

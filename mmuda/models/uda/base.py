@@ -13,6 +13,7 @@ from mmseg.models.utils import resize
 from mmseg.utils import SampleList, add_prefix
 from torch import Tensor
 
+from mmuda.models.coverage import THE_CHECKPOINT
 from mmuda.models.data_preprocessor import valid_pixels
 from mmuda.models.losses import AverageOver, averaging_over
 from mmuda.models.pretrained import covered_by_pretrained_weights
@@ -24,7 +25,7 @@ from mmuda.utils.optimization import SequentialUpdate
 from mmuda.utils.schedule import current_iteration
 
 from .domains import SOURCE, Logits, Losses, detach
-from .loading import fit_other_parts, fit_state_dict
+from .loading import fit_state_dict, start_from
 from .target_heads import zero_loss
 from .teacher import Network, build_teacher, check_network, update_teacher
 
@@ -58,6 +59,7 @@ class BaseUDA(BaseSegmentor):
     Attributes:
         allows_padding: Whether the losses of a method leave out the padding
             of images of unequal size; others refuse such batches.
+        loading_from: Name of what it is filled from, for messages.
         valid: During a training step, by domain (N, H, W) bool, False on
             padding; None for a domain without.
 
@@ -66,6 +68,7 @@ class BaseUDA(BaseSegmentor):
     """
 
     allows_padding = False
+    loading_from = THE_CHECKPOINT
 
     def __init__(
         self,
@@ -112,6 +115,17 @@ class BaseUDA(BaseSegmentor):
             super().init_weights()
         if self.teacher is not None:
             update_teacher(self.teacher, unwrap(self.segmentor), momentum=0)
+
+    def prepare_start(
+        self, state_dict: dict, new_parts: Sequence[str] = ()
+    ) -> None:
+        """Let a training begin with the weights of another, in place.
+
+        Args:
+            state_dict: Tensors by name; what this model needs is added.
+            new_parts: What starts anew, see ``start_from``.
+        """
+        start_from(self, state_dict, new_parts)
 
     def train(self, mode: bool = True) -> 'BaseUDA':
         """Set the mode of all parts but the teacher, which never trains."""
@@ -322,7 +336,5 @@ class BaseUDA(BaseSegmentor):
         )
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        segmentor = unwrap(self.segmentor)
-        fit_state_dict(state_dict, prefix, segmentor, self.teacher)
-        fit_other_parts(state_dict, prefix, self)
+        fit_state_dict(state_dict, prefix, self)
         super()._load_from_state_dict(state_dict, prefix, *args)

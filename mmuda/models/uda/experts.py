@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
+from mmuda.models.coverage import check_cover
 from mmuda.models.losses import SOURCE_LABEL, Gan
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
@@ -26,7 +27,7 @@ from .domains import (
     detach,
     distinct_targets,
 )
-from .loading import add_segmentor_prefix, check_cover, copy_segmentor_to
+from .loading import add_segmentor_prefix, copy_segmentor_to
 
 
 class AlignedExperts(BaseUDA):
@@ -133,6 +134,9 @@ class AlignedExperts(BaseUDA):
             name = f'expert_{target}'
             copy_segmentor_to(name, state_dict, prefix)
             check_cover(
-                unwrap(self.expert(target)), state_dict, f'{prefix}{name}.'
+                unwrap(self.expert(target)),
+                state_dict,
+                f'{prefix}{name}.',
+                self.loading_from,
             )
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -1,47 +1,171 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Checking that a checkpoint fits the networks it is loaded into."""
+"""Making a checkpoint fit a UDA model.
+
+A training may start from a checkpoint that lacks heads; nothing else makes
+up what predicts.
+"""
 
 import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from mmseg.models.segmentors.base import BaseSegmentor
+from torch import nn
 
-from mmuda.utils.errors import CheckpointError
-from mmuda.utils.text import join_some
+from mmuda.models.coverage import HEADS, check_cover
+from mmuda.models.wrappers import unwrap
+from mmuda.utils.config_keys import did_you_mean
+from mmuda.utils.errors import CheckpointError, ConfigError
+from mmuda.utils.weights import check_finite
 
 
-def fit_state_dict(
-    state_dict: dict,
-    prefix: str,
-    segmentor: nn.Module,
-    teacher: nn.Module | None,
-) -> None:
+def fit_state_dict(state_dict: dict, prefix: str, model: nn.Module) -> None:
     """Make a state loadable by a UDA model, in place.
+
+    Nothing that predicts is made up: see :func:`start_from` for that.
 
     Args:
         state_dict: Tensors by name, of a UDA model or of a plain mmseg one.
         prefix: Prefix of the UDA model itself.
-        segmentor: Its segmentor, without a distributed wrapper.
-        teacher: Its teacher, if it has one.
+        model: The UDA model.
 
     Raises:
-        CheckpointError: See :func:`check_cover`.
+        CheckpointError: See :func:`check_cover`; a value is not finite; or
+            the teacher, which predicts, is not stored.
     """
-    add_segmentor_prefix(state_dict, prefix)
-    add_new_heads(segmentor, state_dict, f'{prefix}segmentor.')
-    check_cover(segmentor, state_dict, f'{prefix}segmentor.')
-    if teacher is None:
+    file = model.loading_from
+    check_finite(state_dict, file)
+    plain = add_segmentor_prefix(state_dict, prefix)
+    segmentor = unwrap(model.segmentor)
+    check_cover(segmentor, state_dict, f'{prefix}segmentor.', file)
+    if model.teacher is None:
         drop_teacher(state_dict, prefix)
     else:
+        if model.predict_on == 'teacher' and not plain:
+            _require_teacher(state_dict, prefix, file)
         add_teacher(state_dict, prefix)
-        check_cover(teacher, state_dict, f'{prefix}teacher.')
+        check_cover(model.teacher, state_dict, f'{prefix}teacher.', file)
+    fit_other_parts(state_dict, prefix, model)
+
+
+def start_from(
+    model: nn.Module, state_dict: dict, new_parts: Sequence[str] = ()
+) -> None:
+    """Let a training begin with the weights of another, in place.
+
+    Heads that an earlier stage of a method had not, and the teacher, are
+    added; see :func:`add_new_heads` and :func:`add_teacher`.
+
+    Args:
+        model: The UDA model, initialised.
+        state_dict: Tensors by name, of a UDA model or of a plain mmseg one.
+        new_parts: What starts anew, whatever is stored: ``heads`` for all
+            but backbone and neck of the segmentor (and of its teacher and
+            experts), or names of other parts, such as ``discriminator``.
+
+    Raises:
+        CheckpointError: A discriminator or the like is stored, but does not
+            fit.
+        ConfigError: The model has no such part.
+    """
+    check_new_parts(model, new_parts)
+    for name in [n for n in state_dict if n.startswith('module.')]:
+        state_dict[name.removeprefix('module.')] = state_dict.pop(name)
+    add_segmentor_prefix(state_dict, '')
+    segmentor = unwrap(model.segmentor)
+    if HEADS in new_parts:
+        _renew_heads(model, state_dict)
+    else:
+        add_new_heads(segmentor, state_dict, 'segmentor.')
+    for part in new_parts:
+        # What is not stored keeps its initial values.
+        _drop(state_dict, f'{part}.')
+    for name, child in _other_parts(model, state_dict, ''):
+        check_cover(child, state_dict, f'{name}.', model.loading_from)
+    if model.teacher is not None:
+        add_teacher(state_dict, '')
+
+
+def check_new_parts(model: nn.Module, new_parts: Sequence[str]) -> None:
+    """Refuse parts that a model does not have, or that can't start anew.
+
+    Args:
+        model: A UDA model.
+        new_parts: ``heads`` or names of children.
+
+    Raises:
+        ConfigError: See above.
+    """
+    known = [HEADS]
+    known += [
+        name
+        for name, child in model.named_children()
+        if not isinstance(unwrap(child), BaseSegmentor)
+        and any(True for _ in child.parameters())
+    ]
+    for part in new_parts:
+        if part not in known:
+            raise ConfigError(
+                f"--new-parts: the model has no '{part}' that could start "
+                f'anew; it has {", ".join(known)}{did_you_mean(part, known)}'
+            )
+
+
+def _other_parts(
+    model: nn.Module, state_dict: Mapping[str, Any], prefix: str
+) -> list[tuple[str, nn.Module]]:
+    """Parts of a model that are stored, but its segmentors."""
+    stored = {
+        name[len(prefix) :].split('.')[0]
+        for name in state_dict
+        if name.startswith(prefix)
+    }
+    children = [
+        (name, unwrap(child)) for name, child in model.named_children()
+    ]
+    return [
+        (name, child)
+        for name, child in children
+        if name in stored and not isinstance(child, BaseSegmentor)
+    ]
+
+
+def _renew_heads(model: nn.Module, state_dict: dict) -> None:
+    kept = ('segmentor.backbone.', 'segmentor.neck.')
+    for name, child in model.named_children():
+        if name != 'segmentor' and isinstance(unwrap(child), BaseSegmentor):
+            # Teachers and experts start as the segmentor.
+            _drop(state_dict, f'{name}.')
+    for name in [n for n in state_dict if n.startswith('segmentor.')]:
+        if not name.startswith(kept):
+            del state_dict[name]
+    for name, tensor in unwrap(model.segmentor).state_dict().items():
+        if not f'segmentor.{name}'.startswith(kept):
+            state_dict[f'segmentor.{name}'] = tensor
+    _log('the model starts with new heads')
+
+
+def _drop(state_dict: dict, prefix: str) -> None:
+    for name in [n for n in state_dict if n.startswith(prefix)]:
+        del state_dict[name]
+
+
+def _require_teacher(state_dict: dict, prefix: str, file: str) -> None:
+    if not any(n.startswith(f'{prefix}teacher.') for n in state_dict):
+        raise CheckpointError(
+            f'{file} has no teacher, which predicts by this config; '
+            "set model.predict_on='segmentor', or use a checkpoint of a "
+            'training with a teacher'
+        )
 
 
 def fit_other_parts(state_dict: dict, prefix: str, model: nn.Module) -> None:
     """Let a model start from another stage or method, in place.
 
     Parts such as discriminators that are not stored keep the values they
-    have; stored ones that the model does not have are left out.
+    have; stored ones that the model does not have, or that do not fit, are
+    left out.
 
     Args:
         state_dict: Tensors by name.
@@ -49,6 +173,13 @@ def fit_other_parts(state_dict: dict, prefix: str, model: nn.Module) -> None:
         model: The UDA model.
     """
     own = model.state_dict()
+    for name, child in _other_parts(model, state_dict, prefix):
+        try:
+            check_cover(child, state_dict, f'{prefix}{name}.')
+        except CheckpointError:
+            # It predicts nothing; a training has refused it before.
+            _log(f'its {name} does not fit this config and is left out')
+            _drop(state_dict, f'{prefix}{name}.')
     parts = {name.split('.')[0] for name in own}
     stored = {
         name[len(prefix) :].split('.')[0]
@@ -68,20 +199,24 @@ def fit_other_parts(state_dict: dict, prefix: str, model: nn.Module) -> None:
         _log(f'its {", ".join(foreign)} are left out: the model has none')
 
 
-def add_segmentor_prefix(state_dict: dict, prefix: str) -> None:
+def add_segmentor_prefix(state_dict: dict, prefix: str) -> bool:
     """Turn the state of a plain mmseg model into a wrapper's, in place.
 
     Args:
         state_dict: Tensors by name. Left alone if any name starts with
             ``<prefix>segmentor.``.
         prefix: Prefix of the UDA model itself.
+
+    Returns:
+        Whether it was a plain model's.
     """
     wanted = f'{prefix}segmentor.'
     names = [n for n in state_dict if n.startswith(prefix)]
     if any(n.startswith(wanted) for n in names):
-        return
+        return False
     for name in names:
         state_dict[wanted + name[len(prefix) :]] = state_dict.pop(name)
+    return True
 
 
 def add_teacher(state_dict: dict, prefix: str) -> None:
@@ -163,58 +298,6 @@ def drop_teacher(state_dict: dict, prefix: str) -> None:
         del state_dict[name]
     if stored:
         _log('its teacher is left out, since model.teacher is False')
-
-
-def check_cover(network: nn.Module, state_dict: dict, prefix: str) -> None:
-    """Refuse a checkpoint that would leave random weights in a network.
-
-    Args:
-        network: Segmentor or teacher, without a distributed wrapper.
-        state_dict: Tensors by name.
-        prefix: Prefix of the network's names, with a trailing dot.
-
-    Raises:
-        CheckpointError: A tensor is missing or has another shape, or the
-            checkpoint is of a larger network. Auxiliary heads that the
-            network does not have are no fault: they serve training only.
-    """
-    missing, wrong = [], []
-    expected = network.state_dict()
-    unknown = [
-        name[len(prefix) :]
-        for name in state_dict
-        if name.startswith(prefix)
-        and name[len(prefix) :] not in expected
-        and not name.startswith(f'{prefix}auxiliary_head.')
-    ]
-    for name, tensor in expected.items():
-        stored = state_dict.get(prefix + name)
-        if name.endswith('num_batches_tracked'):
-            continue
-        if not isinstance(stored, Tensor):
-            missing.append(name)
-        elif stored.shape != tensor.shape:
-            wrong.append(
-                f'{name} {tuple(stored.shape)} instead of '
-                f'{tuple(tensor.shape)}'
-            )
-    if not missing and not wrong and not unknown:
-        return
-    faults = []
-    if missing:
-        faults.append(
-            f'{len(missing)} tensors are missing: {join_some(missing)}'
-        )
-    if wrong:
-        faults.append(f'{len(wrong)} have another shape: {join_some(wrong)}')
-    if unknown:
-        names = join_some(unknown)
-        faults.append(f'{len(unknown)} belong to another network: {names}')
-    part = prefix.removesuffix('.').rpartition('.')[2]
-    raise CheckpointError(
-        f'the checkpoint does not fit the {part} of this config '
-        f'({"; ".join(faults)}); use the config that it was trained with'
-    )
 
 
 def _log(message: str) -> None:

@@ -1,0 +1,75 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Comparing the classes that a network was trained for with those in use."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmuda.utils.errors import CheckpointError
+
+
+def stored_classes(checkpoint: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Classes that a checkpoint says it was trained for.
+
+    Args:
+        checkpoint: Content of a checkpoint file.
+
+    Returns:
+        Their names in order; None if the file does not tell.
+    """
+    meta = checkpoint.get('meta')
+    about = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
+    names = about.get('classes') if isinstance(about, Mapping) else None
+    if not isinstance(names, list | tuple) or not names:
+        return None
+    return tuple(names) if all(isinstance(n, str) for n in names) else None
+
+
+def require_trained_classes(
+    trained: Sequence[str] | None,
+    classes: Sequence[str],
+    file: str,
+    data: str,
+    remedy: str = '',
+) -> None:
+    """Refuse data with other classes than a network was trained for.
+
+    Upper case, underscores and hyphens do not matter.
+
+    Args:
+        trained: Names by train id; None is not compared.
+        classes: Names by train id in the data.
+        file: The checkpoint, for messages.
+        data: The data, for messages, such as ``test data``.
+        remedy: What else the user can do.
+
+    Raises:
+        CheckpointError: Names or their order differ.
+    """
+    if trained is None:
+        return
+    pairs = [
+        (index, old, new)
+        for index, (old, new) in enumerate(zip(trained, classes, strict=False))
+        if _plain(old) != _plain(new)
+    ]
+    if not pairs and len(trained) == len(classes):
+        return
+    if sorted(map(_plain, trained)) == sorted(map(_plain, classes)):
+        what = 'the same classes in another order'
+    elif len(trained) != len(classes):
+        what = f'{len(trained)} classes instead of {len(classes)}'
+    else:
+        what = 'other classes'
+    examples = ', '.join(
+        f"{index} is '{old}' there, '{new}' here"
+        for index, old, new in pairs[:3]
+    )
+    raise CheckpointError(
+        f'{file} was trained for {what} as compared with the {data}'
+        f'{f" ({examples})" if examples else ""}; write the classes of the '
+        f'config in the order of the checkpoint: {", ".join(trained)}{remedy}'
+    )
+
+
+def _plain(name: str) -> str:
+    return ' '.join(name.lower().replace('_', ' ').replace('-', ' ').split())
