@@ -97,8 +97,24 @@ TOOLS = {
 }
 
 
-@pytest.mark.parametrize('fault', FAULTS, ids=lambda f: f.__name__)
-@pytest.mark.parametrize('use', TOOLS)
+# These stand for the others everywhere; all are tried for two of the uses.
+QUICK = (swapped, headless, not_a_number)
+
+
+@pytest.mark.parametrize(
+    ('use', 'fault'),
+    [
+        pytest.param(
+            *(use, fault),
+            marks=()
+            if fault in QUICK or use in ('test', 'label')
+            else pytest.mark.slow,
+            id=f'{use}-{fault.__name__}',
+        )
+        for use in TOOLS
+        for fault in FAULTS
+    ],
+)
 def test_one_line_tells_what_is_wrong(
     data, checkpoint, tmp_path, monkeypatch, capfd, use, fault
 ):

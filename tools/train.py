@@ -19,6 +19,7 @@ from mmuda.hooks import (
     require_consistency_hook,
     require_teacher_hook,
 )
+from mmuda.hooks.resumed_run import check_config_of_resumed_run
 from mmuda.utils.cli import (
     add_runner_arguments,
     build_runner,
@@ -159,7 +160,10 @@ def set_resume(cfg: Config, checkpoint: str, seed: int | None) -> str:
         return f'No checkpoint in {cfg.work_dir}: start anew'
     cfg.resume = True
     cfg.load_from = str(checkpoint)
-    trained = load_checkpoint_meta(cfg.load_from).get('seed')
+    meta = load_checkpoint_meta(cfg.load_from)
+    # Before the config in the work dir is replaced.
+    check_config_of_resumed_run(cfg, dict(meta=meta), cfg.load_from)
+    trained = meta.get('seed')
     if trained is None:
         return message
     if not isinstance(trained, Integral):

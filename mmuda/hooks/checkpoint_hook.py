@@ -9,6 +9,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from mmuda.engine.checkpoint import accumulation_period, check_resumable
+from mmuda.engine.schedules import check_no_idle_training
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
@@ -16,6 +17,8 @@ from mmuda.utils.files import atomic_write
 
 from .loaded_checkpoint import check_loaded
 from .norm_statistics_hook import average_norm_buffers
+from .resumed_run import resume_run
+from .run_record import RECORD, describe_run
 
 
 @HOOKS.register_module()
@@ -69,14 +72,23 @@ class UDACheckpointHook(CheckpointHook):
             **kwargs,
         )
         self.new_parts = tuple(new_parts)
+        self._record: dict | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare the folder and check the intervals.
+        """Prepare the folder, and check the intervals and the schedule.
 
         Raises:
-            ConfigError: An interval does not fit gradient accumulation.
+            ConfigError: An interval does not fit gradient accumulation, or
+                the schedule ends at rate 0 before the training does.
         """
         super().before_train(runner)
+        check_no_idle_training(
+            runner.optim_wrapper,
+            runner.param_schedulers,
+            runner.iter,
+            runner.max_iters,
+        )
+        self._record = describe_run(runner)
         period = accumulation_period(runner.optim_wrapper)
         saved_at = {
             'default_hooks.checkpoint.interval': self.interval,
@@ -103,7 +115,14 @@ class UDACheckpointHook(CheckpointHook):
         if runner._resume:
             model = unwrap(runner.model)
             check_resumable(checkpoint, model, runner.optim_wrapper)
+            file = str(runner._load_from or 'the checkpoint')
+            resume_run(runner, checkpoint, file)
         check_loaded(runner, checkpoint, self.new_parts)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Store what the run was started with; resuming compares it."""
+        if self._record is not None:
+            checkpoint['meta'][RECORD] = self._record
 
     def save_now(self, runner: Runner, finished: int) -> None:
         """Save between two iterations, unless that is done already.

@@ -147,7 +147,7 @@ def test_weights_that_are_no_numbers_are_an_error(part, kind, message):
         state[name] = torch.full_like(state[name], 0.5)
         state[name].view(-1)[-1] = kind
     with pytest.raises(CheckpointError, match=message):
-        load_state_dict(model, state)
+        start(model, state)
 
 
 @pytest.mark.parametrize(

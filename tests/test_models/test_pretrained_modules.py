@@ -139,7 +139,9 @@ def test_a_tensor_of_another_shape_is_refused(initialised, kind):
     stored = weights(kind)
     name = last_of(stored)
     stored[name] = torch.zeros(99)
-    with pytest.raises(CheckpointError, match=rf'{short(name)} \(99,\) instead of'):
+    with pytest.raises(
+        CheckpointError, match=rf'{short(name)} \(99,\) instead of'
+    ):
         initialised(kind, stored)
 
 

@@ -1,0 +1,163 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Looking ahead in the schedules of a run, and moving a run to others."""
+
+import copy
+import warnings
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
+
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.optimization import player_optim_wrappers
+
+Schedulers = list[_ParamScheduler] | dict[str, list[_ParamScheduler]] | None
+
+
+def schedulers_by_player(
+    schedulers: Schedulers, players: Sequence[str]
+) -> dict[str, list[_ParamScheduler]]:
+    """Schedulers of each player; a list is that of a single one.
+
+    Args:
+        schedulers: Those of a runner, built.
+        players: Names of all players.
+    """
+    if isinstance(schedulers, Mapping):
+        return dict(schedulers)
+    return {player: list(schedulers or []) for player in players}
+
+
+def check_no_idle_training(
+    optim_wrapper: OptimWrapper | OptimWrapperDict,
+    schedulers: Schedulers,
+    begin: int,
+    max_iters: int,
+) -> None:
+    """Refuse a schedule that ends before the training does, at rate 0.
+
+    One iteration at rate 0, the last, is what a schedule of exactly the
+    length of the training has.
+
+    Args:
+        optim_wrapper: Of the run.
+        schedulers: Of the run, at the state after ``begin`` iterations.
+        begin: Iterations that are finished.
+        max_iters: Iterations of the training.
+
+    Raises:
+        ConfigError: Iterations before the last would change nothing.
+    """
+    wrappers = player_optim_wrappers(optim_wrapper)
+    named = schedulers_by_player(schedulers, list(wrappers))
+    for player, wrapper in wrappers.items():
+        ends = [
+            (s.end, index)
+            for index, s in enumerate(named.get(player, []))
+            if not s.by_epoch and s.param_name == 'lr' and s.end < max_iters
+        ]
+        if not ends:
+            continue
+        idle = _iterations_at_zero(
+            wrapper.param_groups, named[player], begin, max_iters
+        )
+        if idle and idle[0] < max_iters - 1:
+            place = player if isinstance(schedulers, Mapping) else ''
+            end, index = max(ends)
+            raise ConfigError(
+                f'param_scheduler ends at {end}, and the learning rate of '
+                f'{player} is 0 from iteration {idle[0] + 1} on, but '
+                f'train_cfg.max_iters={max_iters}; make the schedule as long '
+                f'as the training, param_scheduler.{index}.end='
+                f'{max_iters + 1}, or the training shorter'
+                + (f' ({place})' if place not in ('', 'segmentor') else '')
+            )
+
+
+def continue_on_schedule(
+    checkpoint: dict,
+    optim_wrapper: OptimWrapper | OptimWrapperDict,
+    schedulers: Schedulers,
+    finished: int,
+) -> dict[str, float]:
+    """Put the rates of another schedule into a checkpoint, in place.
+
+    From the next iteration on they are those of a run that had the schedule
+    from its start.
+
+    Args:
+        checkpoint: Content of the file, about to be resumed.
+        optim_wrapper: Of the run, in its initial state; it is changed, as
+            resuming overwrites it.
+        schedulers: Of the run, in their initial states; likewise.
+        finished: Iterations that the checkpoint has finished.
+
+    Returns:
+        The next learning rate of each player.
+    """
+    wrappers = player_optim_wrappers(optim_wrapper)
+    named = schedulers_by_player(schedulers, list(wrappers))
+    several = isinstance(optim_wrapper, OptimWrapperDict)
+    rates = {}
+    for player, wrapper in wrappers.items():
+        own = named.get(player, [])
+        with warnings.catch_warnings():
+            # PyTorch's order of steps is that of trainings.
+            warnings.simplefilter('ignore')
+            for _ in range(finished):
+                for scheduler in own:
+                    scheduler.step()
+        state = checkpoint['optimizer']
+        _copy_rates(wrapper, state[player] if several else state, own)
+        rates[player] = wrapper.param_groups[0]['lr']
+    states = {
+        player: [scheduler.state_dict() for scheduler in own]
+        for player, own in named.items()
+    }
+    single = not isinstance(schedulers, Mapping)
+    checkpoint['param_schedulers'] = (
+        next(iter(states.values())) if single else states
+    )
+    return rates
+
+
+def _copy_rates(
+    wrapper: OptimWrapper, state: dict, schedulers: list[_ParamScheduler]
+) -> None:
+    names = {scheduler.param_name for scheduler in schedulers}
+    stored = [*state['param_groups']]
+    if state.get('base_param_settings'):
+        stored.append(state['base_param_settings'])
+    for own, other in zip(wrapper.param_groups, stored, strict=False):
+        for name in names & set(own):
+            other[name] = own[name]
+
+
+def _iterations_at_zero(
+    groups: Sequence[Mapping[str, Any]],
+    schedulers: Sequence[_ParamScheduler],
+    begin: int,
+    max_iters: int,
+) -> list[int]:
+    """First iteration, from 0, at which no group learns; none if all do."""
+    groups = [
+        {key: value for key, value in group.items() if key != 'params'}
+        for group in groups
+    ]
+    learning = [g for g in groups if g.get('initial_lr', g['lr']) > 0]
+    optimizer = SimpleNamespace(
+        param_groups=groups, step=lambda: None, _global_step=1
+    )
+    optimizer.step._with_counter = True
+    steps = [copy.copy(scheduler) for scheduler in schedulers]
+    for scheduler in steps:
+        scheduler.optimizer = optimizer
+    for iteration in range(begin, max_iters):
+        if learning and all(group['lr'] == 0 for group in learning):
+            return [iteration]
+        for scheduler in steps:
+            if not scheduler.by_epoch:
+                scheduler.step()
+    return []

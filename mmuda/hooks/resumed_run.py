@@ -1,0 +1,146 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Continuing a run from a checkpoint only as the run that it was."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
+from mmengine.runner import Runner
+
+from mmuda.engine.schedules import continue_on_schedule, schedulers_by_player
+from mmuda.utils.errors import CheckpointError
+from mmuda.utils.optimization import player_optim_wrappers
+from mmuda.utils.text import join_some
+
+from .run_record import (
+    changed_lengths,
+    check_same_course,
+    describe_run,
+    record_of,
+    recorded_config,
+)
+
+# Of a schedule's state: what it is, and how long it lasts.
+_FORM = ('param_name', 'begin', 'by_epoch', 'power', 'eta_min', 'gamma')
+_LENGTH = ('end', 'total_iters', 'T_max', 'milestones')
+_SETTINGS = ('initial_lr', 'momentum', 'weight_decay', 'betas', 'eps')
+
+
+def check_config_of_resumed_run(
+    cfg: Config, checkpoint: Mapping[str, Any], file: str
+) -> None:
+    """Compare configs before anything is built or written.
+
+    Args:
+        cfg: Of the run that will resume.
+        checkpoint: Content of the file.
+        file: Its name, for messages.
+
+    Raises:
+        CheckpointError: They differ in more than the length of the training.
+    """
+    record = record_of(checkpoint)
+    if record is not None:
+        changed_lengths(record['config'], recorded_config(cfg), file)
+
+
+def resume_run(runner: Runner, checkpoint: dict, file: str) -> None:
+    """Refuse another run, and take over another length of the training.
+
+    Args:
+        runner: About to resume; nothing of it is trained yet.
+        checkpoint: Content of the file; rates and schedules in it become
+            those of the run.
+        file: Its name, for messages.
+
+    Raises:
+        CheckpointError: Configs, processes, images, optimizers or the form of
+            schedules differ.
+    """
+    record = record_of(checkpoint)
+    if record is not None:
+        taken = check_same_course(record, describe_run(runner), file)
+    else:
+        taken = _compare_states(runner, checkpoint, file)
+    if not taken:
+        return
+    finished = checkpoint['meta']['iter']
+    if finished > runner.max_iters:
+        raise CheckpointError(
+            f'{file} has finished {finished} iterations, more than '
+            f'train_cfg.max_iters={runner.max_iters}; make it larger'
+        )
+    rates = {}
+    if any(not change.startswith('train_cfg') for change in taken):
+        rates = continue_on_schedule(
+            checkpoint, runner.optim_wrapper, runner.param_schedulers, finished
+        )
+    shown = ''.join(f'; {name}.lr {rate:.6g}' for name, rate in rates.items())
+    runner.logger.log(
+        logging.WARNING,
+        f'Resumed with another length of the training: {join_some(taken, 9)}. '
+        f'From iteration {finished + 1} on it follows the new schedule{shown}',
+    )
+
+
+def _compare_states(
+    runner: Runner, checkpoint: Mapping[str, Any], file: str
+) -> list[str]:
+    """Compare what a checkpoint without a record holds.
+
+    Returns:
+        Changes of length, in words.
+
+    Raises:
+        CheckpointError: Optimizers or the form of schedules differ.
+    """
+    wrappers = player_optim_wrappers(runner.optim_wrapper)
+    several = set(wrappers) <= set(checkpoint['optimizer'])
+    schedulers = schedulers_by_player(runner.param_schedulers, list(wrappers))
+    stored_schedules = checkpoint.get('param_schedulers') or []
+    refused, taken = [], []
+    info = checkpoint['message_hub'].get('runtime_info') or {}
+    then, now = info.get('max_iters', runner.max_iters), runner.max_iters
+    if then != now:
+        taken.append(f'train_cfg.max_iters was {then}, now {now}')
+    for player, wrapper in wrappers.items():
+        state = checkpoint['optimizer']
+        groups = (state[player] if several else state)['param_groups']
+        refused += _differences(
+            f'optim_wrapper.{player}', groups, wrapper.param_groups, _SETTINGS
+        )
+        states = (
+            stored_schedules[player]
+            if isinstance(stored_schedules, Mapping)
+            else stored_schedules
+        )
+        own = [vars(s) for s in schedulers.get(player, [])]
+        if len(states) != len(own):
+            refused.append(
+                f'param_scheduler had {len(states)} parts, now {len(own)}'
+            )
+        refused += _differences('param_scheduler', states, own, _FORM)
+        taken += _differences('param_scheduler', states, own, _LENGTH)
+    if refused:
+        raise CheckpointError(
+            f'{file} cannot be resumed with another configuration: '
+            f'{join_some(refused)}; set it back, or start a new training '
+            'with --load-from'
+        )
+    return list(dict.fromkeys(taken))
+
+
+def _differences(
+    place: str,
+    stored: Sequence[Mapping[str, Any]],
+    own: Sequence[Mapping[str, Any] | _ParamScheduler],
+    names: Sequence[str],
+) -> list[str]:
+    return [
+        f'{place}.{index}.{name} was {then[name]}, now {now[name]}'
+        for index, (then, now) in enumerate(zip(stored, own, strict=False))
+        for name in names
+        if name in then and name in now and then[name] != now[name]
+    ]

@@ -1,0 +1,227 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""What a run was started with, stored in its checkpoints and compared.
+
+A resumed run shall be one that never stopped; so what decides its course must
+be what it was. The record is plain data, and no text of a checkpoint is read
+as a config.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.dist import get_world_size
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+
+from mmuda.utils.errors import CheckpointError
+from mmuda.utils.text import join_some
+
+RECORD = 'mmuda_run'
+_PARTS = (
+    'model',
+    'optim_wrapper',
+    'param_scheduler',
+    'train_dataloader',
+    'train_cfg',
+    'auto_scale_lr',
+)
+# Hooks that take part in training; others only look on.
+_TRAINING_HOOKS = (
+    'MeanTeacherHook',
+    'CollaborativeConsistencyHook',
+    'PseudoLabelRefreshHook',
+    'EMAHook',
+)
+# What the course of a run does not depend on, once it has begun. Images and
+# their order are compared by their keys, whatever folder they are in.
+_FREE = re.compile(
+    r'(^|\.)(init_cfg|pretrained|with_cp|recompute_features|test_cfg'
+    r'|predict_on|predict_head|data_prefix|\w+_(root|dir|file|list|path)'
+    r'|thresholds|backend_args|num_workers|persistent_workers|pin_memory'
+    r'|prefetch_factor|val_interval|val_begin|dynamic_intervals|_scope_)'
+    r'(\.|\[|$)'
+)
+# The length of a schedule may change, and the run goes on by the new one.
+_TAKEN = re.compile(
+    r'^(train_cfg\.max_iters'
+    r'|param_scheduler.*\.(end|T_max|total_iters|milestones(\[\d+\])?))$'
+)
+_NOTHING = 'nothing'
+
+
+def recorded_config(cfg: Config) -> dict[str, Any]:
+    """What decides the course of a run, as plain values by dotted key.
+
+    Args:
+        cfg: A training config.
+    """
+    content = cfg.to_dict()
+    parts = {key: content[key] for key in _PARTS if content.get(key)}
+    for hook in content.get('custom_hooks') or []:
+        kind = str(hook.get('type')).rpartition('.')[2]
+        if kind in _TRAINING_HOOKS:
+            parts.setdefault('custom_hooks', {})[kind] = hook
+    return {key: value for key, value in _flat(parts) if not _FREE.search(key)}
+
+
+def describe_run(runner: Runner) -> dict[str, Any]:
+    """All that is compared when a run is resumed, for its checkpoints.
+
+    Args:
+        runner: About to train.
+    """
+    return dict(
+        config=recorded_config(runner.cfg),
+        processes=get_world_size(),
+        data=_describe_data(runner.train_loop.dataloader.dataset),
+    )
+
+
+def changed_lengths(
+    stored: Mapping[str, Any], own: Mapping[str, Any], file: str
+) -> list[str]:
+    """Compare the configs of a checkpoint and of the run that resumes it.
+
+    Args:
+        stored: Recorded values by key.
+        own: Those of the run.
+        file: The checkpoint, for messages.
+
+    Returns:
+        Changes that are taken over, in words.
+
+    Raises:
+        CheckpointError: There are others; it names key and both values.
+    """
+    keys = [key for key in {**own, **stored} if not _same(stored, own, key)]
+    words = {
+        key: f'{key} was {_shown(stored, key)}, now {_shown(own, key)}'
+        for key in keys
+    }
+    refused = [words[key] for key in keys if not _TAKEN.search(key)]
+    if refused:
+        raise CheckpointError(
+            f'{file} cannot be resumed with another configuration: '
+            f'{join_some(refused)}; set it back (the work dir holds the '
+            'config of the run), or start a new training with --load-from'
+        )
+    return list(words.values())
+
+
+def check_same_course(
+    stored: Mapping[str, Any], own: Mapping[str, Any], file: str
+) -> list[str]:
+    """Compare what a checkpoint records with the run that resumes it.
+
+    Args:
+        stored: Of the checkpoint.
+        own: What :func:`describe_run` says of the run.
+        file: The checkpoint, for messages.
+
+    Returns:
+        Changes that are taken over, in words.
+
+    Raises:
+        CheckpointError: Configs, number of processes or images differ.
+    """
+    taken = changed_lengths(stored['config'], own['config'], file)
+    then, now = stored['processes'], own['processes']
+    if then != now:
+        raise CheckpointError(
+            f'{file} was trained by {then} process(es) and cannot be resumed '
+            f'by {now}, since the order of the images would change; start '
+            f'{then}, or a new training with --load-from'
+        )
+    for domain in {**stored['data'], **own['data']}:
+        then, now = (run['data'].get(domain) for run in (stored, own))
+        if then != now:
+            raise CheckpointError(
+                f"{file} cannot be resumed with other images of '{domain}': "
+                f'{_images(then)} then, {_images(now)} now; give the same '
+                'data, or start a new training with --load-from'
+            )
+    return taken
+
+
+def record_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The record in a checkpoint.
+
+    Args:
+        checkpoint: Content of a file.
+
+    Returns:
+        None if the file has none of this form; older ones have not.
+    """
+    meta = checkpoint.get('meta')
+    record = meta.get(RECORD) if isinstance(meta, Mapping) else None
+    if not isinstance(record, Mapping):
+        return None
+    sound = (
+        isinstance(record.get('config'), Mapping)
+        and isinstance(record.get('data'), Mapping)
+        and isinstance(record.get('processes'), int)
+    )
+    return record if sound else None
+
+
+def _flat(value: Any, path: str = '') -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, part in value.items():
+            yield from _flat(part, f'{path}.{key}' if path else str(key))
+    elif isinstance(value, list | tuple) and value:
+        for index, part in enumerate(value):
+            yield from _flat(part, f'{path}[{index}]')
+    elif value is None or isinstance(value, bool | int | float | str):
+        yield path, value
+    else:
+        # Empty ones, and objects of a config written in Python.
+        name = getattr(value, '__qualname__', None)
+        yield path, name or repr(value)
+
+
+def _same(stored: Mapping[str, Any], own: Mapping[str, Any], key: str) -> bool:
+    # None is what is not there, too.
+    return stored.get(key) == own.get(key)
+
+
+def _shown(values: Mapping[str, Any], key: str) -> str:
+    return repr(values[key]) if key in values else _NOTHING
+
+
+def _images(about: Mapping[str, Any] | None) -> str:
+    return f'{about["images"]} images' if about else 'none'
+
+
+def _describe_data(dataset: Dataset) -> dict[str, dict]:
+    domains = getattr(dataset, 'domains', None) or {'training': dataset}
+    return {name: _describe(part) for name, part in domains.items()}
+
+
+def _describe(dataset: Dataset) -> dict[str, Any]:
+    """Number of images, and a digest of their keys in order."""
+    about: dict[str, Any] = dict(images=len(dataset))
+    digest = hashlib.sha256()
+    for leaf in _leaves(dataset):
+        if not isinstance(leaf, BaseDataset):
+            return about
+        for index in range(len(leaf)):
+            # Not the data set's own, which may read more than its list.
+            info = BaseDataset.get_data_info(leaf, index)
+            digest.update(f'{info.get("key")}\n'.encode())
+    about['sha256'] = digest.hexdigest()
+    return about
+
+
+def _leaves(dataset: Dataset) -> Iterator[Dataset]:
+    """Data sets inside concatenated and wrapped ones."""
+    if hasattr(dataset, 'datasets'):
+        for part in dataset.datasets:
+            yield from _leaves(part)
+    elif hasattr(dataset, 'dataset'):
+        yield from _leaves(dataset.dataset)
+    else:
+        yield dataset
