@@ -139,6 +139,20 @@ def test_one_line_tells_what_is_wrong(
     assert not list(tmp_path.glob('labels/**/*.png'))
 
 
+def test_an_ensemble_of_other_classes_is_refused(
+    data, checkpoint, tmp_path, monkeypatch, capfd
+):
+    content = load_checkpoint_file(checkpoint)
+    swapped(content)
+    file = tmp_path / 'wrong.pth'
+    torch.save(content, file)
+    words = [CONFIG, '--work-dir', tmp_path / 'work', file, file]
+    options = demo_data.options(data)
+    error, output = error_of('test.py', words, options, monkeypatch, capfd)
+    assert re.search(f'the ensemble was .*{FAULTS[swapped]}', error)
+    assert 'Iter(' not in output
+
+
 @pytest.mark.parametrize(
     ('fault', 'message'),
     [
@@ -168,6 +182,7 @@ def test_extraction_compares_with_the_config(
     code, text = run_loaded(EXTRACT, words, monkeypatch, capfd)
     assert code == 2
     assert 'does not fit the model of this config' in text
+    assert '--new-parts' not in text
     assert not (tmp_path / 'plain.py').exists()
 
 

@@ -13,6 +13,7 @@ from mmuda.models.uda.base import BaseUDA
 from mmuda.pseudo_labels.checkpoints import load_model
 from mmuda.pseudo_labels.jobs import check_labelling
 from mmuda.registry import DATASETS, MODELS
+from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write
@@ -48,8 +49,16 @@ def check_procedure(procedure: Procedure) -> None:
         for leaf in source_leaves(cycle):
             image_files(leaf)
         if procedure.given is not None:
-            load_model(cycle, [str(procedure.given)], None)
+            _check_given(cycle, str(procedure.given))
     _check_numbers(procedure, len(image_files(target_leaf(cycle))))
+
+
+def _check_given(cycle: Config, file: str) -> None:
+    """Refuse a baseline of another network, or of other classes."""
+    model = load_model(cycle, [file], None)
+    target = DATASETS.build({**target_leaf(cycle), 'pipeline': []})
+    classes = target.metainfo['classes']
+    require_trained_classes(model.trained_classes, classes, file, 'target')
 
 
 def list_images(procedure: Procedure) -> None:

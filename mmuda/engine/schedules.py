@@ -60,19 +60,17 @@ def check_no_idle_training(
         ]
         if not ends:
             continue
-        idle = _iterations_at_zero(
+        first = _first_at_zero(
             wrapper.param_groups, named[player], begin, max_iters
         )
-        if idle and idle[0] < max_iters - 1:
-            place = player if isinstance(schedulers, Mapping) else ''
+        if first is not None and first < max_iters - 1:
             end, index = max(ends)
             raise ConfigError(
                 f'param_scheduler ends at {end}, and the learning rate of '
-                f'{player} is 0 from iteration {idle[0] + 1} on, but '
+                f'{player} is 0 from iteration {first + 1} on, but '
                 f'train_cfg.max_iters={max_iters}; make the schedule as long '
                 f'as the training, param_scheduler.{index}.end='
                 f'{max_iters + 1}, or the training shorter'
-                + (f' ({place})' if place not in ('', 'segmentor') else '')
             )
 
 
@@ -135,29 +133,33 @@ def _copy_rates(
             other[name] = own[name]
 
 
-def _iterations_at_zero(
+def _first_at_zero(
     groups: Sequence[Mapping[str, Any]],
     schedulers: Sequence[_ParamScheduler],
     begin: int,
     max_iters: int,
-) -> list[int]:
-    """First iteration, from 0, at which no group learns; none if all do."""
-    groups = [
-        {key: value for key, value in group.items() if key != 'params'}
-        for group in groups
+) -> int | None:
+    """First iteration, from 0, at which nothing is learned."""
+    learning = [
+        index
+        for index, group in enumerate(groups)
+        if group.get('initial_lr', group['lr']) > 0
     ]
-    learning = [g for g in groups if g.get('initial_lr', g['lr']) > 0]
+    if not learning:
+        return None
+    # Schedules scale all groups alike; there may be hundreds.
+    group = {k: v for k, v in groups[learning[0]].items() if k != 'params'}
     optimizer = SimpleNamespace(
-        param_groups=groups, step=lambda: None, _global_step=1
+        param_groups=[group], step=lambda: None, _global_step=1
     )
     optimizer.step._with_counter = True
-    steps = [copy.copy(scheduler) for scheduler in schedulers]
+    steps = [copy.copy(s) for s in schedulers if not s.by_epoch]
     for scheduler in steps:
         scheduler.optimizer = optimizer
+        scheduler.base_values = [scheduler.base_values[learning[0]]]
     for iteration in range(begin, max_iters):
-        if learning and all(group['lr'] == 0 for group in learning):
-            return [iteration]
+        if group['lr'] == 0:
+            return iteration
         for scheduler in steps:
-            if not scheduler.by_epoch:
-                scheduler.step()
-    return []
+            scheduler.step()
+    return None

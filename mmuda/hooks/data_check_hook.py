@@ -12,6 +12,7 @@ from mmuda.datasets.checks import describe_domains
 from mmuda.datasets.class_sets import require_same_label_set
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
+from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.errors import ConfigError, MMUDAError
 
 
@@ -23,6 +24,8 @@ class DataCheckHook(Hook):
     set is read by one process; a fault stops all of them.
 
     Raises:
+        CheckpointError: The networks of an ensemble were trained for other
+            classes.
         ConfigError: Training, validation or test set and model differ in the
             number of classes, or in their label sets, or the best checkpoint
             is to be chosen by a target that is not evaluated.
@@ -35,7 +38,7 @@ class DataCheckHook(Hook):
         """Check and describe all data sets."""
         datasets = {'training': runner.train_dataloader.dataset}
         datasets |= evaluated_datasets('validation', runner.val_loop)
-        check_class_counts(_num_classes(runner.model), datasets)
+        check_class_counts(_num_classes(model_of(runner)), datasets)
         require_same_label_set(datasets)
         _check_save_best(runner)
         for name, dataset in datasets.items():
@@ -45,8 +48,14 @@ class DataCheckHook(Hook):
     def before_test(self, runner: Runner) -> None:
         """Check the classes; testing reads all samples at once anyway."""
         datasets = evaluated_datasets('test', runner.test_loop)
-        check_class_counts(_num_classes(runner.model), datasets)
+        check_class_counts(_num_classes(model_of(runner)), datasets)
         require_same_label_set(datasets)
+        # That of a single checkpoint is compared when it is loaded.
+        trained = getattr(model_of(runner), 'trained_classes', None)
+        for name, dataset in datasets.items():
+            classes = dataset.metainfo['classes']
+            file = 'the ensemble'
+            require_trained_classes(trained, classes, file, f'{name} data')
 
 
 def check_class_counts(num_classes: int, datasets: dict[str, Dataset]) -> None:
@@ -106,10 +115,17 @@ def _check_save_best(runner: Runner) -> None:
                 )
 
 
+def model_of(runner: Runner) -> nn.Module:
+    """The model of a runner, without wrappers.
+
+    Args:
+        runner: A runner whose model is built.
+    """
+    model = unwrap(runner.model)
+    return unwrap(model.module) if isinstance(model, BaseTTAModel) else model
+
+
 def _num_classes(model: nn.Module) -> int:
-    model = unwrap(model)
-    if isinstance(model, BaseTTAModel):
-        model = unwrap(model.module)
     # An ensemble has the output channels only.
     return getattr(model, 'num_classes', model.out_channels)
 

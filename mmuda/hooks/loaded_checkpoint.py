@@ -3,18 +3,16 @@
 
 from collections.abc import Sequence
 
-from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
 from torch import nn
 
 from mmuda.engine.loops import trains
 from mmuda.models.coverage import HEADS
 from mmuda.models.trained import check_state, named_tensors
-from mmuda.models.wrappers import unwrap
 from mmuda.utils.class_names import require_trained_classes, stored_classes
 from mmuda.utils.errors import ConfigError
 
-from .data_check_hook import evaluated_datasets
+from .data_check_hook import evaluated_datasets, model_of
 
 _NEW_HEADS = '; or train new heads, tools/train.py --new-parts heads'
 
@@ -58,12 +56,6 @@ def check_loaded(
             continue
         remedy = _NEW_HEADS if starts else ''
         require_trained_classes(trained, classes, file, f'{name} data', remedy)
-
-
-def model_of(runner: Runner) -> nn.Module:
-    """The model of a runner, without wrappers."""
-    model = unwrap(runner.model)
-    return unwrap(model.module) if isinstance(model, BaseTTAModel) else model
 
 
 def _start(model: nn.Module, state: dict, new_parts: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ from .run_record import (
 # Of a schedule's state: what it is, and how long it lasts.
 _FORM = ('param_name', 'begin', 'by_epoch', 'power', 'eta_min', 'gamma')
 _LENGTH = ('end', 'total_iters', 'T_max', 'milestones')
-_SETTINGS = ('initial_lr', 'momentum', 'weight_decay', 'betas', 'eps')
+_SETTINGS = ('lr', 'momentum', 'weight_decay', 'betas', 'eps')
 
 
 def check_config_of_resumed_run(
@@ -60,13 +60,20 @@ def resume_run(runner: Runner, checkpoint: dict, file: str) -> None:
             schedules differ.
     """
     record = record_of(checkpoint)
-    if record is not None:
-        taken = check_same_course(record, describe_run(runner), file)
-    else:
-        taken = _compare_states(runner, checkpoint, file)
+    try:
+        taken = []
+        if record is not None:
+            taken = check_same_course(record, describe_run(runner), file)
+        changed = _compare_states(runner, checkpoint, file)
+        taken = taken or changed
+        finished = int(checkpoint['meta']['iter'])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f'{file}: its states are not those of a training ({error!r}); '
+            'pass it to --load-from instead'
+        ) from error
     if not taken:
         return
-    finished = checkpoint['meta']['iter']
     if finished > runner.max_iters:
         raise CheckpointError(
             f'{file} has finished {finished} iterations, more than '
@@ -88,7 +95,7 @@ def resume_run(runner: Runner, checkpoint: dict, file: str) -> None:
 def _compare_states(
     runner: Runner, checkpoint: Mapping[str, Any], file: str
 ) -> list[str]:
-    """Compare what a checkpoint without a record holds.
+    """Compare what a checkpoint of an earlier version holds, too.
 
     Returns:
         Changes of length, in words.
@@ -108,6 +115,12 @@ def _compare_states(
     for player, wrapper in wrappers.items():
         state = checkpoint['optimizer']
         groups = (state[player] if several else state)['param_groups']
+        counts = len(groups), len(wrapper.optimizer.param_groups)
+        if counts[0] != counts[1]:
+            refused.append(
+                f'optim_wrapper.{player} had {counts[0]} groups of '
+                f'parameters, now {counts[1]}'
+            )
         refused += _differences(
             f'optim_wrapper.{player}', groups, wrapper.param_groups, _SETTINGS
         )
@@ -138,9 +151,14 @@ def _differences(
     own: Sequence[Mapping[str, Any] | _ParamScheduler],
     names: Sequence[str],
 ) -> list[str]:
-    return [
-        f'{place}.{index}.{name} was {then[name]}, now {now[name]}'
-        for index, (then, now) in enumerate(zip(stored, own, strict=False))
-        for name in names
-        if name in then and name in now and then[name] != now[name]
-    ]
+    found = []
+    for index, (then, now) in enumerate(zip(stored, own, strict=False)):
+        for name in names:
+            # What a schedule changes, before it did.
+            first = f'initial_{name}'
+            key = first if first in then and first in now else name
+            if key in then and key in now and then[key] != now[key]:
+                found.append(
+                    f'{place}.{index}.{name} was {then[key]}, now {now[key]}'
+                )
+    return found

@@ -50,7 +50,7 @@ def check_cover(
         raise CheckpointError(
             f'{file} does not fit the {part} of this config '
             f'({"; ".join(faults)}); use the config that it was trained with'
-            f'{_new_parts_hint(part, stored, expected)}'
+            f'{_new_parts_hint(part, stored, expected) if prefix else ""}'
         )
     tell_conversion(stored, expected, f'{part} of {file}')
 

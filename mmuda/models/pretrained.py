@@ -192,6 +192,10 @@ def covered_by_pretrained_weights(
         CheckpointError: A file is missing or does not cover its module.
         ConfigError: A module does not read the file that its config names.
     """
+    if getattr(model, 'is_init', False):
+        # Nothing is read a second time.
+        yield
+        return
     waiting: dict[str, nn.Module] = {}
     handles = []
     for name, module in model.named_modules():

@@ -132,7 +132,7 @@ def test_another_configuration_is_refused(resumed, tmp_path, key):
     [
         (
             {'optim_wrapper.segmentor.optimizer.lr': 0.5},
-            'optim_wrapper.segmentor.0.initial_lr was 0.02, now 0.5',
+            'optim_wrapper.segmentor.0.lr was 0.02, now 0.5',
         ),
         (
             {'optim_wrapper.segmentor.optimizer.momentum': 0.5},
@@ -148,6 +148,21 @@ def test_states_of_an_earlier_version_are_compared(
     resumed, short, tmp_path, changes, message
 ):
     assert message in resumed(changes, without_record(short, tmp_path))
+
+
+@pytest.mark.parametrize('part', ['optimizer', 'param_schedulers'])
+@pytest.mark.parametrize('recorded', [True, False])
+def test_states_that_are_none_are_refused(
+    resumed, short, tmp_path, part, recorded
+):
+    content = load_checkpoint_file(short)
+    if not recorded:
+        del content['meta'][RECORD]
+    for player in content[part]:
+        content[part][player] = 3
+    torch.save(content, tmp_path / 'junk.pth')
+    error = resumed({}, tmp_path / 'junk.pth')
+    assert 'states are not those of a training' in error
 
 
 def test_other_images_are_refused(resumed, tmp_path):

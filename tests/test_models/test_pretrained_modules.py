@@ -275,6 +275,16 @@ def test_a_file_that_nobody_reads_is_refused(tmp_path):
         parent.init_weights()
 
 
+def test_nothing_is_read_twice(tmp_path):
+    """A runner may train again."""
+    torch.save(weights('AdvEnt'), tmp_path / 'weights.pth')
+    file = str(tmp_path / 'weights.pth')
+    model = build('AdvEnt', type='Pretrained', checkpoint=file)
+    for _ in range(2):
+        model.init_weights()
+    assert (model.segmentor.backbone.conv1.weight == 0.25).all()
+
+
 def test_keys_are_checked():
     init_cfg = dict(type='Pretrained', checkpoint='a.pth', allow_missing=True)
     cfg = dict(model=dict(backbone=dict(init_cfg=init_cfg)))
