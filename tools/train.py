@@ -176,8 +176,11 @@ def set_resume(cfg: Config, checkpoint: str, seed: int | None) -> str:
             f'--seed {seed}: {checkpoint} was trained with seed {trained}; '
             'leave --seed out to continue it'
         )
+    own = (cfg.get('randomness') or {}).get('seed')
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=trained)
-    return message
+    if own != trained:
+        message += f' Seed {trained} of the checkpoint, not {own}, goes on'
+    return message.strip()
 
 
 def report(runner: Runner, notes: Sequence[str]) -> None:

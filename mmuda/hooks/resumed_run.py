@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from mmengine.runner import Runner
 
@@ -104,45 +105,41 @@ def _compare_states(
         CheckpointError: Optimizers or the form of schedules differ.
     """
     wrappers = player_optim_wrappers(runner.optim_wrapper)
-    several = set(wrappers) <= set(checkpoint['optimizer'])
     schedulers = schedulers_by_player(runner.param_schedulers, list(wrappers))
-    stored_schedules = checkpoint.get('param_schedulers') or []
-    refused, taken = [], []
+    states = checkpoint.get('param_schedulers') or []
     info = checkpoint['message_hub'].get('runtime_info') or {}
     then, now = info.get('max_iters', runner.max_iters), runner.max_iters
-    if then != now:
-        taken.append(f'train_cfg.max_iters was {then}, now {now}')
+    refused = []
+    taken = [f'train_cfg.max_iters was {then}, now {now}'] * (then != now)
     for player, wrapper in wrappers.items():
-        state = checkpoint['optimizer']
-        groups = (state[player] if several else state)['param_groups']
-        counts = len(groups), len(wrapper.optimizer.param_groups)
-        if counts[0] != counts[1]:
-            refused.append(
-                f'optim_wrapper.{player} had {counts[0]} groups of '
-                f'parameters, now {counts[1]}'
-            )
-        refused += _differences(
-            f'optim_wrapper.{player}', groups, wrapper.param_groups, _SETTINGS
-        )
-        states = (
-            stored_schedules[player]
-            if isinstance(stored_schedules, Mapping)
-            else stored_schedules
-        )
+        refused += _changed_optimizer(player, wrapper, checkpoint['optimizer'])
+        stored = states[player] if isinstance(states, Mapping) else states
         own = [vars(s) for s in schedulers.get(player, [])]
-        if len(states) != len(own):
+        if len(stored) != len(own):
             refused.append(
-                f'param_scheduler had {len(states)} parts, now {len(own)}'
+                f'param_scheduler had {len(stored)} parts, now {len(own)}'
             )
-        refused += _differences('param_scheduler', states, own, _FORM)
-        taken += _differences('param_scheduler', states, own, _LENGTH)
+        refused += _differences('param_scheduler', stored, own, _FORM)
+        taken += _differences('param_scheduler', stored, own, _LENGTH)
     if refused:
         raise CheckpointError(
             f'{file} cannot be resumed with another configuration: '
-            f'{join_some(refused)}; set it back, or start a new training '
-            'with --load-from'
+            f'{join_some(refused)}; use the config that it was trained '
+            'with, or start a new training with --load-from'
         )
     return list(dict.fromkeys(taken))
+
+
+def _changed_optimizer(
+    player: str, wrapper: OptimWrapper, states: Mapping[str, Any]
+) -> list[str]:
+    """Compare an optimizer with its stored state; one alone has no name."""
+    groups = states.get(player, states)['param_groups']
+    then, now = len(groups), len(wrapper.optimizer.param_groups)
+    place = f'optim_wrapper.{player}'
+    if then != now:
+        return [f'{place} had {then} groups of parameters, now {now}']
+    return _differences(place, groups, wrapper.param_groups, _SETTINGS)
 
 
 def _differences(

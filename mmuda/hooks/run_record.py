@@ -106,8 +106,8 @@ def changed_lengths(
     if refused:
         raise CheckpointError(
             f'{file} cannot be resumed with another configuration: '
-            f'{join_some(refused)}; set it back (the work dir holds the '
-            'config of the run), or start a new training with --load-from'
+            f'{join_some(refused)}; use the config that it was trained with '
+            '(the work dir holds it), or start a new training with --load-from'
         )
     return list(words.values())
 
