@@ -1,5 +1,6 @@
 """What the documentation names exists."""
 
+import argparse
 import ast
 import re
 import shlex
@@ -9,8 +10,8 @@ import pytest
 import yaml
 from doc_pages import PAGES, ROOT, blocks, examples, text_of
 
+from mmuda.utils.cli import add_config_options
 from mmuda.utils.config import load_config
-from mmuda.utils.config_keys import check_config_keys
 
 FOLDERS = 'configs|docs|mmuda|requirements|tests|tools'
 PATH = re.compile(rf'(?<![\w/.])(?:{FOLDERS})/[\w./*-]*[\w*/]')
@@ -140,8 +141,10 @@ def test_options_in_running_text_exist():
 @pytest.mark.parametrize('page', PAGES)
 def test_values_of_cfg_options_fit(page):
     for code in re.findall(r'--cfg-options ([^`\n]+)`', text_of(page)):
-        options = dict(pair.split('=') for pair in code.split())
-        check_config_keys(load_config(ADVENT / 'gta2cs.py', options))
+        parser = argparse.ArgumentParser()
+        add_config_options(parser)
+        args = parser.parse_args(['--cfg-options', *code.split()])
+        load_config(ADVENT / 'gta2cs.py', args.cfg_options)
 
 
 def test_make_targets_exist():

@@ -72,7 +72,7 @@ def renumber(path):
         ('val_dataloader.dataset.label_set', 'synthia16', 'validation data'),
         (f'{SEGMENTOR}.auxiliary_head.num_classes', 16, "'aux' has 16"),
         ('model.discriminator.in_channels', 16, 'in_channels is 16'),
-        (f'{SEGMENTOR}.backbone.pretrained', '/no/r.pth', '/no/r.pth: no'),
+        (f'{SEGMENTOR}.backbone.pretrained', '/no/r.pth', "'/no/r.pth' does"),
     ],
 )
 def test_value_that_does_not_fit(failing, data, key, value, message):

@@ -37,7 +37,7 @@ from mmuda.utils.config import (
     load_config,
     override_data_roots,
 )
-from mmuda.utils.config_keys import check_config_keys
+from mmuda.utils.config_values import check_config
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.locks import is_locked, only_writer
 from mmuda.utils.setup_env import register_all_modules
@@ -108,7 +108,7 @@ def _add_choice_options(parser: argparse.ArgumentParser) -> None:
 
 def procedure_from(args: argparse.Namespace) -> Procedure:
     """Read and check the three configs."""
-    cycle = load_config(args.config, args.cfg_options)
+    cycle = load_config(args.config, args.cfg_options, check=False)
     options = CoTrainingOptions.from_config(cycle)
     folder = args.config.parent
     shared = {
@@ -118,12 +118,14 @@ def procedure_from(args: argparse.Namespace) -> Procedure:
     }
     configs = {
         'cycle': cycle,
-        'baseline': load_config(folder / options.baseline, shared),
-        'final': load_config(folder / options.final, shared),
+        'baseline': load_config(
+            folder / options.baseline, shared, check=False
+        ),
+        'final': load_config(folder / options.final, shared, check=False),
     }
     for config in configs.values():
         try:
-            check_config_keys(config)
+            check_config(config)
         except ConfigError as error:
             raise ConfigError(f'{config.filename}: {error}') from error
         override_data_roots(config, dict(args.data_root))

@@ -26,7 +26,7 @@ from mmuda.pseudo_labels.report import (
 from mmuda.pseudo_labels.target_data import dataset_to_label
 from mmuda.utils.cli import add_data_options, add_launcher_option, run_tool
 from mmuda.utils.config import load_config, override_data_roots
-from mmuda.utils.config_keys import check_config_keys, config_errors
+from mmuda.utils.config_keys import config_errors
 from mmuda.utils.distributed import connect_processes
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.locks import only_writer
@@ -81,7 +81,6 @@ def config_from_args(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     override_data_roots(cfg, dict(args.data_root))
     register_all_modules()
-    check_config_keys(cfg)
     connect_processes(cfg.launcher, cfg)
     return cfg
 

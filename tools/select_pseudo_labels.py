@@ -24,7 +24,13 @@ from mmuda.cotraining.ranking import (
 from mmuda.pseudo_labels.batches import dataset_keys
 from mmuda.pseudo_labels.target_data import dataset_to_label
 from mmuda.registry import DATASETS
-from mmuda.utils.cli import add_data_options, add_traceback_option, run_tool
+from mmuda.utils.checks import COUNT, SEED, SHARE, WHOLE
+from mmuda.utils.cli import (
+    add_data_options,
+    add_traceback_option,
+    checked,
+    run_tool,
+)
 from mmuda.utils.config import load_config, override_data_roots
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError
@@ -60,7 +66,7 @@ def parse_args() -> argparse.Namespace:
     for parts in (rank, exchange, update):
         _add_accumulation(parts)
     for parts in (rank, exchange):
-        parts.add_argument('--number', type=int, default=100)
+        parts.add_argument('--number', type=checked(COUNT), default=100)
     for parts in commands.choices.values():
         parts.add_argument('--out', type=Path, required=True)
     for parts in (rank, exchange, update, merge):
@@ -70,7 +76,7 @@ def parse_args() -> argparse.Namespace:
 
 def _add_accumulation(parts: argparse.ArgumentParser) -> None:
     parts.add_argument('--previous', type=Path, help='images so far')
-    parts.add_argument('--cycle', type=int, default=0)
+    parts.add_argument('--cycle', type=checked(WHOLE), default=0)
     parts.add_argument('--giver', default='self', help='for the table')
     parts.add_argument(
         '--better',
@@ -92,10 +98,10 @@ def _add_sample(commands: argparse._SubParsersAction) -> None:
     sample.add_argument(
         '--number', required=True, metavar='N', help="how many, or 'all'"
     )
-    sample.add_argument('--seed', type=int, default=0)
+    sample.add_argument('--seed', type=checked(SEED), default=0)
     sample.add_argument(
         '--step',
-        type=int,
+        type=checked(COUNT),
         default=1,
         metavar='N',
         help='draw from each N-th image only, as frames of videos are alike',
@@ -113,8 +119,8 @@ def _add_exchange(
     exchange.add_argument(
         '--receiver', type=Path, required=True, help="the receiver's"
     )
-    exchange.add_argument('--min-pixels', type=int, default=5000)
-    exchange.add_argument('--control', type=float, default=0.2)
+    exchange.add_argument('--min-pixels', type=checked(WHOLE), default=5000)
+    exchange.add_argument('--control', type=checked(SHARE, float), default=0.2)
     exchange.add_argument(
         '--by',
         default='difference',

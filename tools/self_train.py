@@ -24,15 +24,21 @@ from mmuda.pseudo_labels.recipe import (
 )
 from mmuda.pseudo_labels.recipe_summary import write_summary
 from mmuda.pseudo_labels.target_data import target_names
+from mmuda.utils.checks import COUNT, SEED
 from mmuda.utils.checksums import sha256_of
 from mmuda.utils.child_processes import Command, run_side_by_side
-from mmuda.utils.cli import OptionsAction, add_data_options, run_tool
+from mmuda.utils.cli import (
+    OptionsAction,
+    add_data_options,
+    checked,
+    run_tool,
+)
 from mmuda.utils.config import (
     default_work_dir,
     load_config,
     override_data_roots,
 )
-from mmuda.utils.config_keys import check_config_keys, config_errors
+from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.locks import only_writer
 from mmuda.utils.setup_env import register_all_modules
@@ -43,34 +49,33 @@ TOOLS = Path(__file__).parent
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', type=Path, help='config of the rounds')
-    parser.add_argument('--work-dir', type=Path, help='folder of all rounds')
-    parser.add_argument('--rounds', type=int, help='in place of the config')
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', type=Path, help='config of the rounds')
+    add('--work-dir', type=Path, help='folder of all rounds')
+    add('--rounds', type=checked(COUNT), help='in place of the config')
+    add(
         '--initial-checkpoint',
         type=Path,
         metavar='CHECKPOINT',
         help='label with this one first, without a first training',
     )
-    parser.add_argument(
+    add(
         '--continue-training',
         action='store_true',
         default=None,
         help='start each round from the weights before it, not from ImageNet',
     )
-    parser.add_argument(
+    add(
         '--processes',
         type=int,
         default=1,
         metavar='N',
         help='one for each GPU, or on CPUs where there is none',
     )
-    parser.add_argument('--seed', type=int, help='seed of all trainings')
-    parser.add_argument(
-        '--amp', action='store_true', help='train in mixed precision (GPU)'
-    )
+    add('--seed', type=checked(SEED), help='seed of all trainings')
+    add('--amp', action='store_true', help='train in mixed precision (GPU)')
     add_data_options(parser)
-    parser.add_argument(
+    add(
         '--initial-cfg-options',
         nargs='+',
         action=OptionsAction,
@@ -93,7 +98,6 @@ def recipe_from(args: argparse.Namespace) -> tuple[Recipe, dict]:
     initial = args.config.parent / options.initial
     first = load_config(initial, args.initial_cfg_options)
     for config in (cfg, first):
-        check_config_keys(config)
         override_data_roots(config, dict(args.data_root))
     if args.processes < 1:
         raise ConfigError(f'--processes {args.processes}: at least 1')

@@ -14,9 +14,11 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmuda.engine import predict_without_labels
+from mmuda.utils.checks import NOT_NEGATIVE
 from mmuda.utils.cli import (
     add_runner_arguments,
     build_runner,
+    checked,
     config_from_args,
     connect,
     run_tool,
@@ -79,7 +81,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--wait-time',
-        type=float,
+        type=checked(NOT_NEGATIVE, float),
         default=2.0,
         metavar='SECONDS',
         help='how long each window stays',

@@ -20,9 +20,11 @@ from mmuda.hooks import (
     require_teacher_hook,
 )
 from mmuda.hooks.resumed_run import check_config_of_resumed_run
+from mmuda.utils.checks import SEED
 from mmuda.utils.cli import (
     add_runner_arguments,
     build_runner,
+    checked,
     config_from_args,
     connect,
     run_tool,
@@ -66,7 +68,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--amp', action='store_true', help='train in mixed precision (GPU)'
     )
-    parser.add_argument('--seed', type=int, help='seed of all random numbers')
+    parser.add_argument(
+        '--seed', type=checked(SEED), help='seed of all random numbers'
+    )
     add_runner_arguments(parser)
     return parser.parse_args()
 

@@ -14,7 +14,12 @@ from pathlib import Path
 from mmuda.datasets.lab_images import find_images
 from mmuda.datasets.lab_jobs import STATISTICS, LabTranslationJob
 from mmuda.datasets.lab_workers import terminated_as_interrupted
-from mmuda.utils.cli import add_traceback_option, run_tool
+from mmuda.utils.checks import SEED
+from mmuda.utils.cli import (
+    add_traceback_option,
+    checked,
+    run_tool,
+)
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -31,7 +36,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         'by default SOURCE or the folder of the list, and if an image of the '
         'list lies outside, the deepest folder that all share',
     )
-    add('--seed', type=int, default=0, help='of the pairs; by default 0')
+    add(
+        '--seed',
+        type=checked(SEED),
+        default=0,
+        help='of the pairs; by default 0',
+    )
     add(
         '--workers',
         type=positive,

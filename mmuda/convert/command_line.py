@@ -5,7 +5,11 @@ import argparse
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mmuda.utils.cli import add_traceback_option
+from mmuda.utils.checks import COUNT
+from mmuda.utils.cli import (
+    add_traceback_option,
+    checked,
+)
 
 
 class ConversionParser(NamedTuple):
@@ -43,7 +47,7 @@ def conversion_parser(
     )
     parser.add_argument(
         '--stage-blocks',
-        type=int,
+        type=checked(COUNT),
         nargs=4,
         default=(3, 4, 23, 3),
         metavar='N',

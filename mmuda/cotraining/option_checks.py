@@ -6,6 +6,7 @@ from dataclasses import MISSING, fields
 from typing import ClassVar, Protocol
 
 from mmuda.utils.config_keys import did_you_mean
+from mmuda.utils.config_values import check_fields
 from mmuda.utils.errors import ConfigError
 
 
@@ -29,6 +30,7 @@ def known_values(kind: type, given: Mapping, place: str) -> dict:
         required = part.default is MISSING and part.default_factory is MISSING
         if required and name not in given:
             raise ConfigError(f'{place}.{name} is missing')
+    check_fields(kind, given, place)
     return dict(given)
 
 

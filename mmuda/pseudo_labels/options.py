@@ -11,7 +11,8 @@ from mmengine.config import Config
 from torch import nn
 
 from mmuda.registry import PSEUDO_LABEL_RULES
-from mmuda.utils.config_keys import check_config_keys, did_you_mean
+from mmuda.utils.config_keys import did_you_mean
+from mmuda.utils.config_values import check_config, check_fields
 from mmuda.utils.errors import ConfigError
 
 from .ego_mask import EgoMask
@@ -128,7 +129,7 @@ class PseudoLabelOptions:
             ConfigError: There are none, or one is unknown or missing.
         """
         given = cfg.get('pseudo_labels')
-        if given is None:
+        if not isinstance(given, Mapping):
             raise ConfigError(
                 'the config has no pseudo_labels=dict(rule=..., pipeline=...);'
                 ' inherit from one in configs/esl'
@@ -143,6 +144,7 @@ class PseudoLabelOptions:
         for key in ('rule', 'pipeline'):
             if not given.get(key):
                 raise ConfigError(f'pseudo_labels: {key} is missing')
+        check_fields(cls, given, 'pseudo_labels')
         plain = copy.deepcopy(dict(given))
         return cls(**plain)
 
@@ -181,7 +183,7 @@ class PseudoLabelOptions:
         Raises:
             ConfigError: It is unknown or wrong.
         """
-        check_config_keys({'pseudo_labels': {'rule': self.rule}})
+        check_config({'pseudo_labels': {'rule': self.rule}})
         kind = self.rule.get('type')
         if PSEUDO_LABEL_RULES.get(str(kind)) is None:
             rules = sorted(PSEUDO_LABEL_RULES.module_dict)

@@ -2,7 +2,7 @@
 """Self-training in rounds: train, label, train again, as separate runs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from mmuda.datasets.pseudo_label_store import MANIFEST
 from mmuda.utils.config_keys import did_you_mean
+from mmuda.utils.config_values import check_fields
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json
@@ -65,7 +66,7 @@ class SelfTrainingOptions:
             ConfigError: There are none, or one is unknown.
         """
         given = cfg.get('self_training')
-        if not given or 'initial' not in given:
+        if not isinstance(given, Mapping) or 'initial' not in given:
             raise ConfigError(
                 'the config has no self_training=dict(initial=CONFIG, ...); '
                 'take one of configs/esl'
@@ -77,6 +78,7 @@ class SelfTrainingOptions:
                     f"self_training: there is no '{key}'"
                     f'{did_you_mean(key, known)}'
                 )
+        check_fields(cls, given, 'self_training')
         return cls(**given)
 
 

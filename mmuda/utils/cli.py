@@ -7,27 +7,33 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch.distributed as dist
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
 from mmuda.registry import RUNNERS
+from mmuda.utils.checks import Check
 from mmuda.utils.config import (
     default_work_dir,
     load_config,
     override_data_roots,
 )
-from mmuda.utils.config_keys import check_config_keys
+from mmuda.utils.config_values import check_config
 from mmuda.utils.distributed import connect_processes, init_distributed
-from mmuda.utils.errors import MMUDAError
+from mmuda.utils.errors import describe_error, is_of_user
 from mmuda.utils.files import require_writable_folder
 from mmuda.utils.parents import end_with_parent
 from mmuda.utils.setup_env import register_all_modules
+from mmuda.utils.text import shorten
 
 USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 LOST_CONNECTION = 1
+UNEXPECTED = 1
+_ROOT = Path(__file__).parents[2]
+_OWN = ('mmuda', 'tools', 'tests')
 
 
 class OptionsAction(DictAction):
@@ -45,9 +51,37 @@ class OptionsAction(DictAction):
             if '=' not in value:
                 parser.error(f'{option_string}: expected KEY=VALUE: {value}')
         earlier = getattr(namespace, self.dest)
-        super().__call__(parser, namespace, values, option_string)
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except Exception as error:  # also of brackets that don't match
+            reason = describe_error(error)
+            parser.error(f'{option_string}: cannot read a value: {reason}')
         merged = {**earlier, **getattr(namespace, self.dest)}
         setattr(namespace, self.dest, merged)
+
+
+def checked(
+    check: Check, kind: type[int] | type[float] = int
+) -> Callable[[str], int | float]:
+    """Make the ``type`` of an option whose number lies in a range.
+
+    Args:
+        check: The range.
+        kind: What the text is converted to.
+    """
+
+    def convert(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not check.fits(value):
+            raise argparse.ArgumentTypeError(
+                f'must be {check.expected}, not {shorten(repr(text))}'
+            )
+        return value
+
+    return convert
 
 
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
@@ -137,19 +171,15 @@ def connect(cfg: Config) -> None:
     Raises:
         ConfigError: If the config is wrong.
     """
-    check_config(cfg)
+    _complete_and_check(cfg)
     connect_processes(cfg.launcher, cfg)
 
 
-def check_config(cfg: Config) -> None:
-    """Make mmuda known to the registries and check the config.
-
-    Raises:
-        ConfigError: If the config is wrong.
-    """
+def _complete_and_check(cfg: Config) -> None:
+    """Make mmuda known to the registries and check the config."""
     cfg.setdefault('default_scope', 'mmuda')
     register_all_modules(init_default_scope=False)
-    check_config_keys(cfg)
+    check_config(cfg)
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -158,7 +188,7 @@ def build_runner(cfg: Config) -> Runner:
     Raises:
         ConfigError: If the config is wrong, or its work dir not writable.
     """
-    check_config(cfg)
+    _complete_and_check(cfg)
     require_writable_folder(cfg.work_dir, '--work-dir')
     init_distributed(cfg.launcher, cfg)
     if 'runner_type' in cfg:
@@ -170,37 +200,21 @@ def run_tool(
     function: Callable[[argparse.Namespace], int | None],
     args: argparse.Namespace,
 ) -> int:
-    """Run a tool; what the user can mend ends in one line.
+    """Run a tool; every error ends in one line.
 
     Args:
         function: Does the work; returns an exit code, None for success.
         args: Its arguments; ``traceback`` asks for more than the line.
 
     Returns:
-        The exit code: 2 after an error of the user, 130 after Ctrl-C, 1 if
-        another process of the run has ended.
+        The exit code: 2 after an error of the user, 130 after Ctrl-C, 1 after
+        any other error, or if another process of the run has ended.
     """
     end_with_parent()
     try:
         code = function(args) or 0
-    except MMUDAError as error:
-        if args.traceback:
-            traceback.print_exc()
-        # Any process may be the only one with the error, or the only one
-        # that lives long enough to tell it.
-        rank = int(os.environ.get('RANK', 0))
-        prefix = f'error (process {rank}): ' if rank else 'error: '
-        print(prefix + _one_line(error), file=sys.stderr, flush=True)
-        return USER_ERROR
-    except RuntimeError as error:
-        if not _lost_connection(error) or args.traceback:
-            raise
-        print(
-            'stopped: another process has ended, its message tells why',
-            file=sys.stderr,
-            flush=True,
-        )
-        return LOST_CONNECTION
+    except Exception as error:
+        return _tell(error, args.traceback)
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr, flush=True)
         return INTERRUPTED
@@ -209,19 +223,41 @@ def run_tool(
     return code
 
 
+def _tell(error: Exception, with_traceback: bool) -> int:
+    """Print an error in one line; return the exit code."""
+    if with_traceback:
+        traceback.print_exc()
+    if isinstance(error, RuntimeError) and _lost_connection(error):
+        line = 'stopped: another process has ended, its message tells why'
+        print(line, file=sys.stderr, flush=True)
+        return LOST_CONNECTION
+    # Any process may be the only one with the error, or the only one that
+    # lives long enough to tell it.
+    rank = int(os.environ.get('RANK', 0))
+    line = f'error (process {rank}): ' if rank else 'error: '
+    line += describe_error(error)
+    if not is_of_user(error):
+        line += f' ({_origin(error)}; --traceback shows more)'
+    print(line, file=sys.stderr, flush=True)
+    return USER_ERROR if is_of_user(error) else UNEXPECTED
+
+
+def _origin(error: Exception) -> str:
+    """The innermost line of this project that led to an error."""
+    frames = traceback.extract_tb(error.__traceback__)
+    for frame in reversed(frames):
+        path = Path(frame.filename)
+        inside = path.relative_to(_ROOT) if _ROOT in path.parents else None
+        # Installed, the other packages lie beside ours.
+        if inside is not None and inside.parts[0] in _OWN:
+            return f'{inside}:{frame.lineno}'
+    return f'{frames[-1].filename}:{frames[-1].lineno}'
+
+
 def _lost_connection(error: RuntimeError) -> bool:
     # Gloo has no exception of its own.
     closed = re.search(r'Connection (closed|reset) by peer', str(error))
     return dist.is_initialized() and closed is not None
-
-
-def _one_line(error: MMUDAError) -> str:
-    text = str(error).strip()
-    if text.startswith('Caught '):
-        # From a loader process PyTorch brings the whole traceback as text;
-        # its last line is "package.SomeError: message".
-        text = text.splitlines()[-1].partition(': ')[2]
-    return ' '.join(text.split())
 
 
 def _domain_and_path(text: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 
 import inspect
 import os
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,19 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmuda.utils.config_keys import did_you_mean
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.config_values import check_config
+from mmuda.utils.errors import ConfigError, describe_error
 from mmuda.utils.safe_files import install_safe_file_reading
 
 PSEUDO_LABEL_LOADERS = ('LoadPseudoLabels', 'LoadSoftPseudoLabels')
 
 
 def load_config(
-    path: str | os.PathLike, options: Mapping[str, Any] | None = None
+    path: str | os.PathLike,
+    options: Mapping[str, Any] | None = None,
+    check: bool = True,
 ) -> Config:
-    """Read a config file and merge options from the command line.
+    """Read a config file, merge options from the command line and check it.
 
     A config is a Python file that is run. Others that it names as ``_base_``
     may be YAML or JSON; they are read as data.
@@ -28,10 +32,13 @@ def load_config(
     Args:
         path: The config file.
         options: Values by dotted key, such as ``{'train_cfg.max_iters': 8}``.
+        check: Whether to check keys and values, see
+            :func:`mmuda.utils.config_values.check_config`.
 
     Raises:
-        ConfigError: If the file can't be read, is no ``.py``, or an option
-            can't be merged or names no part of the config.
+        ConfigError: If the file can't be read or is no ``.py``, an option
+            can't be merged or names no part of the config, or a key or value
+            is wrong.
     """
     if not Path(path).is_file():
         raise ConfigError(f'{path}: no such config file')
@@ -45,10 +52,8 @@ def load_config(
         cfg = Config.fromfile(path)
     except ConfigError as error:
         raise ConfigError(f'{path}: {error}') from error
-    except Exception as error:
-        raise ConfigError(
-            f'{path}: {type(error).__name__}: {error}'
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(_fault_in_file(error, path)) from error
     runner_keys = set(inspect.signature(Runner.__init__).parameters)
     known = sorted(set(cfg) | runner_keys - {'self'})
     for option in options or {}:
@@ -60,11 +65,32 @@ def load_config(
             )
     try:
         cfg.merge_from_dict(dict(options or {}))
-    except (AssertionError, KeyError, TypeError, IndexError) as error:
+    except (
+        *(AssertionError, AttributeError, IndexError),
+        *(KeyError, TypeError, ValueError),
+    ) as error:
         raise ConfigError(
-            f'{path}: an option does not fit: {error}'
+            f'{path}: an option does not fit: {describe_error(error)}'
         ) from error
+    if check:
+        check_config(cfg)
     return cfg
+
+
+def _fault_in_file(error: BaseException, path: str | os.PathLike) -> str:
+    """Name the file, of the config or below it, and the line of an error."""
+    file, line = str(path), None
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        reader = frame.f_globals.get('__name__', '').startswith('mmengine.')
+        name = frame.f_locals.get('filename') if reader else None
+        if isinstance(name, str | os.PathLike):
+            file = str(name)
+        if frame.f_code.co_filename in (file, ''):  # code of a config
+            line = number
+    text = describe_error(error)
+    if isinstance(error, SyntaxError):
+        line, text = error.lineno, f'{type(error).__name__}: {error.msg}'
+    return f'{file}:{line}: {text}' if line else f'{file}: {text}'
 
 
 def default_work_dir(config_path: str | os.PathLike) -> str:

@@ -15,6 +15,7 @@ from torch import nn
 import mmuda.registry
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.setup_env import register_all_modules
+from mmuda.utils.value_types import join
 
 _VARIADIC = (
     inspect.Parameter.VAR_POSITIONAL,
@@ -46,20 +47,16 @@ def check_config_keys(cfg: Mapping) -> None:
     Raises:
         ConfigError: Names the key, the class and the closest parameter.
     """
-    classes = _registered_classes()
-    for path, part in _parts(cfg, ''):
-        kind = part.get('type')
-        if isinstance(kind, str):
-            # With a scope (mmuda.AdvEnt) or the whole path of a class.
-            own = kind.startswith('mmuda.')
-            kind = classes.get(kind.rpartition('.')[2] if own else kind)
-        if kind not in classes.values():
+    own = own_classes()
+    for path, part in config_parts(cfg):
+        kind = class_of(part, own)
+        if kind not in own.values():
             continue
         known = init_parameters(kind)
         for key in part:
             if key not in known | _FRAMEWORK_KEYS:
                 raise ConfigError(
-                    f"{_join(path, key)}: {kind.__name__} takes no '{key}'"
+                    f"{join(path, key)}: {kind.__name__} takes no '{key}'"
                     f'{did_you_mean(key, known)}'
                 )
 
@@ -87,9 +84,51 @@ def config_errors(cfg: Mapping) -> Iterator[None]:
         raise ConfigError(message) from error
 
 
+def own_classes() -> dict[str, type]:
+    """Classes that mmuda, or code that a config imports, has registered."""
+    register_all_modules(init_default_scope=False)
+    return {
+        name: member
+        for registry in _registries()
+        for name, member in registry.module_dict.items()
+        if inspect.isclass(member)
+    }
+
+
+def known_classes() -> dict[str, type]:
+    """Classes of all packages; ours come before others of the same name.
+
+    A name that stands for several classes of other packages is left out.
+    """
+    own = own_classes()
+    found: dict[str, list[type]] = {}
+    for registry in _registries():
+        for name, member in _inherited(registry).items():
+            kinds = found.setdefault(name, [])
+            if inspect.isclass(member) and member not in kinds:
+                kinds.append(member)
+    return {n: kinds[0] for n, kinds in found.items() if len(kinds) == 1} | own
+
+
+def class_of(part: Mapping, classes: Mapping[str, type]) -> type | None:
+    """The class that the ``type`` of a part of a config stands for.
+
+    Args:
+        part: Whose ``type`` is a class or its name, with a scope
+            (``mmuda.AdvEnt``) or as the whole path of a class.
+        classes: By name.
+    """
+    kind = part.get('type')
+    if not isinstance(kind, str):
+        return kind if inspect.isclass(kind) else None
+    own = kind.startswith('mmuda.')
+    return classes.get(kind.rpartition('.')[2] if own else kind)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` (did you mean '...'?)``, or nothing if no name is close."""
-    close = difflib.get_close_matches(word, sorted(known), n=1)
+    others = sorted(set(known) - {word})
+    close = difflib.get_close_matches(word, others, n=1)
     return f" (did you mean '{close[0]}'?)" if close else ''
 
 
@@ -110,8 +149,8 @@ def init_parameters(kind: type) -> set[str]:
 
 def _explanation(cfg: Mapping, error: str) -> str | None:
     entries = [
-        (_join(path, key), key, value)
-        for path, part in _parts(cfg, '')
+        (join(path, key), key, value)
+        for path, part in config_parts(cfg)
         for key, value in part.items()
     ]
     messages: Iterable[str] = ()
@@ -140,23 +179,15 @@ def _explanation(cfg: Mapping, error: str) -> str | None:
     return next(iter(messages), None)
 
 
-def _registered_classes() -> dict[str, type]:
-    register_all_modules(init_default_scope=False)
-    return {
-        name: member
-        for registry in _registries()
-        for name, member in registry.module_dict.items()
-        if inspect.isclass(member)
-    }
-
-
 def _registered_names() -> set[str]:
-    names: set[str] = set()
-    for registry in _registries():
-        while registry is not None:
-            names.update(registry.module_dict)
-            registry = registry.parent
-    return names
+    return {name for own in _registries() for name in _inherited(own)}
+
+
+def _inherited(registry: Registry | None) -> dict[str, Any]:
+    """What a registry and its parents hold; the nearest one wins."""
+    if registry is None:
+        return {}
+    return _inherited(registry.parent) | registry.module_dict
 
 
 def _registries() -> list[Registry]:
@@ -164,15 +195,17 @@ def _registries() -> list[Registry]:
     return [member for member in members if isinstance(member, Registry)]
 
 
-def _parts(part: Any, path: str) -> Iterator[tuple[str, Mapping]]:
+def config_parts(part: Any, path: str = '') -> Iterator[tuple[str, Mapping]]:
+    """Yield each dict of a config, with the dotted keys that lead to it.
+
+    Args:
+        part: A config or a part of one.
+        path: Keys that led to it.
+    """
     if isinstance(part, (Mapping, Config)):
         yield path, part
         for key, value in part.items():
-            yield from _parts(value, _join(path, key))
+            yield from config_parts(value, join(path, key))
     elif isinstance(part, (list, tuple)):
         for index, value in enumerate(part):
-            yield from _parts(value, f'{path}[{index}]')
-
-
-def _join(path: str, key: Any) -> str:
-    return f'{path}.{key}' if path else str(key)
+            yield from config_parts(value, f'{path}[{index}]')

@@ -11,6 +11,8 @@ from typing import (
     Any,
     Literal,
     NamedTuple,
+    NotRequired,
+    Required,
     Union,
     get_args,
     get_origin,
@@ -39,14 +41,20 @@ class Fault(NamedTuple):
         place: Dotted keys that lead to it.
         value: What is there.
         expected: What has to be there, in words.
+        kind: ``type`` if the value is of another type, ``inside`` if it is
+            only its range or one of its members, ``relation`` if members do
+            not go together; then ``expected`` tells what they need.
     """
 
     place: str
     value: object
     expected: str
+    kind: Literal['type', 'inside', 'relation'] = 'type'
 
     def __str__(self) -> str:
         """The fault in words."""
+        if self.kind == 'relation':
+            return f'{self.place}: {self.expected}'
         return wrong_value(self.place, self.value, self.expected)
 
 
@@ -75,12 +83,14 @@ def find_fault(value: object, kind: Any, place: str = '') -> Fault | None:
         checks = [part for part in extra if isinstance(part, Check)]
         return find_fault(value, base, place) or next(
             (
-                Fault(place, value, check.expected)
+                Fault(place, value, check.expected, _kind_of(value))
                 for check in checks
                 if not check.fits(value)
             ),
             None,
         )
+    if origin in (Required, NotRequired):
+        return find_fault(value, get_args(kind)[0], place)
     if origin in (Union, types.UnionType):
         return _fault_of_union(value, kind, place)
     if origin is Literal:
@@ -102,8 +112,11 @@ def describe(kind: Any) -> str:
     """Say what an annotation asks for, such as ``a whole number``."""
     origin, arguments = get_origin(kind) or kind, get_args(kind)
     if origin is Annotated:
-        checks = [part for part in arguments if isinstance(part, Check)]
-        return checks[0].expected if checks else describe(arguments[0])
+        base, *extra = arguments
+        checks = [part for part in extra if isinstance(part, Check)]
+        # A check of a dict tells how its members go together.
+        known = describe(base) == _NAMES[dict] or not checks
+        return describe(base) if known else checks[0].expected
     if origin in (Union, types.UnionType):
         parts = dict.fromkeys(describe(part) for part in arguments)
         return ' or '.join(parts)
@@ -169,8 +182,19 @@ def _fault_of_union(value: object, kind: Any, place: str) -> Fault | None:
             return None
         faults.append(fault)
     # What is wrong inside a list or dict is told, not that it is none.
-    inside = [fault for fault in faults if fault.place != place]
+    inside = [fault for fault in faults if fault.kind != 'type']
     return inside[0] if inside else Fault(place, value, describe(kind))
+
+
+def _kind_of(value: object) -> Literal['inside', 'relation']:
+    return 'relation' if isinstance(value, Mapping) else 'inside'
+
+
+def _inside(fault: Fault | None) -> Fault | None:
+    """The fault of a member, as one of the whole."""
+    if fault is None or fault.kind != 'type':
+        return fault
+    return fault._replace(kind='inside')
 
 
 def _fault_of_fields(value: object, kind: Any, place: str) -> Fault | None:
@@ -180,9 +204,9 @@ def _fault_of_fields(value: object, kind: Any, place: str) -> Fault | None:
         if name in value:
             fault = find_fault(value[name], part, join(place, name))
             if fault is not None:
-                return fault
+                return _inside(fault)
         elif name in kind.__required_keys__:
-            return Fault(place, value, f'dict(...) with {name!r}')
+            return Fault(place, value, f'dict(...) with {name!r}', 'inside')
     return None
 
 
@@ -198,16 +222,18 @@ def _fault_inside(value: Any, arguments: tuple, place: str) -> Fault | None:
         for key in value:
             fault = find_fault(key, arguments[0], join(place, key))
             if fault is not None:
-                return fault._replace(expected=f'under {fault.expected}')
+                expected = f'under {fault.expected}'
+                return fault._replace(expected=expected, kind='inside')
         faults = (find(part, place=where) for where, part in members)
-        return next((fault for fault in faults if fault), None)
+        return _inside(next((fault for fault in faults if fault), None))
     kinds = _kinds_of_members(len(value), arguments)
     if kinds is None:
-        return Fault(place, value, f'a list of {len(arguments)}')
+        expected = f'a list of {len(arguments)}'
+        return Fault(place, value, expected, 'inside')
     for number, (part, kind) in enumerate(zip(value, kinds, strict=True)):
         fault = find_fault(part, kind, f'{place}[{number}]')
         if fault is not None:
-            return fault
+            return _inside(fault)
     return None
 
 

@@ -1,10 +1,18 @@
 import argparse
 import os
+import re
 
 import pytest
+import torch
 from torch.utils.data import DataLoader, Dataset
 
-from mmuda.utils.cli import add_runner_arguments, config_from_args, run_tool
+from mmuda.utils.checks import SEED
+from mmuda.utils.cli import (
+    add_runner_arguments,
+    checked,
+    config_from_args,
+    run_tool,
+)
 from mmuda.utils.errors import ConfigError, DataError
 
 
@@ -98,9 +106,67 @@ def test_interrupt_ends_without_traceback(capsys):
     assert capsys.readouterr().err == 'interrupted\n'
 
 
-def test_error_of_the_program_is_not_hidden():
-    with pytest.raises(ZeroDivisionError):
-        run_tool(failing(ZeroDivisionError()), arguments())
+def test_any_other_error_is_one_line_with_its_place(capsys):
+    error = ZeroDivisionError('division\nby zero')
+    assert run_tool(failing(error), arguments()) == 1
+    line = capsys.readouterr().err
+    assert re.fullmatch(
+        r'error: ZeroDivisionError: division by zero '
+        r'\(tests/test_utils/test_cli\.py:\d+; --traceback shows more\)\n',
+        line,
+    )
+
+
+def test_error_of_the_program_is_not_hidden(capsys):
+    args = arguments(traceback=True)
+    assert run_tool(failing(ZeroDivisionError('x')), args) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith('Traceback')
+    assert 'in fail\n    raise error\nZeroDivisionError: x\n' in printed
+
+
+@pytest.mark.parametrize(
+    ('error', 'line'),
+    [
+        (PermissionError(13, 'Permission denied', '/a'), "denied: '/a'"),
+        (RecursionError('too deep'), 'nested too deeply'),
+        (MemoryError(), 'out of memory'),
+        (torch.OutOfMemoryError('CUDA out of memory'), 'CUDA out of memory'),
+        (AssertionError(), 'AssertionError'),
+    ],
+)
+def test_errors_of_the_machine_are_one_line(error, line, capsys):
+    code = run_tool(failing(error), arguments())
+    printed = capsys.readouterr().err
+    assert code == (2 if isinstance(error, OSError) else 1)
+    assert line in printed
+    assert printed.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+    ('text', 'fault'),
+    [
+        ('a=[1,(2', 'cannot read a value'),
+        ('a=' + '(' * 3000 + ')' * 3000, 'nested too deeply'),
+        ('a', 'expected KEY=VALUE'),
+    ],
+)
+def test_malformed_options_are_usage_errors(text, fault, parser, capsys):
+    with pytest.raises(SystemExit) as end:
+        parser.parse_args(['x.py', '--cfg-options', text])
+    assert end.value.code == 2
+    assert fault in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize('text', ['-1', '2.5', 'x', '', str(2**40)])
+def test_number_out_of_its_range_is_a_usage_error(text, capsys):
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--seed', type=checked(SEED))
+    assert parser.parse_args(['--seed', '7']).seed == 7
+    with pytest.raises(SystemExit):
+        parser.parse_args([f'--seed={text}'])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"--seed: must be {SEED.expected}, not '{text}'" in line
 
 
 def test_options_are_gathered(parser):
@@ -150,7 +216,8 @@ def test_local_rank_becomes_a_variable(flag, parser, config_file, monkeypatch):
     assert os.environ['LOCAL_RANK'] == '1'
 
 
-def test_error_without_other_processes_is_not_taken_for_theirs():
+def test_error_without_other_processes_is_not_taken_for_theirs(capsys):
     error = RuntimeError('Connection closed by peer')
-    with pytest.raises(RuntimeError):
-        run_tool(failing(error), arguments())
+    run_tool(failing(error), arguments())
+    printed = capsys.readouterr().err
+    assert printed.startswith('error: RuntimeError: Connection closed by')

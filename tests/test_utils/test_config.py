@@ -58,8 +58,31 @@ def test_missing_config_is_named(tmp_path):
 def test_broken_config_is_named(tmp_path):
     path = tmp_path / 'broken.py'
     path.write_text('model = dict(\n')
-    with pytest.raises(ConfigError, match='broken.py: SyntaxError'):
+    with pytest.raises(ConfigError, match='broken.py:1: SyntaxError'):
         load_config(path)
+
+
+@pytest.mark.parametrize(
+    ('base', 'leaf', 'fault'),
+    [
+        ('a = 1\nb = (', '', r"base\.py:2: SyntaxError: '\(' was never clo"),
+        ('a = 1\nb = c\n', '', r"base\.py:2: NameError: name 'c' is not"),
+        ('a = 1\n', "b = '{}'.x\n", r'leaf\.py:2: AttributeError: '),
+        ("_base_ = './leaf.py'\n", '', 'nested too deeply, or containing its'),
+        ("_base_ = './away.py'\n", '', r'No such file.*away\.py'),
+        ("_base_ = ['./b.py', './c.py']\n", '', 'Duplicate key.*a'),
+        ('a = dict(b=1)\n', 'a = 5\nc = dict(a=a.b)\n', 'AttributeError'),
+        ('a = 1\n', 'raise SystemExit(3)\n', 'SystemExit: 3'),
+    ],
+)
+def test_fault_names_the_file_that_has_it(tmp_path, base, leaf, fault):
+    (tmp_path / 'base.py').write_text(base)
+    for name in 'bc':
+        (tmp_path / f'{name}.py').write_text('a = 2\n')
+    (tmp_path / 'leaf.py').write_text(f"_base_ = ['./base.py']\n{leaf}")
+    with pytest.raises(ConfigError, match=fault) as raised:
+        load_config(tmp_path / 'leaf.py')
+    assert '\n' not in str(raised.value)
 
 
 def test_misspelt_option_is_named(config_file):

@@ -5,6 +5,7 @@ from mmuda.registry import HOOKS, MODELS
 from mmuda.utils.config_keys import (
     check_config_keys,
     config_errors,
+    did_you_mean,
     init_parameters,
 )
 from mmuda.utils.errors import ConfigError
@@ -115,3 +116,10 @@ def test_error_that_the_config_does_not_explain_passes(error):
     with pytest.raises(type(error)) as raised, config_errors(dict(w=1)):
         raise error
     assert raised.value is error
+
+
+def test_the_word_itself_is_never_proposed():
+    assert did_you_mean('lr', ['lr']) == ''
+    assert did_you_mean('depth', ['depth', 'depths']) == (
+        " (did you mean 'depths'?)"
+    )

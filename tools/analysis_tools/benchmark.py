@@ -24,13 +24,17 @@ from rich.progress import (
 
 from mmuda.benchmark.parts import PARTS, Benchmark
 from mmuda.benchmark.report import environment, make_table, save_json
+from mmuda.utils.checks import COUNT, POSITIVE, WHOLE
 from mmuda.utils.cli import (
     OptionsAction,
     add_config_options,
     add_traceback_option,
+    checked,
     run_tool,
 )
 from mmuda.utils.setup_env import register_all_modules
+
+count = checked(COUNT)
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -45,15 +49,15 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     add('--only', nargs='+', choices=PARTS, default=PARTS, help='parts')
     add(
         '--size-factor',
-        type=float,
+        type=checked(POSITIVE, float),
         default=0.5,
         help='factor on the image sizes of training, evaluation, labelling',
     )
-    add('--depth', type=int, help='of the ResNet; the config has it')
-    add('--images', type=int, default=4, help='images of each data set')
+    add('--depth', type=count, help='of the ResNet; the config has it')
+    add('--images', type=count, default=4, help='images of each data set')
     add(
         '--set-sizes',
-        type=int,
+        type=count,
         nargs='+',
         default=(300, 3000),
         metavar='N',
@@ -77,15 +81,15 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def add_measuring_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of how to measure."""
     add = parser.add_argument
-    add('--rounds', type=int, default=5, help='timed runs of each variant')
-    add('--warmup', type=int, default=1, help='runs before them')
+    add('--rounds', type=count, default=5, help='timed runs of each variant')
+    add('--warmup', type=checked(WHOLE), default=1, help='runs before them')
     add(
         '--cpu-time',
         action='store_true',
         help='measure the work of the processor, for a machine that runs '
         'other programs; no GPU, and loader processes do not count',
     )
-    add('--threads', type=int, help='of PyTorch on the CPU')
+    add('--threads', type=count, help='of PyTorch on the CPU')
     add(
         '--device',
         default='cuda' if torch.cuda.is_available() else 'cpu',
@@ -98,7 +102,7 @@ def add_several_targets_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         '--targets',
-        type=int,
+        type=count,
         nargs='+',
         default=(1, 2, 3, 5),
         metavar='T',
@@ -106,7 +110,7 @@ def add_several_targets_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         '--targets-size',
-        type=float,
+        type=checked(POSITIVE, float),
         default=0.05,
         metavar='FACTOR',
         help='factor on the image sizes of several_targets and its '
@@ -114,7 +118,7 @@ def add_several_targets_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         '--targets-memory',
-        type=float,
+        type=checked(POSITIVE, float),
         nargs=2,
         default=(0.12, 0.25),
         metavar=('SIZE', 'WIDTH'),

@@ -35,7 +35,7 @@ from mmuda.pseudo_labels.target_data import (
 from mmuda.utils.cli import add_data_options, run_tool
 from mmuda.utils.config import load_config, override_data_roots
 from mmuda.utils.config_data import data_set
-from mmuda.utils.config_keys import check_config_keys, config_errors
+from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.locks import only_writer
 from mmuda.utils.setup_env import register_all_modules
@@ -228,7 +228,6 @@ def main(args: argparse.Namespace) -> None:
     register_all_modules()
     cfg = load_config(args.config, args.cfg_options)
     override_data_roots(cfg, dict(args.data_root))
-    check_config_keys(cfg)
     if args.workers < 1:
         raise ConfigError(f'--workers {args.workers}: at least 1')
     with only_writer(out=args.out):

@@ -15,7 +15,8 @@ from pathlib import Path
 from mmuda.datasets.street_scenes import WriteReport, write_scenes
 from mmuda.datasets.street_scenes.layouts import LAYOUTS, SceneLayout
 from mmuda.datasets.street_scenes.vistas import VERSIONS
-from mmuda.utils.cli import add_traceback_option, run_tool
+from mmuda.utils.checks import COUNT, SEED, WHOLE
+from mmuda.utils.cli import add_traceback_option, checked, run_tool
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -49,10 +50,10 @@ def parse_args() -> argparse.Namespace:
     )
     _add_content(parser)
     add = parser.add_argument
-    add('--seed', type=int, default=0, help='seed of all scenes')
+    add('--seed', type=checked(SEED), default=0, help='seed of all scenes')
     add(
         '--workers',
-        type=int,
+        type=checked(COUNT),
         default=os.cpu_count(),
         help='processes; the pictures do not depend on it',
     )
@@ -70,19 +71,19 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         '--source-images',
-        type=int,
+        type=checked(WHOLE),
         default=500,
         help='gta5, synthia, synscapes each',
     )
     add(
         '--train-images',
-        type=int,
+        type=checked(WHOLE),
         default=500,
         help='train split of cityscapes, idd, mapillary, bdd100k each',
     )
     add(
         '--val-images',
-        type=int,
+        type=checked(WHOLE),
         default=100,
         help='val split of cityscapes, idd, mapillary, bdd100k each',
     )

@@ -20,7 +20,12 @@ from mmuda.datasets.missing_labels import (
     unlabelled,
 )
 from mmuda.registry import DATASETS
-from mmuda.utils.cli import add_data_options, run_tool
+from mmuda.utils.checks import COUNT
+from mmuda.utils.cli import (
+    add_data_options,
+    checked,
+    run_tool,
+)
 from mmuda.utils.config import (
     PSEUDO_LABEL_LOADERS,
     load_config,
@@ -28,7 +33,6 @@ from mmuda.utils.config import (
     set_pseudo_label_root,
 )
 from mmuda.utils.config_files import named_files
-from mmuda.utils.config_keys import check_config_keys
 from mmuda.utils.errors import MMUDAError
 from mmuda.utils.setup_env import register_all_modules
 
@@ -46,7 +50,7 @@ def parse_args() -> argparse.Namespace:
         help='read every image and label, not only the first of each domain',
     )
     parser.add_argument(
-        '--workers', type=int, default=4, help='threads for --all'
+        '--workers', type=checked(COUNT), default=4, help='threads for --all'
     )
     parser.add_argument(
         '--pseudo-labels',
@@ -175,7 +179,6 @@ def main(args: argparse.Namespace) -> int:
     override_data_roots(cfg, dict(args.data_root))
     if args.pseudo_labels:
         set_pseudo_label_root(cfg, args.pseudo_labels)
-    check_config_keys(cfg)
     if remove_unset_loaders(cfg.get('train_dataloader')):
         print('pseudo-labels: none named, so none checked (--pseudo-labels)')
     faults = check_named_files(cfg)

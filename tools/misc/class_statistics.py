@@ -20,10 +20,15 @@ from mmuda.datasets import DomainDataset
 from mmuda.datasets.class_statistics import class_statistics, default_path
 from mmuda.datasets.class_statistics_file import ClassStatistics
 from mmuda.datasets.rare_class_sampling import class_probabilities
-from mmuda.utils.cli import add_data_options, run_tool
+from mmuda.utils.checks import COUNT, POSITIVE, WHOLE
+from mmuda.utils.cli import (
+    add_data_options,
+    checked,
+    run_tool,
+)
 from mmuda.utils.config import load_config, override_data_roots
 from mmuda.utils.config_data import DatasetConfig, data_set
-from mmuda.utils.config_keys import check_config_keys, config_errors
+from mmuda.utils.config_keys import config_errors
 from mmuda.utils.files import atomic_write, require_writable_folder
 from mmuda.utils.setup_env import register_all_modules
 
@@ -33,43 +38,52 @@ _SAMPLING = dict(temperature=0.01, min_pixels=3000)
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', help='config file')
+    add(
         '--domain',
         default='source',
         help='what to count: source, target or the name of a target (with '
         'labels), val, test, or one of several as val.NAME',
     )
-    parser.add_argument(
+    add(
         '--out',
         type=Path,
         metavar='FILE',
         help='.npz file of the counts; by default the one that '
         'RareClassSampling of the config uses, or would use',
     )
-    parser.add_argument(
+    add(
         '--ratios',
         type=Path,
         metavar='FILE',
         help='JSON file for the part of the labelled pixels that each class '
         'has, for class_ratio_prior.ratio of MinEnt and AdvEnt',
     )
-    parser.add_argument(
-        '--workers', type=int, default=4, help='threads that read labels'
+    add(
+        '--workers',
+        type=checked(COUNT),
+        default=4,
+        help='threads that read labels',
     )
-    parser.add_argument(
+    _add_drawing_options(parser)
+    add_data_options(parser)
+    return parser.parse_args()
+
+
+def _add_drawing_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
         '--temperature',
-        type=float,
+        type=checked(POSITIVE, float),
         help='of the probabilities; as in the config, else 0.01',
     )
-    parser.add_argument(
+    add(
         '--min-pixels',
-        type=int,
+        type=checked(WHOLE),
         help='pixels of a class that an image must exceed to be drawn for '
         'it; as in the config, else 3000',
     )
-    add_data_options(parser)
-    return parser.parse_args()
 
 
 def without_sampling(config: DatasetConfig) -> tuple[DatasetConfig, dict]:
@@ -123,7 +137,6 @@ def main(args: argparse.Namespace) -> None:
     register_all_modules()
     cfg = load_config(args.config, args.cfg_options)
     override_data_roots(cfg, dict(args.data_root))
-    check_config_keys(cfg)
     config, options = without_sampling(data_set(cfg, args.domain, '--domain'))
     with config_errors(cfg):
         # It builds lists, too.

@@ -2,12 +2,15 @@
 """Print a config with all its bases and options merged, and check it."""
 
 import argparse
-import os
 import sys
 
-from mmuda.utils.cli import add_config_options, run_tool
+from mmuda.utils.cli import (
+    add_config_options,
+    add_traceback_option,
+    run_tool,
+)
 from mmuda.utils.config import load_config
-from mmuda.utils.config_keys import check_config_keys
+from mmuda.utils.config_values import check_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -15,15 +18,15 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     add_config_options(parser)
-    parser.set_defaults(traceback=os.environ.get('MMUDA_TRACEBACK') == '1')
+    add_traceback_option(parser)
     return parser.parse_args()
 
 
 def main(args: argparse.Namespace) -> None:
     """Print the config."""
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options, check=False)
     print(cfg.pretty_text)
-    check_config_keys(cfg)
+    check_config(cfg)
 
 
 if __name__ == '__main__':

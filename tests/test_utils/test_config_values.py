@@ -1,0 +1,230 @@
+"""Values of configs are checked where their keys are."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from mmengine.config import Config
+
+from mmuda.utils.checks import COUNT
+from mmuda.utils.config_values import (
+    check_config,
+    check_fields,
+    parameter_hints,
+)
+from mmuda.utils.errors import ConfigError
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+LEAVES = sorted(
+    str(path.relative_to(CONFIGS))
+    for path in CONFIGS.rglob('*.py')
+    if '_base_' not in path.parts
+)
+NAN, INF = float('nan'), float('inf')
+LOADER = 'train_dataloader'
+NETWORK = 'model.segmentor.decode_head'
+PLAYER = 'optim_wrapper.segmentor'
+SOURCE = 'train_dataloader.dataset.source'
+POLY = dict(type='PolyLR')
+FAULTY = {
+    'train_cfg.max_iters': [0, -1, 1.5, '10', None, True, NAN],
+    'train_cfg.val_interval': [0, -1, 'x', 2.5],
+    'train_cfg.val_begin': [-1, 'x'],
+    'train_cfg.by_epoch': ['no', 1],
+    'train_cfg': [5, 'x', []],
+    'model': [None, 5, 'AdvEnt', []],
+    'model.segmentor': [None, 5],
+    'model.adversarial_weights': [5, dict(decode='x'), dict(decode=NAN), [1]],
+    'model.warmup_iters': [-1, 1.5, 'x'],
+    'model.gan': ['hinge', 5],
+    f'{NETWORK}.num_classes': [0, -3, 'x', 19.5, None],
+    f'{NETWORK}.dropout_ratio': [2, -1, NAN, 'x'],
+    f'{NETWORK}.loss_decode.loss_weight': [-1, NAN, 'x', INF],
+    f'{NETWORK}.loss_decode.class_weight': [[-1], ['x'], [NAN], 5],
+    'model.segmentor.backbone.depth': ['x', None],
+    'model.segmentor.test_cfg': [dict(mode='nothing'), 5],
+    'model.segmentor.test_cfg.crop_size': [(0, 1), 5, (1, 2, 3)],
+    'model.data_preprocessor.mean': [[1, 2], 'x', NAN, [NAN, 1, 2]],
+    'model.data_preprocessor.std': [[0, 1, 1], [1, 1], 'x', [NAN, 1, 1]],
+    'model.data_preprocessor.size_divisor': [0, 'x'],
+    'optim_wrapper': [5, []],
+    f'{PLAYER}.optimizer.lr': [NAN, INF, -1, 0, 'x', '1e-3', None],
+    f'{PLAYER}.optimizer.momentum': [1, -1, NAN, 'x'],
+    f'{PLAYER}.optimizer.betas': [(0.9,), (1, 0.9), 0.9, (NAN, 0.9)],
+    f'{PLAYER}.optimizer.weight_decay': [-1, NAN, 'x', INF],
+    f'{PLAYER}.accumulative_counts': [0, -1, 1.5, 'x'],
+    f'{PLAYER}.clip_grad': [dict(max_norm=-1), dict(max_norm=NAN), 5],
+    f'{PLAYER}.loss_scale': ['static', 0, -1, NAN],
+    f'{PLAYER}.paramwise_cfg': [5, dict(custom_keys=[1])],
+    f'{PLAYER}.paramwise_cfg.custom_keys': [dict(a=dict(lr_mult=-1))],
+    f'{PLAYER}.type': [5],
+    f'{PLAYER}.optimizer': [None, 5],
+    'param_scheduler': [
+        *(5, 'x', [5]),
+        [POLY | dict(begin=10, end=5)],
+        [POLY | dict(power='x')],
+        [POLY | dict(power=NAN)],
+        [POLY | dict(end=0)],
+        [dict(type='MultiStepLR', milestones='x')],
+        [dict(type='MultiStepLR', milestones=[5, 3])],
+        dict(segmentor=[POLY | dict(eta_min=-1)]),
+    ],
+    LOADER: [5, {}, []],
+    f'{LOADER}.batch_size': [0, -1, 1.5, 'x', None, 10**9],
+    f'{LOADER}.num_workers': [-1, 1.5, 'x', None, 10**6],
+    f'{LOADER}.persistent_workers': ['x', 1],
+    f'{LOADER}.prefetch_factor': [0, -1, 'x'],
+    f'{LOADER}.dataset': [None, 5],
+    f'{LOADER}.sampler': [5],
+    f'{SOURCE}.data_root': [5, ['a']],
+    f'{SOURCE}.pipeline': [5, None, [5]],
+    f'{SOURCE}.data_prefix': [5, None, dict(img_path=5)],
+    f'{SOURCE}.include': ['*', 5],
+    'val_dataloader': [5, {}],
+    'val_evaluator': [5, 'x'],
+    'randomness.seed': [-1, 2**40, 1.5, 'x', NAN],
+    'randomness': [5],
+    'env_cfg': [5, dict(mp_cfg=dict(mp_start_method='nope'))],
+    'default_hooks': [5, [], dict(checkpoint=5)],
+    'default_hooks.logger.interval': [0, -2, 'x', 1.5, NAN],
+    'default_hooks.checkpoint.interval': [0, -2, 'x', 1.5],
+    'default_hooks.checkpoint.max_keep_ckpts': [0, 'x'],
+    'custom_hooks': [5, [5], {}],
+    'log_processor.window_size': [0, 'x'],
+    'log_level': ['LOUD', 5],
+    'load_from': [5],
+    'resume': ['yes', 5],
+    'visualizer': [5],
+    'default_scope': [5],
+    'work_dir': [5],
+    'launcher': ['ssh'],
+}
+CASES = [(key, value) for key, values in FAULTY.items() for value in values]
+
+
+@pytest.fixture(scope='module')
+def base():
+    return Config.fromfile(CONFIGS / 'demo' / 'advent_gta2cs.py')
+
+
+def changed(base, key, value):
+    cfg = copy.deepcopy(base._cfg_dict)
+    *folders, last = key.split('.')
+    part = cfg
+    for folder in folders:
+        if folder not in part:
+            part[folder] = {}
+        part = part[folder]
+    part[last] = value
+    return cfg
+
+
+@pytest.mark.parametrize(('key', 'value'), CASES)
+def test_faulty_value_is_named_by_its_place(base, key, value):
+    with pytest.raises(ConfigError) as raised:
+        check_config(changed(base, key, value))
+    message = str(raised.value)
+    parent = key.rpartition('.')[0]
+    assert message.startswith((key, f'{parent}: '))
+    assert '\n' not in message
+    assert len(message) < 300
+
+
+def test_there_are_many_faulty_values():
+    assert len(CASES) > 150
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [
+        ('train_cfg.max_iters', 0, '=0: must be a whole number above 0'),
+        (f'{PLAYER}.optimizer.lr', NAN, '=nan: must be a finite number'),
+        ('train_cfg.val_interval', -1, '=-1: must be a whole number above 0'),
+        (f'{PLAYER}.accumulative_counts', 0, '=0: must be a whole number'),
+        (
+            'model.data_preprocessor.std',
+            [1, 0, 1],
+            '[1]=0: must be a finite number above 0',
+        ),
+        ('model.gan', 'hinge', "='hinge': must be one of 'vanilla', 'least_"),
+    ],
+)
+def test_message_says_what_the_value_must_be(base, key, value, message):
+    with pytest.raises(ConfigError) as raised:
+        check_config(changed(base, key, value))
+    assert str(raised.value).startswith(key + message)
+
+
+def test_values_that_need_each_other(base):
+    cfg = changed(base, 'train_dataloader.num_workers', 0)
+    cfg['train_dataloader']['persistent_workers'] = True
+    with pytest.raises(ConfigError, match='^train_dataloader: persistent_wor'):
+        check_config(cfg)
+    cfg['train_dataloader']['persistent_workers'] = False
+    check_config(cfg)
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('train_cfg.max_iters', 1),
+        ('train_dataloader.num_workers', 256),
+        (f'{PLAYER}.clip_grad', dict(max_norm=35, norm_type=2)),
+        (f'{PLAYER}.clip_grad', None),
+        (f'{PLAYER}.loss_scale', 'dynamic'),
+        (f'{PLAYER}.optimizer', dict(type='AdamW', lr=1, betas=[0, 0.99])),
+        ('default_hooks.checkpoint.interval', -1),
+        ('default_hooks.visualization', None),
+        ('param_scheduler', None),
+        ('param_scheduler', POLY),
+        ('param_scheduler', dict(segmentor=[POLY], discriminator=[POLY])),
+        ('randomness.seed', None),
+        ('randomness.seed', 2**31 - 1),
+        ('model.warmup_iters', 0),
+        (f'{NETWORK}.loss_decode.class_weight', [0, 1.5]),
+        ('val_dataloader', None),
+        ('load_from', 'a.pth'),
+        (f'{SOURCE}.data_root', None),
+        ('own_key', object()),
+    ],
+)
+def test_right_value_passes(base, key, value):
+    check_config(changed(base, key, value))
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_shipped_config_passes(leaf):
+    check_config(Config.fromfile(CONFIGS / leaf))
+
+
+class Parent:
+    def __init__(self, width: int, mode='a', **kwargs):
+        pass
+
+
+class Child(Parent):
+    def __init__(self, depth: float | None = None, **kwargs):
+        super().__init__(**kwargs)
+
+
+def test_hints_are_followed_to_parents_and_plain_elsewhere():
+    # Of another package than ours: what is not plain says nothing.
+    hints = parameter_hints(Child)
+    assert hints['depth'] == (float | None, None)
+    assert hints['width'][0] is int
+    assert hints['mode'][1] == 'a'
+    assert set(hints) == {'depth', 'width', 'mode'}
+
+
+@dataclass
+class Options:
+    count: Annotated[int, COUNT]
+    name: str = None
+
+
+def test_fields_of_a_dataclass():
+    check_fields(Options, dict(count=1, name=None, more=1), 'options')
+    with pytest.raises(ConfigError, match=r'^options\.count=0: must be a who'):
+        check_fields(Options, dict(count=0), 'options')
