@@ -11,6 +11,8 @@ from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 
 from mmuda.registry import LOOPS
 
+from .divergence import DivergenceWatch
+
 
 class ValidationStopped(Exception):
     """Raised by a hook to leave a validation within training."""
@@ -28,12 +30,25 @@ class UDATrainLoop(IterBasedTrainLoop):
 
     A data set may have a ``collate_fn`` for its items, which takes the place
     of mmengine's if the config chooses none.
+
+    Args:
+        *args: As of mmengine's ``IterBasedTrainLoop``.
+        nonfinite_patience: Training stops with an error after so many
+            iterations in a row with a loss that is NaN or infinite; None for
+            never.
+        **kwargs: As of mmengine's ``IterBasedTrainLoop``.
+
+    Raises:
+        ConfigError: ``nonfinite_patience`` is not at least 1.
     """
 
     _data_changed = False
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(
+        self, *args, nonfinite_patience: int | None = 3, **kwargs
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.divergence = DivergenceWatch(nonfinite_patience)
         # mmengine 0.10.7 starts the loader processes here. They would keep a
         # copy of the data set from before the hooks' ``before_run``.
         self.dataloader_iterator = None
@@ -62,6 +77,22 @@ class UDATrainLoop(IterBasedTrainLoop):
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model
+
+    def run_iter(self, data_batch: dict) -> None:
+        """One iteration; see mmengine's loop.
+
+        Raises:
+            DivergedError: The losses are no numbers any more.
+        """
+        runner = self.runner
+        event = dict(batch_idx=self._iter, data_batch=data_batch)
+        runner.call_hook('before_train_iter', **event)
+        outputs = runner.model.train_step(
+            data_batch, optim_wrapper=runner.optim_wrapper
+        )
+        runner.call_hook('after_train_iter', outputs=outputs, **event)
+        self._iter += 1
+        self.divergence.look(outputs, self._iter)
 
     def reload_data(self) -> None:
         """Load all samples from the next iteration on anew.

@@ -9,11 +9,13 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from mmuda.engine.checkpoint import accumulation_period, check_resumable
+from mmuda.engine.divergence import flat_state, require_finite_state
 from mmuda.engine.schedules import check_no_idle_training
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.weights import check_finite
 
 from .loaded_checkpoint import check_loaded
 from .norm_statistics_hook import average_norm_buffers
@@ -26,8 +28,10 @@ class UDACheckpointHook(CheckpointHook):
     """Save checkpoints by iteration so that a crash at any moment is harmless.
 
     On top of mmengine's hook: files are replaced atomically, old checkpoints
-    are removed only after the new one is whole, and all processes agree on
-    the batch-norm statistics that are saved.
+    are removed only after the new one is whole, all processes agree on
+    the batch-norm statistics that are saved, and a run whose weights or
+    optimizers hold NaN or infinite values ends with a ``DivergedError`` in
+    place of a checkpoint.
 
     Args:
         interval: Iterations between two checkpoints; -1 for none but the
@@ -116,6 +120,7 @@ class UDACheckpointHook(CheckpointHook):
             model = unwrap(runner.model)
             check_resumable(checkpoint, model, runner.optim_wrapper)
             file = str(runner._load_from or 'the checkpoint')
+            check_finite(dict(flat_state(checkpoint['optimizer'])), file)
             resume_run(runner, checkpoint, file)
         check_loaded(runner, checkpoint, self.new_parts)
 
@@ -143,7 +148,7 @@ class UDACheckpointHook(CheckpointHook):
     ) -> None:
         # Replaces the parent's, which removes before it saves and leaves
         # half a "last_checkpoint" behind if it is stopped at that moment.
-        average_norm_buffers(runner.model)
+        _prepare_to_save(runner, step)
         outdated = self._keep(runner, step)
         name = self.filename_tmpl.format(step)
         self.last_ckpt = self._path(name)
@@ -168,7 +173,7 @@ class UDACheckpointHook(CheckpointHook):
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         if not self.save_best:
             return
-        average_norm_buffers(runner.model)
+        _prepare_to_save(runner, runner.iter)
         # One metric has an attribute, several have a dict.
         single = len(self.key_indicators) == 1
         paths = vars(self) if single else self.best_ckpt_path_dict
@@ -201,3 +206,10 @@ class UDACheckpointHook(CheckpointHook):
     def _remove(self, path: str) -> None:
         if self.file_backend.isfile(path):
             self.file_backend.remove(path)
+
+
+def _prepare_to_save(runner: Runner, finished: int) -> None:
+    """Make the state of all processes one, and refuse one that is nothing."""
+    average_norm_buffers(runner.model)
+    model = unwrap(runner.model)
+    require_finite_state(model, runner.optim_wrapper, finished)

@@ -22,6 +22,10 @@ class DiskFullError(DataError):
     """A file can't be written for lack of space."""
 
 
+class DivergedError(MMUDAError, ArithmeticError):
+    """A training has come to values that are no numbers."""
+
+
 class CheckpointError(MMUDAError, RuntimeError):
     """A checkpoint can't be read or does not fit the model."""
 

@@ -76,6 +76,32 @@ def fitting(
     }
 
 
+def not_finite(tensors: Mapping[str, Any]) -> list[str]:
+    """Name the tensors that hold NaN or infinite values.
+
+    A device is waited for once. Extra states are left out: what their values
+    mean is up to their modules.
+
+    Args:
+        tensors: By name; other objects are passed over.
+    """
+    flags: dict[torch.device, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if (
+            isinstance(tensor, Tensor)
+            and (tensor.is_floating_point() or tensor.is_complex())
+            and not tensor.is_meta
+            and not name.endswith('_extra_state')
+        ):
+            flag = torch.isfinite(tensor).all()
+            flags.setdefault(tensor.device, {})[name] = flag
+    finite: dict[str, bool] = {}
+    for values in flags.values():
+        answers = torch.stack(list(values.values())).tolist()
+        finite |= dict(zip(values, answers, strict=True))
+    return [name for name in tensors if not finite.get(name, True)]
+
+
 def check_finite(stored: Mapping[str, Any], file: str) -> None:
     """Refuse weights that are not numbers.
 
@@ -86,13 +112,7 @@ def check_finite(stored: Mapping[str, Any], file: str) -> None:
     Raises:
         CheckpointError: A value is NaN or infinite.
     """
-    broken = [
-        name
-        for name, tensor in stored.items()
-        if isinstance(tensor, Tensor)
-        and (tensor.is_floating_point() or tensor.is_complex())
-        and not bool(torch.isfinite(tensor).all())
-    ]
+    broken = not_finite(stored)
     if broken:
         raise CheckpointError(
             f'{file}: {len(broken)} tensors hold NaN or infinite values '
