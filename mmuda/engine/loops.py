@@ -12,6 +12,7 @@ from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 from mmuda.registry import LOOPS
 
 from .divergence import DivergenceWatch
+from .history import bound_history, kept_for_log
 
 
 class ValidationStopped(Exception):
@@ -30,6 +31,9 @@ class UDATrainLoop(IterBasedTrainLoop):
 
     A data set may have a ``collate_fn`` for its items, which takes the place
     of mmengine's if the config chooses none.
+
+    Of the logged values only the last are kept, and means of the losses
+    before them; see :func:`bound_history`.
 
     Args:
         *args: As of mmengine's ``IterBasedTrainLoop``.
@@ -85,6 +89,8 @@ class UDATrainLoop(IterBasedTrainLoop):
             DivergedError: The losses are no numbers any more.
         """
         runner = self.runner
+        length, whole = kept_for_log(runner.log_processor)
+        bound_history(runner.message_hub, max(256, length), whole)
         event = dict(batch_idx=self._iter, data_batch=data_batch)
         runner.call_hook('before_train_iter', **event)
         outputs = runner.model.train_step(

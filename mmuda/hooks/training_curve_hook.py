@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 
+from mmuda.engine.history import all_values
 from mmuda.registry import HOOKS
 from mmuda.utils.files import atomic_path
 
@@ -72,12 +73,12 @@ def loss_curves(hub: MessageHub) -> dict[str, Curve]:
     """Losses by name: iterations and means over stretches of iterations.
 
     Args:
-        hub: Holds a value for each iteration of training, or for the last
-            ones.
+        hub: Holds a value for each of the last iterations of training, and
+            means of those before.
     """
     losses = {
-        name.removeprefix('train/'): np.asarray(buffer.data[0], dtype=float)
-        for name, buffer in hub.log_scalars.items()
+        name.removeprefix('train/'): all_values(hub, name)
+        for name in hub.log_scalars
         if name.startswith('train/') and 'loss' in name
     }
     total = max(map(len, losses.values()), default=0)
