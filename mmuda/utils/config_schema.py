@@ -316,6 +316,7 @@ PARAMETERS: dict[str, Check] = {
         'a list of whole numbers', lambda v: all(map(is_whole, v))
     ),
     # methods
+    'nonfinite_patience': optional(COUNT),
     'warmup_iters': WHOLE,
     'ClassRatioPrior.weight': NOT_NEGATIVE,
     'pseudo_label_weight': NOT_NEGATIVE,
