@@ -166,7 +166,7 @@ def demo_config(settings: DemoSettings, name: str) -> Config:
             hook.distillation_begin = settings.max_iters // 2
     for hook in cfg.custom_hooks:
         if hook.type == 'ProgressBarHook':
-            hook.force = True
+            hook.line_interval = max(1, cfg.train_cfg.max_iters // 10)
     return cfg
 
 

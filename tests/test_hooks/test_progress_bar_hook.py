@@ -1,6 +1,15 @@
+import re
 import sys
+from pathlib import Path
 
+import demo_data
+import pytest
 from tiny_runs import runner
+
+from mmuda.demo import DemoSettings
+from mmuda.demo.runs import demo_config
+from mmuda.hooks import ProgressBarHook
+from mmuda.utils.errors import ConfigError
 
 
 def force(value=True):
@@ -24,12 +33,39 @@ def test_nothing_is_shown_without_a_terminal(tmp_path, capsys):
     assert '2/2' not in capsys.readouterr().out
 
 
+def test_lines_without_a_terminal(tmp_path, capsys):
+    hook = dict(type='ProgressBarHook', line_interval=2)
+    runner(tmp_path, 5, [hook]).train()
+    shown = capsys.readouterr().out
+    lines = [line for line in shown.splitlines() if ' left ' in line]
+    form = r'0:00:\d\d left (\d)/5 loss.segmentor \d+\.\d{3}'
+    assert [re.match(form, line)[1] for line in lines] == ['2', '4', '5']
+    assert '\x1b' not in shown
+
+
+def test_negative_interval_of_lines():
+    with pytest.raises(ConfigError, match='line_interval=-1'):
+        ProgressBarHook(line_interval=-1)
+
+
+def test_demo_forces_no_bar_into_files():
+    config = demo_data.ROOT / 'configs/demo/advent_gta2cs.py'
+    settings = DemoSettings(
+        {'AdvEnt': config}, Path('data'), Path('out'), 16, 16, 6, max_iters=40
+    )
+    hooks = demo_config(settings, 'AdvEnt').custom_hooks
+    (bar,) = [hook for hook in hooks if hook.type == 'ProgressBarHook']
+    assert 'force' not in bar
+    assert bar.line_interval == 4
+
+
 def test_resumed_bar_starts_where_training_does(tmp_path, capsys):
     runner(tmp_path, 2).train()
     runner(tmp_path, 3, force(), resume=True).train()
     shown = capsys.readouterr().out
     assert '3/3' in shown
-    assert '1/3' not in shown
+    # The 30th of November is no iteration.
+    assert not re.search(r'\b1/3\b', shown)
 
 
 def test_output_stream_is_restored(tmp_path):
