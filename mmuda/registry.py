@@ -21,6 +21,8 @@ _LOCATIONS = {
     'OPTIM_WRAPPER_CONSTRUCTORS': ['mmuda.engine'],
     'METRICS': ['mmuda.evaluation'],
     'VISUALIZERS': ['mmuda.engine'],
+    'VISBACKENDS': ['mmuda.engine'],
+    'RUNNERS': ['mmuda.engine'],
 }
 
 

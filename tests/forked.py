@@ -16,6 +16,8 @@ def forked(function, *args):
     receiver, sender = _CONTEXT.Pipe(duplex=False)
     process = _CONTEXT.Process(target=function, args=(sender.send, *args))
     process.start()
+    # A process that ends without a word is an EOFError here.
+    sender.close()
     try:
         yield process, receiver.recv()
     finally:

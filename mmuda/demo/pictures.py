@@ -4,11 +4,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from PIL import Image
 from rich.progress import track
 
 from mmuda.datasets.image_io import read_image
@@ -48,7 +48,7 @@ def draw_comparison(
         picture = _draw(models, dataset[index], dataset.metainfo)
         files.append(folder / f'scene_{index:03d}.png')
         with atomic_path(files[-1]) as temporary:
-            cv2.imwrite(str(temporary), picture[..., ::-1])
+            Image.fromarray(picture).save(temporary)
     return files
 
 

@@ -8,7 +8,9 @@ from .optim_constructor import (
     MultiOptimWrapperConstructor,
     PlayerOptimWrapperDict,
 )
+from .runner import UDARunner
 from .unlabelled import predict_without_labels, skip_validation_without_labels
+from .vis_backend import WholeFilesVisBackend
 
 __all__ = [
     'LegendVisualizer',
@@ -16,7 +18,9 @@ __all__ = [
     'MultiTargetTestLoop',
     'MultiTargetValLoop',
     'PlayerOptimWrapperDict',
+    'UDARunner',
     'UDATrainLoop',
+    'WholeFilesVisBackend',
     'predict_without_labels',
     'skip_validation_without_labels',
 ]

@@ -10,6 +10,7 @@ from .data_check_hook import DataCheckHook
 from .domain_visualization_hook import DomainVisualizationHook
 from .graceful_stop_hook import GracefulStopHook
 from .iteration_seed_hook import IterationSeedHook
+from .logger_hook import LoggerHook
 from .mean_teacher_hook import MeanTeacherHook, require_teacher_hook
 from .norm_statistics_hook import NormStatisticsSyncHook, average_norm_buffers
 from .prediction_files_hook import PredictionDrawingHook, PredictionFilesHook
@@ -23,6 +24,7 @@ __all__ = [
     'DomainVisualizationHook',
     'GracefulStopHook',
     'IterationSeedHook',
+    'LoggerHook',
     'MeanTeacherHook',
     'NormStatisticsSyncHook',
     'PredictionDrawingHook',

@@ -21,6 +21,7 @@ from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.drawing import colourise, heat_map, legend, panel
 from mmuda.utils.files import atomic_path
+from mmuda.utils.log_files import logs_may_fail
 
 _LABELS = {'gt_sem_seg': 'label', 'pseudo_sem_seg': 'pseudo-label'}
 
@@ -71,8 +72,9 @@ class DomainVisualizationHook(Hook):
                 metainfo['classes'], metainfo['palette'], row.shape[1]
             )
             picture = np.concatenate([row, names])
-            path = f'vis_data/domains/iter_{step}_{domain}.png'
-            with atomic_path(Path(runner.work_dir, path)) as temporary:
+            name = f'vis_data/domains/iter_{step}_{domain}.png'
+            path = Path(runner.work_dir, name)
+            with logs_may_fail(), atomic_path(path) as temporary:
                 Image.fromarray(picture).save(temporary)
             runner.visualizer.add_image(f'domain_{domain}', picture, step)
 

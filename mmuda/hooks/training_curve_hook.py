@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mmuda.engine.history import all_values
 from mmuda.registry import HOOKS
 from mmuda.utils.files import atomic_path
+from mmuda.utils.log_files import logs_may_fail
 
 _VAL_ITERATIONS = 'val_iterations'
 _POINTS = 500
@@ -65,7 +66,7 @@ class TrainingCurveHook(Hook):
             loss_curves(runner.message_hub), miou_curves(runner.message_hub)
         )
         path = Path(runner.work_dir, 'curves.png')
-        with atomic_path(path) as temporary:
+        with logs_may_fail(), atomic_path(path) as temporary:
             figure.savefig(temporary)
 
 

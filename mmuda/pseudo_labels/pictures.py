@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 from torch.utils.data import Dataset
 
 from mmuda.utils.drawing import colourise, heat_map, legend, panel
@@ -82,4 +83,4 @@ class Pictures:
         names = legend(classes, palette, picture.shape[1])
         with atomic_path(self.folder / f'{key}.png') as temporary:
             whole = np.concatenate([picture, names])
-            cv2.imwrite(str(temporary), whole[..., ::-1])
+            Image.fromarray(whole).save(temporary)

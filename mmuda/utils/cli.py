@@ -193,7 +193,7 @@ def build_runner(cfg: Config) -> Runner:
     init_distributed(cfg.launcher, cfg)
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    return RUNNERS.get('UDARunner').from_cfg(cfg)
 
 
 def run_tool(

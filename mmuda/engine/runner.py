@@ -1,0 +1,73 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""A runner whose files are whole, and whose logs may fail."""
+
+import logging
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+
+from mmengine.dist import master_only
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
+
+from mmuda.engine.loops import trains
+from mmuda.registry import RUNNERS
+from mmuda.utils.files import atomic_path
+from mmuda.utils.log_files import logs_may_fail, tell_log_error
+
+
+@RUNNERS.register_module()
+class UDARunner(Runner):
+    """mmengine's runner on a disk that may be full.
+
+    The tools take it unless the config names a ``runner_type``. Where only
+    logs are written (text, scalars, pictures of a training), it tells once
+    what is wrong and goes on; the config is written whole or not at all.
+    Arguments are those of ``Runner``.
+    """
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """Build the logger; its file may fail."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handleError = _tell_current_error
+        return logger
+
+    def build_visualizer(self, *args, **kwargs) -> Visualizer:
+        """Build the visualizer; its backends may fail."""
+        visualizer = super().build_visualizer(*args, **kwargs)
+        for name in ('add_config', 'add_graph', 'add_scalar', 'add_scalars'):
+            function = getattr(visualizer, name)
+            setattr(visualizer, name, _forgiven(function, lambda: True))
+        # Those of a test are results.
+        visualizer.add_image = _forgiven(
+            visualizer.add_image, lambda: trains(self)
+        )
+        return visualizer
+
+    @master_only
+    def dump_config(self) -> None:
+        """Write the config to the work directory."""
+        name = self.cfg.filename or f'{self.timestamp}.py'
+        with atomic_path(Path(self.work_dir, Path(name).name)) as temporary:
+            self.cfg.dump(temporary)
+
+
+def _forgiven(function: Callable, applies: Callable[[], bool]) -> Callable:
+    @wraps(function)
+    def call(*args, **kwargs) -> None:
+        if not applies():
+            function(*args, **kwargs)
+            return
+        with logs_may_fail():
+            function(*args, **kwargs)
+
+    return call
+
+
+def _tell_current_error(record: logging.LogRecord) -> None:
+    # In place of logging's own, which prints a traceback for each line.
+    tell_log_error(sys.exc_info()[1])
