@@ -6,6 +6,7 @@ from importlib import import_module
 
 from packaging.version import Version
 
+from mmuda.utils.interrupts import leave_at_interrupt
 from mmuda.version import __version__
 
 # First accepted version and first version that has not been tested.
@@ -67,6 +68,7 @@ def check_versions() -> None:
         check_version(package, version)
 
 
+leave_at_interrupt()
 check_versions()
 
 __all__ = ['__version__', 'check_version', 'check_versions']

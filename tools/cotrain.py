@@ -6,6 +6,7 @@ as a run of an ordinary tool with a config that is written to the work dir. The
 same command continues after a stop, without doing finished stages again.
 """
 
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import sys
 from pathlib import Path

@@ -7,6 +7,7 @@ table and draws predictions and entropy maps. What an earlier run finished is
 reused.
 """
 
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import sys
 import time

@@ -6,6 +6,7 @@ enough) and, last, manifest.json. A stopped run continues; a finished folder is
 kept as it is.
 """
 
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import sys
 from pathlib import Path

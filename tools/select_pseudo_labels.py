@@ -5,6 +5,7 @@ The steps between the trainings and labellings that tools/cotrain.py runs; each
 can be run by hand, too. All are deterministic and take seconds.
 """
 
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import shutil
 import sys

@@ -6,6 +6,7 @@ configs/mtda/mlcl. Each stage is a run of its own; the same command continues
 after a stop, without doing finished stages again.
 """
 
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import sys
 import time

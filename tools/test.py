@@ -5,6 +5,7 @@ Labels are needed for metrics only: without any, --out and --show-dir write
 the predictions.
 """
 
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import logging
 import sys

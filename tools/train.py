@@ -1,12 +1,14 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Train a model."""
 
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import logging
 import sys
 from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
+from shlex import quote
 
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -198,8 +200,9 @@ def report(runner: Runner, notes: Sequence[str]) -> None:
     config = Path(runner.work_dir, Path(runner.cfg.filename).name)
     print_log(
         f'Checkpoints: {runner.work_dir}\n'
-        f'Test:     python tools/test.py {config} {checkpoint}\n'
-        f'Continue: python tools/train.py {config} --resume',
+        f'Test:     python tools/test.py {quote(str(config))} '
+        f'{quote(str(checkpoint))}\n'
+        f'Continue: python tools/train.py {quote(str(config))} --resume',
         logger='current',
     )
 

@@ -6,6 +6,7 @@ keeps what is there and translates what is missing. See
 docs/lab_translation.md.
 """
 
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import os
 import sys

@@ -2,13 +2,17 @@
 """Training loop that resumes in seconds."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from mmengine.dataset import pseudo_collate
+from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 
+from mmuda.engine.checkpoint import accumulation_period
 from mmuda.registry import LOOPS
 
 from .divergence import DivergenceWatch
@@ -73,7 +77,12 @@ class UDATrainLoop(IterBasedTrainLoop):
         batches = self._unseen_batches()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
-            self.run_iter(next(batches))
+            with self._saving_at_failures():
+                batch = next(batches)
+            with signal_afterwards(signal.SIGCHLD) as handle:
+                self.run_iter(batch)
+            with self._saving_at_failures():
+                handle()
             if self._data_changed and self._iter < self._max_iters:
                 batches = self._unseen_batches()
             self._decide_current_val_interval()
@@ -110,8 +119,36 @@ class UDATrainLoop(IterBasedTrainLoop):
 
     def _validate(self) -> None:
         if not self.stop_training and self._validation_is_due():
-            with suppress(ValidationStopped):
+            with suppress(ValidationStopped), self._saving_at_failures():
                 self.runner.val_loop.run()
+
+    @contextmanager
+    def _saving_at_failures(self) -> Iterator[None]:
+        """Save what is trained if data, or a process that loads it, fails.
+
+        Of several processes the others can't take part; and gradients that
+        are being accumulated would be lost.
+        """
+        try:
+            yield
+        except ValidationStopped:
+            raise
+        except Exception:
+            period = accumulation_period(self.runner.optim_wrapper)
+            if self._iter and self._iter % period == 0:
+                self._save()
+            raise
+
+    def _save(self) -> None:
+        for hook in self.runner.hooks:
+            if hasattr(hook, 'save_now') and not is_distributed():
+                hook.save_now(self.runner, self._iter)
+                print_log(
+                    f'Iteration {self._iter + 1} fails; checkpoint '
+                    f'{hook.last_ckpt}',
+                    logger='current',
+                    level=logging.WARNING,
+                )
 
     def _validation_is_due(self) -> bool:
         return (
@@ -150,6 +187,37 @@ class UDATrainLoop(IterBasedTrainLoop):
             for _ in range(self._iter):
                 next(batches)
         return batches
+
+
+@contextmanager
+def signal_afterwards(number: signal.Signals) -> Iterator[Callable]:
+    """Keep a signal from interrupting the block by an exception.
+
+    PyTorch raises one wherever the program is when a loader process dies.
+
+    Args:
+        number: Of the signal.
+
+    Yields:
+        Function to call after the block; it handles the signal if it came.
+    """
+    received = []
+
+    def handle() -> None:
+        if received:
+            handler(*received[0])
+
+    handler = signal.getsignal(number)
+    if not callable(handler) or (
+        threading.current_thread() is not threading.main_thread()
+    ):
+        yield handle
+        return
+    signal.signal(number, lambda *arguments: received.append(arguments))
+    try:
+        yield handle
+    finally:
+        signal.signal(number, handler)
 
 
 def trains(runner: Runner) -> bool:

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
@@ -42,8 +43,9 @@ class GracefulStopHook(Hook):
     terminal (Ctrl-C) and Slurm do. A second signal interrupts at once.
 
     Args:
-        signals: Names of the signals. Clusters that warn before the time is
-            up often send ``SIGUSR1``.
+        signals: Names of the signals; ``SIGHUP`` comes from a terminal that
+            was closed, and is left ignored if ``nohup`` has asked for that.
+            Clusters that warn before the time is up often send ``SIGUSR1``.
         sync_interval: With several processes, they ask each other for a
             signal every so many iterations.
         repeat_seconds: A signal that follows the first within this time is
@@ -62,7 +64,7 @@ class GracefulStopHook(Hook):
 
     def __init__(
         self,
-        signals: Sequence[str] = ('SIGINT', 'SIGTERM'),
+        signals: Sequence[str] = ('SIGINT', 'SIGTERM', 'SIGHUP'),
         sync_interval: int = 10,
         repeat_seconds: float = 3.0,
     ) -> None:
@@ -71,7 +73,12 @@ class GracefulStopHook(Hook):
             raise ConfigError(
                 f'GracefulStopHook.signals: no such signal {sorted(unknown)}'
             )
-        self.signals = [signal.Signals[name] for name in signals]
+        self.signals = [
+            signal.Signals[name]
+            for name in signals
+            if name != 'SIGHUP'
+            or signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+        ]
         self.sync_interval = sync_interval
         self.repeat_seconds = repeat_seconds
         self.received_signal: int | None = None
@@ -158,11 +165,14 @@ class GracefulStopHook(Hook):
         if self.received_signal is None:
             self.received_signal = number
             self._received_at = now
-            # A handler may interrupt a print, so it must not print itself.
-            os.write(
-                _STDERR,
-                b'\nStopping after this iteration; repeat to stop at once\n',
-            )
+            # A handler may interrupt a print, so it must not print itself;
+            # and the terminal may be gone.
+            with suppress(OSError):
+                os.write(
+                    _STDERR,
+                    b'\nStopping after this iteration; repeat to stop at '
+                    b'once\n',
+                )
         elif now - self._received_at > self.repeat_seconds:
             self._restore_handlers()
             raise KeyboardInterrupt

@@ -35,7 +35,7 @@ class Command:
         """Words of the command line."""
         launch, extra = [sys.executable], []
         if self.processes > 1:
-            launch += ['-m', 'torch.distributed.run', '--standalone']
+            launch += ['-m', 'mmuda.utils.launch', '--standalone']
             launch += ['--nproc_per_node', str(self.processes)]
             extra = ['--launcher', 'pytorch']
         return [*launch, str(self.tool), *self.arguments, *extra]

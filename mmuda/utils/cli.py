@@ -3,7 +3,6 @@
 
 import argparse
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -23,14 +22,15 @@ from mmuda.utils.config import (
 from mmuda.utils.config_values import check_config
 from mmuda.utils.distributed import connect_processes, init_distributed
 from mmuda.utils.errors import describe_error, is_of_user
+from mmuda.utils.failures import explain_failure
 from mmuda.utils.files import require_writable_folder
+from mmuda.utils.interrupts import INTERRUPTED, raise_at_interrupt
 from mmuda.utils.parents import end_with_parent
 from mmuda.utils.setup_env import register_all_modules
 from mmuda.utils.text import shorten
 
 USER_ERROR = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-LOST_CONNECTION = 1
+LOST_PROCESS = 1
 UNEXPECTED = 1
 _ROOT = Path(__file__).parents[2]
 _OWN = ('mmuda', 'tools', 'tests')
@@ -208,8 +208,10 @@ def run_tool(
 
     Returns:
         The exit code: 2 after an error of the user, 130 after Ctrl-C, 1 after
-        any other error, or if another process of the run has ended.
+        any other error, or if another process of the run, or one that loads
+        data, has ended.
     """
+    raise_at_interrupt()
     end_with_parent()
     try:
         code = function(args) or 0
@@ -227,10 +229,10 @@ def _tell(error: Exception, with_traceback: bool) -> int:
     """Print an error in one line; return the exit code."""
     if with_traceback:
         traceback.print_exc()
-    if isinstance(error, RuntimeError) and _lost_connection(error):
-        line = 'stopped: another process has ended, its message tells why'
-        print(line, file=sys.stderr, flush=True)
-        return LOST_CONNECTION
+    lost = explain_failure(error)
+    if lost is not None:
+        print(f'stopped: {lost}', file=sys.stderr, flush=True)
+        return LOST_PROCESS
     # Any process may be the only one with the error, or the only one that
     # lives long enough to tell it.
     rank = int(os.environ.get('RANK', 0))
@@ -252,12 +254,6 @@ def _origin(error: Exception) -> str:
         if inside is not None and inside.parts[0] in _OWN:
             return f'{inside}:{frame.lineno}'
     return f'{frames[-1].filename}:{frames[-1].lineno}'
-
-
-def _lost_connection(error: RuntimeError) -> bool:
-    # Gloo has no exception of its own.
-    closed = re.search(r'Connection (closed|reset) by peer', str(error))
-    return dist.is_initialized() and closed is not None
 
 
 def _domain_and_path(text: str) -> tuple[str, str]:

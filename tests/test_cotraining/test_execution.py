@@ -156,5 +156,5 @@ def test_python_is_the_one_that_runs():
 
 def test_several_processes_are_launched():
     words = Command(Path('tools/train.py'), ('a.py',), processes=2).words()
-    assert words[1:4] == ['-m', 'torch.distributed.run', '--standalone']
+    assert words[1:4] == ['-m', 'mmuda.utils.launch', '--standalone']
     assert words[-3:] == ['a.py', '--launcher', 'pytorch']

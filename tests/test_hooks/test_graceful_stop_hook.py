@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gloo
 import pytest
+from forked import forked
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from tiny_runs import equal, runner, weights
@@ -133,6 +134,27 @@ def test_previous_handlers_are_restored(tmp_path):
     stopped(tmp_path, [1])
     after = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     assert after == before
+
+
+@pytest.mark.parametrize('ignored', [False, True])
+def test_closed_terminal_unless_nohup(tmp_path, ignored):
+    def train(tell):
+        if ignored:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        run = runner(
+            tmp_path,
+            4,
+            hooks=[
+                dict(type='SignalHook', iterations=[2], number=signal.SIGHUP),
+                'GracefulStopHook',
+            ],
+        )
+        run.train()
+        tell(run.iter)
+
+    with forked(train) as (_, iterations):
+        assert iterations == (4 if ignored else 2)
+    assert names(tmp_path) == [f'iter_{iterations}.pth']
 
 
 def test_unknown_signal(tmp_path):

@@ -6,6 +6,7 @@ so that they hold on any machine; times stand beside them for information.
 Images are generated in a temporary folder unless --data-root is given.
 """
 
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import sys
 import tempfile

@@ -8,6 +8,7 @@ rejected, as tools/generate_pseudo_labels.py and test.py --out write them.
 True labels are resized to the predictions where they differ in size.
 """
 
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor

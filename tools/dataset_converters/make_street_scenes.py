@@ -7,6 +7,7 @@ that a method closes a domain gap. Run again, it keeps what is there and
 renders what is missing.
 """
 
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import os
 import sys

@@ -6,6 +6,7 @@ read only labels that are new or have changed. Labels are counted as they are
 on disk; crops and resizing of the pipeline do not count.
 """
 
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import json
 import sys

@@ -7,6 +7,7 @@ tools/test.py and mmseg.apis.init_model work on the two files. mmuda has to
 be installed there only if the config uses types of mmuda.
 """
 
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import sys
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Convert checkpoints of the published MTAF code to mmuda's and back."""
 
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
