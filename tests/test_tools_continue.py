@@ -42,7 +42,7 @@ def runs(tmp_path_factory):
     """A whole run with a seed of its own, and half of it."""
     folder = tmp_path_factory.mktemp('continue')
     data = demo_data.write(folder / 'data')
-    whole, half = folder / 'whole', folder / 'half'
+    whole, half = folder / 'whole', folder / 'half of it ~ñ'
     options = ['--seed', 5, *overrides(data)]
     train(CONFIG, '--work-dir', whole, *options)
     shortened = overrides(data, **{'train_cfg.max_iters': 2})
