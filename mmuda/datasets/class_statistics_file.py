@@ -2,16 +2,17 @@
 """Pixels of each class in each label, and their file."""
 
 import os
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from mmuda.utils.arrays import read_arrays
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path
+from mmuda.utils.json_files import read_plain_file
 
 _FORMAT = 1
+_MAX_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -73,25 +74,23 @@ class ClassStatistics:
         Raises:
             DataError: The file is missing, damaged or of another kind.
         """
+        remedy = 'remove it, or name another file'
+        data = read_plain_file(path, remedy, _MAX_BYTES)
         try:
-            with np.load(Path(path), allow_pickle=False) as file:
-                if int(file['format']) != _FORMAT:
-                    raise ValueError(f'format {file["format"]}')
-                statistics = cls(
-                    tuple(file['classes'].tolist()),
-                    tuple(file['keys'].tolist()),
-                    file['pixels'],
-                    tuple(s.decode() for s in file['stamps'].tolist()),
-                )
+            arrays = read_arrays(data)
+            if int(arrays['format']) != _FORMAT:
+                raise ValueError(f'format {arrays["format"]}')
+            statistics = cls(
+                tuple(arrays['classes'].tolist()),
+                tuple(arrays['keys'].tolist()),
+                arrays['pixels'],
+                tuple(s.decode() for s in arrays['stamps'].tolist()),
+            )
             statistics._check()
-        except (
-            *(AttributeError, EOFError, IndexError, KeyError, OSError),
-            *(TypeError, ValueError, zipfile.BadZipFile),
-        ) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f'{str(path)!r} holds no class statistics '
-                f'({type(error).__name__}: {error}); remove it, or name '
-                'another file'
+                f'({type(error).__name__}: {error}); {remedy}'
             ) from error
         return statistics
 

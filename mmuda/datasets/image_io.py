@@ -5,6 +5,7 @@ Images are given as a viewer shows them: turned by their EXIF orientation.
 """
 
 import os
+from zlib import crc32
 
 import cv2
 import mmcv
@@ -51,11 +52,14 @@ def require_complete(data: bytes, path: str) -> None:
     """Raise a DataError for a PNG or JPEG that is cut off.
 
     OpenCV decodes what there is of a truncated JPEG, and in some versions of
-    a truncated PNG, without an error.
+    a truncated PNG, without an error; Pillow does not compare the pixels of a
+    PNG with their checksum.
     """
     if data.startswith(PNG_SIGNATURE):
-        complete = b'IEND' in data[-_TAIL:]
-    elif data.startswith(b'\xff\xd8'):
+        if not _chunks_are_whole(data):
+            raise DataError(f'cannot read {path!r}: {_REPAIR}')
+        return
+    if data.startswith(b'\xff\xd8'):
         complete = b'\xff\xd9' in data[-_TAIL:]
     else:
         complete = bool(data)
@@ -65,6 +69,22 @@ def require_complete(data: bytes, path: str) -> None:
             open_image(data, path).load()
         except (OSError, SyntaxError, ValueError) as error:
             raise DataError(f'cannot read {path!r}: {_REPAIR}') from error
+
+
+def _chunks_are_whole(data: bytes) -> bool:
+    """Whether what makes the pixels of a PNG fits its checksums."""
+    start = len(PNG_SIGNATURE)
+    while start + 12 <= len(data):
+        end = start + 8 + int.from_bytes(data[start : start + 4], 'big')
+        kind = data[start + 4 : start + 8]
+        checksum = int.from_bytes(data[end : end + 4], 'big')
+        # Texts and the like begin with a small letter, and may be wrong.
+        if kind[:1].isupper() and checksum != crc32(data[start + 4 : end]):
+            return False
+        if kind == b'IEND':
+            return True
+        start = end + 4
+    return False
 
 
 def decode_image(

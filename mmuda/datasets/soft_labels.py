@@ -3,12 +3,11 @@
 
 import io
 import os
-import zipfile
-import zlib
 
 import numpy as np
 
 from mmuda.datasets.image_io import read_bytes
+from mmuda.utils.arrays import read_arrays
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write
 
@@ -65,24 +64,15 @@ def read_soft_label(path: str | os.PathLike) -> np.ndarray:
     path = str(path)
     data = read_bytes(path)
     try:
-        with np.load(io.BytesIO(data)) as file:
-            probabilities = file['probabilities'].astype(np.float32)
-            if probabilities.ndim != 3:
-                raise ValueError(f'shape {probabilities.shape}')
-            if 'classes' in file:
-                probabilities = _spread(
-                    probabilities, file['classes'], int(file['num_classes'])
-                )
-    except (
-        EOFError,
-        IndexError,
-        KeyError,
-        OSError,
-        TypeError,
-        ValueError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+        arrays = read_arrays(data)
+        probabilities = arrays['probabilities'].astype(np.float32)
+        if probabilities.ndim != 3:
+            raise ValueError(f'shape {probabilities.shape}')
+        if 'classes' in arrays:
+            probabilities = _spread(
+                probabilities, arrays['classes'], int(arrays['num_classes'])
+            )
+    except (IndexError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f'cannot read the soft label {path!r}: it is damaged; generate '
             'the pseudo-labels anew with --overwrite'

@@ -3,16 +3,16 @@
 
 import io
 import os
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from mmuda.utils.arrays import read_arrays
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.json_files import read_plain_file
 
 STATISTICS = 'statistics.npz'
 
@@ -67,28 +67,22 @@ class ImageStatistics:
             DataError: It is missing, damaged or contradicts itself.
         """
         path = Path(root, STATISTICS)
+        if not path.exists():
+            raise DataError(
+                f'{str(path)!r} does not exist; generate the pseudo-labels '
+                'with pseudo_labels.image_statistics=True in the config'
+            )
+        data = read_plain_file(
+            path, 'generate the pseudo-labels anew with --overwrite'
+        )
         try:
-            with np.load(path) as file:
-                values = {f.name: file[f.name] for f in fields(cls)}
+            arrays = read_arrays(data)
+            values = {f.name: arrays[f.name] for f in fields(cls)}
             values['keys'] = tuple(values['keys'].tolist())
             values['bins'] = int(values['bins'])
             statistics = cls(**values)
             fault = statistics._fault()
-        except FileNotFoundError:
-            raise DataError(
-                f'{str(path)!r} does not exist; generate the pseudo-labels '
-                'with pseudo_labels.image_statistics=True in the config'
-            ) from None
-        except (
-            EOFError,
-            IndexError,
-            KeyError,
-            OSError,
-            TypeError,
-            ValueError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
+        except (IndexError, KeyError, TypeError, ValueError) as error:
             fault = f'it is no file of statistics ({error})'
         if fault:
             raise DataError(
