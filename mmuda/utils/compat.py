@@ -8,7 +8,6 @@ and NumPy scalars), and later versions fall back to unpickling everything.
 """
 
 import inspect
-import logging
 import os
 import re
 from collections.abc import Callable
@@ -64,7 +63,6 @@ def load_checkpoint_file(
             'before 1.6, or was saved without them): damage to it would not '
             'be noticed',
             'current',
-            logging.WARNING,
         )
     content.get('meta', {}).pop('config', None)
     return content

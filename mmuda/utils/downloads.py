@@ -58,7 +58,7 @@ def downloaded_file(url: str) -> Path:
                     _require_sound(url, temporary, path.name)
     except MMUDAError:
         raise
-    except (OSError, HTTPException, ValueError) as error:
+    except (OSError, HTTPException, NotImplementedError, ValueError) as error:
         raise CheckpointError(
             f'{url}: cannot be downloaded ({error}); download it by hand and '
             'give the path of the file'

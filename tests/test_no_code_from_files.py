@@ -1,0 +1,400 @@
+"""No tool and no reader runs what a file holds.
+
+Tools are found on the disk and their options by their parsers. A new tool
+needs a line in ``COMMANDS``; a new call that could run code, a reason.
+"""
+
+import argparse
+import ast
+import contextlib
+
+import demo_data
+import payloads
+import pytest
+import torch
+from mmengine.runner import Runner
+from test_tools_train_and_test import overrides
+from tools_in_process import load_tool
+
+from mmuda.utils.cli import OptionsAction, run_tool
+
+ROOT = demo_data.ROOT
+CONFIG = ROOT / 'configs/demo/advent_gta2cs.py'
+LABELLED = ROOT / 'configs/demo/ssl_gta2cs.py'
+COTRAINING = ROOT / 'configs/cotraining/demo.py'
+ROOTS = ['--data-root', 'source={data}/GTA5', 'target={data}/Cityscapes']
+CONVERTER = (['{checkpoint}', '{out}/converted.pth'], [])
+RANKED = ['--out', '{out}/ranked']
+# Positional words, and options, of a command that works.
+COMMANDS = {
+    'train.py': ([CONFIG], ['--work-dir', '{out}', '{options}']),
+    'test.py': (
+        [CONFIG, '{checkpoint}'],
+        ['--work-dir', '{out}', '--out', '{out}/predicted', '{options}'],
+    ),
+    'generate_pseudo_labels.py': (
+        [LABELLED, '{checkpoint}'],
+        ['--out', '{out}/labels', '{options}']
+        + ['pseudo_labels.image_statistics=True'],
+    ),
+    'self_train.py': (
+        [LABELLED],
+        ['--work-dir', '{out}', '--initial-checkpoint', '{checkpoint}']
+        + ['{options}'],
+    ),
+    'cotrain.py': (
+        [COTRAINING],
+        ['--work-dir', '{out}', '--dry-run', '--data-root']
+        + ['source={data}/GTA5', 'target={data}/Cityscapes'],
+    ),
+    'demo.py': ([], ['--out', '{out}', '--data', '{data}', '--short']),
+    'translate_lab.py': (
+        ['{data}/GTA5/images', '{data}/Cityscapes/leftImg8bit/train']
+        + ['{out}/translated'],
+        ['--workers', '1'],
+    ),
+    'select_pseudo_labels.py sample': (
+        [CONFIG],
+        ['--number', '1', '--out', '{out}/keys.txt', *ROOTS],
+    ),
+    'select_pseudo_labels.py rank': (['{labels}'], RANKED),
+    'select_pseudo_labels.py exchange': (
+        ['{labels}'],
+        ['--receiver', '{labels}', *RANKED],
+    ),
+    'select_pseudo_labels.py update': (['{labels}'], RANKED),
+    'select_pseudo_labels.py merge': (['{labels}', '{labels}'], RANKED),
+    'misc/check_data.py': (
+        [LABELLED],
+        ['--all', '--workers', '1', '--pseudo-labels', '{labels}', *ROOTS],
+    ),
+    'misc/class_statistics.py': (
+        [CONFIG],
+        ['--workers', '1', '--out', '{out}/classes.npz', *ROOTS],
+    ),
+    'misc/print_config.py': ([CONFIG], []),
+    'analysis_tools/confusion_matrix.py': (
+        [CONFIG, '{predicted}'],
+        ['--out', '{out}', '--workers', '1', *ROOTS],
+    ),
+    'analysis_tools/benchmark.py': (
+        [],
+        ['--config', CONFIG, '--only', 'sampler', '--set-sizes', '10']
+        + ['--rounds', '1'],
+    ),
+    'dataset_converters/make_street_scenes.py': (
+        ['{out}/scenes'],
+        ['--source-images', '1', '--train-images', '1', '--val-images', '1']
+        + ['--workers', '1', '--layouts', 'gta5'],
+    ),
+    'model_converters/advent.py': CONVERTER,
+    'model_converters/coast.py': CONVERTER,
+    'model_converters/detectron2.py': CONVERTER,
+    'model_converters/mtaf.py': CONVERTER,
+    'model_converters/extract_segmentor.py': (
+        ['{checkpoint}', '{out}/plain.pth'],
+        ['--config', str(CONFIG), '--out-config', '{out}/plain.py'],
+    ),
+}
+BACKBONE = 'model.segmentor.backbone'
+# Their commands start processes, train for minutes or plan much.
+LONG = ('self_train.py', 'demo.py', 'cotrain.py')
+# Calls that could run what a file holds, by where they may stand.
+ALLOWED = {
+    'torch.load': {'mmuda/utils/compat.py'},
+    'yaml.load': {'mmuda/utils/safe_files.py'},
+    'Config.fromfile': {'mmuda/utils/config.py'},
+    'import_module': {
+        'mmuda/__init__.py',
+        'mmuda/utils/setup_env.py',
+        'mmuda/benchmark/lab_translation.py',
+    },
+}
+FORBIDDEN = (
+    *('pickle.load', 'pickle.loads', 'torch.load', 'torch.jit.load'),
+    *('torch.hub.load', 'load_state_dict_from_url', 'load_url', 'joblib'),
+    *('yaml.load', 'yaml.unsafe_load', 'yaml.full_load', 'mmengine.load'),
+    *('fileio.load', 'Config.fromfile', 'Config.fromstring', 'marshal'),
+    *('import_module', 'run_path', 'run_module'),
+    *('shelve', 'dill', 'cloudpickle', 'os.system', 'os.popen'),
+)
+
+
+class Found(Exception):
+    pass
+
+
+def parser_of(tool, monkeypatch):
+    """The parser that a tool makes."""
+
+    def stop(parser, *args, **kwargs):
+        raise Found(parser)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, 'parse_args', stop)
+        with pytest.raises(Found) as found:
+            tool['parse_args']()
+    return found.value.args[0]
+
+
+def commands_on_disk(monkeypatch):
+    """Parser of each tool, or of each of its subcommands."""
+    parsers = {}
+    for path in sorted((ROOT / 'tools').rglob('*.py')):
+        name = str(path.relative_to(ROOT / 'tools'))
+        parser = parser_of(load_tool(name), monkeypatch)
+        parts = [
+            action
+            for action in parser._actions
+            if isinstance(action, argparse._SubParsersAction)
+        ]
+        if not parts:
+            parsers[name] = parser
+        for part in parts:
+            for command, sub in part.choices.items():
+                parsers[f'{name} {command}'] = sub
+    return parsers
+
+
+def values_for(action, path):
+    """What to pass to get a path in; nothing if an option takes none."""
+    if action.nargs == 0 or action.choices:
+        return []
+    if isinstance(action, OptionsAction) and action.metavar == 'KEY=VALUE':
+        weights = f'{{"type":"Pretrained","checkpoint":"{path}"}}'
+        return [[f'load_from={path}'], [f'{BACKBONE}.init_cfg={weights}']]
+    for text in (str(path), f'target={path}'):
+        try:
+            if action.type is not None:
+                action.type(text)
+        except (TypeError, ValueError, argparse.ArgumentTypeError):
+            continue
+        return [[text] * (action.nargs if action.nargs == 2 else 1)]
+    return []
+
+
+def fill(words, values):
+    filled = []
+    for word in map(str, words):
+        if word == '{options}':
+            filled += values['options']
+        else:
+            filled.append(word.format(**values))
+    return filled
+
+
+def run(name, words, monkeypatch):
+    """Run a tool; the exit code, None after an error that it does not catch.
+
+    Whether bad files end in one line is for other tests.
+    """
+    tool, _, command = name.partition(' ')
+    functions = load_tool(tool)
+    words = ['tool', *([command] if command else []), *map(str, words)]
+    monkeypatch.setattr('sys.argv', words)
+    with contextlib.suppress(Exception, SystemExit):
+        return run_tool(functions['main'], functions['parse_args']())
+    return None
+
+
+def attempts(parser, name, values, payload):
+    """Commands in each of which one word is a payload."""
+    positional, options = (fill(words, values) for words in COMMANDS[name])
+    for index in range(len(positional)):
+        yield [
+            *positional[:index],
+            payload,
+            *positional[index + 1 :],
+            *options,
+        ]
+    for action in parser._actions:
+        if action.option_strings:
+            for more in values_for(action, payload):
+                yield [*positional, *options, action.option_strings[0], *more]
+
+
+@pytest.fixture(scope='module')
+def world(tmp_path_factory):
+    """Data, a checkpoint, labels and predictions, by name."""
+    folder = tmp_path_factory.mktemp('world')
+    data = demo_data.write(folder / 'data', count=2)
+    options = list(map(str, overrides(data, **{'train_cfg.max_iters': 2})))
+    values = dict(
+        data=data,
+        options=options,
+        checkpoint=folder / 'run/iter_2.pth',
+        labels=folder / 'labels/labels',
+        predicted=folder / 'predicted/predicted',
+    )
+    cfg = demo_data.config(data, folder / 'run', max_iters=2)
+    Runner.from_cfg(cfg).train()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, part in (
+            ('generate_pseudo_labels.py', 'labels'),
+            ('test.py', 'predicted'),
+        ):
+            words = sum(COMMANDS[name], [])
+            filled = fill(words, values | dict(out=folder / part))
+            assert run(name, filled, patch) == 0
+    return values
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """The folder that payloads make; it must not be there in the end."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch'))
+    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', as_it_is)
+    folder = tmp_path / 'made_by_payload'
+    yield folder
+    assert not folder.exists()
+
+
+def as_it_is(text, **style):
+    return text, False
+
+
+@pytest.mark.parametrize('kind', payloads.KINDS)
+def test_each_payload_would_run(tmp_path, kind):
+    target = tmp_path / 'made'
+    path = payloads.write(kind, tmp_path, target)
+    payloads.run_naively(path)
+    assert target.exists()
+
+
+def test_each_tool_is_known(monkeypatch):
+    assert sorted(commands_on_disk(monkeypatch)) == sorted(COMMANDS)
+
+
+def cases():
+    for name in sorted(COMMANDS):
+        for kind in payloads.KINDS:
+            quick = kind == 'checkpoint' and name not in LONG
+            marks = () if quick else pytest.mark.slow
+            yield pytest.param(name, kind, marks=marks)
+
+
+@pytest.mark.parametrize(('name', 'kind'), cases())
+def test_payload_as_each_argument(
+    name, kind, world, made, tmp_path, monkeypatch
+):
+    parser = commands_on_disk(monkeypatch)[name]
+    values = world | dict(out=tmp_path / 'out')
+    payload = payloads.write(kind, tmp_path, made)
+    count = 0
+    for words in attempts(parser, name, values, payload):
+        # It may have been named as the file to write.
+        payloads.write(kind, tmp_path, made)
+        run(name, words, monkeypatch)
+        count += 1
+        assert not made.exists(), words
+    assert count
+
+
+FOLDERS = [
+    ('misc/check_data.py', 'labels'),
+    ('misc/check_data.py', 'data'),
+    ('train.py', 'labels'),
+    ('train.py', 'data'),
+    ('select_pseudo_labels.py rank', 'labels'),
+    ('select_pseudo_labels.py exchange', 'labels'),
+    ('select_pseudo_labels.py update', 'labels'),
+    ('select_pseudo_labels.py merge', 'labels'),
+    ('misc/class_statistics.py', 'data'),
+    ('translate_lab.py', 'data'),
+    ('analysis_tools/confusion_matrix.py', 'predicted'),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('name', 'folder'), FOLDERS)
+def test_payloads_in_a_folder_that_is_read(
+    name, folder, world, made, tmp_path, monkeypatch
+):
+    count = 0
+    for part, copy in payloads.infected(
+        world[folder], tmp_path / 'copy', made
+    ):
+        values = world | {'out': tmp_path / 'out', folder: copy}
+        words = sum((fill(part, values) for part in COMMANDS[name]), [])
+        if name == 'train.py':
+            words[0] = LABELLED
+            words += ['--pseudo-labels', values['labels'], *ROOTS]
+            words = fill(words, values)
+        run(name, words, monkeypatch)
+        count += 1
+        assert not made.exists(), part
+    assert count
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', sorted({*COMMANDS} - {'demo.py'}))
+def test_payloads_in_what_an_earlier_run_left(
+    name, world, made, tmp_path, monkeypatch
+):
+    """The commands work, and then go on over what they wrote."""
+    out = tmp_path / 'out'
+    out.mkdir()
+
+    def words_for(folder):
+        values = world | dict(out=folder)
+        words = sum((fill(part, values) for part in COMMANDS[name]), [])
+        return words if name != 'train.py' else [*words, '--resume']
+
+    code = run(name, words_for(out), monkeypatch)
+    assert code == 0 or name.startswith('model_converters/')
+    for part, copy in payloads.infected(out, tmp_path / 'copy', made):
+        run(name, words_for(copy), monkeypatch)
+        assert not made.exists(), part
+
+
+@pytest.mark.parametrize('automatic', [False, True])
+def test_texts_of_a_checkpoint_that_is_continued(
+    world, made, tmp_path, monkeypatch, automatic
+):
+    path = tmp_path / 'out' / 'iter_2.pth'
+    path.parent.mkdir()
+    whole = torch.load(world['checkpoint'], weights_only=False)
+    torch.save(payloads.with_code(whole, made), path)
+    values = world | dict(out=path.parent)
+    words = sum((fill(part, values) for part in COMMANDS['train.py']), [])
+    words += ['train_cfg.max_iters=3', '--resume']
+    words += [] if automatic else [path]
+    assert run('train.py', words, monkeypatch) == 0
+    assert (path.parent / 'iter_3.pth').exists()
+
+
+def calls_in(path):
+    """Dotted names of all calls in a file, and the calls."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def runs_code(name):
+    """The forbidden name that a call has; None for others."""
+    if name in ('eval', 'exec', 'compile', '__import__'):
+        return name
+    parts = (part for part in FORBIDDEN if f'.{name}'.endswith(f'.{part}'))
+    return next(parts, None)
+
+
+def test_calls_that_could_run_code_are_known():
+    found = {}
+    for path in [*ROOT.glob('mmuda/**/*.py'), *ROOT.glob('tools/**/*.py')]:
+        for name, _ in calls_in(path):
+            if forbidden := runs_code(name):
+                where = str(path.relative_to(ROOT))
+                found.setdefault(forbidden, set()).add(where)
+    assert found == ALLOWED
+
+
+def test_arrays_are_read_without_pickles():
+    for path in [*ROOT.glob('mmuda/**/*.py'), *ROOT.glob('tools/**/*.py')]:
+        for name, call in calls_in(path):
+            keywords = {k.arg: ast.unparse(k.value) for k in call.keywords}
+            assert keywords.get('allow_pickle', 'False') == 'False', path
+            if name == 'torch.load':
+                assert keywords['weights_only'] == 'True', path
+            if name == 'yaml.load':
+                assert keywords['Loader'] == '_DataLoader', path
