@@ -124,6 +124,6 @@ def test_every_import_is_declared():
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 imported.add(node.module.split('.')[0])
     foreign = imported - set(sys.stdlib_module_names) - {'mmuda'} - brought
-    distributions = {'PIL': 'pillow'}
+    distributions = {'PIL': 'pillow', 'yaml': 'pyyaml'}
     used = {distributions.get(name, name) for name in foreign}
     assert used - declared == set()
