@@ -2,7 +2,7 @@
 """Unsupervised domain adaptation of semantic segmentation."""
 
 import warnings
-from importlib import import_module
+from importlib import import_module, metadata, util
 
 from packaging.version import Version
 
@@ -22,6 +22,15 @@ _INSTALL_COMMANDS = {
     'mmcv': 'pip install onedl-mmcv',
     'mmseg': 'pip install onedl-mmsegmentation',
 }
+# What OpenMMLab's own mmseg asks for: it asserts the first when imported, and
+# imports compiled operators.
+_UPSTREAM_MMSEG = 'mmsegmentation'
+_UPSTREAM_MMCV = ('2.0.0rc4', '2.2.0')
+_UPSTREAM_COMMAND = (
+    'pip install mmengine==0.10.7 mmsegmentation==1.2.2 '
+    '"mmcv>=2.0.0rc4,<2.2" (compiled, not mmcv-lite), or take '
+    'requirements/stack.txt in place of all three'
+)
 
 
 def check_version(package: str, version: str) -> None:
@@ -51,16 +60,53 @@ def check_version(package: str, version: str) -> None:
         )
 
 
+def check_upstream(mmcv: str, mmseg: str, compiled: bool) -> None:
+    """Check that mmcv fits OpenMMLab's mmsegmentation.
+
+    Args:
+        mmcv: Version of mmcv.
+        mmseg: Version of mmsegmentation.
+        compiled: Whether mmcv has its compiled operators.
+
+    Raises:
+        ImportError: mmsegmentation could not be imported with it.
+    """
+    minimum, excluded = map(Version, _UPSTREAM_MMCV)
+    if not minimum <= Version(mmcv) < excluded:
+        raise ImportError(
+            f'mmsegmentation {mmseg} needs mmcv>={minimum},<{excluded}, but '
+            f'{mmcv} is installed: {_UPSTREAM_COMMAND}'
+        )
+    if not compiled:
+        raise ImportError(
+            f'mmsegmentation {mmseg} needs the compiled operators of mmcv, '
+            f'but mmcv-lite {mmcv} is installed: {_UPSTREAM_COMMAND}'
+        )
+
+
+def _check_pair() -> None:
+    """Look at the pair before mmseg is imported, which ends in an assert."""
+    try:
+        mmseg = metadata.version(_UPSTREAM_MMSEG)
+    except metadata.PackageNotFoundError:
+        return
+    mmcv = import_module('mmcv').__version__
+    check_upstream(mmcv, mmseg, util.find_spec('mmcv._ext') is not None)
+
+
 def check_versions() -> None:
     """Check that torch and the OpenMMLab packages are there and fit.
 
     Raises:
-        ImportError: If one is missing or too old; names what to install.
+        ImportError: If one is missing, too old or does not fit another;
+            names what to install.
     """
     for package in _VERSION_RANGES:
+        if package == 'mmseg':
+            _check_pair()
         try:
             version = import_module(package).__version__
-        except ImportError as error:
+        except (ImportError, AssertionError) as error:
             raise ImportError(
                 f'mmuda needs {package}, which cannot be imported ({error}): '
                 f'{_INSTALL_COMMANDS[package]}'
@@ -71,4 +117,9 @@ def check_versions() -> None:
 leave_at_interrupt()
 check_versions()
 
-__all__ = ['__version__', 'check_version', 'check_versions']
+__all__ = [
+    '__version__',
+    'check_upstream',
+    'check_version',
+    'check_versions',
+]

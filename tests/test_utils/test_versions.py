@@ -1,10 +1,14 @@
+import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
-from mmuda import check_version, check_versions
+from mmuda import check_upstream, check_version, check_versions
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_installed_packages_fit_without_warning():
@@ -57,3 +61,56 @@ def test_missing_package_is_named_with_the_command():
     last_line = result.stderr.strip().splitlines()[-1]
     assert last_line.startswith('ImportError: mmuda needs mmseg')
     assert last_line.endswith('pip install onedl-mmsegmentation')
+
+
+# OpenMMLab's own mmsegmentation
+
+
+@pytest.mark.parametrize('mmcv', ['2.0.0rc4', '2.0.1', '2.1.0', '2.1.99'])
+def test_mmcv_that_fits_mmsegmentation(mmcv):
+    check_upstream(mmcv, '1.2.2', compiled=True)
+
+
+@pytest.mark.parametrize('mmcv', ['2.2.0', '2.2.1', '2.3.6', '2.0.0rc3'])
+def test_mmcv_that_mmsegmentation_refuses(mmcv):
+    message = rf'1\.2\.2 needs mmcv>=2\.0\.0rc4,<2\.2\.0, but {mmcv} is '
+    with pytest.raises(ImportError, match=message) as error:
+        check_upstream(mmcv, '1.2.2', compiled=True)
+    assert '"mmcv>=2.0.0rc4,<2.2"' in str(error.value)
+
+
+def test_mmsegmentation_needs_compiled_operators():
+    with pytest.raises(ImportError, match=r'not mmcv-lite'):
+        check_upstream('2.1.0', '1.2.2', compiled=False)
+
+
+@pytest.mark.parametrize(
+    ('mmcv', 'compiled', 'message'),
+    [
+        ('2.2.0', True, 'needs mmcv>=2.0.0rc4,<2.2.0, but 2.2.0 is'),
+        ('2.1.0', False, 'needs the compiled operators of mmcv'),
+    ],
+)
+def test_pair_is_checked_before_mmseg_is_imported(
+    tmp_path, mmcv, compiled, message
+):
+    """Packages that behave as the real ones when they are imported."""
+    (tmp_path / 'mmcv').mkdir()
+    (tmp_path / 'mmcv/__init__.py').write_text(f"__version__ = '{mmcv}'\n")
+    if compiled:
+        (tmp_path / 'mmcv/_ext.py').touch()
+    (tmp_path / 'mmseg').mkdir()
+    (tmp_path / 'mmseg/__init__.py').write_text("assert False, 'too late'\n")
+    (tmp_path / 'mmsegmentation-1.2.2.dist-info').mkdir()
+    (tmp_path / 'mmsegmentation-1.2.2.dist-info/METADATA').write_text(
+        'Metadata-Version: 2.1\nName: mmsegmentation\nVersion: 1.2.2\n'
+    )
+    result = subprocess.run(
+        [sys.executable, '-c', 'import mmuda'],
+        capture_output=True,
+        text=True,
+        env=os.environ | dict(PYTHONPATH=f'{tmp_path}:{ROOT}'),
+    )
+    last_line = result.stderr.strip().splitlines()[-1]
+    assert last_line.startswith('ImportError: mmsegmentation 1.2.2')
+    assert message in last_line
