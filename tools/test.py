@@ -57,7 +57,10 @@ def parse_args() -> argparse.Namespace:
     )
     add_output_options(parser)
     parser.add_argument(
-        '--tta', action='store_true', help='test-time augmentation'
+        '--tta',
+        action='store_true',
+        help='test-time augmentation: mean over each image and its mirror '
+        'image, or over what tta_pipeline of the config has',
     )
     add_target_options(parser)
     add_runner_arguments(parser)
@@ -116,10 +119,15 @@ def main(args: argparse.Namespace) -> None:
     if args.head:
         use_head(cfg, args.head)
     use_checkpoints(cfg, args.checkpoint, args.weights)
-    if args.tta:
-        use_test_time_augmentation(cfg)
     if args.protocol:
         use_protocol(cfg, args.protocol)
+    if args.tta:
+        if args.protocol and 'tta_pipeline' in cfg:
+            raise ConfigError(
+                '--protocol and --tta: tta_pipeline of the config says how '
+                'images and labels are resized; leave --protocol out'
+            )
+        use_test_time_augmentation(cfg)
     connect(cfg)
     with only_writer(out=args.out, show_dir=args.show_dir):
         test(cfg, args)

@@ -7,7 +7,7 @@ from .advent import (
     segmentor_from_published,
     segmentor_to_published,
 )
-from .segmentor import plain_config, strip_segmentor_prefix
+from .segmentor import needed_types, plain_config, strip_segmentor_prefix
 from .state_dicts import (
     find_state_dict,
     load_state_dict_file,
@@ -19,6 +19,7 @@ __all__ = [
     'discriminator_to_published',
     'find_state_dict',
     'load_state_dict_file',
+    'needed_types',
     'plain_config',
     'segmentor_from_published',
     'segmentor_to_published',

@@ -28,6 +28,12 @@ _KEPT_KEYS = (
     'log_level',
 )
 
+# Of a segmentor with heads for each target.
+_KEYS_OF_TARGETS = (
+    *('targets', 'ensemble', 'predict_head'),
+    *('style_layers', 'recompute_features'),
+)
+
 
 def strip_segmentor_prefix(
     state_dict: Mapping[str, Tensor],
@@ -62,13 +68,15 @@ def strip_segmentor_prefix(
 
 
 def plain_config(cfg: Config) -> Config:
-    """Make the config with which stock mmseg tools test the segmentor.
+    """Make the config with which stock mmseg tools use the segmentor.
 
-    The model becomes an ``EncoderDecoder`` with a ``SegDataPreProcessor``;
-    test data, evaluator and loop stay. Types of mmuda get its scope, and
-    ``custom_imports`` registers them; without any, mmuda is not needed. With
-    ``test_cfg.upsample_once``, which mmseg does not know, the model stays a
-    ``UDAEncoderDecoder``.
+    The model becomes an ``EncoderDecoder`` with a ``SegDataPreProcessor``, of
+    several heads by target the one that all targets share. If mmseg has its
+    backbone and heads, all of the file is mmseg's: what reads labels or is
+    done by classes of mmuda is left out, and mmuda need not be installed.
+    Otherwise the file also has the test data, types of mmuda have its scope,
+    and ``custom_imports`` registers them. So it is with
+    ``test_cfg.upsample_once``, which mmseg does not know.
 
     Args:
         cfg: Config of a method, with ``model.segmentor``.
@@ -84,7 +92,13 @@ def plain_config(cfg: Config) -> Config:
     raw = cfg.to_dict()
     plain = dict(model=_plain_model(raw['model']))
     plain.update({key: raw[key] for key in _KEPT_KEYS if key in raw})
-    scoped = _add_scope(plain, _own_types())
+    own = _own_types()
+    plain['test_pipeline'] = _test_pipeline(raw)
+    if not _types_in(plain['model']) & own:
+        plain = _without(plain, own)
+    if not plain['test_pipeline']:
+        del plain['test_pipeline']
+    scoped = _add_scope(plain, own)
     if scoped != plain:
         scoped['custom_imports'] = dict(
             imports=list(_IMPORTS), allow_failed_imports=False
@@ -92,10 +106,28 @@ def plain_config(cfg: Config) -> Config:
     return Config(dict(default_scope='mmseg', **scoped))
 
 
+def needed_types(cfg: Config) -> list[str]:
+    """Name the types of mmuda in a plain config.
+
+    Args:
+        cfg: Of :func:`plain_config`.
+    """
+    prefix = 'mmuda.'
+    kinds = _types_in(cfg.to_dict())
+    return sorted(k.removeprefix(prefix) for k in kinds if prefix in k)
+
+
 def _plain_model(method: dict) -> dict:
-    model = method['segmentor']
+    model = _without_start(method['segmentor'])
     upsample_once = (model.get('test_cfg') or {}).get('upsample_once', False)
-    model['type'] = 'UDAEncoderDecoder' if upsample_once else 'EncoderDecoder'
+    by_target = model.get('predict_head', 'decode') != 'decode'
+    if not by_target:
+        for key in _KEYS_OF_TARGETS:
+            model.pop(key, None)
+    if not (by_target or upsample_once):
+        model['type'] = 'EncoderDecoder'
+    elif not by_target:
+        model['type'] = 'UDAEncoderDecoder'
     preprocessor = method.get('data_preprocessor')
     if preprocessor is not None:
         preprocessor['type'] = 'SegDataPreProcessor'
@@ -103,6 +135,61 @@ def _plain_model(method: dict) -> dict:
             preprocessor.setdefault('size_divisor', 1)
         model['data_preprocessor'] = preprocessor
     return model
+
+
+def _without_start(value: Any) -> Any:
+    """Leave pretrained weights out: the checkpoint has all weights."""
+    if isinstance(value, dict):
+        return {
+            key: _without_start(part)
+            for key, part in value.items()
+            if key != 'pretrained'
+            and not (key == 'init_cfg' and 'Pretrained' in _types_in(part))
+        }
+    if isinstance(value, list | tuple):
+        return type(value)(map(_without_start, value))
+    return value
+
+
+def _test_pipeline(raw: dict) -> list[dict]:
+    """The pipeline of the (first) test set, for ``inference_model``."""
+    loaders = raw.get('test_dataloader') or []
+    loader = next(iter(loaders), {}) if isinstance(loaders, list) else loaders
+    pipeline = (loader.get('dataset') or {}).get('pipeline')
+    return list(pipeline or raw.get('test_pipeline') or [])
+
+
+def _without(plain: dict, own: set[str]) -> dict:
+    """Leave out what mmseg has not, as far as prediction allows."""
+    steps = [
+        dict(type='LoadImageFromFile') if step['type'] == 'LoadImage' else step
+        for step in plain['test_pipeline']
+        if step['type'] != 'LoadLabels'
+    ]
+    kept = {
+        key: value
+        for key, value in plain.items()
+        if key != 'default_hooks' and not _types_in(value) & own
+    }
+    kept['default_hooks'] = {
+        name: hook
+        for name, hook in (plain.get('default_hooks') or {}).items()
+        if not _types_in(hook) & own
+    }
+    if 'test_dataloader' not in kept or 'test_evaluator' not in kept:
+        for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
+            kept.pop(key, None)
+    return dict(kept, test_pipeline=steps)
+
+
+def _types_in(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        kinds = set().union(*map(_types_in, value.values()))
+        kind = value.get('type')
+        return kinds | ({kind} if isinstance(kind, str) else set())
+    if isinstance(value, list | tuple):
+        return set().union(*map(_types_in, value))
+    return set()
 
 
 def _own_types() -> set[str]:

@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 
 from torch.utils.data import Dataset
 
+from mmuda.utils.errors import ConfigError
+
 SUFFIX = '.png'
 
 
@@ -24,6 +26,9 @@ def prediction_names(dataset: Dataset) -> dict[str, str]:
 
     Returns:
         Names with ``/`` and without ``.png``, by the path of the image.
+
+    Raises:
+        ConfigError: A data set does not say which images it has.
     """
     choices: dict[str, Sequence[str]] = {}
     for number, part in enumerate(_parts(dataset)):
@@ -57,6 +62,12 @@ def _parts(dataset: Dataset) -> Iterable[Dataset]:
 
 
 def _plain_names(dataset: Dataset) -> dict[str, str]:
+    if not hasattr(dataset, 'get_data_info'):
+        raise ConfigError(
+            f'images of {type(dataset).__name__} have no names for files of '
+            'predictions; use a data set of mmuda, such as FolderDataset, or '
+            'of mmseg'
+        )
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     paths = [info['img_path'] for info in infos]
     folder = _image_folder(dataset, paths)

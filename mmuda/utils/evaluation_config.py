@@ -16,6 +16,11 @@ from mmuda.utils.files import require_writable_folder
 Protocol = Literal['native', 'published']
 AT_INPUT_SIZE = 'EvaluateAtInputSize'
 LABEL_LOADERS = ('LoadLabels', 'LoadAnnotations')
+# What comes before an image is changed.
+_READERS = (
+    *('LoadImage', 'LoadImageFromFile', 'CropFraction'),
+    *LABEL_LOADERS,
+)
 
 
 def use_head(cfg: Config, name: str) -> None:
@@ -153,17 +158,48 @@ def use_checkpoints(
 
 
 def use_test_time_augmentation(cfg: Config) -> None:
-    """Average over the augmentations of ``tta_pipeline``, in place.
+    """Predict the mean over several versions of each image, in place.
+
+    They are those of ``tta_pipeline``; without it the image and its mirror
+    image, by the pipeline of each test set. ``tta_model`` merges them, by
+    default a ``DomainTTAModel``.
 
     Raises:
-        ConfigError: If the config does not define them.
+        ConfigError: A pipeline has no place for the mirror image.
     """
-    for key in ('tta_model', 'tta_pipeline'):
-        if key not in cfg:
-            raise ConfigError(f'--tta: the config has no {key}')
     for loader in _as_list(cfg.test_dataloader):
-        loader.dataset.pipeline = cfg.tta_pipeline
-    cfg.model = dict(cfg.tta_model, module=cfg.model)
+        dataset = loader.dataset
+        dataset.pipeline = (
+            cfg.tta_pipeline
+            if 'tta_pipeline' in cfg
+            else _mirrored(dataset.get('pipeline') or [])
+        )
+    merging = cfg.get('tta_model') or dict(type='DomainTTAModel')
+    cfg.model = dict(merging, module=cfg.model)
+
+
+def _mirrored(pipeline: Sequence[dict]) -> list[dict]:
+    """Have a pipeline give the image and its mirror image."""
+    steps = copy.deepcopy(list(pipeline))
+    kinds = [_kind(step) for step in steps]
+    # Before Resize and padding, whose place would be mirrored, too.
+    first = next((i for i, k in enumerate(kinds) if k not in _READERS), None)
+    if not first or not kinds[-1].startswith('Pack') or 'TestTimeAug' in kinds:
+        raise ConfigError(
+            '--tta: the pipeline of a test set must start with LoadImage and '
+            f'end in PackSegInputs, not {kinds}; write tta_pipeline into the '
+            'config'
+        )
+    pack = steps[-1]
+    if 'meta_keys' in pack:
+        flips = ('flip', 'flip_direction')
+        pack['meta_keys'] = tuple(dict.fromkeys((*pack['meta_keys'], *flips)))
+    flips = [
+        dict(type='RandomFlip', prob=prob, direction='horizontal')
+        for prob in (0.0, 1.0)
+    ]
+    versions = [flips, *([step] for step in steps[first:])]
+    return [*steps[:first], dict(type='TestTimeAug', transforms=versions)]
 
 
 def save_predictions(cfg: Config, folder: str | os.PathLike) -> None:

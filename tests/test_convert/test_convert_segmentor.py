@@ -1,11 +1,24 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmseg.apis import inference_model, init_model
 from mmseg.models import EncoderDecoder  # noqa: F401  # fills the registry
 from mmseg.registry import MODELS
 
-from mmuda.convert import plain_config, strip_segmentor_prefix
+from mmuda.convert import (
+    needed_types,
+    plain_config,
+    strip_segmentor_prefix,
+)
+from mmuda.registry import MODELS as OWN_MODELS
 from mmuda.utils.errors import CheckpointError, ConfigError
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 @pytest.fixture
@@ -101,6 +114,89 @@ def test_config_of_stock_types_does_not_need_mmuda(method_config):
     segmentor.decode_head.type = 'FCNHead'
     method_config.test_dataloader.dataset.type = 'BaseSegDataset'
     assert 'custom_imports' not in plain_config(method_config)
+
+
+def test_heads_of_targets_are_left_out(method_config):
+    method_config.model.segmentor.update(
+        type='MultiHeadEncoderDecoder',
+        targets=['rome', 'oslo'],
+        style_layers=['layer1'],
+        recompute_features=True,
+    )
+    model = plain_config(method_config).model
+    assert model.type == 'EncoderDecoder'
+    assert 'targets' not in model
+    with torch.device('meta'):
+        MODELS.build(model)
+
+
+def test_the_head_of_a_target_needs_own_segmentor(method_config):
+    method_config.model.segmentor.update(
+        type='MultiHeadEncoderDecoder',
+        targets=['rome', 'oslo'],
+        predict_head='oslo.decode',
+    )
+    model = plain_config(method_config).model
+    assert model.type == 'mmuda.MultiHeadEncoderDecoder'
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'needed'),
+    [
+        ('advent/advent_segformer_mit-b0_gta2cs', []),
+        ('advent/advent_deeplabv3plus_r101_gta2cs', []),
+        ('advent/gta2cs', ['DLV2Head', 'DeepLabResNet']),
+    ],
+)
+def test_types_that_are_needed(leaf, needed):
+    cfg = Config.fromfile(CONFIGS / f'{leaf}.py')
+    found = needed_types(plain_config(cfg))
+    assert set(needed) <= set(found)
+    assert bool(needed) == bool(found)
+
+
+BLOCKED = """
+import sys
+sys.modules['mmuda'] = None
+import torch
+from mmengine.config import Config
+from mmseg.apis import inference_model, init_model
+import numpy as np
+cfg = Config.fromfile(sys.argv[1])
+model = init_model(cfg, sys.argv[2], device='cpu')
+image = np.zeros((64, 96, 3), np.uint8)
+sample = inference_model(model, image)
+torch.save(sample.seg_logits.data, sys.argv[3])
+"""
+
+
+def test_stock_mmseg_predicts_without_mmuda(tmp_path):
+    leaf = 'advent/advent_segformer_mit-b0_gta2cs.py'
+    cfg = Config.fromfile(CONFIGS / leaf)
+    cfg.model.segmentor.backbone.update(
+        init_cfg=None, embed_dims=8, num_layers=[1, 1, 1, 1]
+    )
+    head = cfg.model.segmentor.decode_head
+    head.update(in_channels=[8, 16, 40, 64], channels=16)
+    head.norm_cfg = dict(type='BN')
+    model = OWN_MODELS.build(cfg.model).eval()
+    state = strip_segmentor_prefix(model.state_dict())
+    meta = dict(dataset_meta=dict(classes=('a',) * 19, palette=[[0] * 3] * 19))
+    torch.save(dict(state_dict=state, meta=meta), tmp_path / 'plain.pth')
+    plain_config(cfg).dump(tmp_path / 'plain.py')
+    words = ('plain.py', 'plain.pth', 'logits.pth')
+    result = subprocess.run(
+        [sys.executable, '-c', BLOCKED, *(tmp_path / word for word in words)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    own = init_model(plain_config(cfg), str(tmp_path / 'plain.pth'), 'cpu')
+    expected = inference_model(own, np.zeros((64, 96, 3), np.uint8))
+    assert torch.equal(
+        torch.load(tmp_path / 'logits.pth'), expected.seg_logits.data
+    )
 
 
 def test_method_config_is_not_changed(method_config):

@@ -3,11 +3,13 @@
 import pytest
 from mmengine.dataset import ConcatDataset
 from mmseg.datasets import BaseSegDataset
+from torch.utils.data import Dataset
 from toy_images import folder_config, make_folder, make_image
 
 from mmuda.datasets import IDDDataset, PathListDataset
 from mmuda.datasets.prediction_names import prediction_names
 from mmuda.registry import DATASETS
+from mmuda.utils.errors import ConfigError
 
 
 def names_of(dataset, root):
@@ -121,3 +123,8 @@ def test_data_sets_of_mmseg(tmp_path, prefix):
         f'{above}oslo/a',
         f'{above}rome/a',
     ]
+
+
+def test_data_sets_that_name_no_images():
+    with pytest.raises(ConfigError, match='Dataset have no names for files'):
+        prediction_names(Dataset())

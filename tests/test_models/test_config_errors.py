@@ -32,3 +32,18 @@ def test_segmentor_without_logits_of_all_heads():
     config['segmentor']['type'] = 'EncoderDecoder'
     with pytest.raises(ConfigError, match='UDAEncoderDecoder'):
         MODELS.build(config)
+
+
+@pytest.mark.parametrize(
+    'kind', ['SegDataPreProcessor', 'ImgDataPreprocessor']
+)
+def test_preprocessor_that_knows_no_domains(kind):
+    config = model_config('MinEnt', data_preprocessor=dict(type=kind))
+    with pytest.raises(ConfigError, match=f"'{kind}' does not know domains"):
+        MODELS.build(config)
+
+
+def test_no_preprocessor_at_all():
+    model = MODELS.build(model_config('MinEnt', data_preprocessor=None))
+    with pytest.raises(ConfigError, match="use 'DomainDataPreprocessor'"):
+        model.train_step({}, None)

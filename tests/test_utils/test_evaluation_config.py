@@ -81,10 +81,16 @@ def test_augmentation_reaches_each_of_several_data_sets(cfg):
     assert pipelines == [['augmented'], ['augmented']]
 
 
-def test_augmentation_needs_its_pipeline(cfg):
+def test_augmentation_by_a_model_of_the_config(cfg):
     cfg.tta_model = dict(type='SegTTAModel')
-    with pytest.raises(ConfigError, match='no tta_pipeline'):
-        use_test_time_augmentation(cfg)
+    kinds = ('LoadImage', 'Resize', 'LoadLabels', 'PackSegInputs')
+    steps = [dict(type=kind) for kind in kinds]
+    cfg.test_dataloader.dataset.pipeline = steps
+    use_test_time_augmentation(cfg)
+    assert cfg.model.type == 'SegTTAModel'
+    load, versions = cfg.test_dataloader.dataset.pipeline
+    assert load == steps[0]
+    assert versions.transforms[1:] == [[step] for step in steps[1:]]
 
 
 @pytest.mark.parametrize('folder', ['out', Path('out')])

@@ -3,8 +3,10 @@
 
 With --teacher it is the segmentor's moving average, if the run kept one.
 With --config a plain mmseg config is written too, so that mmseg's own
-tools/test.py and mmseg.apis.init_model work on the two files. mmuda has to
-be installed there only if the config uses types of mmuda.
+tools/test.py and mmseg.apis.init_model work on the two files. It needs mmuda
+only if mmseg lacks the network (DeepLab-V2, ASPPSEHead, ...), and says so; a
+network of mmseg (SegFormer, DeepLabV3+, ...) is written with mmseg's types
+alone, without the test data where these are read by classes of mmuda.
 """
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
@@ -18,6 +20,7 @@ from torch import Tensor
 
 from mmuda.convert import (
     find_state_dict,
+    needed_types,
     plain_config,
     strip_segmentor_prefix,
     write_checkpoint,
@@ -110,6 +113,18 @@ def convert_config(path: str, out_path: str) -> Config:
     return plain_config(load_config(path))
 
 
+def _needs(plain: Config) -> str:
+    own = needed_types(plain)
+    if own:
+        return f'needs mmuda for {", ".join(own)}'
+    if 'test_dataloader' in plain:
+        return 'needs mmseg alone'
+    return (
+        'needs mmseg alone; for its tools/test.py add test_dataloader and '
+        'test_evaluator, which are of mmuda in this config'
+    )
+
+
 def main(args: argparse.Namespace) -> None:
     """Run the tool."""
     checkpoint = convert_checkpoint(args.checkpoint, args.teacher)
@@ -117,7 +132,7 @@ def main(args: argparse.Namespace) -> None:
         cfg = convert_config(args.config, args.out_config)
         check_fits(checkpoint, cfg, args.checkpoint)
         atomic_write(args.out_config, cfg.pretty_text)
-        print(f'Wrote {args.out_config}')
+        print(f'Wrote {args.out_config}, which {_needs(cfg)}')
     write_checkpoint(checkpoint, args.output)
     print(f'Wrote {args.output}')
 

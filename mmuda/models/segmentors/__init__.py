@@ -1,4 +1,5 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
+from .domain_tta import DomainTTAModel
 from .ensemble import SegmentorEnsemble
 from .multi_head_encoder_decoder import MultiHeadEncoderDecoder
 from .uda_encoder_decoder import UDAEncoderDecoder, losses_of
@@ -6,6 +7,7 @@ from .views import ENSEMBLE, Seen, View
 
 __all__ = [
     'ENSEMBLE',
+    'DomainTTAModel',
     'MultiHeadEncoderDecoder',
     'Seen',
     'SegmentorEnsemble',

@@ -24,7 +24,7 @@ from mmuda.utils.errors import ConfigError
 from mmuda.utils.optimization import SequentialUpdate
 from mmuda.utils.schedule import current_iteration
 
-from .domains import SOURCE, Logits, Losses, detach
+from .domains import SOURCE, Logits, Losses, check_preprocessor, detach
 from .loading import fit_state_dict, start_from
 from .target_heads import zero_loss
 from .teacher import Network, build_teacher, check_network, update_teacher
@@ -89,6 +89,8 @@ class BaseUDA(BaseSegmentor):
                 f'model.pretrained={pretrained!r} is not read; set '
                 'model.segmentor.backbone.init_cfg'
             )
+        if data_preprocessor is not None:
+            check_preprocessor(self.data_preprocessor)
         self.segmentor = MODELS.build(segmentor)
         self.warmup_iters = warmup_iters
         if average_over not in get_args(AverageOver):
@@ -170,6 +172,7 @@ class BaseUDA(BaseSegmentor):
         Raises:
             ConfigError: Images are padded and the method doesn't allow it.
         """
+        check_preprocessor(self.data_preprocessor)
         data = self.data_preprocessor(data, True)
         self.valid = {
             domain: valid_pixels(images, data['data_samples'][domain])

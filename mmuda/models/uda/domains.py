@@ -4,6 +4,8 @@
 import sys
 from collections.abc import Iterable, Sequence
 
+from mmengine.model import BaseDataPreprocessor, ImgDataPreprocessor
+from mmseg.models import SegDataPreProcessor
 from torch import Tensor, nn
 
 from mmuda.registry import MODELS
@@ -12,6 +14,24 @@ from mmuda.utils.errors import ConfigError
 SOURCE = 'source'
 Losses = dict[str, Tensor]
 Logits = dict[str, Tensor]
+
+
+def check_preprocessor(preprocessor: nn.Module) -> None:
+    """Refuse a preprocessor that takes one batch of images at a time.
+
+    Args:
+        preprocessor: Of a method.
+
+    Raises:
+        ConfigError: It is one of MMEngine's or mmseg's.
+    """
+    single = (SegDataPreProcessor, ImgDataPreprocessor, BaseDataPreprocessor)
+    if type(preprocessor).forward in {kind.forward for kind in single}:
+        raise ConfigError(
+            f"model.data_preprocessor: '{type(preprocessor).__name__}' does "
+            "not know domains; use 'DomainDataPreprocessor', which takes the "
+            "arguments of 'SegDataPreProcessor'"
+        )
 
 
 def check_number(
