@@ -45,6 +45,15 @@ def test_plan_names_all_stages(cotrain):
     assert sum('waiting' in row for row in rows) == 33
 
 
+def test_plan_for_a_target_without_labels(cotrain, tmp_path):
+    none = tmp_path / 'none'
+    key = 'val_dataloader.dataset.data_prefix.seg_map_path'
+    code, text = cotrain('--dry-run', **{key: none})
+    assert code == 0, text
+    rows = [line for line in text.splitlines() if '/' in line]
+    assert sum('waiting' in row for row in rows) == 33
+
+
 def test_plan_tells_the_work(cotrain):
     _, text = cotrain('--dry-run', '--stage', 'baseline')
     assert '2 iterations' in text

@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mmuda.datasets.image_io import read_image
 from mmuda.datasets.lab_colors import in_style, style_of
 from mmuda.datasets.lab_images import encode_image
+from mmuda.datasets.missing_labels import missing_labels
 from mmuda.pseudo_labels.target_data import dataset_to_label
 from mmuda.registry import DATASETS, MODELS
 
@@ -89,7 +90,8 @@ def batch_images(cfg: Config) -> int:
 
 
 def _validation_images(cfg: Config) -> int:
-    if not cfg.get('val_dataloader'):
+    loader = cfg.get('val_dataloader')
+    if not loader or missing_labels(loader.dataset):
         return 0
     return len(DATASETS.build(cfg.val_dataloader.dataset))
 

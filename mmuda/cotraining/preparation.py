@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """What is checked and written before the first stage."""
 
+import copy
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from mmengine.config import Config
 from torch.utils.data import Dataset
 
+from mmuda.engine import skip_validation_without_labels
 from mmuda.models.pretrained import covered_by_pretrained_weights
 from mmuda.models.uda.base import BaseUDA
 from mmuda.pseudo_labels.checkpoints import load_model
@@ -37,7 +39,8 @@ def check_procedure(procedure: Procedure) -> None:
     for cfg in (procedure.baseline, cycle, procedure.final):
         with config_errors(cfg):
             model = MODELS.build(cfg.model)
-            if cfg.get('val_dataloader'):
+            # A copy: each training tells that nothing is evaluated.
+            if not skip_validation_without_labels(copy.deepcopy(cfg)):
                 DATASETS.build(cfg.val_dataloader.dataset)
         # later trainings start from the baseline's weights
         if cfg is procedure.baseline and procedure.given is None:
