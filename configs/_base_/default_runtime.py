@@ -13,6 +13,7 @@ default_hooks = dict(
     checkpoint=dict(type='UDACheckpointHook', interval=2000, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='SegVisualizationHook'),
+    prediction=dict(type='LeanPredictionHook'),
 )
 custom_hooks = [
     dict(type='DataCheckHook'),

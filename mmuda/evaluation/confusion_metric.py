@@ -32,6 +32,8 @@ class ConfusionMatrixMetric(BaseMetric):
         ConfigError: The folder is not writable.
     """
 
+    needed_outputs = ()
+
     def __init__(
         self, out_dir: str | None = None, ignore_index: int = 255, **kwargs
     ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.evaluator import BaseMetric
+from torch import Tensor
 
 from mmuda.models.losses.entropy import entropy_map
 from mmuda.registry import METRICS
@@ -20,18 +21,24 @@ class EntropyMetric(BaseMetric):
     """
 
     needs_labels = False
+    needed_outputs = ('entropy',)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Add up the entropy of each image.
 
         Args:
             data_batch: Not used.
-            data_samples: Predictions with ``seg_logits`` (C, H, W).
+            data_samples: Predictions with ``entropy`` (1, H, W), or with
+                ``seg_logits`` (C, H, W).
 
         Raises:
             ConfigError: There are no logits of at least two classes.
         """
         for sample in data_samples:
+            entropy = sample.get('entropy', {}).get('data')
+            if entropy is not None:
+                self._add(entropy)
+                continue
             logits = sample.get('seg_logits', {}).get('data')
             if logits is None or len(logits) < 2:
                 raise ConfigError(
@@ -39,9 +46,11 @@ class EntropyMetric(BaseMetric):
                     'which these predictions do not have (test-time '
                     'augmentation keeps none); remove it from the evaluator'
                 )
-            entropy = entropy_map(logits[None])
-            total = entropy.sum(dtype=torch.float64).item()
-            self.results.append((total, entropy.numel()))
+            self._add(entropy_map(logits[None]))
+
+    def _add(self, entropy: Tensor) -> None:
+        total = entropy.sum(dtype=torch.float64).item()
+        self.results.append((total, entropy.numel()))
 
     def compute_metrics(
         self, results: list[tuple[float, int]]

@@ -10,6 +10,7 @@ from .data_check_hook import DataCheckHook
 from .domain_visualization_hook import DomainVisualizationHook
 from .graceful_stop_hook import GracefulStopHook
 from .iteration_seed_hook import IterationSeedHook
+from .lean_prediction_hook import LeanPredictionHook
 from .logger_hook import LoggerHook
 from .mean_teacher_hook import MeanTeacherHook, require_teacher_hook
 from .norm_statistics_hook import NormStatisticsSyncHook, average_norm_buffers
@@ -24,6 +25,7 @@ __all__ = [
     'DomainVisualizationHook',
     'GracefulStopHook',
     'IterationSeedHook',
+    'LeanPredictionHook',
     'LoggerHook',
     'MeanTeacherHook',
     'NormStatisticsSyncHook',

@@ -46,19 +46,34 @@ def probabilities(
 
 
 def label_and_score(
-    probability: Tensor, score: Score
+    probability: Tensor, score: Score, limit: int = 2**26
 ) -> tuple[Tensor, Tensor]:
     """The most probable class of each pixel, and how sure it is.
+
+    Large images are looked at in horizontal strips, so that little memory is
+    taken beside the probabilities. Labels are those of the whole image,
+    entropies may differ from it by rounding.
 
     Args:
         probability: (N, C, H, W).
         score: ``entropy`` (normalised, low is sure) or ``confidence`` (the
             largest probability, high is sure).
+        limit: Probabilities of a strip at most, but at least one row.
 
     Returns:
         Labels (N, H, W) uint8, 255 where a probability is not a number, and
         scores (N, H, W) float in [0, 1].
     """
+    rows = max(1, limit // probability[:, :, 0].numel())
+    strips = probability.split(rows, dim=2)
+    parts = [_label_and_score(strip, score) for strip in strips]
+    labels, scores = zip(*parts, strict=True)
+    return torch.cat(labels, dim=1), torch.cat(scores, dim=1)
+
+
+def _label_and_score(
+    probability: Tensor, score: Score
+) -> tuple[Tensor, Tensor]:
     confidence, label = probability.max(dim=1)
     scores = (
         normalised_entropy(probability) if score == 'entropy' else confidence

@@ -89,3 +89,16 @@ def test_pixels_with_nan_get_no_label(score):
 def test_bins_have_equal_width_and_the_last_holds_one():
     scores = torch.tensor([0, 0.2499, 0.25, 0.999, 1.0])
     assert quantise(scores, 4).tolist() == [0, 0, 1, 3, 3]
+
+
+@pytest.mark.parametrize('score', ['entropy', 'confidence'])
+@pytest.mark.parametrize('limit', [1, 3 * 2 * 5 * 17, 10**6])
+def test_strips_give_what_the_whole_image_gives(score, limit):
+    generator = torch.Generator().manual_seed(0)
+    logits = 5 * torch.randn(2, 5, 23, 17, generator=generator)
+    probability = logits.softmax(dim=1)
+    probability[0, 2, 3, 4] = float('nan')
+    whole = label_and_score(probability, score)
+    strips = label_and_score(probability, score, limit)
+    assert torch.equal(strips[0], whole[0])
+    torch.testing.assert_close(strips[1], whole[1], rtol=0, atol=1e-6)

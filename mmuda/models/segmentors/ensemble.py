@@ -2,6 +2,7 @@
 """Several trained models that predict together."""
 
 import copy
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -15,6 +16,14 @@ from mmuda.registry import MODELS
 from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.evaluation_config import ensemble_weights
+
+from .plane_predictions import (
+    ENTROPY,
+    LOGITS,
+    MAX_VALUES,
+    Planes,
+    predict_by_planes,
+)
 
 
 @MODELS.register_module()
@@ -37,6 +46,11 @@ class SegmentorEnsemble(BaseSegmentor):
         ConfigError: The numbers of models, checkpoints and weights differ,
             or as of ``ensemble_weights``.
     """
+
+    #: What predictions of large images hold; see ``choose_outputs``.
+    outputs: frozenset[str] = frozenset([LOGITS])
+    #: Logits of an image up to which it is not large.
+    max_values: int = MAX_VALUES
 
     def __init__(
         self,
@@ -93,6 +107,18 @@ class SegmentorEnsemble(BaseSegmentor):
             Samples with ``seg_logits`` (C, H, W) and ``pred_sem_seg`` at
             the original size of each image.
         """
+        metas = [sample.metainfo for sample in data_samples or ()]
+        if metas and self.predicts_by_planes(metas):
+            planes = self.output_planes(inputs, metas)
+            for sample, part in zip(data_samples, planes, strict=True):
+                predict_by_planes(
+                    sample,
+                    part,
+                    self.out_channels,
+                    ENTROPY in self.outputs,
+                    self.max_values,
+                )
+            return data_samples
         if data_samples is None:
             data_samples = self.models[0].predict(inputs)
         total: list[Tensor] = []
@@ -113,6 +139,42 @@ class SegmentorEnsemble(BaseSegmentor):
                 )
             )
         return data_samples
+
+    def predicts_by_planes(self, metas: list[dict]) -> bool:
+        """Whether all models do.
+
+        Args:
+            metas: Meta information of each image.
+        """
+        return all(
+            hasattr(model, 'predicts_by_planes')
+            and model.predicts_by_planes(metas)
+            for model in self.models
+        )
+
+    def output_planes(self, inputs: Tensor, metas: list[dict]) -> list[Planes]:
+        """Weighted sums of the models' planes, for each image.
+
+        Args:
+            inputs: (N, 3, H, W) normalised images.
+            metas: Meta information of each image.
+        """
+        members = [
+            model.output_planes(inputs, copy.deepcopy(metas))
+            for model in self.models
+        ]
+
+        def planes(parts: Sequence[Planes], first: int, last: int) -> Tensor:
+            weighted = (
+                weight * part(first, last)
+                for weight, part in zip(self.weights, parts, strict=True)
+            )
+            return functools.reduce(torch.add, weighted)
+
+        return [
+            functools.partial(planes, parts)
+            for parts in zip(*members, strict=True)
+        ]
 
     def extract_feat(self, inputs: Tensor) -> list:
         """Features of each model."""

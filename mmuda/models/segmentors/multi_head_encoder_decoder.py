@@ -199,8 +199,12 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
         logits = self.predict_logits(inputs)
         if self._upsamples_once(batch_img_metas):
             return logits
-        head = self.heads()[self.predict_head]
-        return head.predict_by_feat(logits, batch_img_metas)
+        return self.predicting_head.predict_by_feat(logits, batch_img_metas)
+
+    @property
+    def predicting_head(self) -> BaseDecodeHead:
+        """The head that ``predict_head`` names."""
+        return self.heads()[self.predict_head]
 
     def predict_logits(self, inputs: Tensor) -> Tensor:
         """Logits of the predicting head, (N, C, h, w), of (N, 3, H, W)."""

@@ -1,6 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """A segmentor whose forward gives the logits of every head."""
 
+from functools import partial
+
 import torch
 from mmengine.config import ConfigDict
 from mmseg.models import EncoderDecoder
@@ -12,6 +14,15 @@ from mmuda.models.losses import average_cross_entropy, process_share
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
+from .plane_predictions import (
+    ENTROPY,
+    LOGITS,
+    MAX_VALUES,
+    Planes,
+    fit_to_image,
+    is_large,
+    predict_by_planes,
+)
 from .single_values import allow_single_values
 
 _HEAD_METHODS = ('loss', 'predict', 'loss_by_feat')
@@ -42,6 +53,11 @@ class UDAEncoderDecoder(EncoderDecoder):
             PointRend, MaskFormer and the like), the heads disagree in the
             number of classes, or ``test_cfg`` has an unknown key.
     """
+
+    #: What predictions of large images hold; see ``choose_outputs``.
+    outputs: frozenset[str] = frozenset([LOGITS])
+    #: Logits of an image up to which it is not large.
+    max_values: int = MAX_VALUES
 
     def __init__(self, *args, test_cfg: dict | None = None, **kwargs) -> None:
         test_cfg = ConfigDict(test_cfg or dict(mode='whole'))
@@ -141,6 +157,80 @@ class UDAEncoderDecoder(EncoderDecoder):
             losses |= add_prefix(loss, name)
         return losses
 
+    def predict(
+        self, inputs: Tensor, data_samples: SampleList | None = None
+    ) -> SampleList:
+        """Predict the classes at the size of each original image.
+
+        Args:
+            inputs: (N, 3, H, W) normalised images.
+            data_samples: Meta information (and labels) of each image.
+
+        Returns:
+            Samples as mmseg's ``EncoderDecoder`` gives them. Large images
+            have no ``seg_logits`` where ``outputs`` does not ask for them.
+        """
+        metas = [sample.metainfo for sample in data_samples or ()]
+        if not metas or not self.predicts_by_planes(metas):
+            return super().predict(inputs, data_samples)
+        planes = self.output_planes(inputs, metas)
+        for sample, part in zip(data_samples, planes, strict=True):
+            predict_by_planes(
+                sample,
+                part,
+                self.out_channels,
+                ENTROPY in self.outputs,
+                self.max_values,
+            )
+        return data_samples
+
+    def predicts_by_planes(self, metas: list[dict]) -> bool:
+        """Whether logits of a batch are not wanted, large and separable.
+
+        Args:
+            metas: Meta information of each image.
+        """
+        own = type(self.predicting_head).predict_by_feat
+        return (
+            LOGITS not in self.outputs
+            and self.out_channels > 1
+            and own is BaseDecodeHead.predict_by_feat
+            and is_large(self.out_channels, metas, self.max_values)
+        )
+
+    def output_planes(self, inputs: Tensor, metas: list[dict]) -> list[Planes]:
+        """Logits of each image at its original size, some classes at a time.
+
+        Args:
+            inputs: (N, 3, H, W) normalised images.
+            metas: Meta information of each image.
+        """
+        slides = self.test_cfg.get('mode', 'whole') == 'slide'
+        logits = (
+            self.slide_inference(inputs, metas)
+            if slides
+            else self.predict_logits(inputs)
+        )
+        once = slides or self._upsamples_once(metas)
+        head = self.predicting_head
+
+        def planes(index: int, first: int, last: int) -> Tensor:
+            part = logits[index : index + 1, first:last]
+            if not once:
+                part = head.predict_by_feat(part, metas)
+            return fit_to_image(part, metas[index], self.align_corners)
+
+        return [partial(planes, index) for index in range(len(metas))]
+
+    @property
+    def predicting_head(self) -> BaseDecodeHead:
+        """The head that validation and testing use."""
+        return self.decode_head
+
+    def predict_logits(self, inputs: Tensor) -> Tensor:
+        """Logits of the predicting head, (N, C, h, w), of (N, 3, H, W)."""
+        return self.decode_head.forward(self.extract_feat(inputs))
+
     def encode_decode(
         self, inputs: Tensor, batch_img_metas: list[dict]
     ) -> Tensor:
@@ -156,7 +246,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         """
         if not self._upsamples_once(batch_img_metas):
             return super().encode_decode(inputs, batch_img_metas)
-        return self.decode_head.forward(self.extract_feat(inputs))
+        return self.predict_logits(inputs)
 
     def _upsamples_once(self, batch_img_metas: list[dict]) -> bool:
         return (

@@ -325,6 +325,14 @@ class BaseUDA(BaseSegmentor):
         """Predictions of the predictor for (N, 3, H, W) images."""
         return self.predictor.predict(inputs, data_samples)
 
+    def predicts_by_planes(self, metas: list[dict]) -> bool:
+        """Whether the predictor does; see ``UDAEncoderDecoder``."""
+        return self.predictor.predicts_by_planes(metas)
+
+    def output_planes(self, inputs: Tensor, metas: list[dict]) -> list:
+        """Logits of the predictor; see ``UDAEncoderDecoder``."""
+        return self.predictor.output_planes(inputs, metas)
+
     def _forward(
         self, inputs: Tensor, data_samples: SampleList | None = None
     ) -> Logits:
