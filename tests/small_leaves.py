@@ -33,22 +33,6 @@ def load(leaf):
     return Config.fromfile(ROOT / leaf)
 
 
-def shape_of(leaf):
-    """What a step depends on: networks, method, batch and domains."""
-    cfg = load(leaf)
-    segmentor = cfg.model.segmentor
-    domains = domains_of(cfg)
-    return (
-        cfg.model.type,
-        segmentor.backbone.type,
-        segmentor.decode_head.type,
-        cfg.train_dataloader.batch_size,
-        str(cfg.train_dataloader.dataset.get('samples')),
-        min(len(domains), 4),
-        *sorted({kind for parts in domains.values() for kind in parts}),
-    )
-
-
 def domains_of(cfg):
     """Kinds of transforms by the domains that a config trains on."""
     dataset = cfg.train_dataloader.dataset
