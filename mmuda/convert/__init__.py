@@ -7,7 +7,12 @@ from .advent import (
     segmentor_from_published,
     segmentor_to_published,
 )
-from .segmentor import needed_types, plain_config, strip_segmentor_prefix
+from .segmentor import (
+    needed_types,
+    plain_config,
+    strip_segmentor_prefix,
+    weights_of_plain,
+)
 from .state_dicts import (
     find_state_dict,
     load_state_dict_file,
@@ -24,5 +29,6 @@ __all__ = [
     'segmentor_from_published',
     'segmentor_to_published',
     'strip_segmentor_prefix',
+    'weights_of_plain',
     'write_checkpoint',
 ]

@@ -106,6 +106,24 @@ def plain_config(cfg: Config) -> Config:
     return Config(dict(default_scope='mmseg', **scoped))
 
 
+def weights_of_plain(
+    state_dict: Mapping[str, Tensor], cfg: Config
+) -> StateDict:
+    """Leave out the heads of targets if the plain model has none.
+
+    Args:
+        state_dict: Of the segmentor.
+        cfg: Of :func:`plain_config`.
+    """
+    if 'targets' in cfg.model:
+        return dict(state_dict)
+    return {
+        name: tensor
+        for name, tensor in state_dict.items()
+        if not name.startswith(('target_heads.', 'ensemble_head.'))
+    }
+
+
 def needed_types(cfg: Config) -> list[str]:
     """Name the types of mmuda in a plain config.
 

@@ -14,6 +14,7 @@ from mmuda.convert import (
     needed_types,
     plain_config,
     strip_segmentor_prefix,
+    weights_of_plain,
 )
 from mmuda.registry import MODELS as OWN_MODELS
 from mmuda.utils.errors import CheckpointError, ConfigError
@@ -128,6 +129,17 @@ def test_heads_of_targets_are_left_out(method_config):
     assert 'targets' not in model
     with torch.device('meta'):
         MODELS.build(model)
+
+
+def test_weights_of_the_shared_head(method_config):
+    segmentor = method_config.model.segmentor
+    segmentor.update(type='MultiHeadEncoderDecoder', targets=['rome', 'oslo'])
+    state = dict(OWN_MODELS.build(segmentor.to_dict()).state_dict())
+    cfg = plain_config(method_config)
+    plain = MODELS.build(cfg.model)
+    plain.load_state_dict(weights_of_plain(state, cfg), strict=True)
+    segmentor.predict_head = 'oslo.decode'
+    assert weights_of_plain(state, plain_config(method_config)) == state
 
 
 def test_the_head_of_a_target_needs_own_segmentor(method_config):

@@ -23,6 +23,7 @@ from mmuda.convert import (
     needed_types,
     plain_config,
     strip_segmentor_prefix,
+    weights_of_plain,
     write_checkpoint,
 )
 from mmuda.models.coverage import check_cover
@@ -130,6 +131,8 @@ def main(args: argparse.Namespace) -> None:
     checkpoint = convert_checkpoint(args.checkpoint, args.teacher)
     if args.config:
         cfg = convert_config(args.config, args.out_config)
+        weights = weights_of_plain(checkpoint['state_dict'], cfg)
+        checkpoint['state_dict'] = weights
         check_fits(checkpoint, cfg, args.checkpoint)
         atomic_write(args.out_config, cfg.pretty_text)
         print(f'Wrote {args.out_config}, which {_needs(cfg)}')
