@@ -16,11 +16,10 @@ METHODS = {
     'savez': 0,
     'savez_compressed': 0,
     'dump': 0,
-    'copyfile': 1,
-    'copy': 1,
-    'copy2': 1,
 }
-FIRST = {'torch.save': 1, 'json.dump': 1, 'pickle.dump': 1}
+FUNCTIONS = dict.fromkeys(
+    ('torch.save', 'json.dump', 'pickle.dump', 'shutil.copyfile'), 1
+)
 # Where the argument has to be the path that ``atomic_path`` yields, or a file
 # that is opened by it or kept in memory.
 ALLOWED = {'temporary', 'file', 'text', 'buffer'}
@@ -48,10 +47,10 @@ def target(call):
     if not isinstance(function, ast.Attribute):
         return None
     owner = ast.unparse(function.value)
-    if function.attr not in METHODS:
-        return None
     whole = f'{owner}.{function.attr}'
-    position = FIRST.get(whole, METHODS[function.attr])
+    if whole not in FUNCTIONS and function.attr not in METHODS:
+        return None
+    position = FUNCTIONS.get(whole, METHODS.get(function.attr))
     if position is None:
         return owner
     return ast.unparse(call.args[position]) if call.args else None
