@@ -74,6 +74,13 @@ def test_classes_agree_between_data_and_network(leaf):
 
 
 @pytest.mark.parametrize('leaf', LEAVES)
+def test_no_schedule_ends_before_the_training(leaf):
+    cfg = load(leaf)
+    ends = [part.end for part in cfg.param_scheduler]
+    assert max(ends) > cfg.train_cfg.max_iters
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
 def test_hooks_build(leaf):
     for hook in load(leaf).custom_hooks:
         HOOKS.build(hook)

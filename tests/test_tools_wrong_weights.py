@@ -196,7 +196,8 @@ def test_names_are_compared_without_case_and_underscores(
     ]
     torch.save(content, tmp_path / 'upper.pth')
     words = [CONFIG, '--work-dir', tmp_path / 'work', tmp_path / 'upper.pth']
-    options = demo_data.options(data)
+    # So says the config in the work dir of a resumed run.
+    options = demo_data.options(data) | {'resume': True}
     code, text = run_loaded(
         load_tool('test.py'),
         [*words, '--cfg-options', *(f'{k}={v}' for k, v in options.items())],
@@ -214,3 +215,51 @@ def test_new_parts_need_weights_to_start_from(
     options = demo_data.options(data)
     error, _ = error_of('train.py', words, options, monkeypatch, capfd)
     assert error == 'error: --new-parts goes with --load-from CHECKPOINT'
+
+
+SIXTEEN = {
+    'train_dataloader.dataset.source.label_set': 'synthia16',
+    'train_dataloader.dataset.target.label_set': 'synthia16',
+    'val_dataloader.dataset.label_set': 'synthia16',
+    'test_dataloader.dataset.label_set': 'synthia16',
+    'model.segmentor.decode_head.num_classes': 16,
+    'model.segmentor.auxiliary_head.num_classes': 16,
+    'model.discriminator.in_channels': 16,
+    'optim_wrapper.segmentor.optimizer.lr': 1e-30,
+}
+
+
+@pytest.mark.parametrize(
+    ('parts', 'message'),
+    [
+        ([], 'segmentor .* all together: --new-parts heads discriminator$'),
+        (['heads'], 'discriminator .* --new-parts discriminator'),
+        (['head'], "no 'head' that .* heads, discriminator .did you mean 'he"),
+    ],
+)
+def test_another_number_of_classes_is_explained(
+    data, checkpoint, tmp_path, monkeypatch, capfd, parts, message
+):
+    words = [CONFIG, '--work-dir', tmp_path, '--load-from', checkpoint]
+    words += ['--new-parts', *parts] if parts else []
+    options = demo_data.options(data, 1, 1) | SIXTEEN
+    error, _ = error_of('train.py', words, options, monkeypatch, capfd)
+    assert re.search(message, error), error
+
+
+def test_another_number_of_classes_trains(
+    data, checkpoint, tmp_path, monkeypatch, capfd
+):
+    options = demo_data.options(data, 1, 1) | SIXTEEN
+    options['experiment_name'] = uuid.uuid4().hex
+    words = [CONFIG, '--work-dir', tmp_path, '--load-from', checkpoint]
+    words += ['--new-parts', 'heads', 'discriminator', '--cfg-options']
+    words += [f'{key}={value}' for key, value in options.items()]
+    code, text = run_loaded(load_tool('train.py'), words, monkeypatch, capfd)
+    assert code == 0, text
+    trained = load_checkpoint_file(checkpoint)['state_dict']
+    state = load_checkpoint_file(tmp_path / 'iter_1.pth')['state_dict']
+    name = 'segmentor.backbone.layer1.0.conv1.weight'
+    assert torch.equal(state[name], trained[name])
+    heads = [n for n in state if n.startswith(HEAD) and n.endswith('bias')]
+    assert {len(state[name]) for name in heads} == {16}

@@ -153,7 +153,11 @@ def _first_at_zero(
         param_groups=[group], step=lambda: None, _global_step=1
     )
     optimizer.step._with_counter = True
-    steps = [copy.copy(s) for s in schedulers if not s.by_epoch]
+    steps = [
+        copy.copy(scheduler)
+        for scheduler in schedulers
+        if not scheduler.by_epoch and hasattr(scheduler, 'base_values')
+    ]
     for scheduler in steps:
         scheduler.optimizer = optimizer
         scheduler.base_values = [scheduler.base_values[learning[0]]]

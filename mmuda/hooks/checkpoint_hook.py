@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from mmuda.engine.checkpoint import accumulation_period, check_resumable
 from mmuda.engine.divergence import flat_state, require_finite_state
+from mmuda.engine.loops import trains
 from mmuda.engine.schedules import check_no_idle_training
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
@@ -116,7 +117,7 @@ class UDACheckpointHook(CheckpointHook):
                 of this model and these optimizers; or it does not cover the
                 model, or is of other classes.
         """
-        if runner._resume:
+        if runner._resume and trains(runner):
             model = unwrap(runner.model)
             check_resumable(checkpoint, model, runner.optim_wrapper)
             file = str(runner._load_from or 'the checkpoint')

@@ -144,6 +144,8 @@ def use_checkpoints(
         ConfigError: As of :func:`ensemble_weights`.
     """
     ensemble_weights(len(checkpoints), weights)
+    # The config in the work dir of a resumed run says otherwise.
+    cfg.resume = False
     if len(checkpoints) == 1:
         cfg.load_from = checkpoints[0]
         return

@@ -89,8 +89,7 @@ def not_finite(tensors: Mapping[str, Any]) -> list[str]:
     for name, tensor in tensors.items():
         if (
             isinstance(tensor, Tensor)
-            and (tensor.is_floating_point() or tensor.is_complex())
-            and not tensor.is_meta
+            and _has_values(tensor)
             and not name.endswith('_extra_state')
         ):
             flag = torch.isfinite(tensor).all()
@@ -145,6 +144,13 @@ def tell_conversion(
             'current',
             logging.WARNING,
         )
+
+
+def _has_values(tensor: Tensor) -> bool:
+    """Whether it could be checked; others are no weights anyway."""
+    number = tensor.is_floating_point() or tensor.is_complex()
+    plain = tensor.layout == torch.strided and not tensor.is_meta
+    return number and plain and tensor.element_size() > 1
 
 
 def _fault(stored: Any, own: Tensor) -> tuple[str, str] | None:

@@ -151,6 +151,31 @@ def test_weights_that_are_no_numbers_are_an_error(part, kind, message):
 
 
 @pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (torch.Tensor.to_sparse, 'sparse float32 instead of float32'),
+        (lambda tensor: tensor.to('meta'), 'of another type'),
+        (lambda tensor: tensor.tolist(), 'missing'),
+        (lambda tensor: tensor.numpy(), 'missing'),
+        (lambda tensor: None, 'missing'),
+        (
+            lambda tensor: torch.quantize_per_tensor(
+                tensor, 0.1, 0, torch.qint8
+            ),
+            'qint8 instead of float32',
+        ),
+    ],
+)
+def test_weights_of_another_form_are_an_error(change, message):
+    model = build()
+    state = model.state_dict()
+    name = 'segmentor.decode_head.conv_seg.weight'
+    state[name] = change(state[name].detach())
+    with pytest.raises(CheckpointError, match=message):
+        load_state_dict(model, state)
+
+
+@pytest.mark.parametrize(
     'kind', [torch.float16, torch.bfloat16, torch.float64]
 )
 def test_weights_of_another_precision_are_converted(kind):

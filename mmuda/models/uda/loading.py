@@ -65,8 +65,8 @@ def start_from(
             experts), or names of other parts, such as ``discriminator``.
 
     Raises:
-        CheckpointError: A discriminator or the like is stored, but does not
-            fit.
+        CheckpointError: The segmentor, or a discriminator or the like that is
+            stored, does not fit; names all of them.
         ConfigError: The model has no such part.
     """
     check_new_parts(model, new_parts)
@@ -81,10 +81,26 @@ def start_from(
     for part in new_parts:
         # What is not stored keeps its initial values.
         _drop(state_dict, f'{part}.')
-    for name, child in _other_parts(model, state_dict, ''):
-        check_cover(child, state_dict, f'{name}.', model.loading_from)
+    _check_parts(model, state_dict)
     if model.teacher is not None:
         add_teacher(state_dict, '')
+
+
+def _check_parts(model: nn.Module, state_dict: dict) -> None:
+    parts = [('segmentor', unwrap(model.segmentor))]
+    parts += _other_parts(model, state_dict, '')
+    faults = {}
+    for name, child in parts:
+        try:
+            check_cover(child, state_dict, f'{name}.', model.loading_from)
+        except CheckpointError as error:
+            option = HEADS if name == 'segmentor' else name
+            faults[option] = str(error)
+    if faults:
+        more = f'; all together: --new-parts {" ".join(faults)}'
+        raise CheckpointError(
+            next(iter(faults.values())) + (more if len(faults) > 1 else '')
+        )
 
 
 def check_new_parts(model: nn.Module, new_parts: Sequence[str]) -> None:
