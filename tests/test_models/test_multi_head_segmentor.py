@@ -75,10 +75,16 @@ def test_its_own_style_changes_nothing():
     )
 
 
+def forward_hooks(net):
+    """Norms keep some of their own, for maps of one value."""
+    return [list(module._forward_hooks) for module in net.backbone.modules()]
+
+
 def test_no_hook_stays_behind():
     net = segmentor(**STYLED)
+    before = forward_hooks(net)
     net(View(images(), ('decode',)))
-    assert not any(block._forward_hooks for block in net.backbone.modules())
+    assert forward_hooks(net) == before
 
 
 def test_places_of_the_ensemble_do_not_depend_on_the_order_of_views():
