@@ -9,6 +9,7 @@ from mmuda.datasets.bdd100k import BDD100KDataset
 from mmuda.datasets.checks import (
     check_dataset,
     describe_domains,
+    examine_dataset,
     scan_dataset,
 )
 from mmuda.datasets.cityscapes import CityscapesLabelIdsDataset
@@ -80,5 +81,6 @@ __all__ = [
     'check_pseudo_labels',
     'describe_domains',
     'domain_collate',
+    'examine_dataset',
     'scan_dataset',
 ]

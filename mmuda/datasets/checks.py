@@ -1,26 +1,70 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Looking at data before hours of training are spent on it."""
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 from mmengine.logging import MMLogger
 from rich.progress import track
 from torch.utils.data import Dataset
 
-from mmuda.datasets.domain_dataset import iter_transforms
-from mmuda.datasets.label_maps import IGNORE_ID
-from mmuda.datasets.loading import LoadImage, LoadLabels
+from mmuda.datasets.label_content import LabelContent
+from mmuda.datasets.label_verdict import Verdict, judge_labels
 from mmuda.datasets.pseudo_label_checks import (
     check_domain_labels,
     iter_pseudo_label_loaders,
 )
 from mmuda.datasets.pseudo_label_transform import PseudoLabelTransform
+from mmuda.datasets.raw_samples import (
+    Reading,
+    iter_leaves,
+    load_raw,
+    read_label_facts,
+    read_sample,
+)
 from mmuda.utils.errors import DataError
+
+__all__ = [
+    'Report',
+    'check_dataset',
+    'describe_domains',
+    'describe_left_out',
+    'examine_dataset',
+    'iter_domains',
+    'load_raw',
+    'scan_dataset',
+]
+
+# Samples of a data set that are read at the start, and labels where those of
+# these samples are odd in a way that others may refute.
+_SAMPLES = 16
+_LABELS = 256
+
+# Calls a function for some indices in threads: title, function, indices.
+_Run = Callable[[str, Callable[[int], object], Sequence[int]], Iterable]
+
+
+class Report(NamedTuple):
+    """What was found out about data.
+
+    Attributes:
+        lines: One a data set: name, numbers of images and of those that were
+            read, file and size of the first, the classes in the labels that
+            were read, and where the pseudo-labels of the domain are.
+        faults: Samples that can't be used, in their order.
+        doubts: Labels that hold what makes training worthless.
+        incomplete: Labels without images.
+        warnings: What may be meant so.
+    """
+
+    lines: list[str]
+    faults: list[str]
+    doubts: list[str]
+    incomplete: list[str]
+    warnings: list[str]
 
 
 def iter_domains(dataset: Dataset) -> Iterator[tuple[str, Dataset]]:
@@ -36,116 +80,165 @@ def iter_domains(dataset: Dataset) -> Iterator[tuple[str, Dataset]]:
         yield from domains.items()
 
 
-def load_raw(dataset: Dataset, index: int) -> dict:
-    """Read image and label of a sample as they are on disk.
+def examine_dataset(
+    dataset: Dataset,
+    every: bool = False,
+    workers: int = 4,
+    progress: bool = False,
+) -> Report:
+    """Read samples of each domain, and judge their labels together.
 
-    Of the data set's own pipeline only the options of ``LoadImage`` and
-    ``LoadLabels`` count. Labels are read if the data set names them and has a
-    table.
+    Pseudo-labels that a domain loads are checked to be finished and to be of
+    its images and classes; with ``every`` their files are read too.
 
-    Returns:
-        The sample with ``img`` and, if there are labels, ``gt_seg_map``.
+    Args:
+        dataset: A ``DomainDataset`` or any segmentation data set.
+        every: Read all samples; otherwise a few of each data set, spread over
+            it, the first one among them.
+        workers: Number of reading threads; decoding releases the GIL.
+        progress: Whether to show a bar for each data set.
 
     Raises:
-        DataError: If a file is missing, damaged or inconsistent.
+        ConfigError: If pseudo-labels are loaded at the wrong place.
+        DataError: If a domain has no images, or pseudo-labels do not belong
+            to it.
     """
-    part = _part_of(dataset, index)
-    sample = _step(part, LoadImage)(dataset.get_data_info(index))
-    if 'seg_map_path' in sample and 'label_lut' in sample:
-        sample = _step(part, LoadLabels)(sample)
-    return sample
+    report = Report([], [], [], [], [])
+    run = partial(_in_threads, workers=workers, progress=progress)
+    for name, domain in iter_domains(dataset):
+        if len(domain) == 0:
+            raise DataError(f'domain {name!r} has no images')
+        faults = len(report.faults)
+        for title, leaf in iter_leaves(name, domain):
+            _examine(title, leaf, report, every, run)
+        if every:
+            found = _scan_pseudo_labels(name, domain, run)
+            report.faults.extend(f'{name}: {message}' for message in found)
+        if len(report.faults) == faults:
+            words = check_domain_labels(name, domain)
+            report.lines[-1] = ', '.join([report.lines[-1], *words])
+    return report
 
 
-def _step(part: Dataset, kind: type[BaseTransform]) -> BaseTransform:
-    """Return the loader of a pipeline, or one without options."""
-    steps = (step for step in iter_transforms(part) if isinstance(step, kind))
-    return next(steps, None) or kind()
+def _examine(
+    name: str, leaf: Dataset, report: Report, every: bool, run: _Run
+) -> None:
+    """Add what is found out about a data set to a report."""
+    count = len(leaf)
+    indices = range(count) if every else _spread(count, _SAMPLES)
+    readings = list(run(name, partial(read_sample, leaf), indices))
+    faults = [r.fault for r in readings if r.fault is not None]
+    report.faults.extend(f'{name}: {fault}' for fault in faults)
+    content = LabelContent(leaf.get_data_info(0).get('label_lut'))
+    for reading in readings:
+        if reading.facts is not None:
+            content.add(reading.facts)
+    verdict = _judge(leaf, content)
+    if verdict.may_change and len(content.paths) < count:
+        more = sorted({*_spread(count, _LABELS)}.difference(indices))
+        for facts in run(name, partial(read_label_facts, leaf), more):
+            if facts is not None:
+                content.add(facts)
+        verdict = _judge(leaf, content)
+    report.doubts.extend(f'{name}: {doubt}' for doubt in verdict.doubts)
+    report.warnings.extend(f'{name}: {text}' for text in verdict.warnings)
+    report.incomplete.extend(_orphans(name, leaf))
+    if not faults:
+        words = _describe_labels(content, leaf.metainfo['classes'])
+        report.lines.append(_describe(name, leaf, readings, words))
 
 
-def _part_of(dataset: Dataset, index: int) -> Dataset:
-    """Return the data set inside wrappers that a sample comes from."""
-    while True:
-        if hasattr(dataset, 'cumulative_sizes'):
-            ends = dataset.cumulative_sizes
-            part = bisect_right(ends, index)
-            index -= ends[part - 1] if part else 0
-            dataset = dataset.datasets[part]
-        elif hasattr(dataset, 'dataset'):
-            dataset = dataset.dataset
-            index %= len(dataset)
-        else:
-            return dataset
+def _judge(leaf: Dataset, content: LabelContent) -> Verdict:
+    return judge_labels(
+        content,
+        leaf.metainfo['classes'],
+        getattr(leaf, 'id_list', None),
+        is_whole=len(content.paths) == len(leaf),
+    )
 
 
-def _parts(name: str, domain: Dataset) -> dict[str, Dataset]:
-    """Name the data sets that a domain is made of."""
-    parts = getattr(domain, 'datasets', None)
-    if parts is None:
-        return {name: domain}
-    return {f'{name}[{i}]': part for i, part in enumerate(parts)}
+def _spread(count: int, most: int) -> list[int]:
+    """Return at most so many indices, spread from the first to the last."""
+    places = np.linspace(0, count - 1, min(count, most), dtype=int)
+    return np.unique(places).tolist()
+
+
+def _orphans(name: str, leaf: Dataset) -> list[str]:
+    """Tell how many labels have no image."""
+    orphans = getattr(leaf, 'orphans', [])
+    if not orphans:
+        return []
+    return [
+        f'{name}: {len(orphans)} label(s) have no image, the first is '
+        f'{orphans[0] + leaf.seg_map_suffix!r} in '
+        f'{leaf.data_prefix["seg_map_path"]!r}, beside {len(leaf)} that have '
+        'one; complete the download of the images, or name those to use in '
+        'ann_file'
+    ]
+
+
+def _describe(
+    name: str, leaf: Dataset, readings: Sequence[Reading], labels: str
+) -> str:
+    height, width = readings[0].shape
+    path = leaf.get_data_info(0)['img_path']
+    return (
+        f'{name}: {len(leaf)} images, {len(readings)} read, first {path} '
+        f'({width}x{height}), {labels}'
+    )
+
+
+def _describe_labels(content: LabelContent, classes: Sequence[str]) -> str:
+    if not content.paths:
+        return 'labels not read'
+    found = content.classes
+    share = 1 - sum(found.values()) / content.pixels
+    names = [classes[i] for i in sorted(found)]
+    return f'{share:.0%} ignored, classes: {", ".join(names) or "none"}'
 
 
 def describe_domains(dataset: Dataset) -> list[str]:
-    """Read the first sample of each domain and describe it.
-
-    Of a domain that is made of several data sets it is that of each.
-    Pseudo-labels that a domain loads are checked to be finished and to be of
-    its images and classes.
+    """Read a few samples of each domain and describe them.
 
     Args:
         dataset: A ``DomainDataset`` or any segmentation data set.
 
     Returns:
-        One line a data set: name, number of images, file and size of the
-        first image, the classes in its label, and where the pseudo-labels of
-        the domain are.
+        The lines of a :class:`Report`.
 
     Raises:
         ConfigError: If pseudo-labels are loaded at the wrong place.
-        DataError: If that sample cannot be read, or pseudo-labels do not
-            belong to the domain.
+        DataError: If a sample cannot be read, labels hold what makes
+            training worthless, or pseudo-labels do not belong to the domain.
     """
-    lines = []
-    for name, domain in iter_domains(dataset):
-        if len(domain) == 0:
-            raise DataError(f'domain {name!r} has no images')
-        found = [
-            _describe_first(title, part)
-            for title, part in _parts(name, domain).items()
-        ]
-        found[-1] = ', '.join([found[-1], *check_domain_labels(name, domain)])
-        lines += found
-    return lines
+    report = examine_dataset(dataset)
+    require_sound(report)
+    return report.lines
 
 
-def _describe_first(name: str, dataset: Dataset) -> str:
-    sample = load_raw(dataset, 0)
-    height, width = sample['img_shape']
-    return (
-        f'{name}: {len(dataset)} images, first {sample["img_path"]} '
-        f'({width}x{height}), {_describe_labels(sample, dataset)}'
-    )
-
-
-def _describe_labels(sample: dict, domain: Dataset) -> str:
-    if 'gt_seg_map' not in sample:
-        return 'labels not read'
-    classes = domain.metainfo['classes']
-    present = np.unique(sample['gt_seg_map'])
-    names = [classes[i] for i in present if i != IGNORE_ID]
-    share = (sample['gt_seg_map'] == IGNORE_ID).mean()
-    return f'{share:.0%} ignored, classes: {", ".join(names) or "none"}'
+def require_sound(report: Report) -> None:
+    """Raise a DataError with the first doubt or fault of a report."""
+    # What holds for all labels says more than one of them.
+    found = report.doubts + report.faults
+    if found:
+        more = f' (and {len(found) - 1} more)' if len(found) > 1 else ''
+        raise DataError(f'{found[0]}{more}')
 
 
 def check_dataset(dataset: Dataset) -> None:
-    """Log ``describe_domains``; a fault in a first sample raises.
+    """Log what ``examine_dataset`` finds; a fault or doubt raises.
 
     Raises:
-        DataError: If a first sample cannot be read.
+        ConfigError: As of ``describe_domains``.
+        DataError: As of ``describe_domains``.
     """
+    report = examine_dataset(dataset)
+    require_sound(report)
     logger = MMLogger.get_current_instance()
-    for line in describe_domains(dataset):
+    for line in report.lines:
         logger.info(line)
+    for line in report.incomplete + report.warnings:
+        logger.warning(line)
 
 
 def scan_dataset(
@@ -153,24 +246,17 @@ def scan_dataset(
 ) -> list[str]:
     """Read the files of all samples and collect every fault.
 
-    Files of pseudo-labels are read too; ``describe_domains`` checks that they
-    are of this data.
-
     Args:
         dataset: A ``DomainDataset`` or any segmentation data set.
         workers: Number of reading threads; decoding releases the GIL.
         progress: Whether to show a bar for each domain.
 
     Returns:
-        One message a faulty sample, in the order of the samples.
+        What is wrong with all labels of a domain, labels without images, and
+        one message a faulty sample, in the order of the samples.
     """
-    faults = []
-    for name, domain in iter_domains(dataset):
-        read = partial(load_raw, domain)
-        found = _scan(name, read, len(domain), workers, progress)
-        found += _scan_pseudo_labels(name, domain, workers, progress)
-        faults.extend(f'{name}: {message}' for message in found)
-    return faults
+    report = examine_dataset(dataset, True, workers, progress)
+    return report.doubts + report.incomplete + report.faults
 
 
 def describe_left_out(dataset: Dataset) -> list[str]:
@@ -196,9 +282,7 @@ def describe_left_out(dataset: Dataset) -> list[str]:
     return lines
 
 
-def _scan_pseudo_labels(
-    name: str, domain: Dataset, workers: int, progress: bool
-) -> list[str]:
+def _scan_pseudo_labels(name: str, domain: Dataset, run: _Run) -> list[str]:
     faults = []
     for part, loader in iter_pseudo_label_loaders(domain):
         try:
@@ -207,39 +291,35 @@ def _scan_pseudo_labels(
             # Once, not for each image.
             faults.append(str(error))
             continue
-        read = partial(_read_pseudo_label, part, loader)
+        read = partial(_pseudo_label_fault, part, loader)
         title = f'{name} pseudo-labels'
-        faults += _scan(title, read, len(part), workers, progress)
+        found = run(title, read, range(len(part)))
+        faults += [fault for fault in found if fault is not None]
     return faults
 
 
-def _read_pseudo_label(
+def _pseudo_label_fault(
     part: Dataset, loader: PseudoLabelTransform, index: int
-) -> None:
-    loader.read(part.get_data_info(index))
+) -> str | None:
+    try:
+        loader.read(part.get_data_info(index))
+    except DataError as error:
+        return str(error)
+    return None
 
 
-def _scan(
+def _in_threads(
     title: str,
     read: Callable[[int], object],
-    count: int,
+    indices: Sequence[int],
     workers: int,
     progress: bool,
-) -> list[str]:
-    """Return the messages of what ``read`` raises for each index."""
-
-    def fault(index: int) -> str | None:
-        try:
-            read(index)
-        except DataError as error:
-            return str(error)
-        return None
-
+) -> Iterable:
+    """Yield what ``read`` gives for each index, in their order."""
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        results = track(
-            pool.map(fault, range(count)),
+        yield from track(
+            pool.map(read, indices),
             description=title,
-            total=count,
+            total=len(indices),
             disable=not progress,
         )
-        return [message for message in results if message is not None]

@@ -110,7 +110,10 @@ class LoadLabels(BaseTransform):
         ):
             if key not in results:
                 raise ConfigError(f'LoadLabels misses {key!r}: {remedy}')
-        ids = read_label_ids(results)
+        return self.place(read_label_ids(results), results)
+
+    def place(self, ids: np.ndarray, results: dict) -> dict:
+        """Map label ids (H, W), put them on the image and into its sample."""
         labels = map_ids(ids, results['label_lut'], results['seg_map_path'])
         header = results.get('image_header')
         if header is not None and header.orientation > 1:

@@ -8,7 +8,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import Dataset
 
-from mmuda.datasets.checks import describe_domains
+from mmuda.datasets.checks import Report, examine_dataset, require_sound
 from mmuda.datasets.class_sets import require_same_label_set
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
@@ -20,8 +20,13 @@ from mmuda.utils.errors import ConfigError, MMUDAError
 class DataCheckHook(Hook):
     """Describe the data in the log, and stop if it does not fit the model.
 
-    Before training, the first sample of each domain and of the validation
-    set is read by one process; a fault stops all of them.
+    Before training, some samples of each domain and of the validation set
+    are read by one process; a fault stops all of them.
+
+    Args:
+        strict: Stop also if the labels that were read hold together what
+            makes training worthless: ids of another numbering, no pixel of a
+            class, edges as after JPEG. Otherwise it is a warning.
 
     Raises:
         CheckpointError: The networks of an ensemble were trained for other
@@ -29,10 +34,13 @@ class DataCheckHook(Hook):
         ConfigError: Training, validation or test set and model differ in the
             number of classes, or in their label sets, or the best checkpoint
             is to be chosen by a target that is not evaluated.
-        DataError: A sample cannot be read.
+        DataError: A sample cannot be read, or labels can't be meant so.
     """
 
     priority = 'VERY_HIGH'
+
+    def __init__(self, strict: bool = True) -> None:
+        self.strict = strict
 
     def before_train(self, runner: Runner) -> None:
         """Check and describe all data sets."""
@@ -42,8 +50,15 @@ class DataCheckHook(Hook):
         require_same_label_set(datasets)
         _check_save_best(runner)
         for name, dataset in datasets.items():
-            for line in _describe_on_all_processes(dataset):
+            report = _examine_on_all_processes(dataset)
+            if not self.strict:
+                report.warnings.extend(report.doubts)
+                report.doubts.clear()
+            require_sound(report)
+            for line in report.lines:
                 runner.logger.info(f'{name} data, {line}')
+            for line in report.incomplete + report.warnings:
+                runner.logger.warning(f'{name} data, {line}')
 
     def before_test(self, runner: Runner) -> None:
         """Check the classes; testing reads all samples at once anyway."""
@@ -130,11 +145,11 @@ def _num_classes(model: nn.Module) -> int:
     return getattr(model, 'num_classes', model.out_channels)
 
 
-def _describe_on_all_processes(dataset: Dataset) -> list[str]:
+def _examine_on_all_processes(dataset: Dataset) -> Report:
     report: list = [None]
     if is_main_process():
         try:
-            report = [describe_domains(dataset)]
+            report = [examine_dataset(dataset)]
         except MMUDAError as error:
             report = [error]
     broadcast_object_list(report)

@@ -46,9 +46,10 @@ def test_description(tmp_path):
         source=folder_config(root), target=folder_config(root, labels=False)
     )
     assert describe_domains(dataset) == [
-        f'source: 2 images, first {root}/images/a.jpg (12x8), '
-        '50% ignored, classes: car',
-        f'target: 2 images, first {root}/images/a.jpg (12x8), labels not read',
+        f'source: 2 images, 2 read, first {root}/images/a.jpg (12x8), '
+        '25% ignored, classes: car',
+        f'target: 2 images, 2 read, first {root}/images/a.jpg (12x8), '
+        'labels not read',
     ]
 
 

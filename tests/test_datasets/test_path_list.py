@@ -196,7 +196,7 @@ def test_images_to_label(root):
 def test_description(root):
     lines = describe_domains(build(root))
     assert lines[0].startswith('PathListDataset: 3 images')
-    assert lines[0].endswith('0% ignored, classes: road')
+    assert lines[0].endswith('classes: road, sidewalk, building')
 
 
 def test_keys_of_pseudo_labels(root):

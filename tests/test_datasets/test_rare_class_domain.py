@@ -141,7 +141,7 @@ def test_the_data_check_describes_it(tmp_path):
     source = build(tmp_path, *LABELS)
     line = describe_domains(DomainDataset(source=source))[0]
     assert line.startswith('source: 3 images')
-    assert line.endswith('10% ignored, classes: road, car')
+    assert line.endswith('33% ignored, classes: road, car, bike')
 
 
 def test_the_data_check_reads_all_files(tmp_path):

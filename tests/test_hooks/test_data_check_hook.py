@@ -61,7 +61,7 @@ def test_all_domains_are_described(tmp_path):
     run.logger.setLevel(logging.INFO)
     run.logger.addHandler(handler)
     DataCheckHook().before_train(run)
-    lines = [line for line in handler.lines if 'data, ' in line]
+    lines = [line for line in handler.lines if ' images, ' in line]
     assert [line.split(' images')[0] for line in lines] == [
         'training data, source: 1',
         'training data, target: 1',

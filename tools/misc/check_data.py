@@ -10,11 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmuda.datasets.checks import (
-    describe_domains,
-    describe_left_out,
-    scan_dataset,
-)
+from mmuda.datasets.checks import describe_left_out, examine_dataset
 from mmuda.datasets.missing_labels import (
     labels_elsewhere,
     missing_labels,
@@ -48,7 +44,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--all',
         action='store_true',
-        help='read every image and label, not only the first of each domain',
+        help='read every image and label, not only some of each domain',
     )
     parser.add_argument(
         '--workers', type=checked(COUNT), default=4, help='threads for --all'
@@ -107,11 +103,12 @@ def check_config(cfg: Config, scan: bool, workers: int) -> int:
             config = unlabelled(config)
         try:
             dataset = DATASETS.build(config)
-            found = scan_dataset(dataset, workers) if scan else []
-            if scan:
-                print_lines(describe_left_out(dataset))
-            if not found:
-                print_lines(describe_domains(dataset))
+            report = examine_dataset(dataset, scan, workers, progress=scan)
+            print_lines(describe_left_out(dataset))
+            print_lines(report.lines)
+            for message in report.warnings:
+                print(f'  WARNING {message}')
+            found = report.doubts + report.incomplete + report.faults
         except MMUDAError as error:
             found = [str(error)]
         for message in found:
