@@ -71,6 +71,7 @@ def test_files_are_written_with_it(trained, tmp_path):
         assert len(list((tmp_path / folder).rglob('*.png'))) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('protocol', ['native', 'published'])
 def test_several_targets_by_their_own_heads(tmp_path, protocol):
     data = write_data(tmp_path / 'data')

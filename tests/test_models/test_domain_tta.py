@@ -4,8 +4,9 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from tiny_models import model_config
+from tiny_models import model_config, segmentor_config
 
+from mmuda.engine.predicting_head import check_own_heads, predicting_by
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
@@ -103,3 +104,15 @@ def test_an_image_and_its_mirror_image():
     assert len(merged.pred_sem_seg.data.unique()) > 1
     torch.testing.assert_close(merged.seg_logits.data.exp(), expected)
     assert torch.equal(merged.pred_sem_seg.data[0], expected.argmax(dim=0))
+
+
+def test_heads_of_targets_are_chosen_inside():
+    segmentor = segmentor_config() | dict(
+        type='MultiHeadEncoderDecoder', targets=['rome', 'oslo']
+    )
+    module = model_config('MinEnt', segmentor=segmentor)
+    model = MODELS.build(dict(type='DomainTTAModel', module=module))
+    check_own_heads(model, ['rome', 'oslo'])
+    with predicting_by(model, 'oslo.decode'):
+        assert model.module.segmentor.predict_head == 'oslo.decode'
+    assert model.module.segmentor.predict_head == 'decode'
