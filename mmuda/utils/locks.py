@@ -163,11 +163,11 @@ def _describe_holder(file: IO) -> None:
         command=command[:_MAX_COMMAND],
         started_by=parent_to_follow(),
     )
-    # The lock holds without it, on a full disk, too.
+    # The lock holds without it, on a full disk, too. Not buffered: closing
+    # the file would fail once more.
     with suppress(OSError):
-        file.truncate(0)
-        file.write(json.dumps(content) + '\n')
-        file.flush()
+        os.ftruncate(file.fileno(), 0)
+        os.write(file.fileno(), (json.dumps(content) + '\n').encode())
 
 
 def _read_holder(file: IO) -> dict:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from demo_data import ENVIRONMENT
-from forked import forked
+from forked import forked, on_full_disk
 
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_path, remove_dead_temporaries
@@ -70,6 +70,15 @@ def test_damaged_lock_file_is_replaced(tmp_path, content):
         with pytest.raises(ConfigError, match='another process works'):
             locked_folder(tmp_path, '--out')
     locked_folder(tmp_path, '--out').close()
+
+
+def test_lock_on_a_full_disk_holds_and_closes(tmp_path):
+    def lock():
+        with locked_folder(tmp_path, '--out'):
+            assert is_locked(tmp_path)
+
+    assert on_full_disk(lock, size=0) is None
+    assert (tmp_path / '.lock').read_text() == ''
 
 
 def test_looking_does_not_lock_or_write(tmp_path):
