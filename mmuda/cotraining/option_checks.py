@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import ClassVar, Protocol
 
+from mmuda.utils.checks import SHARE, whole_number
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_fields
 from mmuda.utils.errors import ConfigError
@@ -37,8 +38,7 @@ def known_values(kind: type, given: Mapping, place: str) -> dict:
 def check_whole(options: Placed, name: str, least: int) -> None:
     """Refuse a value that is no whole number, or too small a one."""
     value = getattr(options, name)
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < least:
+    if not whole_number(least).fits(value):
         message = f'must be a whole number of at least {least}, not {value!r}'
         raise ConfigError(f'{options.place}.{name} {message}')
 
@@ -46,8 +46,7 @@ def check_whole(options: Placed, name: str, least: int) -> None:
 def check_number(options: Placed, name: str) -> float:
     """Refuse a value that is no number in [0, 1]; return it."""
     value = getattr(options, name)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= 1:
+    if not SHARE.fits(value):
         raise ConfigError(
             f'{options.place}.{name} must be a number in [0, 1], not {value!r}'
         )

@@ -8,6 +8,7 @@ from mmcv.transforms.utils import cache_randomness
 from mmuda.datasets.lab_colors import LabStyle, in_style
 from mmuda.datasets.lab_styles import read_styles
 from mmuda.registry import TRANSFORMS
+from mmuda.utils.checks import is_number
 from mmuda.utils.errors import ConfigError
 
 
@@ -32,7 +33,7 @@ class LabTranslation(BaseTransform):
     """
 
     def __init__(self, statistics: str, prob: float = 1.0) -> None:
-        number = isinstance(prob, int | float) and not isinstance(prob, bool)
+        number = is_number(prob)
         if not number or not 0 <= prob <= 1:
             raise ConfigError(
                 f'LabTranslation: prob must be in [0, 1], not {prob!r}'

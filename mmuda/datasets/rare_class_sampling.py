@@ -16,6 +16,7 @@ from mmuda.datasets.class_statistics import shared_class_statistics
 from mmuda.datasets.class_statistics_file import ClassStatistics
 from mmuda.datasets.domain_dataset import DomainDataset
 from mmuda.registry import DATASETS
+from mmuda.utils.checks import POSITIVE, whole_number
 from mmuda.utils.errors import ConfigError, DataError
 
 
@@ -189,7 +190,7 @@ def _pixels_of(label: int, sample: dict) -> int:
 
 def _require_temperature(temperature: float) -> None:
     # False of NaN too.
-    if not (isinstance(temperature, int | float) and temperature > 0):
+    if not POSITIVE.fits(temperature):
         raise ConfigError(
             f'RareClassSampling: temperature={temperature!r} must be a number '
             'above 0; DAFormer uses 0.01'
@@ -197,8 +198,7 @@ def _require_temperature(temperature: float) -> None:
 
 
 def _require_at_least(name: str, value: int, least: int) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < least:
+    if not whole_number(least).fits(value):
         raise ConfigError(
             f'RareClassSampling: {name} must be a whole number of at least '
             f'{least}, not {value!r}'

@@ -15,6 +15,7 @@ from mmuda.datasets.augmentation_ops import (
     no_label,
 )
 from mmuda.registry import TRANSFORMS
+from mmuda.utils.checks import is_number
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
 
@@ -163,7 +164,7 @@ class Cutout(BaseTransform):
 
 
 def _require_share(transform: str, name: str, value: float) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = is_number(value)
     if not number or not 0 <= value <= 1:
         raise ConfigError(
             f'{transform}: {name} must be a number in [0, 1], not {value!r}'

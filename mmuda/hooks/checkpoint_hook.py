@@ -14,7 +14,7 @@ from mmuda.engine.loops import trains
 from mmuda.engine.schedules import check_no_idle_training
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.weights import check_finite
 
@@ -119,8 +119,11 @@ class UDACheckpointHook(CheckpointHook):
         """
         if runner._resume and trains(runner):
             model = unwrap(runner.model)
-            check_resumable(checkpoint, model, runner.optim_wrapper)
             file = str(runner._load_from or 'the checkpoint')
+            try:
+                check_resumable(checkpoint, model, runner.optim_wrapper)
+            except CheckpointError as error:
+                raise CheckpointError(f'{file}: {error}') from error
             check_finite(dict(flat_state(checkpoint['optimizer'])), file)
             resume_run(runner, checkpoint, file)
         check_loaded(runner, checkpoint, self.new_parts)

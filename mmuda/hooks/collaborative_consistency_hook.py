@@ -13,6 +13,7 @@ from mmuda.models.uda.collaboration import Phase, describe_agreement
 from mmuda.models.uda.target_heads import head_of
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
+from mmuda.utils.checks import whole_number
 from mmuda.utils.config_keys import did_you_mean, init_parameters
 from mmuda.utils.errors import ConfigError
 
@@ -192,7 +193,7 @@ class CollaborativeConsistencyHook(Hook):
 
 
 def _check_count(name: str, value: int, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    if not whole_number(least).fits(value):
         raise ConfigError(
             f'CollaborativeConsistencyHook.{name} must be a whole number of '
             f'at least {least}, not {value!r}'

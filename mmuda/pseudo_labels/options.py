@@ -11,6 +11,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmuda.registry import PSEUDO_LABEL_RULES
+from mmuda.utils.checks import whole_number
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_config, check_fields
 from mmuda.utils.errors import ConfigError
@@ -95,8 +96,7 @@ class PseudoLabelOptions:
             value = getattr(self, name)
             if value is None and name == 'soft_top_k':
                 continue
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if not whole or not least <= value <= most:
+            if not whole_number(least, most).fits(value):
                 raise ConfigError(
                     f'pseudo_labels.{name} must be a whole number in '
                     f'[{least}, {most}], not {value!r}'

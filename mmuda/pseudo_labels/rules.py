@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mmuda.registry import PSEUDO_LABEL_RULES
+from mmuda.utils.checks import SHARE
 from mmuda.utils.errors import ConfigError
 
 from .histogram import ScoreHistogram
@@ -208,8 +209,7 @@ class FixedThresholds(SelectionRule):
 
 
 def _fraction(name: str, value: float) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 <= value <= 1:
+    if not SHARE.fits(value):
         raise ConfigError(
             f'pseudo_labels.rule: {name}={value!r} must be a number in [0, 1]'
         )

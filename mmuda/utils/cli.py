@@ -88,6 +88,7 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of every tool that builds a runner."""
     parser.add_argument(
         '--work-dir',
+        type=_not_empty,
         help='folder of logs and checkpoints; by default the one named in '
         'the config, else work_dirs/METHOD/CONFIG',
     )
@@ -254,6 +255,12 @@ def _origin(error: Exception) -> str:
         if inside is not None and inside.parts[0] in _OWN:
             return f'{inside}:{frame.lineno}'
     return f'{frames[-1].filename}:{frames[-1].lineno}'
+
+
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError('must name a folder')
+    return text
 
 
 def _domain_and_path(text: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
+from faulty_values import CASES, NAN, NETWORK, PLAYER, POLY, SOURCE
 from mmengine.config import Config
 
 from mmuda.utils.checks import COUNT
@@ -22,86 +23,6 @@ LEAVES = sorted(
     for path in CONFIGS.rglob('*.py')
     if '_base_' not in path.parts
 )
-NAN, INF = float('nan'), float('inf')
-LOADER = 'train_dataloader'
-NETWORK = 'model.segmentor.decode_head'
-PLAYER = 'optim_wrapper.segmentor'
-SOURCE = 'train_dataloader.dataset.source'
-POLY = dict(type='PolyLR')
-FAULTY = {
-    'train_cfg.max_iters': [0, -1, 1.5, '10', None, True, NAN],
-    'train_cfg.val_interval': [0, -1, 'x', 2.5],
-    'train_cfg.val_begin': [-1, 'x'],
-    'train_cfg.by_epoch': ['no', 1],
-    'train_cfg': [5, 'x', []],
-    'model': [None, 5, 'AdvEnt', []],
-    'model.segmentor': [None, 5],
-    'model.adversarial_weights': [5, dict(decode='x'), dict(decode=NAN), [1]],
-    'model.warmup_iters': [-1, 1.5, 'x'],
-    'model.gan': ['hinge', 5],
-    f'{NETWORK}.num_classes': [0, -3, 'x', 19.5, None],
-    f'{NETWORK}.dropout_ratio': [2, -1, NAN, 'x'],
-    f'{NETWORK}.loss_decode.loss_weight': [-1, NAN, 'x', INF],
-    f'{NETWORK}.loss_decode.class_weight': [[-1], ['x'], [NAN], 5],
-    'model.segmentor.backbone.depth': ['x', None],
-    'model.segmentor.test_cfg': [dict(mode='nothing'), 5],
-    'model.segmentor.test_cfg.crop_size': [(0, 1), 5, (1, 2, 3)],
-    'model.data_preprocessor.mean': [[1, 2], 'x', NAN, [NAN, 1, 2]],
-    'model.data_preprocessor.std': [[0, 1, 1], [1, 1], 'x', [NAN, 1, 1]],
-    'model.data_preprocessor.size_divisor': [0, 'x'],
-    'optim_wrapper': [5, []],
-    f'{PLAYER}.optimizer.lr': [NAN, INF, -1, 0, 'x', '1e-3', None],
-    f'{PLAYER}.optimizer.momentum': [1, -1, NAN, 'x'],
-    f'{PLAYER}.optimizer.betas': [(0.9,), (1, 0.9), 0.9, (NAN, 0.9)],
-    f'{PLAYER}.optimizer.weight_decay': [-1, NAN, 'x', INF],
-    f'{PLAYER}.accumulative_counts': [0, -1, 1.5, 'x'],
-    f'{PLAYER}.clip_grad': [dict(max_norm=-1), dict(max_norm=NAN), 5],
-    f'{PLAYER}.loss_scale': ['static', 0, -1, NAN],
-    f'{PLAYER}.paramwise_cfg': [5, dict(custom_keys=[1])],
-    f'{PLAYER}.paramwise_cfg.custom_keys': [dict(a=dict(lr_mult=-1))],
-    f'{PLAYER}.type': [5],
-    f'{PLAYER}.optimizer': [None, 5],
-    'param_scheduler': [
-        *(5, 'x', [5]),
-        [POLY | dict(begin=10, end=5)],
-        [POLY | dict(power='x')],
-        [POLY | dict(power=NAN)],
-        [POLY | dict(end=0)],
-        [dict(type='MultiStepLR', milestones='x')],
-        [dict(type='MultiStepLR', milestones=[5, 3])],
-        dict(segmentor=[POLY | dict(eta_min=-1)]),
-    ],
-    LOADER: [5, {}, []],
-    f'{LOADER}.batch_size': [0, -1, 1.5, 'x', None, 10**9],
-    f'{LOADER}.num_workers': [-1, 1.5, 'x', None, 10**6],
-    f'{LOADER}.persistent_workers': ['x', 1],
-    f'{LOADER}.prefetch_factor': [0, -1, 'x'],
-    f'{LOADER}.dataset': [None, 5],
-    f'{LOADER}.sampler': [5],
-    f'{SOURCE}.data_root': [5, ['a']],
-    f'{SOURCE}.pipeline': [5, None, [5]],
-    f'{SOURCE}.data_prefix': [5, None, dict(img_path=5)],
-    f'{SOURCE}.include': ['*', 5],
-    'val_dataloader': [5, {}],
-    'val_evaluator': [5, 'x'],
-    'randomness.seed': [-1, 2**40, 1.5, 'x', NAN],
-    'randomness': [5],
-    'env_cfg': [5, dict(mp_cfg=dict(mp_start_method='nope'))],
-    'default_hooks': [5, [], dict(checkpoint=5)],
-    'default_hooks.logger.interval': [0, -2, 'x', 1.5, NAN],
-    'default_hooks.checkpoint.interval': [0, -2, 'x', 1.5],
-    'default_hooks.checkpoint.max_keep_ckpts': [0, 'x'],
-    'custom_hooks': [5, [5], {}],
-    'log_processor.window_size': [0, 'x'],
-    'log_level': ['LOUD', 5],
-    'load_from': [5],
-    'resume': ['yes', 5],
-    'visualizer': [5],
-    'default_scope': [5],
-    'work_dir': [5],
-    'launcher': ['ssh'],
-}
-CASES = [(key, value) for key, values in FAULTY.items() for value in values]
 
 
 @pytest.fixture(scope='module')

@@ -4,6 +4,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mmuda.utils.checks import SHARE
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.json_files import read_json
 
@@ -41,8 +42,7 @@ def read_thresholds(
     if isinstance(values, Mapping):
         values = list(values.values())
     for value in values:
-        valid = isinstance(value, int | float) and 0 <= value <= 1
-        if value is not None and not valid:
+        if value is not None and not SHARE.fits(value):
             raise ConfigError(
                 f'{where}: {value!r} is no threshold from 0 to 1'
             )

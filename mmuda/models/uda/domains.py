@@ -9,6 +9,7 @@ from mmseg.models import SegDataPreProcessor
 from torch import Tensor, nn
 
 from mmuda.registry import MODELS
+from mmuda.utils.checks import is_number
 from mmuda.utils.errors import ConfigError
 
 SOURCE = 'source'
@@ -48,10 +49,9 @@ def check_number(
     Raises:
         ConfigError: It is no finite number, or out of its range.
     """
-    valid = isinstance(value, int | float) and not isinstance(value, bool)
     highest = sys.float_info.max if most is None else most
     # NaN and infinity are in no range.
-    if not valid or not least <= value <= highest:
+    if not is_number(value) or not least <= value <= highest:
         limits = f'at least {least:g}'
         if most is not None:
             limits = f'from {least:g} to {most:g}'
