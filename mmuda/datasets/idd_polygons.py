@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from mmuda.datasets.idd_labels import IDD_LABELS
-from mmuda.datasets.image_header import open_image
+from mmuda.datasets.image_header import open_image, require_size
 from mmuda.datasets.image_io import read_bytes
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path
@@ -35,6 +35,9 @@ _LEFT_OUT = 'mmuda_left_out'
 _VERSION = 2
 # Pillow's coordinates overflow beyond; no image comes near.
 _FARTHEST = 1e6
+# Of a file; those of IDD have some thousands and some hundred kilobytes.
+_MOST_VERTICES = 200_000
+_MOST_BYTES = 2**25
 
 Vertices = Sequence[tuple[float, float]]
 
@@ -84,7 +87,7 @@ def parse_polygons(data: bytes, path: str) -> Annotation:
     """
     try:
         content = json.loads(data)
-        size = int(content['imgWidth']), int(content['imgHeight'])
+        size = _whole(content['imgWidth']), _whole(content['imgHeight'])
         objects = [x for x in content['objects'] if not x.get('deleted')]
         polygons = [
             (_label_id(x['label'], path), _vertices(x['polygon']))
@@ -92,15 +95,22 @@ def parse_polygons(data: bytes, path: str) -> Annotation:
         ]
     except DataError:
         raise
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        *(AttributeError, KeyError, OverflowError, RecursionError),
+        *(TypeError, ValueError),
+    ) as error:
         raise DataError(
             f'cannot read the polygons of {path!r} ({_fault(error)}): it is '
             'damaged or no label of IDD; download it again'
         ) from error
-    if min(size) < 1:
+    try:
+        require_size(*size, path)
+    except DataError as error:
+        raise DataError(f'{error}; download it again') from error
+    if sum(len(vertices) for _, vertices in polygons) > _MOST_VERTICES:
         raise DataError(
-            f'the polygons of {path!r} are of an image of {size[0]}x'
-            f'{size[1]}; download it again'
+            f'{path!r} has more than {_MOST_VERTICES} vertices; it is '
+            'damaged, download it again'
         )
     return Annotation(size, polygons)
 
@@ -122,7 +132,16 @@ def _label_id(label: str, path: str) -> int:
     )
 
 
+def _whole(value: object) -> int:
+    """Return the size that a file gives, which may be text of digits."""
+    if isinstance(value, bool) or int(value) != float(value):
+        raise ValueError(f'{value!r} is no number of pixels')
+    return int(value)
+
+
 def _vertices(polygon: list) -> list[tuple[float, float]]:
+    if not all(type(v) in (int, float) for xy in polygon for v in xy):
+        raise ValueError('a vertex is no number')
     vertices = [(float(x), float(y)) for x, y in polygon]
     # False of NaN too.
     if not all(abs(v) < _FARTHEST for xy in vertices for v in xy):
@@ -160,7 +179,7 @@ class PolygonLabelReader:
         Raises:
             DataError: If the file is missing or damaged, or the disk is full.
         """
-        data = read_bytes(path)
+        data = read_bytes(path, _MOST_BYTES)
         source = f'{_VERSION} {hashlib.sha256(data).hexdigest()}'
         kept = self.cached_path(path)
         drawing = None if kept is None else _read_drawing(kept, source)

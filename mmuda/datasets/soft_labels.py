@@ -11,6 +11,9 @@ from mmuda.utils.arrays import read_arrays
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write
 
+# Train ids are 8-bit numbers, and 255 is none of a class.
+_MOST_CLASSES = 255
+
 
 def write_soft_label(
     path: str | os.PathLike, probabilities: np.ndarray, top_k: int | None
@@ -85,6 +88,12 @@ def _spread(
 ) -> np.ndarray:
     """Return (C, h, w) of the (k, h, w) largest probabilities."""
     top_k, *size = largest.shape
+    if not top_k < num_classes <= _MOST_CLASSES:
+        raise ValueError(f'{top_k} of {num_classes} classes')
+    if classes.shape != largest.shape or classes.dtype.kind not in 'iu':
+        raise ValueError(f'classes of shape {classes.shape}')
+    if classes.size and not 0 <= classes.min() <= classes.max() < num_classes:
+        raise ValueError('a class that there is not')
     total = largest.sum(axis=0)
     # float16 may round the sum above 1; 0 is a pixel without a label.
     rest = np.where(total > 0, np.clip(1 - total, 0, None), 0)
