@@ -7,6 +7,7 @@ needs a line in ``COMMANDS``; a new call that could run code, a reason.
 import argparse
 import ast
 import contextlib
+import shutil
 
 import demo_data
 import payloads
@@ -25,6 +26,7 @@ COTRAINING = ROOT / 'configs/cotraining/demo.py'
 ROOTS = ['--data-root', 'source={data}/GTA5', 'target={data}/Cityscapes']
 CONVERTER = (['{checkpoint}', '{out}/converted.pth'], [])
 RANKED = ['--out', '{out}/ranked']
+KEPT = ('image_statistics', 'keep_scores')
 # Positional words, and options, of a command that works.
 COMMANDS = {
     'train.py': ([CONFIG], ['--work-dir', '{out}', '{options}']),
@@ -35,7 +37,7 @@ COMMANDS = {
     'generate_pseudo_labels.py': (
         [LABELLED, '{checkpoint}'],
         ['--out', '{out}/labels', '{options}']
-        + ['pseudo_labels.image_statistics=True'],
+        + [f'pseudo_labels.{part}=True' for part in KEPT],
     ),
     'self_train.py': (
         [LABELLED],
@@ -63,7 +65,7 @@ COMMANDS = {
         ['--receiver', '{labels}', *RANKED],
     ),
     'select_pseudo_labels.py update': (['{labels}'], RANKED),
-    'select_pseudo_labels.py merge': (['{labels}', '{labels}'], RANKED),
+    'select_pseudo_labels.py merge': (['{labels}', '{others}'], RANKED),
     'misc/check_data.py': (
         [LABELLED],
         ['--all', '--workers', '1', '--pseudo-labels', '{labels}', *ROOTS],
@@ -184,10 +186,7 @@ def fill(words, values):
 
 
 def run(name, words, monkeypatch):
-    """Run a tool; the exit code, None after an error that it does not catch.
-
-    Whether bad files end in one line is for other tests.
-    """
+    """Run a tool; its exit code, None after an error that it lets pass."""
     tool, _, command = name.partition(' ')
     functions = load_tool(tool)
     words = ['tool', *([command] if command else []), *map(str, words)]
@@ -236,6 +235,8 @@ def world(tmp_path_factory):
             words = sum(COMMANDS[name], [])
             filled = fill(words, values | dict(out=folder / part))
             assert run(name, filled, patch) == 0
+    values['others'] = folder / 'others'
+    shutil.copytree(values['labels'], values['others'])
     return values
 
 
@@ -292,18 +293,15 @@ def test_payload_as_each_argument(
 
 
 FOLDERS = [
-    ('misc/check_data.py', 'labels'),
-    ('misc/check_data.py', 'data'),
-    ('train.py', 'labels'),
-    ('train.py', 'data'),
-    ('select_pseudo_labels.py rank', 'labels'),
-    ('select_pseudo_labels.py exchange', 'labels'),
-    ('select_pseudo_labels.py update', 'labels'),
-    ('select_pseudo_labels.py merge', 'labels'),
+    *(('misc/check_data.py', part) for part in ('labels', 'data')),
+    *(('train.py', part) for part in ('labels', 'data')),
+    *((name, 'labels') for name in COMMANDS if name.startswith('select')),
     ('misc/class_statistics.py', 'data'),
     ('translate_lab.py', 'data'),
     ('analysis_tools/confusion_matrix.py', 'predicted'),
 ]
+# Published networks, and data for a whole procedure, are not at hand.
+UNFINISHED = ('model_converters/', 'cotrain.py')
 
 
 @pytest.mark.slow
@@ -342,7 +340,7 @@ def test_payloads_in_what_an_earlier_run_left(
         return words if name != 'train.py' else [*words, '--resume']
 
     code = run(name, words_for(out), monkeypatch)
-    assert code == 0 or name.startswith('model_converters/')
+    assert code == 0 or name.startswith(UNFINISHED)
     for part, copy in payloads.infected(out, tmp_path / 'copy', made):
         run(name, words_for(copy), monkeypatch)
         assert not made.exists(), part

@@ -52,9 +52,12 @@ def load_checkpoint_file(
     checked = has_checksums(file)
     fault = checkpoint_fault(file) if checked else None
     if fault is not None:
+        remedy = 'copy or download it again, or take an earlier one'
+        if '://' in str(path):
+            remedy = f'remove it, and it is downloaded again from {path}'
         raise CheckpointError(
             f'{file}: cannot be read as a checkpoint, it is damaged: {fault}; '
-            'copy or download it again, or take an earlier one'
+            f'{remedy}'
         )
     content = _data_of(file, map_location=map_location)
     if not checked:

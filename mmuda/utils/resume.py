@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mmuda.utils.checksums import checkpoint_fault
-from mmuda.utils.errors import CheckpointError
+from mmuda.utils.errors import CheckpointError, DataError
+from mmuda.utils.json_files import read_plain_file
+
+_MAX_PATH = 1 << 14  # bytes
 
 
 def find_resume_checkpoint(work_dir: str | os.PathLike) -> Path | None:
@@ -33,7 +36,8 @@ def resume_point(work_dir: str | os.PathLike) -> tuple[Path | None, str]:
     """
     faults: dict[Path, str] = {}
     for path in _candidates(Path(work_dir)):
-        if not path.is_file() or path in faults:
+        # Unlike Path.is_file also for names that no system takes.
+        if not os.path.isfile(path) or path in faults:
             continue
         fault = checkpoint_fault(path)
         if fault is None:
@@ -63,8 +67,9 @@ def checkpoints_by_iteration(work_dir: str | os.PathLike) -> dict[int, Path]:
 
 def _candidates(work_dir: Path) -> Iterator[Path]:
     try:
-        named = (work_dir / 'last_checkpoint').read_text().strip()
-    except (OSError, UnicodeDecodeError):
+        pointer = work_dir / 'last_checkpoint'
+        named = read_plain_file(pointer, '', _MAX_PATH).decode().strip()
+    except (DataError, UnicodeDecodeError):
         named = ''
     if named:
         # First here: the folder may be a copy of the one that is named.

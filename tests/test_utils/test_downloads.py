@@ -133,6 +133,24 @@ def test_what_arrives_damaged_is_not_kept(server, data, length, message):
     assert value_of(url) == 4
 
 
+def test_copy_that_is_damaged_later(server):
+    address, files, requests = server
+    url = f'{address}/resnet.pth'
+    offer(files, '/resnet.pth', weights(1))
+    assert value_of(url) == 1
+    copy = cached_path(url)
+    one, two = b'\x00\x00\x80?', b'\x00\x00\x00@'
+    copy.write_bytes(copy.read_bytes().replace(one, two, 1))
+    with pytest.raises(CheckpointError) as error:
+        value_of(url)
+    assert f'remove it, and it is downloaded again from {url}' in str(
+        error.value
+    )
+    copy.unlink()
+    assert value_of(url) == 1
+    assert len(requests) == 2
+
+
 def test_missing_on_the_server(server):
     address, _, _ = server
     expected = f'{address}/none.pth: cannot be downloaded .*404.*by hand'

@@ -1,3 +1,4 @@
+import os
 import zipfile
 
 import pytest
@@ -49,6 +50,19 @@ def test_pointer_cut_off_is_passed_over(tmp_path):
 def test_unreadable_pointer_is_passed_over(tmp_path):
     newest = save(tmp_path / 'iter_10.pth')
     (tmp_path / 'last_checkpoint').write_bytes(b'\xff\xfe\x00')
+    assert find_resume_checkpoint(tmp_path) == newest
+
+
+@pytest.mark.parametrize('name', ['x' * 5000, 'x' * 50_000, 'a\0b', '.'])
+def test_pointer_to_what_can_be_no_file(tmp_path, name):
+    newest = save(tmp_path / 'iter_10.pth')
+    (tmp_path / 'last_checkpoint').write_text(name)
+    assert find_resume_checkpoint(tmp_path) == newest
+
+
+def test_pointer_that_is_a_pipe(tmp_path):
+    newest = save(tmp_path / 'iter_10.pth')
+    os.mkfifo(tmp_path / 'last_checkpoint')
     assert find_resume_checkpoint(tmp_path) == newest
 
 
