@@ -115,11 +115,23 @@ def require_finite_state(
     all_reduce(count, op='max')
     if int(count):
         raise DivergedError(
-            f'the training has diverged: after iteration {iteration} '
-            f'{int(count)} tensors of model and optimizers hold NaN or '
-            f'infinite values{f" ({join_some(broken)})" if broken else ""}, '
-            f'which are not saved; {_REMEDY}; {last_checkpoint()}'
+            f'the training has diverged: after iteration {iteration} model '
+            f'and optimizers hold NaN or infinite values in {int(count)} of '
+            f'their tensors{f" ({join_some(broken)})" if broken else ""} and '
+            f'are not saved{_logged_losses()}; {_REMEDY}; {last_checkpoint()}'
         )
+
+
+def _logged_losses() -> str:
+    """Losses of the last iteration that are no numbers, as they are logged."""
+    scalars = MessageHub.get_current_instance().log_scalars
+    last = {
+        name.removeprefix('train/'): buffer.current()
+        for name, buffer in scalars.items()
+        if name.startswith('train/')
+    }
+    losses = diverged_losses(last)
+    return f'; {join_some(losses)}' if losses else ''
 
 
 def flat_state(

@@ -97,9 +97,8 @@ def valid_pixels(images: Tensor, samples: SampleList) -> Tensor | None:
 
 def _pad_pseudo_labels(samples: SampleList, value: int) -> None:
     for sample in samples:
-        if 'pseudo_sem_seg' in sample and any(sample.padding_size):
+        padding = sample.get('padding_size', ())
+        if 'pseudo_sem_seg' in sample and any(padding):
             label = sample.pseudo_sem_seg.data
             del sample.pseudo_sem_seg.data
-            sample.pseudo_sem_seg.data = pad(
-                label, sample.padding_size, value=value
-            )
+            sample.pseudo_sem_seg.data = pad(label, padding, value=value)

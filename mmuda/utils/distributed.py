@@ -86,7 +86,10 @@ def mean_of_processes(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if not scalars:
         return {}
     kind = reduce(torch.promote_types, [s.dtype for s in scalars])
-    stacked = torch.stack([scalar.to(kind) for scalar in scalars])
+    # Some may be on the CPU, such as constants.
+    devices = {s.device for s in scalars if s.device.type != 'cpu'}
+    device = devices.pop() if devices else None
+    stacked = torch.stack([scalar.to(device, kind) for scalar in scalars])
     if get_world_size() > 1:
         all_reduce(stacked, op='mean')
     means = stacked.cpu().unbind()

@@ -138,7 +138,8 @@ def test_losses_that_recover_do_not_stop_a_training(tmp_path):
 def test_the_last_sound_checkpoint_stays(tmp_path, part, value):
     run = poisoned(tmp_path, 3, part=part, value=value, interval=1)
     text = message(run)
-    assert 'after iteration 3 1 tensors of model and optimizers' in text
+    assert 'after iteration 3 model and optimizers hold' in text
+    assert 'in 1 of their tensors' in text
     assert files(tmp_path) == ['iter_2.pth']
     assert is_sound(tmp_path / 'iter_2.pth')
     assert f'from before, is {tmp_path / "iter_2.pth"}' in text
@@ -148,7 +149,7 @@ def test_the_last_sound_checkpoint_stays(tmp_path, part, value):
 
 def test_the_last_iteration_saves_nothing_unsound(tmp_path):
     text = message(poisoned(tmp_path, 4, iterations=4, interval=3))
-    assert 'after iteration 4 1 tensors' in text
+    assert 'after iteration 4 model and optimizers hold' in text
     assert 'segmentor.decode_head.conv_seg.bias' in text
     assert files(tmp_path) == ['iter_3.pth']
 
@@ -156,7 +157,7 @@ def test_the_last_iteration_saves_nothing_unsound(tmp_path):
 def test_the_best_checkpoint_is_not_replaced(tmp_path):
     options = dict(val_interval=2, save_best='mIoU', part='statistic')
     text = message(poisoned(tmp_path, 3, **options))
-    assert 'after iteration 4 1 tensors' in text
+    assert 'after iteration 4 model and optimizers hold' in text
     assert 'segmentor.backbone.bn1.running_var' in text
     assert files(tmp_path) == ['best_mIoU_iter_2.pth']
     assert is_sound(tmp_path / 'best_mIoU_iter_2.pth')

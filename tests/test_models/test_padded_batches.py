@@ -269,6 +269,14 @@ def test_pseudo_labels_are_padded_with_the_ignored_value():
     assert (label == 255).sum().item() == 48 * 96 - 40 * 48
 
 
+def test_pseudo_labels_that_are_not_trained_on_stay_as_they_are():
+    data = with_pseudo_labels(uneven())
+    data = {k: {'target': v['target'][:1]} for k, v in data.items()}
+    out = built('SelfTraining').data_preprocessor(data, False)
+    label = out['data_samples']['target'][0].pseudo_sem_seg.data
+    assert label.shape == (1, *SIZES[0])
+
+
 def random_maps(*size):
     generator = torch.Generator().manual_seed(0)
     return torch.randn(*size, generator=generator, dtype=torch.float64)
