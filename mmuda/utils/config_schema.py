@@ -58,21 +58,48 @@ _SCALE = Check(
         and all(is_pair(part, COUNT) for part in v)
     ),
 )
+_FACTOR = Check(
+    'a number above 0, or a list of two',
+    lambda v: POSITIVE.fits(v) or is_pair(v, POSITIVE),
+)
 _RANGE = Check(
     'a list of two numbers above 0, the smaller one first',
     lambda v: is_pair(v, POSITIVE) and v[0] <= v[1],
 )
+# Of Adam two, of others such as Adan three.
 _BETAS = Check(
-    'a list of two numbers of at least 0 and below 1',
-    lambda v: is_pair(v, BELOW_ONE),
+    'a list of two or more numbers of at least 0 and below 1',
+    lambda v: len(v) > 1 and all(map(BELOW_ONE.fits, v)),
 )
+# Adafactor has two.
+_EPSILON = Check(
+    'a finite number of at least 0, or a list of such',
+    lambda v: (
+        NOT_NEGATIVE.fits(v)
+        or isinstance(v, list | tuple)
+        and all(part is None or NOT_NEGATIVE.fits(part) for part in v)
+    ),
+)
+# Infinity clips nothing (the norm is logged), or names the largest norm.
+_NORM = Check(
+    'a number above 0', lambda v: POSITIVE.fits(v) or v == float('inf')
+)
+_BUILT = Check('dict(...)', lambda v: isinstance(v, Mapping) or callable(v))
 _PROBABILITY = Check(
     'a number in [0, 1], or a list of such with a sum of at most 1',
     lambda v: SHARE.fits(v) or all(map(SHARE.fits, v)) and 0 < sum(v) <= 1,
 )
 _ASCENDING = Check(
     'a list of ascending whole numbers',
-    lambda v: list(v) == sorted(set(v)) and all(map(WHOLE.fits, v)),
+    lambda v: list(v) == sorted(v) and all(map(WHOLE.fits, v)),
+)
+_COUNTS = Check(
+    'a whole number above 0, or a list of such',
+    lambda v: COUNT.fits(v) or len(v) > 0 and all(map(COUNT.fits, v)),
+)
+_INDICES = Check(
+    'a list of whole numbers, or one',
+    lambda v: is_whole(v) or all(map(is_whole, v)),
 )
 _WEIGHTS = Check(
     'a list of numbers of at least 0, or a file',
@@ -86,7 +113,11 @@ _LOSS_SCALE = Check(
     "'dynamic', a number above 0 or dict(...)",
     lambda v: v == 'dynamic' or isinstance(v, Mapping) or POSITIVE.fits(v),
 )
-_LEVEL = Literal['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG', 'NOTSET']
+_LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG', 'NOTSET')
+_LEVEL = Check(
+    'one of ' + ', '.join(map(repr, _LEVELS)),
+    lambda v: v in (*_LEVELS, 'WARN', 'FATAL', 10, 20, 30, 40, 50),
+)
 _Path = str | os.PathLike | None
 
 
@@ -129,8 +160,8 @@ class _Paramwise(TypedDict, total=False):
 
 class _ClipGrad(TypedDict, total=False):
     type: Literal['norm', 'value']
-    max_norm: Annotated[float, POSITIVE]
-    norm_type: Annotated[float, POSITIVE]
+    max_norm: Annotated[Any, _NORM]
+    norm_type: Annotated[Any, _NORM]
     clip_value: Annotated[float, POSITIVE]
 
 
@@ -142,7 +173,7 @@ class _Optimizer(TypedDict, total=False):
     betas: Annotated[list, _BETAS]
     alpha: Annotated[float, BELOW_ONE]
     rho: Annotated[float, BELOW_ONE]
-    eps: Annotated[float, NOT_NEGATIVE]
+    eps: Annotated[Any, _EPSILON]
     nesterov: bool
     amsgrad: bool
 
@@ -187,9 +218,9 @@ class _Loader(TypedDict, total=False):
     prefetch_factor: Annotated[Any, optional(COUNT)]
     timeout: Annotated[float, NOT_NEGATIVE]
     num_batch_per_epoch: Annotated[Any, optional(COUNT)]
-    sampler: dict
+    sampler: dict | None
     batch_sampler: dict | None
-    collate_fn: dict | None
+    collate_fn: Annotated[Any, optional(_BUILT)]
 
 
 class DataLoader(_Loader):
@@ -235,7 +266,7 @@ class _Preprocessor(TypedDict, total=False):
 
 
 class _TestCfg(TypedDict, total=False):
-    mode: Literal['whole', 'slide']
+    mode: Literal['whole', 'slide', 'slide_flip']
     crop_size: Annotated[Any, _PAIR]
     stride: Annotated[Any, _PAIR]
 
@@ -268,7 +299,7 @@ class RunConfig(TypedDict, total=False):
     launcher: Literal['none', 'pytorch', 'slurm', 'mpi']
     env_cfg: _Environment
     log_processor: _LogProcessor | None
-    log_level: _LEVEL
+    log_level: Annotated[Any, _LEVEL]
     visualizer: dict | None
     vis_backends: list[dict] | None
     default_scope: str | None
@@ -278,7 +309,9 @@ class RunConfig(TypedDict, total=False):
     find_unused_parameters: bool
 
 
-# Ranges of parameters of classes: of one (Class.parameter), or of all.
+# Ranges of parameters of classes: of one (Class.parameter), or of all those
+# of packages whose parameters of this name mean the same.
+PACKAGES = ('mmuda', 'mmengine', 'mmcv', 'mmseg')
 PARAMETERS: dict[str, Check] = {
     # data
     'RandomCrop.crop_size': _SIZE,
@@ -286,7 +319,7 @@ PARAMETERS: dict[str, Check] = {
         'a number above 0 and at most 1', lambda v: SHARE.fits(v) and v > 0
     ),
     'Resize.scale': optional(_SCALE),
-    'Resize.scale_factor': optional(_SCALE),
+    'Resize.scale_factor': optional(_FACTOR),
     'RandomResize.scale': _SCALE,
     'RandomResize.ratio_range': optional(_RANGE),
     'RandomFlip.prob': optional(_PROBABILITY),
@@ -309,12 +342,10 @@ PARAMETERS: dict[str, Check] = {
     'thresh': optional(SHARE),
     'threshold': optional(SHARE),
     'min_kept': COUNT,
-    'channels': COUNT,
+    'channels': _COUNTS,
     'base_channels': COUNT,
     'size_divisor': optional(COUNT),
-    'out_indices': Check(
-        'a list of whole numbers', lambda v: all(map(is_whole, v))
-    ),
+    'out_indices': _INDICES,
     # methods
     'nonfinite_patience': optional(COUNT),
     'warmup_iters': WHOLE,
@@ -322,6 +353,8 @@ PARAMETERS: dict[str, Check] = {
     'pseudo_label_weight': NOT_NEGATIVE,
     'MeanTeacherHook.momentum': BELOW_ONE,
     'MeanTeacherHook.begin': WHOLE,
+    # schedules, in units of what is watched
+    'ReduceOnPlateauParamScheduler.threshold': NOT_NEGATIVE,
     # hooks
     'interval': INTERVAL,
     'max_keep_ckpts': INTERVAL,
@@ -335,5 +368,10 @@ PARAMETERS: dict[str, Check] = {
 PARTS: dict[str, Any] = {
     'data_preprocessor': Annotated[_Preprocessor, _STATISTICS] | None,
     'test_cfg': _TestCfg | None,
-    'pipeline': list[dict],
+    'pipeline': list[Annotated[Any, _BUILT]],
+}
+# Parameters of other packages that take more than they are annotated with.
+UNANNOTATED = {
+    'AmpOptimWrapper.loss_scale',
+    'OneCycleParamScheduler.eta_max',
 }

@@ -3,14 +3,25 @@
 
 import functools
 import inspect
+import math
+import os
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from numbers import Real
+from typing import (
+    Annotated,
+    Any,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from mmengine.config import Config
 from torch import nn
 
+from mmuda.utils.checks import Check
 from mmuda.utils.config_keys import (
     check_config_keys,
     class_of,
@@ -18,8 +29,10 @@ from mmuda.utils.config_keys import (
     known_classes,
 )
 from mmuda.utils.config_schema import (
+    PACKAGES,
     PARAMETERS,
     PARTS,
+    UNANNOTATED,
     OptimWrapper,
     RunConfig,
     Scheduler,
@@ -27,9 +40,25 @@ from mmuda.utils.config_schema import (
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.value_types import Fault, find_fault, join
 
-# Annotations of other packages that mean what they say; ``tuple`` is often
-# written for a list, and ``dict`` for an object.
-_PLAIN = (bool, int, float, str, type(None))
+_NUMBER = Check(
+    'a number',
+    lambda v: (
+        isinstance(v, Real) and not (isinstance(v, bool) or math.isnan(v))
+    ),
+)
+# What plain annotations of other packages stand for: ``int`` is written for
+# what may be a fraction, and ``str`` for what may be the class it names.
+# Others say nothing: ``tuple`` is often written for a list, and ``dict`` for
+# an object.
+_PLAIN = {
+    bool: Check('True or False', lambda v: isinstance(v, bool)),
+    int: _NUMBER,
+    float: _NUMBER,
+    str: Check(
+        'a text', lambda v: isinstance(v, str | os.PathLike) or callable(v)
+    ),
+    type(None): Check('None', lambda v: v is None),
+}
 
 
 def check_config(cfg: Mapping | Config) -> None:
@@ -90,8 +119,14 @@ def _faults(cfg: Mapping | Config) -> Iterator[Fault]:
         if kind is not None:
             yield from _faults_of_class(part, kind, place)
         for key, shape in PARTS.items():
-            if key in part:
+            # A class of the user's own may call something else so.
+            own = {kind, _class_of_value(part.get(key), classes)} - {None}
+            if key in part and all(map(_is_of_packages, own)):
                 yield from _found(part[key], shape, join(place, key))
+
+
+def _class_of_value(value: object, classes: Mapping[str, type]) -> type | None:
+    return class_of(value, classes) if isinstance(value, Mapping) else None
 
 
 def _found(value: object, kind: Any, place: str) -> Iterator[Fault]:
@@ -131,10 +166,28 @@ def _faults_of_class(part: Mapping, kind: type, place: str) -> Iterator[Fault]:
         where = join(place, name)
         if name in hints and not _is(value, hints[name][1]):
             yield from _found(value, hints[name][0], where)
-        check = PARAMETERS.get(f'{kind.__name__}.{name}')
-        check = check or (PARAMETERS.get(name) if name in hints else None)
+        check = _range_of(kind, name)
         if check is not None and not check.fits(value):
             yield Fault(where, value, check.expected)
+
+
+@functools.cache
+def _range_of(kind: type, name: str) -> Check | None:
+    """Range of a parameter of a class.
+
+    The same name may mean anything in a class of the user's own.
+    """
+    for function in _initialisers(kind):
+        if name in inspect.signature(function).parameters:
+            owner = function.__qualname__.rpartition('.')[0]
+            names = [f'{kind.__name__}.{name}', f'{owner}.{name}']
+            names += [name] if _is_of_packages(function) else []
+            return next(filter(None, map(PARAMETERS.get, names)), None)
+    return PARAMETERS.get(f'{kind.__name__}.{name}')
+
+
+def _is_of_packages(member: Callable) -> bool:
+    return member.__module__.partition('.')[0] in PACKAGES
 
 
 @functools.cache
@@ -142,7 +195,8 @@ def parameter_hints(kind: type) -> dict[str, tuple[Any, Any]]:
     """Annotation and default of each parameter of a class.
 
     Parameters are followed through ``**kwargs`` to parents. Of classes of
-    other packages only plain annotations count.
+    other packages only plain annotations count, and only for what they say
+    reliably.
 
     Args:
         kind: A class, or a function that makes an object.
@@ -156,10 +210,11 @@ def parameter_hints(kind: type) -> dict[str, tuple[Any, Any]]:
             hint = hints.get(name, Any)
             if name in found or parameter.kind in _VARIADIC:
                 continue
-            found[name] = (
-                hint if own or _is_plain(hint) else Any,
-                (parameter.default),
-            )
+            owner = function.__qualname__.rpartition('.')[0]
+            if not own:
+                other = f'{owner}.{name}' in UNANNOTATED
+                hint = Any if other else _plain(hint)
+            found[name] = (hint, parameter.default)
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             break
     found.pop('self', None)
@@ -192,10 +247,17 @@ def _hints(function: Callable) -> dict[str, Any]:
         return {}
 
 
-def _is_plain(hint: Any) -> bool:
-    if get_origin(hint) in (Union, types.UnionType):
-        return all(part in _PLAIN for part in get_args(hint))
-    return hint in _PLAIN
+def _plain(hint: Any) -> Any:
+    """What a plain annotation of another package says, else ``Any``."""
+    union = get_origin(hint) in (Union, types.UnionType)
+    parts = get_args(hint) if union else (hint,)
+    if not all(isinstance(part, type) and part in _PLAIN for part in parts):
+        return Any
+    checks = list(dict.fromkeys(_PLAIN[part] for part in parts))
+    expected = ' or '.join(check.expected for check in checks)
+    return Annotated[
+        Any, Check(expected, lambda v: any(c.fits(v) for c in checks))
+    ]
 
 
 def _is(value: object, default: object) -> bool:

@@ -3,11 +3,24 @@
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
-from faulty_values import CASES, NAN, NETWORK, PLAYER, POLY, SOURCE
+from faulty_values import (
+    CASES,
+    INF,
+    LOADER,
+    NAN,
+    NETWORK,
+    PLAYER,
+    POLY,
+    SOURCE,
+)
 from mmengine.config import Config
+from mmengine.hooks import EMAHook, Hook
+from mmengine.model import ExponentialMovingAverage as EMA
+from mmengine.optim import ReduceOnPlateauLR
+from torch import nn
 
 from mmuda.utils.checks import COUNT
 from mmuda.utils.config_values import (
@@ -16,8 +29,11 @@ from mmuda.utils.config_values import (
     parameter_hints,
 )
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.value_types import find_fault
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
+BACKBONE = 'model.segmentor.backbone'
+AMP = dict(type='AmpOptimWrapper', optimizer=dict(type='SGD', lr=0.1))
 LEAVES = sorted(
     str(path.relative_to(CONFIGS))
     for path in CONFIGS.rglob('*.py')
@@ -109,6 +125,38 @@ def test_values_that_need_each_other(base):
         ('load_from', 'a.pth'),
         (f'{SOURCE}.data_root', None),
         ('own_key', object()),
+        # what MMEngine and MMSegmentation take beyond their annotations
+        (PLAYER, dict(AMP, loss_scale=512.0)),
+        (PLAYER, dict(AMP, loss_scale=dict(init_scale=2.0**16))),
+        (f'{PLAYER}.clip_grad', dict(max_norm=INF, norm_type=INF)),
+        (
+            f'{PLAYER}.optimizer',
+            dict(type='Adan', lr=1, betas=(0.98, 0.92, 0.99)),
+        ),
+        (
+            f'{PLAYER}.optimizer',
+            dict(type='Adafactor', lr=1e-3, eps=(1e-30, 1e-3)),
+        ),
+        ('param_scheduler', dict(type='MultiStepLR', milestones=(3, 3))),
+        ('param_scheduler', dict(type='PolyLRRatio', eta_min_ratio=0.05)),
+        ('param_scheduler', dict(type='OneCycleLR', eta_max=[0.1, 0.2])),
+        ('param_scheduler', dict(type='ReduceOnPlateauLR', threshold=1.5)),
+        ('custom_hooks', [dict(type='EMAHook', ema_type=EMA, priority=49)]),
+        ('custom_hooks', [dict(type=EMAHook, begin_iter=5)]),
+        (f'{SOURCE}.pipeline', [dict(type='Resize', scale_factor=(0.5, 2))]),
+        (f'{SOURCE}.pipeline', [dict(type='Resize', scale=(512, -1))]),
+        (
+            f'{SOURCE}.pipeline',
+            [dict(type='PhotoMetricDistortion', brightness_delta=32.5)],
+        ),
+        (f'{SOURCE}.pipeline', [print]),
+        (f'{BACKBONE}', dict(type='STDCNet', channels=(32, 64))),
+        (f'{BACKBONE}', dict(type='VisionTransformer', out_indices=-1)),
+        ('model.segmentor.test_cfg.mode', 'slide_flip'),
+        (f'{LOADER}.collate_fn', print),
+        (f'{LOADER}.sampler', None),
+        ('log_level', 'WARN'),
+        ('log_level', 20),
     ],
 )
 def test_right_value_passes(base, key, value):
@@ -133,10 +181,68 @@ class Child(Parent):
 def test_hints_are_followed_to_parents_and_plain_elsewhere():
     # Of another package than ours: what is not plain says nothing.
     hints = parameter_hints(Child)
-    assert hints['depth'] == (float | None, None)
-    assert hints['width'][0] is int
-    assert hints['mode'][1] == 'a'
+    assert hints['depth'][1] is None
+    assert find_fault(None, hints['depth'][0]) is None
+    assert find_fault('x', hints['depth'][0]).expected == 'a number or None'
+    assert find_fault('x', hints['width'][0]).expected == 'a number'
+    assert hints['mode'] == (Any, 'a')
     assert set(hints) == {'depth', 'width', 'mode'}
+
+
+class OwnHook(Hook):
+    """Names as ours, with another meaning."""
+
+    def __init__(self, interval: float = 1.0, threshold=None, **kwargs):
+        pass
+
+
+class OwnLoss(nn.Module):
+    def __init__(self, loss_weight=1.0, reach: float = 1.0, test_cfg=None):
+        super().__init__()
+
+
+class OwnPreprocessor(nn.Module):
+    def __init__(self, mean=None, size=None):
+        super().__init__()
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('custom_hooks', [dict(type=OwnHook, interval=0.5, threshold=50)]),
+        ('custom_hooks', [dict(type=OwnHook, channels='all')]),
+        (
+            f'{NETWORK}.loss_decode',
+            dict(type=OwnLoss, loss_weight=-1, reach=INF, test_cfg=3),
+        ),
+        (
+            'model.data_preprocessor',
+            dict(type=OwnPreprocessor, mean=dict(source=[1]), size=512),
+        ),
+    ],
+)
+def test_own_class_may_use_a_name_in_another_sense(base, key, value):
+    check_config(changed(base, key, value))
+
+
+def test_own_class_keeps_what_its_plain_annotations_say(base):
+    hooks = [dict(type=OwnHook, interval='x')]
+    with pytest.raises(ConfigError, match=r"interval='x': must be a number"):
+        check_config(changed(base, 'custom_hooks', hooks))
+
+
+class OwnSchedule(ReduceOnPlateauLR):
+    def __init__(self, patience: int = 3, **kwargs):
+        super().__init__(patience=patience, **kwargs)
+
+
+def test_range_holds_in_classes_that_are_derived_from_others(base):
+    own = dict(type=OwnSchedule, threshold=1.5, factor=0.1)
+    check_config(changed(base, 'param_scheduler', [own]))
+    with pytest.raises(ConfigError, match=r'threshold=-1: must be a finite'):
+        check_config(
+            changed(base, 'param_scheduler', [own | dict(threshold=-1)])
+        )
 
 
 @dataclass
