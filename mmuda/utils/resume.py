@@ -22,10 +22,10 @@ def resume_point(work_dir: str | os.PathLike) -> tuple[Path | None, str]:
     """Find the newest whole checkpoint of a run, and what there is to say.
 
     The file ``last_checkpoint`` decides, since numbers may stem from an
-    earlier and longer run in the same folder. Where it is missing, cut off by
-    a crash, or names a file that is not whole, it is the highest iteration.
-    A checkpoint counts as whole if all its content fits the checksums that
-    ``torch.save`` writes.
+    earlier and longer run in the same folder. Where it is missing or cut off
+    by a crash, it is the highest iteration; where it names a file that is not
+    whole, the next lower one beside that file. A checkpoint counts as whole
+    if all its content fits the checksums that ``torch.save`` writes.
 
     Returns:
         The checkpoint, or None if there is none to continue with; and a
@@ -59,9 +59,9 @@ def checkpoints_by_iteration(work_dir: str | os.PathLike) -> dict[int, Path]:
         Their paths by k.
     """
     return {
-        int(match[1]): path
+        iteration: path
         for path in Path(work_dir).glob('iter_*.pth')
-        if (match := re.fullmatch(r'iter_(\d+)\.pth', path.name))
+        if (iteration := _iteration(path)) is not None
     }
 
 
@@ -71,19 +71,35 @@ def _candidates(work_dir: Path) -> Iterator[Path]:
         named = read_plain_file(pointer, '', _MAX_PATH).decode().strip()
     except (DataError, UnicodeDecodeError):
         named = ''
+    folders = [work_dir]
     if named:
         # First here: the folder may be a copy of the one that is named.
         yield work_dir / Path(named).name
         yield Path(named)
-    by_iteration = checkpoints_by_iteration(work_dir)
-    for iteration in sorted(by_iteration, reverse=True):
-        yield by_iteration[iteration]
+        if os.path.isfile(named):
+            # As default_hooks.checkpoint.out_dir says.
+            folders.append(Path(named).parent)
+    last = _iteration(named)
+    for folder in folders:
+        found = checkpoints_by_iteration(folder)
+        # What is above the last may be of an earlier and longer run.
+        below = [k for k in found if last is not None and k <= last]
+        for numbers in below, set(found) - set(below):
+            yield from (found[k] for k in sorted(numbers, reverse=True))
+
+
+def _iteration(path: str | os.PathLike) -> int | None:
+    match = re.fullmatch(r'iter_(\d{1,99})\.pth', Path(path).name)
+    return int(match[1]) if match else None
 
 
 def _passed_over(faults: Mapping[Path, str], path: Path) -> str:
     if not faults:
         return ''
-    return f'{_listed(faults)}; continue from {path} before it'
+    numbers = [_iteration(fault) for fault in faults]
+    own = _iteration(path)
+    before = own is not None and all(n is None or own < n for n in numbers)
+    return f'{_listed(faults)}; continue from {path}' + ' before it' * before
 
 
 def _listed(faults: Mapping[Path, str]) -> str:

@@ -150,3 +150,32 @@ def test_no_new_start_over_damaged_checkpoints(tmp_path, pointer):
 def test_checkpoint_that_is_gone_is_not_damaged(tmp_path):
     (tmp_path / 'last_checkpoint').write_text('iter_10.pth')
     assert resume_point(tmp_path) == (None, '')
+
+
+def test_an_earlier_and_longer_run_is_not_continued(tmp_path):
+    save(tmp_path / 'iter_9000.pth')
+    whole = save(tmp_path / 'iter_100.pth')
+    broken = damage(save(tmp_path / 'iter_200.pth'))
+    (tmp_path / 'last_checkpoint').write_text(str(broken))
+    path, message = resume_point(tmp_path)
+    assert path == whole
+    assert message.endswith(f'continue from {whole} before it')
+
+
+def test_without_a_lower_one_it_is_not_called_one_before(tmp_path):
+    longer = save(tmp_path / 'iter_9000.pth')
+    broken = damage(save(tmp_path / 'iter_200.pth'))
+    (tmp_path / 'last_checkpoint').write_text(str(broken))
+    path, message = resume_point(tmp_path)
+    assert path == longer
+    assert message.endswith(f'; continue from {longer}')
+
+
+def test_damaged_in_another_folder(tmp_path):
+    (tmp_path / 'work').mkdir()
+    whole = save(tmp_path / 'iter_10.pth')
+    broken = damage(save(tmp_path / 'iter_20.pth'))
+    (tmp_path / 'work' / 'last_checkpoint').write_text(str(broken))
+    path, message = resume_point(tmp_path / 'work')
+    assert path == whole
+    assert f'{broken} is damaged' in message
