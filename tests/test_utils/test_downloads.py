@@ -104,6 +104,27 @@ def test_another_file_than_its_hash_says(server):
     assert not cached_path(f'{address}/resnet-0123abcd.pth').exists()
 
 
+def test_mmseg_names_files_by_what_they_were_before(server):
+    address, files, _ = server
+    whole = weights(1)
+    for name in (
+        'mit_b5_20220624-658746d9.pth',
+        'a_20211206_072934-87a052ec.pth',
+    ):
+        offer(files, f'/{name}', whole)
+        assert value_of(f'{address}/{name}') == 1
+
+
+def test_a_date_and_damage_is_refused(server):
+    address, files, _ = server
+    file = io.BytesIO()
+    torch.save({}, file, _use_new_zipfile_serialization=False)
+    for data in (weights(1)[:-200], file.getvalue()):
+        offer(files, '/mit_b5_20220624-658746d9.pth', data)
+        with pytest.raises(CheckpointError, match='SHA-256 begins with'):
+            value_of(f'{address}/mit_b5_20220624-658746d9.pth')
+
+
 def test_a_date_is_no_hash(server):
     address, files, _ = server
     offer(files, '/resnet-20240131.pth', weights(1))
