@@ -211,7 +211,8 @@ def covered_by_pretrained_weights(
             )
         )
     try:
-        yield
+        with _lookup_errors(waiting):
+            yield
     finally:
         for handle in handles:
             handle.remove()
@@ -221,6 +222,21 @@ def covered_by_pretrained_weights(
             "type='Pretrained' here, and would train from other weights; "
             'leave it out, or give the weights as this class takes them'
         )
+
+
+@contextmanager
+def _lookup_errors(waiting: Mapping[str, nn.Module]) -> Iterator[None]:
+    """Some backbones look up tensors of a file before they load any."""
+    try:
+        yield
+    except KeyError as error:
+        for name, module in waiting.items():
+            file = (_pretrained_cfg(module) or {}).get('checkpoint')
+            raise CheckpointError(
+                f'{file} does not fit {name}: {type(module).__name__} misses '
+                f'{error}; give weights of the same architecture'
+            ) from error
+        raise
 
 
 def _check_loading(

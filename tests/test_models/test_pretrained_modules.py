@@ -116,6 +116,13 @@ def test_a_file_that_fits_nothing_is_refused(initialised, kind):
         initialised(kind, {'no.such.weight': torch.zeros(3)})
 
 
+def test_tensors_that_are_looked_up_before_loading(initialised):
+    stored = {f'backbone.{n}': t for n, t in weights('BEiT').items()}
+    expected = r"does not fit model\.part: BEiT misses 'backbone\.layers\.0"
+    with pytest.raises(CheckpointError, match=expected):
+        initialised('BEiT', stored)
+
+
 def short(name):
     """As the part is called that is at fault."""
     return name.removeprefix('discriminator.')
