@@ -106,7 +106,8 @@ def continue_on_schedule(
             warnings.simplefilter('ignore')
             for _ in range(finished):
                 for scheduler in own:
-                    scheduler.step()
+                    if not scheduler.by_epoch:
+                        scheduler.step()
         state = checkpoint['optimizer']
         _copy_rates(wrapper, state[player] if several else state, own)
         rates[player] = wrapper.param_groups[0]['lr']

@@ -238,6 +238,8 @@ def test_what_is_the_same_is_not_told():
     'key',
     [
         'train_dataloader.num_workers',
+        'train_dataloader.timeout',
+        'train_cfg.nonfinite_patience',
         'train_dataloader.dataset.source.data_root',
         'model.segmentor.backbone.init_cfg.checkpoint',
         'train_cfg.val_interval',
