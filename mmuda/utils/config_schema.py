@@ -313,6 +313,11 @@ class RunConfig(TypedDict, total=False):
 # of packages whose parameters of this name mean the same.
 PACKAGES = ('mmuda', 'mmengine', 'mmcv', 'mmseg')
 PARAMETERS: dict[str, Check] = {
+    # timm would unpickle the file without a look at what it holds.
+    'TIMMBackbone.checkpoint_path': Check(
+        "left out; init_cfg=dict(type='Pretrained', checkpoint=...) reads it",
+        lambda v: not v,
+    ),
     # data
     'RandomCrop.crop_size': _SIZE,
     'RandomCrop.cat_max_ratio': Check(

@@ -85,6 +85,11 @@ def test_there_are_many_faulty_values():
             [1, 0, 1],
             '[1]=0: must be a finite number above 0',
         ),
+        (
+            'model.segmentor.backbone',
+            dict(type='TIMMBackbone', checkpoint_path='a.pth'),
+            ".checkpoint_path='a.pth': must be left out; init_cfg=",
+        ),
         ('model.gan', 'hinge', "='hinge': must be one of 'vanilla', 'least_"),
     ],
 )
