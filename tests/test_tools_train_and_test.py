@@ -129,7 +129,7 @@ def test_checkpoint_of_another_network_is_one_clear_line(trained):
         ),
         code=2,
     )
-    assert 'error: the checkpoint does not fit the segmentor' in output
+    assert f'{work_dir}/iter_4.pth does not fit the segmentor' in output
     assert 'Traceback' not in output
 
 
