@@ -18,6 +18,8 @@ from mmuda.datasets.lookup import UNKNOWN_ID
 _WINDOW = (512, 1024)
 # With fewer pixels at edges a label says nothing about them.
 _FEWEST_EDGES = 300
+# A pixel and its four neighbours.
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 # OpenCV's histograms are float32, which is exact up to here.
 _EXACT_PIXELS = 2**24
 
@@ -143,7 +145,8 @@ def read_with_facts(
                 sample['label_lut'],
                 palette,
             )
-    return ids, LabelFacts(path, counts, edges_of(ids), recoloured)
+    ignored = IGNORE_ID if sample['label_lut'][255] == IGNORE_ID else None
+    return ids, LabelFacts(path, counts, edges_of(ids, ignored), recoloured)
 
 
 def count_ids(ids: np.ndarray) -> dict[int, int]:
@@ -159,8 +162,13 @@ def count_ids(ids: np.ndarray) -> dict[int, int]:
     return {int(i): int(counts[i]) for i in np.flatnonzero(counts)}
 
 
-def edges_of(ids: np.ndarray) -> Edges | None:
-    """Measure how the edges in the middle of a label (H, W) look."""
+def edges_of(ids: np.ndarray, ignored: int | None = None) -> Edges | None:
+    """Measure how the edges in the middle of a label (H, W) look.
+
+    Args:
+        ids: The label.
+        ignored: Id of pixels at which nothing is between or alone.
+    """
     middle = ids
     for axis, most in enumerate(_WINDOW):
         start = max((ids.shape[axis] - most) // 2, 0)
@@ -175,6 +183,11 @@ def edges_of(ids: np.ndarray) -> Edges | None:
     alone = (centre != left) & (centre != right)
     alone &= (centre != above) & (centre != below)
     between = _between(left, centre, right) | _between(above, centre, below)
+    if ignored is not None:
+        # Single points and what a threshold left of predictions are sound.
+        beside = cv2.dilate((middle == ignored).astype(np.uint8), _CROSS)
+        alone &= beside[1:-1, 1:-1] == 0
+        between &= beside[1:-1, 1:-1] == 0
     return Edges(
         np.count_nonzero(between) / edges, np.count_nonzero(alone) / edges
     )

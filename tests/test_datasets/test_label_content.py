@@ -259,6 +259,31 @@ def test_sound_edges(tmp_path, name):
     assert report.doubts == []
 
 
+@pytest.mark.parametrize('kept', [0.02, 0.3, 0.7])
+def test_ignored_pixels_make_no_edges_rough(tmp_path, kept):
+    """Labels of single points, and what a threshold left of predictions."""
+    rng = np.random.default_rng(0)
+    streets(
+        tmp_path,
+        TRAIN_IDS,
+        lambda label: np.where(rng.random(label.shape) < kept, label, 255),
+    )
+    assert examine_dataset(build(tmp_path)).doubts == []
+
+
+@pytest.mark.parametrize('name', ROUGH)
+def test_rough_labels_with_an_ignored_border(tmp_path, name):
+    def change(label):
+        rough = ROUGH[name](label)
+        rough[:20] = 255
+        return rough
+
+    table = {**TABLE['label_table'], 255: 255}
+    streets(tmp_path, IDS, change)
+    report = examine_dataset(build(tmp_path, label_table=table))
+    assert 'resized with interpolation' in report.doubts[0]
+
+
 def test_one_rough_label_among_sound_ones(tmp_path):
     streets(tmp_path, IDS)
     write(tmp_path, {'2': ROUGH['twice'](street(IDS, 2))})
