@@ -11,14 +11,18 @@ def stored_classes(checkpoint: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Classes that a checkpoint says it was trained for.
 
     Args:
-        checkpoint: Content of a checkpoint file.
+        checkpoint: Content of a checkpoint file; of mmseg before 1.0, too,
+            which named them ``CLASSES``.
 
     Returns:
         Their names in order; None if the file does not tell.
     """
     meta = checkpoint.get('meta')
-    about = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
-    names = about.get('classes') if isinstance(about, Mapping) else None
+    if not isinstance(meta, Mapping):
+        return None
+    about = meta.get('dataset_meta')
+    about = about if isinstance(about, Mapping) else meta
+    names = about.get('classes', about.get('CLASSES'))
     if not isinstance(names, list | tuple) or not names:
         return None
     return tuple(names) if all(isinstance(n, str) for n in names) else None
