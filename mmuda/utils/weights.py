@@ -175,7 +175,10 @@ def _convertible(stored: Tensor, own: Tensor) -> bool:
     # Below two bytes values need scales, which are not here.
     real = stored.is_floating_point() and stored.element_size() > 1
     if own.is_floating_point():
-        return real
+        # A double may be too large for a float.
+        return real and not bool(
+            (stored.to(own.dtype).isinf() & stored.isfinite()).any()
+        )
     whole = not stored.is_complex() and not stored.is_quantized
     # Averaged networks store counters as they store weights.
     return whole and not bool((stored != stored.to(own.dtype)).any())
