@@ -240,6 +240,7 @@ def test_what_is_the_same_is_not_told():
         'train_dataloader.num_workers',
         'train_dataloader.timeout',
         'train_cfg.nonfinite_patience',
+        'model.class_ratio_prior.ratio',
         'train_dataloader.dataset.source.data_root',
         'model.segmentor.backbone.init_cfg.checkpoint',
         'train_cfg.val_interval',
@@ -256,6 +257,17 @@ def test_what_does_not_change_the_course_is_free(key):
         cfgs.append(recorded_config(cfg))
     assert cfgs[0] == cfgs[1]
     assert changed_lengths(*cfgs, 'a.pth') == []
+
+
+@pytest.mark.parametrize('key', ['class_ratio_prior.ratio', 'thresholds'])
+def test_numbers_are_compared_where_files_are_free(key):
+    cfgs = []
+    for value in (0.1, 0.2):
+        cfg = Config(dict(model={}))
+        cfg.merge_from_dict({f'model.{key}': [0.5, value]})
+        cfgs.append(recorded_config(cfg))
+    with pytest.raises(CheckpointError, match=r'\[1\] was 0\.1, now 0\.2'):
+        changed_lengths(*cfgs, 'a.pth')
 
 
 @pytest.mark.parametrize(
