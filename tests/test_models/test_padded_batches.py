@@ -337,6 +337,28 @@ def test_cells_count_if_their_middle_is_of_the_image(width, cells):
     assert valid_at(valid, (1, 3)).sum().item() == cells
 
 
+@pytest.mark.parametrize(
+    ('width', 'cells'), [(0, 1), (1, 1), (55, 7), (56, 7), (57, 8), (65, 9)]
+)
+def test_cells_on_the_corners_count_if_they_are_of_the_image(width, cells):
+    """Nine cells lie on the pixels 0, 8, … 64."""
+    valid = torch.zeros(1, 65, 65, dtype=torch.bool)
+    valid[:, :, :width] = True
+    read = valid_at(valid, (1, 9), align_corners=True)
+    assert read.sum().item() == cells
+    assert valid_at(valid.mT, (9, 1), align_corners=True).sum() == cells
+
+
+def test_agreement_is_read_where_logits_on_the_corners_lie():
+    agreement = HeadAgreement()
+    logits = dict.fromkeys(('rome', 'decode'), random_maps(1, 2, 9, 9))
+    valid = torch.zeros(1, 65, 65, dtype=torch.bool)
+    valid[:, :, :55] = True
+    agreement.count('rome', 'rome', logits, valid, align_corners=True)
+    ((_, counts),) = agreement.pop().items()
+    assert counts[0].sum().item() == 9 * 7
+
+
 def test_perfect_uniformity_is_an_entropy_of_one():
     logits = torch.zeros(2, 3, 4, 6)
     logits[1, 0, :, 3:] = 50

@@ -102,12 +102,17 @@ def mean_of_valid(values: Tensor, valid: Tensor | None = None) -> Tensor:
     return of_all_processes(total / count.clamp(min=1), count)
 
 
-def valid_at(valid: Tensor | None, size: tuple[int, int]) -> Tensor | None:
+def valid_at(
+    valid: Tensor | None, size: tuple[int, int], align_corners: bool = False
+) -> Tensor | None:
     """Valid pixels of a map in another resolution.
 
     Args:
         valid: (N, H, W) bool, or None for everywhere.
         size: Height and width of the map, (h, w).
+        align_corners: Whether the outer cells of the map lie on the outer
+            pixels, as logits do that are resized so; otherwise cells divide
+            the image among themselves, as those of a strided convolution.
 
     Returns:
         (N, h, w) bool: whether the middle of a cell is valid. The first cell
@@ -115,10 +120,20 @@ def valid_at(valid: Tensor | None, size: tuple[int, int]) -> Tensor | None:
     """
     if valid is None or valid.shape[1:] == size:
         return valid
-    cells = interpolate(valid[:, None].float(), size, mode='nearest-exact')
-    cells = cells[:, 0] > 0
-    cells[:, 0, 0] = True
-    return cells
+    if align_corners:
+        rows, columns = (
+            torch.linspace(0, pixels - 1, cells, device=valid.device)
+            .round()
+            .long()
+            for pixels, cells in zip(valid.shape[1:], size, strict=True)
+        )
+        read = valid[:, rows][:, :, columns]
+    else:
+        read = interpolate(valid[:, None].float(), size, mode='nearest-exact')[
+            :, 0
+        ].bool()
+    read[:, 0, 0] = True
+    return read
 
 
 def average_cross_entropy(loss: nn.Module) -> None:

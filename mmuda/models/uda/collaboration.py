@@ -47,6 +47,7 @@ class HeadAgreement:
         teacher: str,
         logits: Logits,
         valid: Tensor | None = None,
+        align_corners: bool = False,
     ) -> None:
         """Count one batch.
 
@@ -55,12 +56,14 @@ class HeadAgreement:
             teacher: Head that the others are compared with.
             logits: (N, C, h, w) by head, the teacher among them.
             valid: (N, H, W) bool, False on padding; None if there is none.
+            align_corners: How logits are resized to the images.
         """
         num_classes = logits[teacher].shape[1]
         predicted = logits[teacher].argmax(dim=1).flatten()
         counted = torch.ones_like(predicted)
         if valid is not None:
-            cells = valid_at(valid, logits[teacher].shape[2:])
+            size = logits[teacher].shape[2:]
+            cells = valid_at(valid, size, align_corners)
             counted = cells.flatten().long()
         for head, values in logits.items():
             if head == teacher or values.shape != logits[teacher].shape:

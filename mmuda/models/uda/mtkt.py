@@ -121,7 +121,9 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         if not self.students:
             return {}
         valid = self.valid.get(target)
-        self.agreement.count(target, head_of(target), logits, valid)
+        self.agreement.count(
+            target, head_of(target), logits, valid, self.align_corners
+        )
         students = self.upsample_heads(logits, self.students, images)
         return {
             f'{level}.loss_divergence': weight
