@@ -26,6 +26,7 @@ from mmuda.datasets.lookup import LabelTable, identity_table, lookup_table
 from mmuda.datasets.split_lists import split_keys
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.text import shorten
 
 # What may stand between a key and what tells its files apart.
 _MARK = re.compile('[-_.]')
@@ -112,6 +113,18 @@ class DomainSegDataset(BaseSegDataset):
         if label_set is not None:
             # Set later: mmengine takes text for the name of a file.
             self._metainfo['label_set'] = label_set
+
+    def _get_unserialized_subset(
+        self, indices: int | Sequence[int]
+    ) -> list[dict]:
+        """As mmengine; says which images there are."""
+        try:
+            return super()._get_unserialized_subset(indices)
+        except IndexError as error:
+            raise ConfigError(
+                f'{type(self).__name__}: indices={shorten(repr(indices))} '
+                f'name images beyond the {len(self.data_list)} that there are'
+            ) from error
 
     def _require_images(
         self, data_prefix: Mapping[str, str | None], indices: object

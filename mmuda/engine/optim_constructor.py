@@ -113,7 +113,8 @@ def _parts(model: nn.Module, entry: str) -> dict[str, nn.Module]:
 
 
 def _check_optimizer(player: str, config: dict) -> None:
-    kind = config.get('optimizer', {}).get('type')
+    given = config.get('optimizer') if isinstance(config, dict) else None
+    kind = (given or {}).get('type')
     # What mmengine says of these two does not name the player.
     if kind is None:
         raise ConfigError(

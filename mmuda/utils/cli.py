@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch.distributed as dist
 from mmengine.config import Config, DictAction
@@ -38,6 +39,14 @@ _OWN = ('mmuda', 'tools', 'tests')
 
 class OptionsAction(DictAction):
     """Options ``KEY=VALUE``, gathered over several uses of the flag."""
+
+    @staticmethod
+    def _parse_iterable(val: str) -> Any:
+        """As mmengine, which takes the spaces out of a path."""
+        text = val.strip('\'"')
+        if ' ' in text and ',' not in text and text[:1] not in ('[', '('):
+            return text
+        return DictAction._parse_iterable(val)
 
     def __call__(
         self,

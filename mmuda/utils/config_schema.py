@@ -3,6 +3,7 @@
 
 import os
 from collections.abc import Mapping
+from operator import le
 from typing import Annotated, Any, Literal, TypedDict
 
 from mmuda.utils.checks import (
@@ -109,6 +110,23 @@ _STATISTICS = Check(
     'mean and std must be of one length',
     lambda p: len(p.get('mean') or ()) == len(p.get('std') or ()),
 )
+# A wrong key is found only when the first gradients are clipped.
+_CLIPPED = {
+    'norm': ({'max_norm'}, {'norm_type', 'error_if_nonfinite', 'foreach'}),
+    'value': ({'clip_value'}, {'foreach'}),
+}
+_CLIPPING = Check(
+    'needs max_norm and takes norm_type, error_if_nonfinite and foreach; or '
+    "type='value' needs clip_value and takes foreach",
+    lambda part: not part or _is_clipping(**part),
+)
+_WINDOWS = Check(
+    'stride must be at most crop_size, or pixels between windows are left out',
+    lambda part: (
+        not {'stride', 'crop_size'} <= {*part}
+        or all(map(le, part['stride'], part['crop_size']))
+    ),
+)
 _LOSS_SCALE = Check(
     "'dynamic', a number above 0 or dict(...)",
     lambda v: v == 'dynamic' or isinstance(v, Mapping) or POSITIVE.fits(v),
@@ -125,6 +143,11 @@ def is_pair(value: Any, check: Check) -> bool:
     """Whether a value is a list of two that each fit a check."""
     pair = isinstance(value, list | tuple) and len(value) == 2
     return pair and all(map(check.fits, value))
+
+
+def _is_clipping(type: str = 'norm', **options: Any) -> bool:
+    needed, more = _CLIPPED[type]
+    return needed <= {*options} <= needed | more
 
 
 class TrainCfg(TypedDict, total=False):
@@ -183,7 +206,7 @@ class OptimWrapper(TypedDict, total=False):
 
     optimizer: _Optimizer
     accumulative_counts: Annotated[int, COUNT]
-    clip_grad: _ClipGrad | None
+    clip_grad: Annotated[_ClipGrad, _CLIPPING] | None
     paramwise_cfg: _Paramwise | None
     loss_scale: Annotated[Any, _LOSS_SCALE]
 
@@ -372,11 +395,6 @@ PARAMETERS: dict[str, Check] = {
 # Dicts by the key that holds them, with or without a type.
 PARTS: dict[str, Any] = {
     'data_preprocessor': Annotated[_Preprocessor, _STATISTICS] | None,
-    'test_cfg': _TestCfg | None,
+    'test_cfg': Annotated[_TestCfg, _WINDOWS] | None,
     'pipeline': list[Annotated[Any, _BUILT]],
-}
-# Parameters of other packages that take more than they are annotated with.
-UNANNOTATED = {
-    'AmpOptimWrapper.loss_scale',
-    'OneCycleParamScheduler.eta_max',
 }

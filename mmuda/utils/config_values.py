@@ -32,7 +32,6 @@ from mmuda.utils.config_schema import (
     PACKAGES,
     PARAMETERS,
     PARTS,
-    UNANNOTATED,
     OptimWrapper,
     RunConfig,
     Scheduler,
@@ -40,6 +39,11 @@ from mmuda.utils.config_schema import (
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.value_types import Fault, find_fault, join
 
+# Parameters of other packages that take more than they are annotated with.
+_UNANNOTATED = {
+    'AmpOptimWrapper.loss_scale',
+    'OneCycleParamScheduler.eta_max',
+}
 _NUMBER = Check(
     'a number',
     lambda v: (
@@ -212,7 +216,7 @@ def parameter_hints(kind: type) -> dict[str, tuple[Any, Any]]:
                 continue
             owner = function.__qualname__.rpartition('.')[0]
             if not own:
-                other = f'{owner}.{name}' in UNANNOTATED
+                other = f'{owner}.{name}' in _UNANNOTATED
                 hint = Any if other else _plain(hint)
             found[name] = (hint, parameter.default)
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):

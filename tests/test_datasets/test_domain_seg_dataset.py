@@ -13,6 +13,14 @@ def test_keys_are_sorted_relative_paths(tmp_path):
     assert keys_of(dataset) == ['a/0000', 'a/0001', 'b/0001']
 
 
+def test_indices_beyond_the_images(tmp_path):
+    make_folder(tmp_path, ['a/0001', 'a/0002'])
+    dataset = DATASETS.build(folder_config(tmp_path) | dict(indices=[1]))
+    assert keys_of(dataset) == ['a/0002']
+    with pytest.raises(ConfigError, match=r'indices=\[5\] name .* the 2 that'):
+        DATASETS.build(folder_config(tmp_path) | dict(indices=[5]))
+
+
 def test_sample_names_its_files(tmp_path):
     make_folder(tmp_path, ['a/0001'])
     info = DATASETS.build(folder_config(tmp_path)).get_data_info(0)

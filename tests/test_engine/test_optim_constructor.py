@@ -43,6 +43,12 @@ def test_player_without_optimizer_is_refused():
         build_optim_wrapper(build('AdvEnt'), config)
 
 
+def test_player_of_none_is_named():
+    config = optim_config() | dict(discriminator=None)
+    with pytest.raises(ConfigError, match='discriminator has no optimizer'):
+        build_optim_wrapper(build(), config)
+
+
 def test_optimizer_without_player_is_refused():
     with pytest.raises(ConfigError, match='SourceOnly has no such part'):
         build_optim_wrapper(build('SourceOnly'), optim_config('AdvEnt'))

@@ -177,6 +177,17 @@ def test_options_are_gathered(parser):
     assert args.data_root == [('source', 's'), ('target', 't=u')]
 
 
+@pytest.mark.parametrize('path', ['my data/GTA 5', '/a b', 'ends '])
+def test_options_keep_the_spaces_of_a_path(parser, path):
+    args = parser.parse_args(['x.py', '--cfg-options', f'a.data_root={path}'])
+    assert args.cfg_options == {'a.data_root': path}
+
+
+def test_lists_of_options_may_have_spaces(parser):
+    args = parser.parse_args(['x.py', '--cfg-options', 'a=[1, 2]', 'b=1, x'])
+    assert args.cfg_options == {'a': [1, 2], 'b': [1, 'x']}
+
+
 @pytest.mark.parametrize('flag', ['--cfg-options', '--data-root'])
 def test_option_without_value_is_a_usage_error(flag, parser, capsys):
     with pytest.raises(SystemExit) as end:

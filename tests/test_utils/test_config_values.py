@@ -99,6 +99,28 @@ def test_message_says_what_the_value_must_be(base, key, value, message):
     assert str(raised.value).startswith(key + message)
 
 
+@pytest.mark.parametrize(
+    'value',
+    [
+        dict(max_normm=1),
+        dict(max_norm=1, clip_value=1),
+        dict(norm_type=2),
+        dict(type='value', max_norm=1),
+    ],
+)
+def test_clipping_that_would_fail_at_the_first_step(base, value):
+    with pytest.raises(ConfigError, match=r'^optim_wrapper\.segmentor\.clip_'):
+        check_config(changed(base, f'{PLAYER}.clip_grad', value))
+
+
+def test_windows_leave_nothing_out(base):
+    key = 'model.segmentor.test_cfg'
+    windows = dict(mode='slide', crop_size=(64, 64), stride=(64, 65))
+    with pytest.raises(ConfigError, match='^model.segmentor.test_cfg: stride'):
+        check_config(changed(base, key, windows))
+    check_config(changed(base, key, windows | dict(stride=[64, 64])))
+
+
 def test_values_that_need_each_other(base):
     cfg = changed(base, 'train_dataloader.num_workers', 0)
     cfg['train_dataloader']['persistent_workers'] = True
