@@ -54,6 +54,11 @@ class DataCheckHook(Hook):
             if not self.strict:
                 report.warnings.extend(report.doubts)
                 report.doubts.clear()
+            report.doubts[:1] = [
+                f'{doubt}. If they are meant so, set strict=False of '
+                'DataCheckHook in custom_hooks'
+                for doubt in report.doubts[:1]
+            ]
             require_sound(report)
             for line in report.lines:
                 runner.logger.info(f'{name} data, {line}')

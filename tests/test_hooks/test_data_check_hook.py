@@ -93,3 +93,17 @@ def test_training_without_validation(tmp_path):
     run = run_with(tmp_path)
     run._val_loop = None
     DataCheckHook().before_train(run)
+
+
+def test_labels_that_teach_nothing_stop_a_training_or_warn(tmp_path):
+    run = run_with(tmp_path)
+    label = str(tmp_path / 'source/labels/x.png')
+    cv2.imwrite(label, np.full((8, 12), 255, np.uint8))
+    with pytest.raises(DataError, match='is of a class.*set strict=False of'):
+        DataCheckHook().before_train(run)
+    handler = Lines()
+    run.logger.addHandler(handler)
+    DataCheckHook(strict=False).before_train(run)
+    run.logger.removeHandler(handler)
+    (warning,) = (line for line in handler.lines if 'is of a class' in line)
+    assert warning.startswith('training data, source: no pixel of 1 of 1')
