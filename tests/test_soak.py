@@ -72,6 +72,8 @@ def train(tell, data, work_dir):
             'default_hooks.checkpoint.max_keep_ckpts': 2,
         }
     )
+    # Longer than the demo, which would end at rate 0.
+    cfg.param_scheduler[-1].end = ITERATIONS + 1
     for hook in cfg.custom_hooks:
         if hook.type in ('DomainVisualizationHook', 'TrainingCurveHook'):
             hook.interval = 5 * OFTEN
