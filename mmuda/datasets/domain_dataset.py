@@ -164,6 +164,17 @@ class DomainDataset(Dataset):
         }
 
 
+def leaf_datasets(dataset: Dataset) -> Iterator[Dataset]:
+    """Yield the data sets inside concatenated and wrapped ones."""
+    if hasattr(dataset, 'datasets'):
+        for part in dataset.datasets:
+            yield from leaf_datasets(part)
+    elif hasattr(dataset, 'dataset'):
+        yield from leaf_datasets(dataset.dataset)
+    else:
+        yield dataset
+
+
 def iter_transforms(node: Any) -> Iterator[Any]:
     """Yield a data set or transform and all those nested in it."""
     yield node

@@ -3,11 +3,12 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from torch.utils.data import Dataset
 
+from mmuda.datasets.domain_dataset import leaf_datasets
 from mmuda.utils.errors import ConfigError
 
 SUFFIX = '.png'
@@ -31,7 +32,7 @@ def prediction_names(dataset: Dataset) -> dict[str, str]:
         ConfigError: A data set does not say which images it has.
     """
     choices: dict[str, Sequence[str]] = {}
-    for number, part in enumerate(_parts(dataset)):
+    for number, part in enumerate(leaf_datasets(dataset)):
         for path, name in _plain_names(part).items():
             extension = os.path.splitext(path)[1]
             choices.setdefault(
@@ -48,17 +49,6 @@ def prediction_names(dataset: Dataset) -> dict[str, str]:
             return names
         for path in shared:
             chosen[path] += 1
-
-
-def _parts(dataset: Dataset) -> Iterable[Dataset]:
-    """Yield the data sets inside wrappers."""
-    if hasattr(dataset, 'datasets'):
-        for part in dataset.datasets:
-            yield from _parts(part)
-    elif hasattr(dataset, 'dataset'):
-        yield from _parts(dataset.dataset)
-    else:
-        yield dataset
 
 
 def _plain_names(dataset: Dataset) -> dict[str, str]:

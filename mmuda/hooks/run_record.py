@@ -17,6 +17,7 @@ from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
+from mmuda.datasets.domain_dataset import leaf_datasets
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.text import join_some
 
@@ -207,7 +208,7 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
     """Number of images, and a digest of their keys in order."""
     about: dict[str, Any] = dict(images=len(dataset))
     digest = hashlib.sha256()
-    for leaf in _leaves(dataset):
+    for leaf in leaf_datasets(dataset):
         if not isinstance(leaf, BaseDataset):
             return about
         for index in range(len(leaf)):
@@ -216,14 +217,3 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
             digest.update(f'{info.get("key")}\n'.encode())
     about['sha256'] = digest.hexdigest()
     return about
-
-
-def _leaves(dataset: Dataset) -> Iterator[Dataset]:
-    """Data sets inside concatenated and wrapped ones."""
-    if hasattr(dataset, 'datasets'):
-        for part in dataset.datasets:
-            yield from _leaves(part)
-    elif hasattr(dataset, 'dataset'):
-        yield from _leaves(dataset.dataset)
-    else:
-        yield dataset
