@@ -24,7 +24,14 @@ from mmuda.utils.errors import ConfigError
 from mmuda.utils.optimization import SequentialUpdate
 from mmuda.utils.schedule import current_iteration
 
-from .domains import SOURCE, Logits, Losses, check_preprocessor, detach
+from .domains import (
+    SOURCE,
+    Logits,
+    Losses,
+    check_preprocessor,
+    check_stacked,
+    detach,
+)
 from .loading import fit_state_dict, start_from
 from .target_heads import zero_loss
 from .teacher import Network, build_teacher, check_network, update_teacher
@@ -170,10 +177,11 @@ class BaseUDA(BaseSegmentor):
             processes.
 
         Raises:
-            ConfigError: Images are padded and the method doesn't allow it.
+            ConfigError: Images are padded and the method doesn't allow it,
+                or are not stacked by domain.
         """
-        check_preprocessor(self.data_preprocessor)
         data = self.data_preprocessor(data, True)
+        check_stacked(data, self.data_preprocessor)
         self.valid = {
             domain: valid_pixels(images, data['data_samples'][domain])
             for domain, images in data['inputs'].items()

@@ -2,9 +2,10 @@
 """Names of domains, heads and levels, and checks of them."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from mmengine.model import BaseDataPreprocessor, ImgDataPreprocessor
+from mmengine.model import ImgDataPreprocessor
 from mmseg.models import SegDataPreProcessor
 from torch import Tensor, nn
 
@@ -26,13 +27,35 @@ def check_preprocessor(preprocessor: nn.Module) -> None:
     Raises:
         ConfigError: It is one of MMEngine's or mmseg's.
     """
-    single = (SegDataPreProcessor, ImgDataPreprocessor, BaseDataPreprocessor)
+    single = (SegDataPreProcessor, ImgDataPreprocessor)
     if type(preprocessor).forward in {kind.forward for kind in single}:
-        raise ConfigError(
-            f"model.data_preprocessor: '{type(preprocessor).__name__}' does "
-            "not know domains; use 'DomainDataPreprocessor', which takes the "
-            "arguments of 'SegDataPreProcessor'"
-        )
+        raise _no_domains(preprocessor)
+
+
+def check_stacked(data: Mapping[str, Any], preprocessor: nn.Module) -> None:
+    """Refuse a batch whose images are not stacked by domain.
+
+    Args:
+        data: As it leaves the preprocessor; MMEngine's base class passes on
+            what it gets.
+        preprocessor: For the message.
+
+    Raises:
+        ConfigError: ``inputs`` are not tensors by domain.
+    """
+    images = data.get('inputs')
+    if not isinstance(images, Mapping) or not all(
+        isinstance(part, Tensor) for part in images.values()
+    ):
+        raise _no_domains(preprocessor)
+
+
+def _no_domains(preprocessor: nn.Module) -> ConfigError:
+    return ConfigError(
+        f"model.data_preprocessor: '{type(preprocessor).__name__}' does not "
+        "know domains; use 'DomainDataPreprocessor', which takes the "
+        "arguments of 'SegDataPreProcessor'"
+    )
 
 
 def check_number(
