@@ -30,6 +30,8 @@ class SayHook(Hook):
 if __name__ == '__main__':
     run = runner(sys.argv[1], 10**6, ['GracefulStopHook', 'SayHook'],
                  workers=1)
+    # Longer than its schedule, so at a rate that stays.
+    run.param_schedulers = []
     run.train()
     print('stopped after', run.iter, flush=True)
 """

@@ -70,7 +70,7 @@ def test_other_names_are_refused(names, message):
     [
         ([0.5, 1.5, 0.5], 'thresholds=1.5'),
         (0.5, 'must be a list'),
-        (['a', 0.5, 0.5], "thresholds='a'"),
+        (['a', 0.5, 0.5], r"thresholds\[0\]='a': must be a finite number"),
     ],
 )
 def test_values_out_of_range_are_refused(values, message):

@@ -11,7 +11,7 @@ from demo_data import ENVIRONMENT
 RANK = """
 import os, signal, sys, time
 rank, how = int(os.environ['RANK']), sys.argv[1]
-print('started', flush=True)
+os.write(1, b'started\\n')  # at once, whoever writes besides
 if how == 'hangup':
     time.sleep(2)
     print('survived', flush=True)

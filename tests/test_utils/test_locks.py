@@ -18,6 +18,7 @@ from mmuda.utils.locks import is_locked, locked_folder
 
 def hold(tell, folder):
     """Hold a lock, and leave it for a second to a process of its own."""
+    sys.argv = ['train.py', 'a config.py']
     held = locked_folder(folder, '--out')
     subprocess.Popen(['sleep', '2'], close_fds=False)
     tell('locked')
@@ -37,7 +38,8 @@ def test_folder_of_another_process_is_refused_by_its_name(tmp_path):
         expected = (
             rf"--work-dir: another process works in '{tmp_path}' "
             rf'\(process {holder.pid} on {socket.gethostname()} since '
-            r'20\d\d-.*: .*pytest.*\); wait for it, end it or choose'
+            r"20\d\d-.*: train\.py 'a config\.py'\); wait for it, end it or "
+            'choose'
         )
         with pytest.raises(ConfigError, match=expected):
             locked_folder(tmp_path, '--work-dir')
