@@ -133,9 +133,14 @@ def test_checkpoint_of_another_network_is_one_clear_line(trained):
     assert 'Traceback' not in output
 
 
+# A schedule as long as the training, which would idle at rate 0.
+LONG = {'param_scheduler.1.end': 1001}
+
+
 def start_training(work_dir, data, *args):
     options = overrides(
         data,
+        **LONG,
         **{'train_cfg.max_iters': 1000, 'train_cfg.val_interval': 1000},
     )
     return subprocess.Popen(
@@ -171,7 +176,7 @@ def test_killed_run_resumes_from_its_last_checkpoint(trained, tmp_path):
         '--work-dir',
         tmp_path,
         '--resume',
-        *overrides(data, **{'train_cfg.max_iters': newest + 2}),
+        *overrides(data, **LONG, **{'train_cfg.max_iters': newest + 2}),
     )
     assert f'Continue with iteration {newest + 1};' in output
     assert (tmp_path / f'iter_{newest + 2}.pth').is_file()
