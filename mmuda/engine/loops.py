@@ -51,6 +51,7 @@ class UDATrainLoop(IterBasedTrainLoop):
     """
 
     _data_changed = False
+    _is_iterating = False
 
     def __init__(
         self, *args, nonfinite_patience: int | None = 3, **kwargs
@@ -73,20 +74,22 @@ class UDATrainLoop(IterBasedTrainLoop):
         self._announce_resume()
         if self._iter >= self._max_iters:
             # A kill may have cut off the validation after the last one.
-            self._validate()
+            with self._saving_at_failures():
+                self._validate()
         batches = self._unseen_batches()
         while self._iter < self._max_iters and not self.stop_training:
-            self.runner.model.train()
             with self._saving_at_failures():
+                self.runner.model.train()
                 batch = next(batches)
-            with signal_afterwards(signal.SIGCHLD) as handle:
-                self.run_iter(batch)
-            with self._saving_at_failures():
+                with signal_afterwards(signal.SIGCHLD) as handle:
+                    self._is_iterating = True
+                    self.run_iter(batch)
+                    self._is_iterating = False
                 handle()
-            if self._data_changed and self._iter < self._max_iters:
-                batches = self._unseen_batches()
-            self._decide_current_val_interval()
-            self._validate()
+                if self._data_changed and self._iter < self._max_iters:
+                    batches = self._unseen_batches()
+                self._decide_current_val_interval()
+                self._validate()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model
@@ -119,24 +122,25 @@ class UDATrainLoop(IterBasedTrainLoop):
 
     def _validate(self) -> None:
         if not self.stop_training and self._validation_is_due():
-            with suppress(ValidationStopped), self._saving_at_failures():
+            with suppress(ValidationStopped):
                 self.runner.val_loop.run()
 
     @contextmanager
     def _saving_at_failures(self) -> Iterator[None]:
         """Save what is trained if data, or a process that loads it, fails.
 
-        Of several processes the others can't take part; and gradients that
-        are being accumulated would be lost.
+        Of several processes the others can't take part; gradients that are
+        being accumulated would be lost; and a failing iteration may have
+        changed a part of the weights.
         """
         try:
             yield
-        except ValidationStopped:
-            raise
         except Exception:
             period = accumulation_period(self.runner.optim_wrapper)
-            if self._iter and self._iter % period == 0:
-                self._save()
+            between = self._iter and self._iter % period == 0
+            if between and not self._is_iterating:
+                with signal_afterwards(signal.SIGCHLD):
+                    self._save()
             raise
 
     def _save(self) -> None:

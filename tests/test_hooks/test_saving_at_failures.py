@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny_runs import TinyDomains, TinyValidation, equal, runner, weights
 
+from mmuda.engine.loops import UDATrainLoop
 from mmuda.utils.compat import load_checkpoint_file
 
 
@@ -67,6 +68,59 @@ def test_killed_loader_process(tmp_path):
     (name,) = names(tmp_path)
     saved = load_checkpoint_file(tmp_path / name)
     assert saved['meta']['iter'] == run.iter > 0
+
+
+@pytest.mark.parametrize(
+    ('where', 'saved'),
+    [
+        (['loop', '_decide_current_val_interval'], ['iter_2.pth']),
+        (['model', 'train'], ['iter_1.pth']),
+        (['model', 'train_step'], ['iter_2.pth']),
+    ],
+)
+def test_a_loader_dies_anywhere(tmp_path, monkeypatch, where, saved):
+    """Its signal interrupts no iteration, and all before it are saved."""
+    owner, method = where
+    calls = []
+
+    def fail(number, frame):
+        if calls:  # other processes than loaders end, too
+            raise RuntimeError('loader process died')
+
+    run = runner(tmp_path, 4)
+    part = UDATrainLoop if owner == 'loop' else run.model
+    original = getattr(part, method)
+
+    def killed(*args, **kwargs):
+        calls.append(method)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGCHLD)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(part, method, killed)
+    before = signal.signal(signal.SIGCHLD, fail)
+    try:
+        with pytest.raises(RuntimeError, match='loader process died'):
+            run.train()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert names(tmp_path) == saved
+
+
+def test_failing_iteration_saves_nothing(tmp_path, monkeypatch):
+    run = runner(tmp_path, 4)
+    step, calls = run.model.train_step, []
+
+    def fail(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 3:
+            raise ValueError('in the middle of a step')
+        return step(*args, **kwargs)
+
+    monkeypatch.setattr(run.model, 'train_step', fail)
+    with pytest.raises(ValueError, match='in the middle of a step'):
+        run.train()
+    assert names(tmp_path) == []
 
 
 def test_failing_validation(tmp_path):
