@@ -41,6 +41,39 @@ class _TestedImagesHook(Hook):
         self.out_dir = out_dir
         self._names: dict[int, dict[str, str]] = {}
 
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[SegDataSample] = (),
+    ) -> None:
+        """Draw and write the predictions of a batch."""
+        dataset = runner.test_loop.dataloader.dataset
+        for name, sample in self._named(runner, outputs):
+            picture = self.draw(runner, dataset, name, sample)
+            if self.out_dir is not None:
+                path = Path(self.out_dir, name + SUFFIX)
+                with atomic_path(path) as temporary:
+                    picture.save(temporary)
+
+    def draw(
+        self,
+        runner: Runner,
+        dataset: Dataset,
+        name: str,
+        sample: SegDataSample,
+    ) -> Image.Image:
+        """Draw the prediction of one image.
+
+        Args:
+            runner: The runner.
+            dataset: Of the image.
+            name: Of the image, for people.
+            sample: With ``pred_sem_seg`` (1, H, W).
+        """
+        raise NotImplementedError
+
     def _named(
         self, runner: Runner, samples: Sequence[SegDataSample]
     ) -> Iterator[tuple[str, SegDataSample]]:
@@ -81,22 +114,17 @@ class PredictionFilesHook(_TestedImagesHook):
     def __init__(self, out_dir: str | os.PathLike) -> None:
         super().__init__(out_dir, '--out')
 
-    def after_test_iter(
+    def draw(
         self,
         runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: Sequence[SegDataSample] = (),
-    ) -> None:
-        """Write the predictions of a batch."""
-        dataset = runner.test_loop.dataloader.dataset
-        palette = dataset.metainfo.get('palette') or []
-        for name, sample in self._named(runner, outputs):
-            label = sample.pred_sem_seg.data
-            label = label.reshape(label.shape[-2:]).cpu().numpy()
-            path = Path(self.out_dir, name + SUFFIX)
-            with atomic_path(path) as temporary:
-                label_image(label, palette).save(temporary)
+        dataset: Dataset,
+        name: str,
+        sample: SegDataSample,
+    ) -> Image.Image:
+        """Draw the train ids (H, W) with the palette of the data set."""
+        label = sample.pred_sem_seg.data
+        label = label.reshape(label.shape[-2:]).cpu().numpy()
+        return label_image(label, dataset.metainfo.get('palette') or [])
 
     def after_test(self, runner: Runner) -> None:
         """Tell where the files are."""
@@ -136,26 +164,21 @@ class PredictionDrawingHook(_TestedImagesHook):
                 "draw_sample(); use a subclass of 'LegendVisualizer'"
             )
 
-    def after_test_iter(
+    def draw(
         self,
         runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: Sequence[SegDataSample] = (),
-    ) -> None:
-        """Draw the predictions of a batch."""
-        dataset = runner.test_loop.dataloader.dataset
+        dataset: Dataset,
+        name: str,
+        sample: SegDataSample,
+    ) -> Image.Image:
+        """Draw the prediction over the image; show it if asked to."""
         visualizer = runner.visualizer
         visualizer.dataset_meta = dataset.metainfo
-        for name, sample in self._named(runner, outputs):
-            image = read_image(dataset, sample.img_path)
-            drawn = visualizer.draw_sample(image, sample)
-            if self.out_dir is not None:
-                path = Path(self.out_dir, name + SUFFIX)
-                with atomic_path(path) as temporary:
-                    Image.fromarray(drawn).save(temporary)
-            if self.show and is_main_process():
-                visualizer.show(drawn, name, self.wait_time)
+        image = read_image(dataset, sample.img_path)
+        drawn = visualizer.draw_sample(image, sample)
+        if self.show and is_main_process():
+            visualizer.show(drawn, name, self.wait_time)
+        return Image.fromarray(drawn)
 
 
 def read_image(dataset: Dataset, path: str) -> np.ndarray:

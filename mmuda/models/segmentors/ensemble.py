@@ -18,11 +18,10 @@ from mmuda.utils.errors import ConfigError
 from mmuda.utils.evaluation_config import ensemble_weights
 
 from .plane_predictions import (
-    ENTROPY,
     LOGITS,
     MAX_VALUES,
     Planes,
-    predict_by_planes,
+    predict_large_images,
 )
 
 
@@ -109,16 +108,7 @@ class SegmentorEnsemble(BaseSegmentor):
         """
         metas = [sample.metainfo for sample in data_samples or ()]
         if metas and self.predicts_by_planes(metas):
-            planes = self.output_planes(inputs, metas)
-            for sample, part in zip(data_samples, planes, strict=True):
-                predict_by_planes(
-                    sample,
-                    part,
-                    self.out_channels,
-                    ENTROPY in self.outputs,
-                    self.max_values,
-                )
-            return data_samples
+            return predict_large_images(self, inputs, data_samples)
         if data_samples is None:
             data_samples = self.models[0].predict(inputs)
         total: list[Tensor] = []

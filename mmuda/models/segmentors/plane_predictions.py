@@ -13,6 +13,7 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
+from mmseg.utils import SampleList
 from torch import Tensor, nn
 
 #: Logits of one image; where there are more, it is a few planes at a time.
@@ -45,6 +46,33 @@ def is_large(num_classes: int, metas: Iterable[dict], limit: int) -> bool:
     """
     sizes = [math.prod(meta['ori_shape'][:2]) for meta in metas]
     return num_classes * max(sizes) > limit
+
+
+def predict_large_images(
+    model: nn.Module, inputs: Tensor, samples: SampleList
+) -> SampleList:
+    """Predict a batch of large images with a model that gives planes.
+
+    Args:
+        model: With ``output_planes``, ``out_channels``, ``outputs`` and
+            ``max_values``.
+        inputs: (N, 3, H, W) normalised images.
+        samples: Meta information of each image.
+
+    Returns:
+        The samples, as :func:`predict_by_planes` leaves them.
+    """
+    metas = [sample.metainfo for sample in samples]
+    planes = model.output_planes(inputs, metas)
+    for sample, part in zip(samples, planes, strict=True):
+        predict_by_planes(
+            sample,
+            part,
+            model.out_channels,
+            ENTROPY in model.outputs,
+            model.max_values,
+        )
+    return samples
 
 
 def predict_by_planes(

@@ -15,13 +15,12 @@ from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
 from .plane_predictions import (
-    ENTROPY,
     LOGITS,
     MAX_VALUES,
     Planes,
     fit_to_image,
     is_large,
-    predict_by_planes,
+    predict_large_images,
 )
 from .single_values import allow_single_values
 
@@ -171,18 +170,9 @@ class UDAEncoderDecoder(EncoderDecoder):
             have no ``seg_logits`` where ``outputs`` does not ask for them.
         """
         metas = [sample.metainfo for sample in data_samples or ()]
-        if not metas or not self.predicts_by_planes(metas):
-            return super().predict(inputs, data_samples)
-        planes = self.output_planes(inputs, metas)
-        for sample, part in zip(data_samples, planes, strict=True):
-            predict_by_planes(
-                sample,
-                part,
-                self.out_channels,
-                ENTROPY in self.outputs,
-                self.max_values,
-            )
-        return data_samples
+        if metas and self.predicts_by_planes(metas):
+            return predict_large_images(self, inputs, data_samples)
+        return super().predict(inputs, data_samples)
 
     def predicts_by_planes(self, metas: list[dict]) -> bool:
         """Whether logits of a batch are not wanted, large and separable.
