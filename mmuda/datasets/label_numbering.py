@@ -54,9 +54,11 @@ _CANDIDATES = (
     'mapillary_vistas',
     'mapillary_vistas_v2',
 )
-# Nats a pixel by which another numbering must explain the ids better, and
-# how well: real data needs 1.5 to 2.5, ids at random 5.
+# Nats a pixel by which another numbering must explain the ids better, also
+# those of a scene or two, which may be odd; and how well: real data needs 1.5
+# to 2.5, ids at random 5.
 _MARGIN = 1.0
+_MARGIN_OF_FEW = 1.5
 _PLAUSIBLE = 3.2
 _FEWEST_IDS = 3
 
@@ -88,13 +90,14 @@ def check_file_names(id_list: str | None, names: Iterable[str]) -> None:
 
 
 def other_numbering(
-    id_list: str | None, counts: Mapping[int, int]
+    id_list: str | None, counts: Mapping[int, int], is_few: bool = False
 ) -> str | None:
     """Tell which numbering labels have instead of that of their table.
 
     Args:
         id_list: The data set's ``label_table`` if it is one of ours.
         counts: Pixels of each id in some labels.
+        is_few: Whether they are of few labels, which takes more to tell.
 
     Returns:
         A key of ``VALID_IDS``; None if the ids are plausible or there are too
@@ -108,7 +111,8 @@ def other_numbering(
     same = [n for n, v in VALID_IDS.items() if v == VALID_IDS[id_list]]
     own = min(surprises[name] for name in same)
     best = min(_CANDIDATES, key=surprises.get)
-    if best in same or surprises[best] > min(own - _MARGIN, _PLAUSIBLE):
+    margin = _MARGIN_OF_FEW if is_few else _MARGIN
+    if best in same or surprises[best] > min(own - margin, _PLAUSIBLE):
         return None
     return best
 

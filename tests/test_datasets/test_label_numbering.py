@@ -178,3 +178,28 @@ def test_train_ids_in_a_list(tmp_path):
     PathListDataset(*lists, label_table='train_ids')
     with pytest.raises(ConfigError, match=label):
         PathListDataset(*lists, label_table='gta5')
+
+
+# Few labels
+
+
+def test_one_odd_scene_is_no_other_numbering():
+    """A house front of a real set, in the ids of SYNTHIA."""
+    classes = dict(
+        building=20467,
+        vegetation=4818,
+        sky=2288,
+        person=2766,
+        car=3535,
+        bicycle=100,
+    )
+    ids = {name: i for i, name in ID_NAMES['synthia'].items()}
+    counts = {0: 31562} | {ids[name]: n for name, n in classes.items()}
+    assert other_numbering('synthia', counts, is_few=True) is None
+    assert other_numbering('synthia', counts) == 'train_ids'
+
+
+@pytest.mark.parametrize('id_list', ID_TABLES)
+def test_train_ids_of_few_labels(id_list):
+    counts = scene('train_ids', 'street')
+    assert other_numbering(id_list, counts, is_few=True) == 'train_ids'
