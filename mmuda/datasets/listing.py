@@ -186,7 +186,7 @@ def keys_with_suffix(
 def other_images(
     files: Iterable[str], keys: Collection[str], suffixes: Sequence[str]
 ) -> Counter:
-    """Count images whose extension is none of those asked for.
+    """Count images whose suffix is none of those asked for.
 
     Images of a key that was found anyway, such as labels in the same folder,
     do not count, nor do those whose names do not follow the suffix (of
@@ -198,9 +198,10 @@ def other_images(
         suffixes: How names of images end.
 
     Returns:
-        Numbers of files by extension.
+        Numbers of files by suffix, such as ``.webp`` or ``_rgb.webp``.
     """
-    stems = tuple({os.path.splitext('x' + s)[0][1:] for s in suffixes})
+    # Of those that fit the longest is meant.
+    stems = sorted(map(stem_of, suffixes), key=len, reverse=True)
     counts: Counter = Counter()
     for name in files:
         if name.endswith(tuple(suffixes)):
@@ -208,13 +209,16 @@ def other_images(
         stem, extension = os.path.splitext(name)
         if extension.lower() not in IMAGE_EXTENSIONS:
             continue
-        fits = any(
-            stem.endswith(s) and stem.removesuffix(s) not in keys
-            for s in stems
-        )
-        if fits:
-            counts[extension] += 1
+        for end in stems:
+            if stem.endswith(end) and stem.removesuffix(end) not in keys:
+                counts[end + extension] += 1
+                break
     return counts
+
+
+def stem_of(suffix: str) -> str:
+    """Return what stands before the extension in a suffix of names."""
+    return os.path.splitext('x' + suffix)[0][1:]
 
 
 def require_keys(

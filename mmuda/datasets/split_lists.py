@@ -5,7 +5,7 @@ import os
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from mmuda.datasets.listing import IMAGE_EXTENSIONS
+from mmuda.datasets.listing import IMAGE_EXTENSIONS, stem_of
 from mmuda.datasets.path_lines import (
     at_lines,
     plural,
@@ -51,7 +51,7 @@ def read_split(path: str, img_suffix: str | Sequence[str]) -> list[SplitLine]:
             "dataset config, or set it to '' to use every image"
         )
     suffixes = [img_suffix] if isinstance(img_suffix, str) else img_suffix
-    stems = [os.path.splitext('x' + suffix)[0][1:] for suffix in suffixes]
+    stems = [stem_of(suffix) for suffix in suffixes]
     return [
         SplitLine(number, text, _key_of(text, stems))
         for number, text in read_lines(path)

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import socket
+from ast import literal_eval
 
 import pytest
 from mmengine.logging import MMLogger
@@ -144,6 +145,22 @@ def test_other_suffixes_are_told(tmp_path, log):
     (line,) = log
     assert 'left out' in line
     assert "2 .JPG, 1 .webp; to use them set img_suffix=('.JPG'," in line
+
+
+@pytest.mark.parametrize('suffix', ['_rgb.jpg', ['_rgb.jpg', '.bmp']])
+def test_advice_on_suffixes_with_a_stem(tmp_path, suffix, log):
+    make_folder(tmp_path, ['a_rgb', 'b_rgb'])
+    image = tmp_path / 'images/b_rgb.jpg'
+    image.rename(image.with_suffix('.jpeg'))
+    for name in 'ab':
+        (tmp_path / f'labels/{name}_rgb.png').rename(
+            tmp_path / f'labels/{name}.png'
+        )
+    assert keys_of(build(tmp_path, img_suffix=suffix)) == ['a']
+    advice = log[0].partition('img_suffix=')[2]
+    assert "'_rgb.jpeg'" in advice
+    dataset = build(tmp_path, img_suffix=literal_eval(advice))
+    assert keys_of(dataset) == ['a', 'b']
 
 
 @pytest.mark.parametrize('suffix', ['.jpg', '_leftImg8bit.png'])
