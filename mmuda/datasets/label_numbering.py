@@ -17,8 +17,7 @@ from mmuda.datasets.label_maps import ID_NAMES, IGNORE_ID, VALID_IDS
 from mmuda.utils.errors import ConfigError
 
 _TRAIN_IDS = ('train_ids', 'bdd100k')
-_TRAIN_ID_NAME = re.compile(r'train[-_]?ids?(?![a-z])', re.IGNORECASE)
-_LABEL_ID_NAME = re.compile(r'label[-_]?ids?(?![a-z])', re.IGNORECASE)
+_ID_NAME = re.compile(r'(train|label)[-_]?ids?(?![a-z])', re.IGNORECASE)
 
 # Rough shares of the classes in street scenes, between those of Cityscapes
 # and of synthetic sets; only their order of magnitude counts.
@@ -68,25 +67,30 @@ def check_file_names(id_list: str | None, names: Iterable[str]) -> None:
 
     Args:
         id_list: The data set's ``label_table`` if it is one of ours.
-        names: Names of label files, or their suffix.
+        names: Names of label files, or their suffix. Of paths the last part
+            that says something counts.
 
     Raises:
         ConfigError: A name contradicts the table.
     """
     if id_list is None:
         return
-    other, table = _LABEL_ID_NAME, 'cityscapes'
+    other, table = 'label', 'cityscapes'
     if id_list not in _TRAIN_IDS:
-        other, table = _TRAIN_ID_NAME, 'train_ids'
-    name = next((name for name in names if other.search(name)), None)
+        other, table = 'train', 'train_ids'
+    name = next((n for n in names if _kind_of_ids(n) == other), None)
     if name is not None:
-        kind = 'train ids' if table == 'train_ids' else 'label ids'
         raise ConfigError(
-            f"'{name}' names files of {kind}, which label_table={id_list!r} "
-            'would read as other classes; set '
+            f"'{name}' names files of {other} ids, which "
+            f'label_table={id_list!r} would read as other classes; set '
             f'label_table={table!r}, or name the files of its ids '
             '(seg_map_suffix)'
         )
+
+
+def _kind_of_ids(name: str) -> str | None:
+    found = _ID_NAME.findall(name)
+    return found[-1].lower() if found else None
 
 
 def other_numbering(

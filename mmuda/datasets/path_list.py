@@ -98,7 +98,7 @@ class PathListDataset(DomainSegDataset):
         if self.has_labels:
             labels = read_path_lines(self.label_list, self.data_root)
             self._require_pairs(images, labels)
-            check_file_names(self.id_list, [line.path for line in labels])
+            check_file_names(self.id_list, [line.text for line in labels])
             columns.append((self.label_list, 'seg_map_path', labels))
         wanted = self._wanted_keys(keys)
         samples = {key: {'key': key} for key in sorted(wanted)}

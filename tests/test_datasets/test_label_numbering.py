@@ -135,6 +135,18 @@ def test_names_that_fit(id_list):
     check_file_names(None, TRAIN_SUFFIXES + LABEL_SUFFIXES)
 
 
+@pytest.mark.parametrize('id_list', VALID_IDS)
+def test_the_last_part_of_a_path_counts(id_list):
+    folders, files = '/trainIds/labelIds/', ['trainIds', 'labelIds']
+    if id_list not in TRAIN_IDS:
+        folders, files = '/labelIds/trainIds/', files[::-1]
+    check_file_names(id_list, [f'{folders}a_{files[0]}.png'])
+    with pytest.raises(ConfigError):
+        check_file_names(id_list, [f'{folders}a_{files[1]}.png'])
+    with pytest.raises(ConfigError):
+        check_file_names(id_list, [f'{folders}a.png'])
+
+
 def write(root, ids):
     make_image(root / 'images/a_leftImg8bit.png', size=(4, 5))
     make_label(root / 'labels/a_gtFine_labelTrainIds.png', ids)
@@ -178,6 +190,16 @@ def test_train_ids_in_a_list(tmp_path):
     PathListDataset(*lists, label_table='train_ids')
     with pytest.raises(ConfigError, match=label):
         PathListDataset(*lists, label_table='gta5')
+
+
+def test_the_folder_of_a_list_is_no_name_of_its_files(tmp_path):
+    root = tmp_path / 'of_train_ids'
+    make_image(root / 'a.png', size=(4, 5))
+    make_label(root / 'b.png', np.zeros((4, 5), np.uint8))
+    (root / 'images.txt').write_text('a.png')
+    (root / 'gt.txt').write_text('b.png')
+    lists = str(root / 'images.txt'), str(root / 'gt.txt')
+    assert len(PathListDataset(*lists, label_table='cityscapes')) == 1
 
 
 # Few labels
