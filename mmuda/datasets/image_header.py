@@ -6,7 +6,7 @@ import struct
 from functools import lru_cache
 from typing import NamedTuple
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from mmuda.utils.errors import DataError
 
@@ -17,14 +17,13 @@ _FORMATS = (
 )
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _JPEG_SIGNATURE = b'\xff\xd8\xff'
-_ORIENTATION = 0x0112  # of EXIF
 # Keyword of a text chunk with EXIF data, of older programs.
 _PNG_PROFILE = b'Raw profile type exif'
 # Where a PNG may have its EXIF data behind the pixels.
 _TAIL = 4096
 # Start of frame, of all codings, but not DHT, JPG and DAC between them.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_REPAIR = 'it is damaged or no image; download or write it again'
+REPAIR = 'it is damaged or no image; download or write it again'
 
 
 class ImageHeader(NamedTuple):
@@ -103,7 +102,7 @@ def open_image(data: bytes, path: str) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise DataError(f'{path!r}: {error}') from error
     except (OSError, SyntaxError, ValueError, struct.error) as error:
-        raise DataError(f'cannot read {path!r}: {_REPAIR}') from error
+        raise DataError(f'cannot read {path!r}: {REPAIR}') from error
 
 
 @lru_cache
@@ -125,7 +124,7 @@ def _pillow_header(data: bytes, path: str) -> ImageHeader:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        tag = image.getexif().get(_ORIENTATION, 1)
+        tag = image.getexif().get(ExifTags.Base.Orientation, 1)
     except (OSError, SyntaxError, TypeError, ValueError, struct.error):
         # Viewers ignore broken EXIF data, too.
         return 1

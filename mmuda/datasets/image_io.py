@@ -13,6 +13,7 @@ import numpy as np
 
 from mmuda.datasets.image_header import (
     PNG_SIGNATURE,
+    REPAIR,
     ImageHeader,
     image_header,
     open_image,
@@ -21,12 +22,11 @@ from mmuda.datasets.lookup import UNKNOWN_ID
 from mmuda.utils.errors import DataError
 from mmuda.utils.json_files import read_plain_file
 
-_REPAIR = 'it is damaged or no image; download or write it again'
 # Where a file's end mark is looked for; some cameras append padding to it.
 _TAIL = 4096
 # An uncompressed image of the largest size that is decoded has half of it.
 MAX_FILE_BYTES = 2**31
-_STORED = '_ignore_orientation'  # ending of mmcv's flags
+STORED = '_ignore_orientation'  # ending of mmcv's flags
 # Backends of mmcv that never turn an image.
 _NEVER_TURN = ('turbojpeg', 'tifffile')
 # Formats that change the ids of a label, and compressions of TIFF that do.
@@ -57,7 +57,7 @@ def require_complete(data: bytes, path: str) -> None:
     """
     if data.startswith(PNG_SIGNATURE):
         if not _chunks_are_whole(data):
-            raise DataError(f'cannot read {path!r}: {_REPAIR}')
+            raise DataError(f'cannot read {path!r}: {REPAIR}')
         return
     if data.startswith(b'\xff\xd8'):
         complete = b'\xff\xd9' in data[-_TAIL:]
@@ -68,7 +68,7 @@ def require_complete(data: bytes, path: str) -> None:
         try:
             open_image(data, path).load()
         except (OSError, SyntaxError, ValueError) as error:
-            raise DataError(f'cannot read {path!r}: {_REPAIR}') from error
+            raise DataError(f'cannot read {path!r}: {REPAIR}') from error
 
 
 def _chunks_are_whole(data: bytes) -> bool:
@@ -115,24 +115,24 @@ def decode_image(
         image = mmcv.imfrombytes(
             data, flag=_stored_flag(flag, backend), backend=backend
         )
-    except (OSError, SyntaxError, cv2.error) as error:
-        raise DataError(f'cannot read {path!r}: {_REPAIR}') from error
+    except (OSError, SyntaxError, ValueError, cv2.error) as error:
+        raise DataError(f'cannot read {path!r}: {REPAIR}') from error
     if image is None:
-        raise DataError(f'cannot read {path!r}: {_REPAIR}')
+        raise DataError(f'cannot read {path!r}: {REPAIR}')
     if header.orientation > 1:
         # OpenCV and Pillow turn a TIFF whatever they are told.
         if header.format == 'TIFF' and backend not in _NEVER_TURN:
             image = turn_back(image, header.orientation)
-        if not flag.endswith(_STORED):
+        if not flag.endswith(STORED):
             image = turn(image, header.orientation)
     return image, header
 
 
 def _stored_flag(flag: str, backend: str | None) -> str:
     """Return the flag that does not turn the image."""
-    if backend in _NEVER_TURN or flag == 'unchanged':
-        return flag.removesuffix(_STORED)
-    return flag if flag.endswith(_STORED) else flag + _STORED
+    base = flag.removesuffix(STORED)
+    turns = backend not in _NEVER_TURN and base != 'unchanged'
+    return base + STORED if turns else base
 
 
 def _refuse_fractions(data: bytes, path: str, header: ImageHeader) -> None:
@@ -241,9 +241,9 @@ def _decode_values(data: bytes, path: str, header: ImageHeader) -> np.ndarray:
     except DataError:
         raise
     except (OSError, SyntaxError, ValueError, cv2.error) as error:
-        raise DataError(f'cannot read {path!r}: {_REPAIR}') from error
+        raise DataError(f'cannot read {path!r}: {REPAIR}') from error
     if ids is None:
-        raise DataError(f'cannot read {path!r}: {_REPAIR}')
+        raise DataError(f'cannot read {path!r}: {REPAIR}')
     return ids
 
 

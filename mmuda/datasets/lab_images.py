@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from mmengine.logging import MMLogger
-from PIL import Image
+from PIL import ExifTags, Image
 
 from mmuda.datasets.image_io import decode_image, read_bytes
 from mmuda.datasets.listing import IMAGE_EXTENSIONS, list_files
@@ -23,7 +23,6 @@ SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff')
 _SUFFIXES_TEXT = ', '.join(SUFFIXES)
 # What OpenCV takes without being told, written down since files depend on it.
 JPEG_QUALITY = 95
-_ORIENTATION = 0x0112  # of EXIF
 
 
 @dataclass(frozen=True)
@@ -212,7 +211,7 @@ def _encode_turned(image: np.ndarray, suffix: str, orientation: int) -> bytes:
     """Encode with Pillow, since OpenCV writes no EXIF data."""
     picture = Image.fromarray(np.ascontiguousarray(image[..., ::-1]))
     exif = picture.getexif()
-    exif[_ORIENTATION] = orientation
+    exif[ExifTags.Base.Orientation] = orientation
     file = io.BytesIO()
     kind = Image.registered_extensions()[suffix]
     picture.save(file, kind, exif=exif, quality=JPEG_QUALITY)

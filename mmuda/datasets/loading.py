@@ -1,11 +1,14 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Transforms that read images and labels."""
 
+from importlib.util import find_spec
+
 import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform, LoadImageFromFile
 
 from mmuda.datasets.image_io import (
+    STORED,
     decode_ids,
     decode_image,
     map_ids,
@@ -17,6 +20,14 @@ from mmuda.utils.errors import ConfigError, DataError
 
 # Of samples that come from no data set of ours.
 _NO_DATASET = LabelFrame('auto', ())
+_COLOUR_TYPES = ('color', 'grayscale', 'unchanged')
+# Backends of mmcv, with the module that each needs.
+_BACKENDS = {
+    'cv2': 'cv2',
+    'pillow': 'PIL',
+    'turbojpeg': 'turbojpeg',
+    'tifffile': 'tifffile',
+}
 
 
 @TRANSFORMS.register_module()
@@ -38,6 +49,7 @@ class LoadImage(LoadImageFromFile):
         to_float32: Whether to convert the image to float32.
 
     Raises:
+        ConfigError: If there is no such flag or backend.
         DataError: If the file is missing, truncated, too large or no image.
     """
 
@@ -47,6 +59,7 @@ class LoadImage(LoadImageFromFile):
         imdecode_backend: str = 'cv2',
         to_float32: bool = False,
     ) -> None:
+        _require_reader(color_type, imdecode_backend)
         super().__init__(
             color_type=color_type,
             imdecode_backend=imdecode_backend,
@@ -60,10 +73,30 @@ class LoadImage(LoadImageFromFile):
             read_bytes(path), path, self.color_type, self.imdecode_backend
         )
         results['image_header'] = header
-        results['as_stored'] = self.color_type.endswith('_ignore_orientation')
+        results['as_stored'] = self.color_type.endswith(STORED)
         results['img'] = img.astype(np.float32) if self.to_float32 else img
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results
+
+
+def _require_reader(color_type: str, backend: str | None) -> None:
+    """Raise a ConfigError unless mmcv can read images like this."""
+    if color_type.removesuffix(STORED) not in _COLOUR_TYPES:
+        raise ConfigError(
+            f'LoadImage: color_type={color_type!r}: choose one of '
+            f'{_COLOUR_TYPES}, or one of them followed by {STORED!r}'
+        )
+    if backend is not None and backend not in _BACKENDS:
+        raise ConfigError(
+            f'LoadImage: imdecode_backend={backend!r}: choose one of '
+            f'{tuple(_BACKENDS)}'
+        )
+    module = _BACKENDS.get(backend, 'cv2')
+    if find_spec(module) is None:
+        raise ConfigError(
+            f'LoadImage: imdecode_backend={backend!r} needs the package '
+            f'{module}; install it, or choose another'
+        )
 
 
 @TRANSFORMS.register_module()

@@ -84,6 +84,16 @@ def test_other_flags_turn_too(tmp_path, flag):
     assert grey.shape[:2] == (64, 32)
 
 
+@pytest.mark.parametrize('backend', ['cv2', 'pillow'])
+@pytest.mark.parametrize('flag', ['grayscale', 'unchanged'])
+def test_other_flags_leave_pixels_as_stored(tmp_path, flag, backend):
+    make_turned(tmp_path, [6], 'stored', suffix='.png')
+    load = LoadImage(f'{flag}_ignore_orientation', backend)
+    read = load(dict(img_path=str(tmp_path / 'images/6.png')))
+    assert read['as_stored']
+    assert read['img'].shape[:2] == (32, 64)
+
+
 @pytest.mark.parametrize('drawn_on', ['stored', 'displayed'])
 @pytest.mark.parametrize('loader', LOADERS)
 def test_labels_follow(tmp_path, drawn_on, loader, warnings):

@@ -12,7 +12,12 @@ from toy_images import folder_config, make_folder, make_image, make_label
 
 from mmuda.datasets import LoadImage, scan_dataset
 from mmuda.datasets.image_header import image_header, max_pixels
-from mmuda.datasets.image_io import decode_ids, read_bytes, read_image
+from mmuda.datasets.image_io import (
+    decode_ids,
+    decode_image,
+    read_bytes,
+    read_image,
+)
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import DataError
 
@@ -133,6 +138,18 @@ def test_fractions_are_no_image(tmp_path):
 
 
 # What is no file
+
+
+@pytest.mark.parametrize('backend', ['cv2', 'pillow'])
+@pytest.mark.parametrize('kind', ['BMP', 'PPM'])
+def test_damaged_bytes_that_pillow_finds_late(kind, backend):
+    data = bytearray(encoded(kind, mode='P' if kind == 'BMP' else 'RGB'))
+    if kind == 'BMP':
+        data[46:50] = b'\0\0\0\x01'  # colours of the palette
+    else:
+        data = data[:-9]
+    with pytest.raises(DataError, match='damaged or no image'):
+        decode_image(bytes(data), 'a', backend=backend)
 
 
 @pytest.mark.parametrize('place', ['images/a.jpg', 'labels/a.png'])

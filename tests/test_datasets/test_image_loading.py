@@ -3,7 +3,7 @@ import pytest
 from toy_images import cut_in_half, make_image
 
 from mmuda.datasets import LoadImage
-from mmuda.utils.errors import DataError
+from mmuda.utils.errors import ConfigError, DataError
 
 
 def test_image_is_bgr(tmp_path):
@@ -56,3 +56,21 @@ def test_empty_image(tmp_path):
     (tmp_path / 'a.jpg').touch()
     with pytest.raises(DataError, match=r'a\.jpg.*damaged'):
         LoadImage()({'img_path': str(tmp_path / 'a.jpg')})
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(color_type='colour'), "color_type='colour': choose one of"),
+        (dict(imdecode_backend='gdal'), "backend='gdal': choose one of"),
+    ],
+)
+def test_readers_that_there_are_not(options, message):
+    with pytest.raises(ConfigError, match=message):
+        LoadImage(**options)
+
+
+def test_reader_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr('mmuda.datasets.loading.find_spec', lambda name: None)
+    with pytest.raises(ConfigError, match='needs the package turbojpeg'):
+        LoadImage(imdecode_backend='turbojpeg')
