@@ -10,6 +10,17 @@ from mmuda.utils.errors import ConfigError
 
 SECONDS = "f'{began} {time.time()}'"
 WORLD = "__import__('os').environ['WORLD_SIZE']"
+WAIT = 'time.sleep(float(seconds))'
+# A minute is enough for the slowest start of a process.
+MEET = """
+begun = Path(result).parents[1]
+(begun / f'{Path(result).parent.name}.begun').touch()
+deadline = time.monotonic() + 60
+while len(list(begun.glob('*.begun'))) < 2:
+    if time.monotonic() > deadline:
+        sys.exit(9)
+    time.sleep(0.01)
+"""
 
 
 @pytest.fixture
@@ -42,10 +53,12 @@ def test_one_process_runs_stages_one_after_the_other(executor, tmp_path):
 
 
 def test_two_processes_run_two_stages_side_by_side(executor, tmp_path):
-    stages = tuple(make_stage(tmp_path, n, seconds=2.0) for n in 'ab')
-    make_executor(tmp_path, processes=2).run(stages)
-    (_, first_end), (second_begin, _) = map(times, stages)
-    assert second_begin < first_end
+    """Neither ends before both have begun."""
+    tool = tmp_path / 'tools/tool.py'
+    tool.write_text(tool.read_text().replace(WAIT, MEET))
+    stages = tuple(make_stage(tmp_path, n) for n in 'ab')
+    assert make_executor(tmp_path, processes=2).run(stages) == 0
+    assert all(stage.is_done for stage in stages)
 
 
 def test_trainings_wait_for_their_processes(executor, tmp_path):
