@@ -32,6 +32,7 @@ from mmuda.utils.weights import (
 # Of ImageNet files; "layer5" is that of the published DeepLab.
 _CLASSIFIERS = ('fc', 'head', 'classifier', 'layer5')
 _NESTED_UNDER = ('state_dict', 'model')
+_NO_PREFIX = 'this class reads it itself and takes no prefix'
 Partial = bool | Sequence[str]
 
 
@@ -127,6 +128,7 @@ def check_coverage(
     partial: Sequence[str],
     file: str,
     place: str,
+    takes_prefix: bool = True,
 ) -> None:
     """Refuse weights that would leave a module's own at random.
 
@@ -136,6 +138,7 @@ def check_coverage(
         partial: Prefixes of names that need not fit; '' is all.
         file: Where they come from, for messages.
         place: The module, for messages.
+        takes_prefix: Whether ``prefix`` of its ``init_cfg`` is read.
 
     Raises:
         CheckpointError: A tensor is missing, unknown, or of another shape or
@@ -150,10 +153,10 @@ def check_coverage(
     fits = fitting(stored, expected)
     if faults or not fits:
         reason = '; '.join(faults) or 'no tensor fits'
+        hint = _part_hint(stored, expected, takes_prefix)
         raise CheckpointError(
-            f'{file} does not fit {place}: {reason}.'
-            f'{_prefix_hint(stored, expected)} Give weights of the same '
-            "architecture in init_cfg=dict(type='Pretrained', "
+            f'{file} does not fit {place}: {reason}.{hint} Give weights of '
+            "the same architecture in init_cfg=dict(type='Pretrained', "
             'checkpoint=...), or list in partial=[...] the prefixes of names '
             'that need not fit'
         )
@@ -234,7 +237,8 @@ def _lookup_errors(waiting: Mapping[str, nn.Module]) -> Iterator[None]:
             file = (_pretrained_cfg(module) or {}).get('checkpoint')
             raise CheckpointError(
                 f'{file} does not fit {name}: {type(module).__name__} misses '
-                f'{error}; give weights of the same architecture'
+                f'{error}; give weights of the same architecture, in a file '
+                f'of their own, as {_NO_PREFIX}'
             ) from error
         raise
 
@@ -255,7 +259,15 @@ def _check_loading(
     waiting.pop(name, None)
     stored = _without_classifier(state_dict, expected)
     partial = _prefixes(cfg.get('partial', ()))
-    check_coverage(stored, expected, partial, str(cfg['checkpoint']), name)
+    # Of a class that reads the file itself; all fits where mmengine does.
+    check_coverage(
+        stored,
+        expected,
+        partial,
+        str(cfg['checkpoint']),
+        name,
+        takes_prefix=False,
+    )
     fits = fitting(stored, expected)
     for other in [n for n in state_dict if n not in fits]:
         # PyTorch would refuse the shapes that ``partial`` allows.
@@ -328,13 +340,18 @@ def _without_wrappers(
     return named
 
 
-def _prefix_hint(
-    stored: Mapping[str, Any], expected: Mapping[str, Tensor]
+def _part_hint(
+    stored: Mapping[str, Any],
+    expected: Mapping[str, Tensor],
+    takes_prefix: bool,
 ) -> str:
     """Name the part of a larger network in the file that would cover."""
     needed = [n for n, own in expected.items() if own.is_floating_point()]
     for name in stored:
         prefix = name.removesuffix(needed[0]) if needed else ''
         if prefix.endswith('.') and all(prefix + n in stored for n in needed):
-            return f" Its part '{prefix}' has these names: prefix='{prefix}'."
+            remedy = f"prefix='{prefix}'"
+            if not takes_prefix:
+                remedy = f'save it to a file of its own, as {_NO_PREFIX}'
+            return f" Its part '{prefix}' has these names: {remedy}."
     return ''

@@ -47,6 +47,13 @@ CONFIGS = {
         out_indices=(0, 1),
         window_size=4,
     ),
+    'PIDNet': dict(
+        type='PIDNet',
+        channels=4,
+        ppm_channels=4,
+        num_stem_blocks=1,
+        num_branch_blocks=1,
+    ),
     'FPN': dict(type='FPN', in_channels=[4, 8], out_channels=4, num_outs=2),
     'FCNHead': segmentor_config()['decode_head'],
     'MultiLevelDiscriminator': dict(
@@ -118,7 +125,10 @@ def test_a_file_that_fits_nothing_is_refused(initialised, kind):
 
 def test_tensors_that_are_looked_up_before_loading(initialised):
     stored = {f'backbone.{n}': t for n, t in weights('BEiT').items()}
-    expected = r"does not fit model\.part: BEiT misses 'backbone\.layers\.0"
+    expected = (
+        r"does not fit model\.part: BEiT misses 'backbone\.layers\.0.*"
+        'file of their own, as .* takes no prefix'
+    )
     with pytest.raises(CheckpointError, match=expected):
         initialised('BEiT', stored)
 
@@ -210,6 +220,20 @@ def test_the_part_of_a_larger_network_is_named(initialised):
     stored = {f'student.{k}': v for k, v in weights('ResNet').items()}
     with pytest.raises(CheckpointError, match=r"prefix='student\.'"):
         initialised('ResNet', stored | {'teacher.a': torch.zeros(1)})
+
+
+@pytest.mark.parametrize('kind', ['VisionTransformer', 'PIDNet'])
+@pytest.mark.parametrize('options', [{}, dict(prefix='backbone.')])
+def test_no_prefix_is_proposed_to_classes_that_take_none(
+    initialised, kind, options
+):
+    stored = {f'backbone.{k}': v for k, v in weights(kind).items()}
+    with pytest.raises(
+        CheckpointError, match=r"part 'backbone\.' has .* to a file of its own"
+    ) as error:
+        initialised(kind, stored | {'head.a': torch.zeros(1)}, **options)
+    assert 'prefix=' not in str(error.value)
+    assert 'takes no prefix' in str(error.value)
 
 
 def test_a_module_around_it_that_loads_is_not_taken_for_it(tmp_path):
