@@ -15,9 +15,12 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.dist import get_world_size
 from mmengine.runner import Runner
+from torch import nn
 from torch.utils.data import Dataset
 
 from mmuda.datasets.domain_dataset import leaf_datasets
+from mmuda.models.wrappers import unwrap
+from mmuda.pseudo_labels.options import PseudoLabelOptions
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.text import join_some
 
@@ -54,6 +57,8 @@ _TAKEN = re.compile(
     r'|param_scheduler.*\.(end|T_max|total_iters|milestones(\[\d+\])?))$'
 )
 _NOTHING = 'nothing'
+# Parts of a record that not all versions have.
+_LATER = ('numbers', 'labelling')
 
 
 def recorded_config(cfg: Config) -> dict[str, Any]:
@@ -79,6 +84,8 @@ def describe_run(runner: Runner) -> dict[str, Any]:
     """
     return dict(
         config=recorded_config(runner.cfg),
+        numbers=_describe_numbers(unwrap(runner.model)),
+        labelling=_describe_labelling(runner),
         processes=get_world_size(),
         data=_describe_data(runner.train_loop.dataloader.dataset),
     )
@@ -129,9 +136,14 @@ def check_same_course(
         Changes that are taken over, in words.
 
     Raises:
-        CheckpointError: Configs, number of processes or images differ.
+        CheckpointError: Configs, what their files hold, the number of
+            processes, images or how they are labelled differ.
     """
     taken = changed_lengths(stored['config'], own['config'], file)
+    for part in _LATER:
+        # Those of an earlier version have none.
+        if part in stored:
+            changed_lengths(stored[part], own[part], file)
     then, now = stored['processes'], own['processes']
     if then != now:
         raise CheckpointError(
@@ -165,6 +177,7 @@ def record_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return None
     sound = (
         isinstance(record.get('config'), Mapping)
+        and all(isinstance(record.get(k, {}), Mapping) for k in _LATER)
         and isinstance(record.get('data'), Mapping)
         and isinstance(record.get('processes'), int)
     )
@@ -197,6 +210,26 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 
 def _images(about: Mapping[str, Any] | None) -> str:
     return f'{about["images"]} images' if about else 'none'
+
+
+def _describe_numbers(model: nn.Module) -> dict[str, float]:
+    """What a model has read from files that may lie anywhere."""
+    found = {}
+    for name, module in model.named_modules():
+        place = f'model.{name}'.rstrip('.')
+        found |= _flat(getattr(module, 'numbers_of_files', {}), place)
+    return found
+
+
+def _describe_labelling(runner: Runner) -> dict[str, Any]:
+    """How hooks label while training goes on."""
+    for hook in runner.hooks:
+        for labeller in getattr(hook, 'refreshers', [hook]):
+            options = getattr(labeller, 'options', None)
+            if isinstance(options, PseudoLabelOptions):
+                saved = options.saved() | dict(rule=options.rule)
+                return dict(_flat(saved, 'pseudo_labels'))
+    return {}
 
 
 def _describe_data(dataset: Dataset) -> dict[str, dict]:

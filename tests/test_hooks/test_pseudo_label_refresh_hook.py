@@ -14,7 +14,7 @@ from refreshed_runs import config, log_of, train, write_data
 from mmuda.models.wrappers import unwrap
 from mmuda.pseudo_labels.labeler import weights_digest
 from mmuda.registry import HOOKS
-from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.errors import CheckpointError, ConfigError, DataError
 
 
 @HOOKS.register_module()
@@ -127,6 +127,21 @@ def test_a_continued_run_equals_the_uninterrupted_one(
     expected = unwrap(run[1].model).state_dict()
     for name, value in unwrap(runner.model).state_dict().items():
         assert torch.equal(value, expected[name]), name
+
+
+def test_a_run_is_not_continued_with_labels_of_another_rule(
+    data, run, tmp_path
+):
+    """They would be those of later weights, and of another method."""
+    cfg = config(data, tmp_path)
+    cfg.pseudo_labels.rule.quantile = 0.9
+    cfg.pseudo_labels.batch_size = 1
+    (tmp_path / 'pseudo_labels').symlink_to(run[0] / 'pseudo_labels')
+    with pytest.raises(
+        CheckpointError,
+        match=r'tion: pseudo_labels\.rule\.quantile was 0\.5, now 0\.9;',
+    ):
+        train(cfg, resume_from=run[0] / 'iter_3.pth')
 
 
 @pytest.mark.parametrize('start', [2, 4])

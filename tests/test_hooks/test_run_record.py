@@ -1,8 +1,10 @@
 """A run continues as the run that it was, or not at all."""
 
 import copy
+import json
 import uuid
 
+import cotraining_models
 import demo_data
 import pytest
 import torch
@@ -17,6 +19,7 @@ from mmuda.hooks.run_record import (
     record_of,
     recorded_config,
 )
+from mmuda.registry import MODELS
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.setup_env import register_all_modules
@@ -268,6 +271,44 @@ def test_numbers_are_compared_where_files_are_free(key):
         cfgs.append(recorded_config(cfg))
     with pytest.raises(CheckpointError, match=r'\[1\] was 0\.1, now 0\.2'):
         changed_lengths(*cfgs, 'a.pth')
+
+
+def test_numbers_in_files_are_compared_wherever_they_are(data, tmp_path):
+    """Class ratios of a folder that was moved, and then of another set."""
+    ratios = [1.0] * 17
+    for folder, last in (('first', [1, 2]), ('moved', [1, 2]), ('a', [2, 1])):
+        (tmp_path / f'{folder}.json').write_text(json.dumps(ratios + last))
+
+    def go(folder, max_iters, resume=None):
+        file = str(tmp_path / f'{folder}.json')
+        prior = dict(type='ClassRatioPrior', ratio=file)
+        changes = LONG | {'model.class_ratio_prior': prior}
+        train(data, tmp_path / 'run', max_iters, resume, **changes)
+
+    go('first', 1)
+    go('moved', 2, tmp_path / 'run/iter_1.pth')
+    with pytest.raises(
+        CheckpointError,
+        match=r'model\.class_ratio_prior\.ratio\[17\] was 0\.05.*, now 0\.1',
+    ):
+        go('a', 3, tmp_path / 'run/iter_2.pth')
+
+
+def test_thresholds_in_a_file_are_numbers_of_it():
+    config = cotraining_models.config(
+        class_mix=dict(classes='demand'), thresholds=[0.1, 0.2, None, 0.4, 1]
+    )
+    register_all_modules()
+    model = MODELS.build(config)
+    assert model.numbers_of_files == {}
+    model.init_weights()
+    found = {'thresholds': [0.1, 0.2, 0.0, 0.4, 1.0]}
+    assert model.numbers_of_files == found
+
+
+def test_checkpoints_of_an_earlier_version_have_no_numbers():
+    numbers = {'model.thresholds[0]': 0.5}
+    assert check_same_course(run(), run(numbers=numbers), 'a.pth') == []
 
 
 @pytest.mark.parametrize(

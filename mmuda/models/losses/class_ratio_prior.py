@@ -44,6 +44,11 @@ class ClassRatioPrior(nn.Module):
         self.relaxation = relaxation
         self.register_buffer('ratio', _as_ratio(ratio), persistent=False)
 
+    @property
+    def numbers_of_files(self) -> dict[str, list[float]]:
+        """What ``ratio`` holds, which a resumed run must hold, too."""
+        return dict(ratio=self.ratio.tolist())
+
     def check_num_classes(self, num_classes: int) -> None:
         """Refuse a prior of another number of classes.
 

@@ -88,6 +88,13 @@ class CoTraining(BaseUDA):
         self.thresholds = thresholds
         self._difficulty: Tensor | None = None
 
+    @property
+    def numbers_of_files(self) -> dict[str, list[float]]:
+        """What ``thresholds`` holds, which a resumed run must hold, too."""
+        if self._difficulty is None:
+            return {}
+        return dict(thresholds=self._difficulty.tolist())
+
     def init_weights(self) -> None:
         """Initialise all parts; thresholds are read before training."""
         super().init_weights()
