@@ -2,6 +2,7 @@
 """Checkpoint files that are whole at any moment, and when to write them."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -12,6 +13,9 @@ from mmuda.utils.errors import CheckpointError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.optimization import player_optim_wrappers
 from mmuda.utils.text import join_some
+
+# Of a checkpoint that a run continues from.
+_PARTS = ('message_hub', 'meta', 'optimizer', 'state_dict')
 
 
 @register_backend('atomic')
@@ -66,16 +70,10 @@ def check_resumable(
 
     Raises:
         CheckpointError: It holds weights only, or those of another model, or
-            the states of other optimizers.
+            the states of other optimizers, or something else in their place.
     """
     remedy = 'use the config that it was trained with, or --load-from'
-    parts = {'state_dict', 'meta', 'message_hub', 'optimizer'}
-    missing = sorted(parts - set(checkpoint))
-    if missing:
-        raise CheckpointError(
-            'a run cannot continue from this checkpoint, which has no '
-            f'{", ".join(missing)}; pass it to --load-from instead'
-        )
+    _check_parts(checkpoint)
     own, stored = (
         _shapes(state)
         for state in (model.state_dict(), checkpoint['state_dict'])
@@ -98,6 +96,23 @@ def check_resumable(
                 'a run cannot continue from this checkpoint: it has '
                 f'optimizers of {sorted(checkpoint["optimizer"])}, the config '
                 f'of {players}; {remedy}'
+            )
+
+
+def _check_parts(checkpoint: dict) -> None:
+    """Refuse what does not hold the states of a run."""
+    missing = [part for part in _PARTS if part not in checkpoint]
+    if missing:
+        raise CheckpointError(
+            'a run cannot continue from this checkpoint, which has no '
+            f'{", ".join(missing)}; pass it to --load-from instead'
+        )
+    for part in _PARTS:
+        if not isinstance(checkpoint[part], Mapping):
+            raise CheckpointError(
+                f'its states are not those of a training ({part} is a '
+                f'{type(checkpoint[part]).__name__}); pass a checkpoint of a '
+                'training'
             )
 
 

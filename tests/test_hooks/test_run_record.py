@@ -168,6 +168,15 @@ def test_states_that_are_none_are_refused(
     assert 'states are not those of a training' in error
 
 
+@pytest.mark.parametrize('part', ['optimizer', 'message_hub', 'state_dict'])
+@pytest.mark.parametrize('junk', [3, None, []])
+def test_parts_that_are_none_are_refused(resumed, short, tmp_path, part, junk):
+    content = load_checkpoint_file(short) | {part: junk}
+    torch.save(content, tmp_path / 'junk.pth')
+    error = resumed({}, tmp_path / 'junk.pth')
+    assert f'junk.pth: its states are not those of a training ({part}' in error
+
+
 def test_other_images_are_refused(resumed, tmp_path):
     other = demo_data.write(tmp_path / 'other', count=2)
     roots = {
