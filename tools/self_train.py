@@ -111,7 +111,8 @@ def recipe_from(args: argparse.Namespace) -> tuple[Recipe, dict]:
         initial,
         args.work_dir or Path(default_work_dir(args.config)),
         options.rounds,
-        (first.train_cfg.max_iters, cfg.train_cfg.max_iters),
+        # A config may write 40e3.
+        (int(first.train_cfg.max_iters), int(cfg.train_cfg.max_iters)),
         options.continue_training,
         args.initial_checkpoint,
         options.label_online,

@@ -102,7 +102,7 @@ def validated_images(cfg: Config, iterations: int, costs: Costs) -> int:
         iterations: That it has.
         costs: Tell the number of images.
     """
-    times = iterations // cfg.train_cfg.get('val_interval', 1000)
+    times = int(iterations // cfg.train_cfg.get('val_interval', 1000))
     return times * costs.validation if cfg.get('val_dataloader') else 0
 
 

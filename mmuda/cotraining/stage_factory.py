@@ -85,7 +85,8 @@ class StageFactory:
         folder = self.work_dir / name / 'training'
         file = self.work_dir / name / 'training.py'
         uses = {'seed': seed, 'weights': load_from or pretrained_files(cfg)}
-        iterations = with_changes(cfg, changes).train_cfg.max_iters
+        # A config may write 40e3.
+        iterations = int(with_changes(cfg, changes).train_cfg.max_iters)
         translated = [f / TRANSLATED for f in self.translated.values()]
         uses['translation'] = translated
         if target is not None:

@@ -2,8 +2,6 @@
 """What the parts of a config may hold that MMEngine takes without a look."""
 
 import os
-from collections.abc import Mapping
-from operator import le
 from typing import Annotated, Any, Literal, TypedDict
 
 from mmuda.utils.checks import (
@@ -16,150 +14,55 @@ from mmuda.utils.checks import (
     SHARE,
     WHOLE,
     Check,
-    is_whole,
+    is_number,
     optional,
     whole_number,
 )
+from mmuda.utils.config_ranges import (
+    ASCENDING,
+    BATCH,
+    BEGIN,
+    BETAS,
+    BUILT,
+    CLIPPING,
+    CONVERTIBLE,
+    COUNTS,
+    END,
+    EPSILON,
+    FACTOR,
+    IN_ORDER,
+    INDICES,
+    INTERVAL,
+    ITERATIONS,
+    LEVEL,
+    LOSS_SCALE,
+    NORM,
+    PAIR,
+    PROBABILITY,
+    RANGE,
+    RATE,
+    SCALE,
+    SIZE,
+    STATISTICS,
+    WEIGHTS,
+    WINDOWS,
+    WORKERS,
+    WORKING,
+)
 
-INTERVAL = Check(
-    'a whole number above 0, or -1 for never',
-    lambda v: is_whole(v) and (v > 0 or v == -1),
-)
-# Each worker is a process: a slip of the pen would bring the machine down.
-_WORKERS = whole_number(0, 256)
-_BATCH = whole_number(1, 65536)
-_WORKING = Check(
-    'persistent_workers=True, prefetch_factor and timeout need num_workers '
-    'above 0',
-    lambda loader: (
-        loader.get('num_workers', 0)
-        or not (loader.get('persistent_workers') or loader.get('timeout'))
-        and loader.get('prefetch_factor') is None
-    ),
-)
-_IN_ORDER = Check(
-    'begin must be below end',
-    lambda part: part.get('begin', 0) < part.get('end', float('inf')),
-)
-_SIZE = Check(
-    'a whole number above 0, or a list of two',
-    lambda v: COUNT.fits(v) or is_pair(v, COUNT),
-)
-_PAIR = Check(
-    'a list of two whole numbers above 0', lambda v: is_pair(v, COUNT)
-)
-_SCALE = Check(
-    'a number above 0, or a list of two whole numbers above 0 (one may be -1)',
-    lambda v: (
-        POSITIVE.fits(v)
-        or is_pair(v, INTERVAL)
-        and max(v) > 0
-        or isinstance(v, list | tuple)
-        and len(v) > 0
-        and all(is_pair(part, COUNT) for part in v)
-    ),
-)
-_FACTOR = Check(
-    'a number above 0, or a list of two',
-    lambda v: POSITIVE.fits(v) or is_pair(v, POSITIVE),
-)
-_RANGE = Check(
-    'a list of two numbers above 0, the smaller one first',
-    lambda v: is_pair(v, POSITIVE) and v[0] <= v[1],
-)
-# Of Adam two, of others such as Adan three.
-_BETAS = Check(
-    'a list of two or more numbers of at least 0 and below 1',
-    lambda v: len(v) > 1 and all(map(BELOW_ONE.fits, v)),
-)
-# Adafactor has two.
-_EPSILON = Check(
-    'a finite number of at least 0, or a list of such',
-    lambda v: (
-        NOT_NEGATIVE.fits(v)
-        or isinstance(v, list | tuple)
-        and all(part is None or NOT_NEGATIVE.fits(part) for part in v)
-    ),
-)
-# Infinity clips nothing (the norm is logged), or names the largest norm.
-_NORM = Check(
-    'a number above 0', lambda v: POSITIVE.fits(v) or v == float('inf')
-)
-_BUILT = Check('dict(...)', lambda v: isinstance(v, Mapping) or callable(v))
-_PROBABILITY = Check(
-    'a number in [0, 1], or a list of such with a sum of at most 1',
-    lambda v: SHARE.fits(v) or all(map(SHARE.fits, v)) and 0 < sum(v) <= 1,
-)
-_ASCENDING = Check(
-    'a list of ascending whole numbers',
-    lambda v: list(v) == sorted(v) and all(map(WHOLE.fits, v)),
-)
-_COUNTS = Check(
-    'a whole number above 0, or a list of such',
-    lambda v: COUNT.fits(v) or len(v) > 0 and all(map(COUNT.fits, v)),
-)
-_INDICES = Check(
-    'a list of whole numbers, or one',
-    lambda v: is_whole(v) or all(map(is_whole, v)),
-)
-_WEIGHTS = Check(
-    'a list of numbers of at least 0, or a file',
-    lambda v: isinstance(v, str) or all(map(NOT_NEGATIVE.fits, v)),
-)
-_STATISTICS = Check(
-    'mean and std must be of one length',
-    lambda p: len(p.get('mean') or ()) == len(p.get('std') or ()),
-)
-# A wrong key is found only when the first gradients are clipped.
-_CLIPPED = {
-    'norm': ({'max_norm'}, {'norm_type', 'error_if_nonfinite', 'foreach'}),
-    'value': ({'clip_value'}, {'foreach'}),
-}
-_CLIPPING = Check(
-    'needs max_norm and takes norm_type, error_if_nonfinite and foreach; or '
-    "type='value' needs clip_value and takes foreach",
-    lambda part: not part or _is_clipping(**part),
-)
-_WINDOWS = Check(
-    'stride must be at most crop_size, or pixels between windows are left out',
-    lambda part: (
-        not {'stride', 'crop_size'} <= {*part}
-        or all(map(le, part['stride'], part['crop_size']))
-    ),
-)
-_LOSS_SCALE = Check(
-    "'dynamic', a number above 0 or dict(...)",
-    lambda v: v == 'dynamic' or isinstance(v, Mapping) or POSITIVE.fits(v),
-)
-_LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG', 'NOTSET')
-_LEVEL = Check(
-    'one of ' + ', '.join(map(repr, _LEVELS)),
-    lambda v: v in (*_LEVELS, 'WARN', 'FATAL', 10, 20, 30, 40, 50),
-)
 _Path = str | os.PathLike | None
-
-
-def is_pair(value: Any, check: Check) -> bool:
-    """Whether a value is a list of two that each fit a check."""
-    pair = isinstance(value, list | tuple) and len(value) == 2
-    return pair and all(map(check.fits, value))
-
-
-def _is_clipping(type: str = 'norm', **options: Any) -> bool:
-    needed, more = _CLIPPED[type]
-    return needed <= {*options} <= needed | more
 
 
 class TrainCfg(TypedDict, total=False):
     """``train_cfg``."""
 
-    max_iters: Annotated[int, COUNT]
-    max_epochs: Annotated[int, COUNT]
-    val_interval: Annotated[int, COUNT]
-    val_begin: Annotated[int, WHOLE]
+    max_iters: Annotated[Any, ITERATIONS]
+    max_epochs: Annotated[Any, ITERATIONS]
+    val_interval: Annotated[Any, ITERATIONS]
+    val_begin: Annotated[Any, BEGIN]
     by_epoch: bool
     dynamic_intervals: (
-        list[tuple[Annotated[int, WHOLE], Annotated[int, COUNT]]] | None
+        list[tuple[Annotated[Any, BEGIN], Annotated[Any, ITERATIONS]]] | None
     )
 
 
@@ -183,9 +86,14 @@ class _Paramwise(TypedDict, total=False):
 
 class _ClipGrad(TypedDict, total=False):
     type: Literal['norm', 'value']
-    max_norm: Annotated[Any, _NORM]
-    norm_type: Annotated[Any, _NORM]
+    max_norm: Annotated[Any, NORM]
+    norm_type: Annotated[Any, NORM]
     clip_value: Annotated[float, POSITIVE]
+
+
+class _Rate(TypedDict, total=False):
+    # None where an optimizer has a rate of its own, such as Adafactor.
+    lr: Annotated[Any, RATE]
 
 
 class _Optimizer(TypedDict, total=False):
@@ -193,10 +101,10 @@ class _Optimizer(TypedDict, total=False):
     momentum: Annotated[float, BELOW_ONE]
     dampening: Annotated[float, NUMBER]
     weight_decay: Annotated[float, NOT_NEGATIVE]
-    betas: Annotated[list, _BETAS]
+    betas: Annotated[list, BETAS]
     alpha: Annotated[float, BELOW_ONE]
     rho: Annotated[float, BELOW_ONE]
-    eps: Annotated[Any, _EPSILON]
+    eps: Annotated[Any, EPSILON]
     nesterov: bool
     amsgrad: bool
 
@@ -204,16 +112,16 @@ class _Optimizer(TypedDict, total=False):
 class OptimWrapper(TypedDict, total=False):
     """``optim_wrapper``, or one of its players."""
 
-    optimizer: _Optimizer
+    optimizer: _Rate
     accumulative_counts: Annotated[int, COUNT]
-    clip_grad: Annotated[_ClipGrad, _CLIPPING] | None
+    clip_grad: dict | None
     paramwise_cfg: _Paramwise | None
-    loss_scale: Annotated[Any, _LOSS_SCALE]
+    loss_scale: Annotated[Any, LOSS_SCALE]
 
 
 class _Scheduler(TypedDict, total=False):
-    begin: Annotated[int, WHOLE]
-    end: Annotated[int, COUNT]
+    begin: Annotated[Any, BEGIN]
+    end: Annotated[Any, END]
     by_epoch: bool
     convert_to_iter_based: bool
     power: Annotated[float, NOT_NEGATIVE]
@@ -223,18 +131,18 @@ class _Scheduler(TypedDict, total=False):
     factor: Annotated[float, SHARE]
     start_factor: Annotated[float, SHARE]
     end_factor: Annotated[float, SHARE]
-    milestones: Annotated[list, _ASCENDING]
-    step_size: Annotated[int, COUNT]
-    T_max: Annotated[int, COUNT] | None
+    milestones: Annotated[list, ASCENDING]
+    step_size: Annotated[Any, ITERATIONS]
+    T_max: Annotated[Any, optional(ITERATIONS)]
 
 
 # An entry of ``param_scheduler``.
-Scheduler = Annotated[_Scheduler, _IN_ORDER]
+Scheduler = Annotated[_Scheduler, IN_ORDER, CONVERTIBLE]
 
 
 class _Loader(TypedDict, total=False):
-    batch_size: Annotated[int, _BATCH]
-    num_workers: Annotated[int, _WORKERS]
+    batch_size: Annotated[int, BATCH]
+    num_workers: Annotated[int, WORKERS]
     persistent_workers: bool
     pin_memory: bool
     drop_last: bool
@@ -243,7 +151,7 @@ class _Loader(TypedDict, total=False):
     num_batch_per_epoch: Annotated[Any, optional(COUNT)]
     sampler: dict | None
     batch_sampler: dict | None
-    collate_fn: Annotated[Any, optional(_BUILT)]
+    collate_fn: Annotated[Any, optional(BUILT)]
 
 
 class DataLoader(_Loader):
@@ -280,21 +188,25 @@ class _LogProcessor(TypedDict, total=False):
 class _Preprocessor(TypedDict, total=False):
     mean: list[float] | None
     std: list[Annotated[float, POSITIVE]] | None
-    size: Annotated[Any, optional(_PAIR)]
+    size: Annotated[Any, optional(PAIR)]
     size_divisor: Annotated[Any, optional(COUNT)]
     pad_val: float
     seg_pad_val: float
-    bgr_to_rgb: bool
-    rgb_to_bgr: bool
+    bgr_to_rgb: bool | None
+    rgb_to_bgr: bool | None
 
 
 class _TestCfg(TypedDict, total=False):
     mode: Literal['whole', 'slide', 'slide_flip']
-    crop_size: Annotated[Any, _PAIR]
-    stride: Annotated[Any, _PAIR]
+    crop_size: Annotated[Any, PAIR]
+    stride: Annotated[Any, PAIR]
 
 
-_Loaders = Annotated[DataLoader, _WORKING] | None
+class _WholeImages(TypedDict):
+    mode: Literal['whole']
+
+
+_Loaders = Annotated[DataLoader, WORKING] | None
 _Evaluators = dict | list[dict | list[dict]] | None
 
 
@@ -304,8 +216,8 @@ class RunConfig(TypedDict, total=False):
     model: dict
     work_dir: _Path
     train_dataloader: _Loaders
-    val_dataloader: _Loaders | list[Annotated[DataLoader, _WORKING]]
-    test_dataloader: _Loaders | list[Annotated[DataLoader, _WORKING]]
+    val_dataloader: _Loaders | list[Annotated[DataLoader, WORKING]]
+    test_dataloader: _Loaders | list[Annotated[DataLoader, WORKING]]
     train_cfg: TrainCfg | None
     val_cfg: _Mode | None
     test_cfg: _Mode | None
@@ -322,7 +234,7 @@ class RunConfig(TypedDict, total=False):
     launcher: Literal['none', 'pytorch', 'slurm', 'mpi']
     env_cfg: _Environment
     log_processor: _LogProcessor | None
-    log_level: Annotated[Any, _LEVEL]
+    log_level: Annotated[Any, LEVEL]
     visualizer: dict | None
     vis_backends: list[dict] | None
     default_scope: str | None
@@ -342,38 +254,42 @@ PARAMETERS: dict[str, Check] = {
         lambda v: not v,
     ),
     # data
-    'RandomCrop.crop_size': _SIZE,
+    'RandomCrop.crop_size': SIZE,
     'RandomCrop.cat_max_ratio': Check(
         'a number above 0 and at most 1', lambda v: SHARE.fits(v) and v > 0
     ),
-    'Resize.scale': optional(_SCALE),
-    'Resize.scale_factor': optional(_FACTOR),
-    'RandomResize.scale': _SCALE,
-    'RandomResize.ratio_range': optional(_RANGE),
-    'RandomFlip.prob': optional(_PROBABILITY),
+    'Resize.scale': optional(SCALE),
+    'Resize.scale_factor': optional(FACTOR),
+    'RandomResize.scale': SCALE,
+    'RandomResize.ratio_range': optional(RANGE),
+    'RandomFlip.prob': optional(PROBABILITY),
     'RandomRotate.prob': SHARE,
-    'PadToSize.size': _PAIR,
-    'ResizeToFit.scale': _PAIR,
+    'PadToSize.size': PAIR,
+    'ResizeToFit.scale': PAIR,
     'DomainDataset.samples': Check(
         'dict(...) of whole numbers above 0',
         lambda v: v is None or all(map(COUNT.fits, v.values())),
     ),
-    'RareClassSampling.num_workers': _WORKERS,
+    'RareClassSampling.num_workers': WORKERS,
     # networks and losses
     'num_classes': COUNT,
     'loss_weight': NOT_NEGATIVE,
-    'class_weight': optional(_WEIGHTS),
+    'class_weight': optional(WEIGHTS),
     'ignore_index': optional(whole_number(-(2**31), 2**31)),
     'dropout_ratio': SHARE,
+    'BaseDecodeHead.dropout_ratio': Check(
+        'a finite number of at most 1 (0 or below: none)',
+        lambda v: is_number(v) and v <= 1,
+    ),
     'drop_rate': SHARE,
     'drop_path_rate': SHARE,
     'thresh': optional(SHARE),
     'threshold': optional(SHARE),
     'min_kept': COUNT,
-    'channels': _COUNTS,
+    'channels': COUNTS,
     'base_channels': COUNT,
     'size_divisor': optional(COUNT),
-    'out_indices': _INDICES,
+    'out_indices': INDICES,
     # methods
     'nonfinite_patience': optional(COUNT),
     'warmup_iters': WHOLE,
@@ -392,9 +308,13 @@ PARAMETERS: dict[str, Check] = {
     'SegLocalVisualizer.alpha': SHARE,
     'LegendVisualizer.alpha': SHARE,
 }
-# Dicts by the key that holds them, with or without a type.
+# Dicts by the key that holds them, with or without a type; a class that is not
+# of these packages, or of PyTorch, may call something else so.
 PARTS: dict[str, Any] = {
-    'data_preprocessor': Annotated[_Preprocessor, _STATISTICS] | None,
-    'test_cfg': Annotated[_TestCfg, _WINDOWS] | None,
-    'pipeline': list[Annotated[Any, _BUILT]],
+    'data_preprocessor': Annotated[_Preprocessor, STATISTICS] | None,
+    # The size of windows does not matter where there are none.
+    'test_cfg': Annotated[_TestCfg, WINDOWS] | _WholeImages | None,
+    'optimizer': _Optimizer,
+    'clip_grad': Annotated[_ClipGrad, CLIPPING] | None,
+    'pipeline': list[Annotated[Any, BUILT]],
 }

@@ -43,6 +43,8 @@ from mmuda.utils.value_types import Fault, find_fault, join
 _UNANNOTATED = {
     'AmpOptimWrapper.loss_scale',
     'OneCycleParamScheduler.eta_max',
+    'SegDataPreProcessor.bgr_to_rgb',
+    'SegDataPreProcessor.rgb_to_bgr',
 }
 _NUMBER = Check(
     'a number',
@@ -123,9 +125,8 @@ def _faults(cfg: Mapping | Config) -> Iterator[Fault]:
         if kind is not None:
             yield from _faults_of_class(part, kind, place)
         for key, shape in PARTS.items():
-            # A class of the user's own may call something else so.
             own = {kind, _class_of_value(part.get(key), classes)} - {None}
-            if key in part and all(map(_is_of_packages, own)):
+            if key in part and all(map(_is_known, own)):
                 yield from _found(part[key], shape, join(place, key))
 
 
@@ -192,6 +193,10 @@ def _range_of(kind: type, name: str) -> Check | None:
 
 def _is_of_packages(member: Callable) -> bool:
     return member.__module__.partition('.')[0] in PACKAGES
+
+
+def _is_known(kind: type) -> bool:
+    return _is_of_packages(kind) or kind.__module__.startswith('torch.')
 
 
 @functools.cache

@@ -20,6 +20,8 @@ from typing import (
     is_typeddict,
 )
 
+import numpy as np
+
 from mmuda.utils.checks import Check, is_number, is_whole, wrong_value
 
 _NAMES: dict[object, str] = {
@@ -31,7 +33,6 @@ _NAMES: dict[object, str] = {
     dict: 'dict(...)',
     list: 'a list',
 }
-_LISTS = (list, tuple)
 
 
 class Fault(NamedTuple):
@@ -68,8 +69,8 @@ def find_fault(value: object, kind: Any, place: str = '') -> Fault | None:
 
     A whole number is a number, but ``True`` is none of both; NaN and
     infinity are no numbers here. Lists stand for all sequences, as configs
-    and JSON have them. Classes whose objects a config can't write down, such
-    as modules, fit anything.
+    and JSON have them, and arrays for lists. Classes whose objects a config
+    can't write down, such as modules, fit anything.
 
     Args:
         value: Of a config or of a file.
@@ -156,13 +157,18 @@ def _simple(kind: Any) -> Callable[[object], bool] | None:
         return known[os.PathLike]
     if _is_class(kind, Mapping):
         return lambda value: isinstance(value, Mapping)
-    if kind in (list, tuple) or _is_class(kind, (*_LISTS, Set)):
-        return lambda value: isinstance(value, (*_LISTS, Set, range))
+    if _is_class(kind, (list, tuple, Set)):
+        return lambda value: _is_list(value) or isinstance(value, Set | range)
     if _is_abstract_iterable(kind):
         return lambda value: (
             isinstance(value, Iterable) and not isinstance(value, str | bytes)
         )
     return None
+
+
+def _is_list(value: object) -> bool:
+    array = isinstance(value, np.ndarray) and value.ndim > 0
+    return array or isinstance(value, list | tuple)
 
 
 def _is_abstract_iterable(kind: Any) -> bool:
@@ -212,7 +218,7 @@ def _fault_of_fields(value: object, kind: Any, place: str) -> Fault | None:
 
 def _fault_inside(value: Any, arguments: tuple, place: str) -> Fault | None:
     """The first fault among the members of a list or dict."""
-    if not arguments or not isinstance(value, (*_LISTS, Mapping)):
+    if not arguments or not (_is_list(value) or isinstance(value, Mapping)):
         return None
     if isinstance(value, Mapping):
         if len(arguments) != 2:

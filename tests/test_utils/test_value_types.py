@@ -25,6 +25,7 @@ FITTING = [
     (Path('a'), os.PathLike),
     ([1, 2], Sequence[int]),
     ((1, 2), list[int]),
+    (np.array([1, 2]), list[int]),
     ([1, 2], tuple[int, int]),
     ([1, 2, 3], tuple[int, ...]),
     ([], tuple[int, ...]),

@@ -1,0 +1,173 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Ranges of the values of a config that MMEngine takes without a look."""
+
+from collections.abc import Mapping, Sequence
+from operator import le
+from typing import Any
+
+from mmuda.utils.checks import (
+    BELOW_ONE,
+    COUNT,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    Check,
+    is_number,
+    is_whole,
+    whole_number,
+)
+
+INTERVAL = Check(
+    'a whole number above 0, or -1 for never',
+    lambda v: is_whole(v) and (v > 0 or v == -1),
+)
+# Each worker is a process: a slip of the pen would bring the machine down.
+WORKERS = whole_number(0, 256)
+BATCH = whole_number(1, 65536)
+WORKING = Check(
+    'persistent_workers=True, prefetch_factor and timeout need num_workers '
+    'above 0',
+    lambda loader: (
+        loader.get('num_workers', 0)
+        or not (loader.get('persistent_workers') or loader.get('timeout'))
+        and loader.get('prefetch_factor') is None
+    ),
+)
+# MMEngine counts iterations in floats, too, such as 40e3.
+ITERATIONS = Check(
+    'a whole number above 0', lambda v: is_number(v) and v > 0 and v == int(v)
+)
+BEGIN = Check(
+    'a whole number of at least 0',
+    lambda v: v == 0 and is_number(v) or ITERATIONS.fits(v),
+)
+END = Check(
+    'a whole number above 0, or infinity',
+    lambda v: ITERATIONS.fits(v) or v == float('inf'),
+)
+IN_ORDER = Check(
+    'begin must be below end',
+    lambda part: part.get('begin', 0) < part.get('end', float('inf')),
+)
+CONVERTIBLE = Check(
+    'convert_to_iter_based needs an end that is not infinite; leave end out',
+    lambda part: (
+        not (
+            part.get('convert_to_iter_based')
+            and part.get('end') == float('inf')
+        )
+    ),
+)
+SIZE = Check(
+    'a whole number above 0, or a list of two',
+    lambda v: COUNT.fits(v) or is_pair(v, COUNT),
+)
+PAIR = Check(
+    'a list of two whole numbers above 0', lambda v: is_pair(v, COUNT)
+)
+SCALE = Check(
+    'a number above 0, or a list of two whole numbers above 0 (one may be -1)',
+    lambda v: (
+        POSITIVE.fits(v)
+        or is_pair(v, INTERVAL)
+        and max(v) > 0
+        or isinstance(v, list | tuple)
+        and len(v) > 0
+        and all(is_pair(part, COUNT) for part in v)
+    ),
+)
+FACTOR = Check(
+    'a number above 0, or a list of two',
+    lambda v: POSITIVE.fits(v) or is_pair(v, POSITIVE),
+)
+RANGE = Check(
+    'a list of two numbers above 0, the smaller one first',
+    lambda v: is_pair(v, POSITIVE) and v[0] <= v[1],
+)
+RATE = Check(
+    'a finite number above 0', lambda v: v is None or POSITIVE.fits(v)
+)
+# Of Adam two, of others such as Adan three.
+BETAS = Check(
+    'a list of two or more numbers of at least 0 and below 1',
+    lambda v: len(v) > 1 and all(map(BELOW_ONE.fits, v)),
+)
+# Adafactor has two.
+EPSILON = Check(
+    'a finite number of at least 0, or a list of such',
+    lambda v: (
+        NOT_NEGATIVE.fits(v)
+        or isinstance(v, list | tuple)
+        and all(part is None or NOT_NEGATIVE.fits(part) for part in v)
+    ),
+)
+# Infinity clips nothing (the norm is logged), or names the largest norm.
+NORM = Check(
+    'a number above 0', lambda v: POSITIVE.fits(v) or v == float('inf')
+)
+BUILT = Check('dict(...)', lambda v: isinstance(v, Mapping) or callable(v))
+PROBABILITY = Check(
+    'a number in [0, 1], or a list of such with a sum of at most 1',
+    lambda v: SHARE.fits(v) or all(map(SHARE.fits, v)) and 0 < sum(v) <= 1,
+)
+ASCENDING = Check(
+    'a list of ascending whole numbers',
+    lambda v: list(v) == sorted(v) and all(map(BEGIN.fits, v)),
+)
+COUNTS = Check(
+    'a whole number above 0, or a list of such',
+    lambda v: COUNT.fits(v) or len(v) > 0 and all(map(COUNT.fits, v)),
+)
+INDICES = Check(
+    'a list of whole numbers, or one',
+    lambda v: is_whole(v) or all(map(is_whole, v)),
+)
+WEIGHTS = Check(
+    'a list of numbers of at least 0, or a file',
+    lambda v: isinstance(v, str) or all(map(NOT_NEGATIVE.fits, v)),
+)
+STATISTICS = Check(
+    'mean and std must be of one length',
+    lambda part: _length(part.get('mean')) == _length(part.get('std')),
+)
+# A wrong key is found only when the first gradients are clipped.
+_CLIPPED = {
+    'norm': ({'max_norm'}, {'norm_type', 'error_if_nonfinite', 'foreach'}),
+    'value': ({'clip_value'}, {'foreach'}),
+}
+CLIPPING = Check(
+    'needs max_norm and takes norm_type, error_if_nonfinite and foreach; or '
+    "type='value' needs clip_value and takes foreach",
+    lambda part: not part or _is_clipping(**part),
+)
+WINDOWS = Check(
+    'stride must be at most crop_size, or pixels between windows are left out',
+    lambda part: (
+        not {'stride', 'crop_size'} <= {*part}
+        or all(map(le, part['stride'], part['crop_size']))
+    ),
+)
+LOSS_SCALE = Check(
+    "'dynamic', a number above 0 or dict(...)",
+    lambda v: v == 'dynamic' or isinstance(v, Mapping) or POSITIVE.fits(v),
+)
+_LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG', 'NOTSET')
+LEVEL = Check(
+    'one of ' + ', '.join(map(repr, _LEVELS)),
+    lambda v: v in (*_LEVELS, 'WARN', 'FATAL', 10, 20, 30, 40, 50),
+)
+
+
+def is_pair(value: Any, check: Check) -> bool:
+    """Whether a value is a list of two that each fit a check."""
+    pair = isinstance(value, list | tuple) and len(value) == 2
+    return pair and all(map(check.fits, value))
+
+
+def _is_clipping(type: str = 'norm', **options: Any) -> bool:
+    needed, more = _CLIPPED[type]
+    return needed <= {*options} <= needed | more
+
+
+def _length(values: Sequence | None) -> int:
+    return 0 if values is None else len(values)
