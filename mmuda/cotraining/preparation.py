@@ -125,7 +125,7 @@ def _check_numbers(procedure: Procedure, images: int) -> None:
 
 def _require_pretrained(cfg: Config, model: BaseUDA) -> None:
     """Read the files from which the first training starts."""
-    # Names such as open-mmlab://resnet50 are downloaded by the training.
+    # Web addresses are downloaded by the training.
     if pretrained_files(cfg):
         backbone = model.segmentor.backbone
         place = 'model.segmentor.backbone'

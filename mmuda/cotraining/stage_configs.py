@@ -116,7 +116,9 @@ def pretrained_files(cfg: Config) -> list[Path]:
     entries = [given] if isinstance(given, Mapping) else given
     files = [entry.get('checkpoint') for entry in entries]
     # Web addresses are downloaded by the training.
-    return [Path(file) for file in files if file and '://' not in file]
+    return [
+        Path(file).expanduser() for file in files if file and '://' not in file
+    ]
 
 
 def source_leaves(cfg: Config) -> Iterator[dict]:

@@ -51,7 +51,11 @@ def wrong_value(place: str, value: object, expected: str) -> str:
 def is_number(value: object) -> bool:
     """Whether a value is a finite number and no truth value."""
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return real and math.isfinite(value)
+    try:
+        return real and math.isfinite(value)
+    except OverflowError:
+        # A whole number that no float can hold.
+        return False
 
 
 def is_whole(value: object) -> bool:

@@ -31,7 +31,8 @@ class NamedFile(NamedTuple):
     @property
     def is_missing(self) -> bool:
         """Whether training would not find it."""
-        return not self.is_address and not os.path.isfile(self.path)
+        file = os.path.expanduser(self.path)
+        return not self.is_address and not os.path.isfile(file)
 
 
 def named_files(cfg: Config) -> list[NamedFile]:

@@ -18,6 +18,7 @@ from torch.distributed import run as torchrun
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+from mmuda.utils.errors import describe_error
 from mmuda.utils.interrupts import raise_at_interrupt
 from mmuda.utils.parents import end_with_parent
 
@@ -54,10 +55,10 @@ def main(arguments: Sequence[str]) -> int:
         return _tell(error)
     except SignalException as error:
         return 128 + error.sigval
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:
         if verbose:
             raise
-        text = ' '.join(str(error).split())
+        text = describe_error(error)
         print(f'error: cannot start the processes: {text}', file=sys.stderr)
         return _FAILED
     return 0

@@ -31,6 +31,8 @@ _SECONDS = 1.0
 # Processes of a killed run save and end by themselves, see `parents`.
 _ORPHAN_SECONDS = 120.0
 _MAX_COMMAND = 300
+# JSON writes a character in up to twelve.
+_MAX_HOLDER = 16 * _MAX_COMMAND
 
 
 def locked_folder(path: str | os.PathLike, option: str) -> IO:
@@ -173,7 +175,7 @@ def _describe_holder(file: IO) -> None:
 def _read_holder(file: IO) -> dict:
     try:
         file.seek(0)
-        holder = json.loads(file.read(4 * _MAX_COMMAND))
+        holder = json.loads(file.read(_MAX_HOLDER))
         return holder if isinstance(holder.get('pid'), int) else {}
     except (OSError, ValueError, AttributeError):
         return {}

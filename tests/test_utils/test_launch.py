@@ -25,6 +25,32 @@ elif how != '0':
 """
 
 
+@pytest.mark.parametrize(
+    'options',
+    [
+        ('--nproc_per_node=0',),
+        (
+            *('--nnodes=2', '--rdzv_backend=c10d', '--rdzv_endpoint=[::1]:1'),
+            '--rdzv_conf=join_timeout=1,timeout=1',
+        ),
+    ],
+)
+def test_processes_that_cannot_be_started(tmp_path, options):
+    words = [sys.executable, '-m', 'mmuda.utils.launch', *options, 'none.py']
+    done = subprocess.run(
+        words,
+        env=ENVIRONMENT | dict(MMUDA_TRACEBACK='0'),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[-1].startswith('error: cannot start the processes: ')
+    assert 'Traceback' not in done.stderr
+
+
 def start(tmp_path, how, *before, **variables):
     (tmp_path / 'rank.py').write_text(RANK)
     words = [*before, sys.executable, '-m', 'mmuda.utils.launch']

@@ -45,6 +45,15 @@ def test_folder_of_another_process_is_refused_by_its_name(tmp_path):
             locked_folder(tmp_path, '--work-dir')
 
 
+def test_holder_with_a_long_name_in_other_letters(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['train.py', '\U0001f697' * 400])
+    with (
+        locked_folder(tmp_path, '--out'),
+        pytest.raises(ConfigError, match=rf'\(process {os.getpid()} on'),
+    ):
+        locked_folder(tmp_path, '--out')
+
+
 def test_what_a_killed_run_has_started_is_waited_for(tmp_path, capfd):
     with forked(hold, tmp_path) as (holder, _):
         pass

@@ -47,6 +47,7 @@ FAULTY = [
     (False, float, 'p=False: must be a finite number'),
     ('1e-3', float, "p='1e-3': must be a finite number"),
     (float('nan'), float, 'p=nan: must be a finite number'),
+    (10**400, float, '00: must be a finite number'),
     (float('inf'), float | None, 'p=inf: must be a finite number or None'),
     (1, bool, 'p=1: must be True or False'),
     (None, str, 'p=None: must be a text'),

@@ -131,7 +131,8 @@ def check_named_files(cfg: Config) -> int:
         elif file.is_address:
             print(f'{file.place}: {file.path} is fetched when training starts')
     start = cfg.get('load_from')
-    if start and '://' not in start and not Path(start).is_file():
+    there = start and ('://' in start or Path(start).expanduser().is_file())
+    if start and not there:
         print(
             f"load_from: there is no '{start}' yet; train it first, or name "
             'another by --load-from'
