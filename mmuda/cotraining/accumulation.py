@@ -215,18 +215,36 @@ def _clear(root: Path, needed: set[Path]) -> None:
     """Make a folder an unfinished one, without labels of other images."""
     table = root / TABLE
     if table.is_file():
+        labels = _labels_of(table)
         (root / MANIFEST).unlink(missing_ok=True)
-        with table.open(encoding='utf-8', newline='') as file:
-            rows = list(csv.reader(file))
-        if rows[:1] == [_HEADING]:
-            for path in {label_path(root, row[0]) for row in rows} - needed:
-                path.unlink(missing_ok=True)
+        for path in labels - needed:
+            path.unlink(missing_ok=True)
     # Hidden files are what a killed process left of its first one.
     elif root.is_dir() and any(p.name[0] != '.' for p in root.iterdir()):
         raise ConfigError(
             f'{str(root)!r} is not empty, and what it holds are no '
             'accumulated pseudo-labels; choose another folder'
         )
+
+
+def _labels_of(table: Path) -> set[Path]:
+    """Labels in the folder of a table, by its keys.
+
+    Raises:
+        DataError: It is damaged, or names files elsewhere.
+    """
+    try:
+        with table.open(encoding='utf-8', newline='') as file:
+            rows = list(csv.reader(file))
+        keys = [row[0] for row in rows[1:]] if rows[:1] == [_HEADING] else []
+    except (IndexError, ValueError, csv.Error):
+        keys = ['..']
+    if any(os.path.isabs(key) or '..' in Path(key).parts for key in keys):
+        raise DataError(
+            f'{str(table)!r} is damaged, or was not written here; remove the '
+            'folder, or choose another'
+        )
+    return {label_path(table.parent, key) for key in keys}
 
 
 def _link(source: Path, target: Path) -> None:

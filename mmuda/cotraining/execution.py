@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmuda.utils.child_processes import Command, run_side_by_side
+from mmuda.utils.config import config_text
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_path, atomic_write
 from mmuda.utils.locks import LOCK
@@ -169,7 +170,7 @@ class Executor:
         self, stage: Stage, devices: Devices, together: bool
     ) -> Command:
         if stage.config is not None:
-            atomic_write(stage.config_file, stage.config().pretty_text)
+            atomic_write(stage.config_file, config_text(stage.config()))
         processes = devices.processes
         if not stage.distributed:
             processes = self.train_processes if stage.work else 1

@@ -14,6 +14,7 @@ from mmengine.visualization import Visualizer
 
 from mmuda.engine.loops import trains
 from mmuda.registry import RUNNERS
+from mmuda.utils.config import config_text
 from mmuda.utils.files import atomic_path
 from mmuda.utils.log_files import logs_may_fail, tell_log_error
 
@@ -54,6 +55,8 @@ class UDARunner(Runner):
         name = self.cfg.filename or f'{self.timestamp}.py'
         with atomic_path(Path(self.work_dir, Path(name).name)) as temporary:
             self.cfg.dump(temporary)
+            if temporary.suffix == '.py':
+                temporary.write_text(config_text(self.cfg), encoding='utf-8')
 
 
 def _forgiven(function: Callable, applies: Callable[[], bool]) -> Callable:

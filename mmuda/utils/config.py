@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Reading training configs and adapting them to the command line."""
 
+import ast
 import inspect
 import os
 import traceback
@@ -16,6 +17,7 @@ from mmuda.utils.config_values import check_config
 from mmuda.utils.errors import ConfigError, describe_error
 from mmuda.utils.safe_files import install_safe_file_reading
 
+_NUMBERS = {'inf', 'nan'}
 PSEUDO_LABEL_LOADERS = ('LoadPseudoLabels', 'LoadSoftPseudoLabels')
 
 
@@ -91,6 +93,26 @@ def _fault_in_file(error: BaseException, path: str | os.PathLike) -> str:
     if isinstance(error, SyntaxError):
         line, text = error.lineno, f'{type(error).__name__}: {error.msg}'
     return f'{file}:{line}: {text}' if line else f'{file}: {text}'
+
+
+def config_text(cfg: Config) -> str:
+    """A config as a Python file that can be read again.
+
+    MMEngine writes infinity and NaN as names that nobody defines.
+    """
+    text = cfg.pretty_text
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except SyntaxError:
+        # It holds objects that can't be written down.
+        return text
+    read = {
+        node.id
+        for node in nodes
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    lines = [f"{name} = float('{name}')\n" for name in sorted(read & _NUMBERS)]
+    return ''.join(lines) + text
 
 
 def default_work_dir(config_path: str | os.PathLike) -> str:

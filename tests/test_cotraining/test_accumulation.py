@@ -243,3 +243,20 @@ def test_the_example_of_the_documentation_adds_images(labelled, tmp_path):
     added = example['best_images'](*args)
     assert added.statistics.keys == ('a/0', 'b/1')
     assert added.cycles == (1, 0)
+
+
+@pytest.mark.parametrize(
+    'line', [b'../outside,0,0,0,A', b'{root}/outside,0,0,0,A', b'', b'\xff,0']
+)
+def test_table_that_is_damaged_or_names_files_elsewhere(
+    written, labelled, tmp_path, line
+):
+    outside = tmp_path / 'outside.png'
+    outside.write_bytes(b'')
+    line = line.replace(b'{root}', str(tmp_path).encode())
+    with (tmp_path / 'all/accumulated.csv').open('ab') as table:
+        table.write(line + b'\n')
+    with pytest.raises(DataError, match=r'accumulated\.csv. is damaged'):
+        written.write(tmp_path / 'all', labelled.manifest)
+    assert outside.exists()
+    assert (tmp_path / 'all/manifest.json').exists()

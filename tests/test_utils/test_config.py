@@ -2,6 +2,7 @@ import pytest
 from mmengine.config import Config
 
 from mmuda.utils.config import (
+    config_text,
     default_work_dir,
     enable_amp,
     load_config,
@@ -48,6 +49,21 @@ def test_options_replace_values(config_file):
 def test_option_of_runner_need_not_be_in_config(config_file):
     cfg = load_config(config_file, {'randomness.seed': 3})
     assert cfg.randomness.seed == 3
+
+
+def test_text_of_a_config_can_be_read_again(tmp_path):
+    """MMEngine writes infinity as a name that nobody defines."""
+    inf = float('inf')
+    values = dict(end=inf, lowest=-inf, word='nan', plain=[1, 'inf'])
+    file = tmp_path / 'written.py'
+    for cfg in (Config(values), Config(dict(word='inf'))):
+        # What was read is written and read once more.
+        for _ in range(2):
+            file.write_text(config_text(cfg))
+            again = load_config(file)
+            assert {key: again[key] for key in cfg} == cfg.to_dict()
+            cfg = again
+    assert 'float' not in file.read_text()
 
 
 def test_missing_config_is_named(tmp_path):

@@ -138,7 +138,7 @@ def test_a_date_is_no_hash(server):
         (
             weights(1).replace(b'\x00\x00\x80?', b'\x00\x00\x00@', 1),
             None,
-            'ch',
+            'does not fit its checksum',
         ),
         (b'<html>log in first</html>', None, 'damaged or another file'),
     ],

@@ -30,7 +30,7 @@ from mmuda.models.coverage import check_cover
 from mmuda.registry import MODELS
 from mmuda.utils.cli import add_traceback_option, run_tool
 from mmuda.utils.compat import load_checkpoint_file
-from mmuda.utils.config import load_config
+from mmuda.utils.config import config_text, load_config
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.files import atomic_write
@@ -134,7 +134,7 @@ def main(args: argparse.Namespace) -> None:
         weights = weights_of_plain(checkpoint['state_dict'], cfg)
         checkpoint['state_dict'] = weights
         check_fits(checkpoint, cfg, args.checkpoint)
-        atomic_write(args.out_config, cfg.pretty_text)
+        atomic_write(args.out_config, config_text(cfg))
         print(f'Wrote {args.out_config}, which {_needs(cfg)}')
     write_checkpoint(checkpoint, args.output)
     print(f'Wrote {args.output}')
