@@ -11,6 +11,7 @@ from mmengine.logging import MMLogger
 from rich.progress import track
 from torch.utils.data import Dataset
 
+from mmuda.datasets.domain_dataset import iter_leaves
 from mmuda.datasets.label_content import LabelContent
 from mmuda.datasets.label_verdict import Verdict, judge_labels
 from mmuda.datasets.pseudo_label_checks import (
@@ -20,7 +21,6 @@ from mmuda.datasets.pseudo_label_checks import (
 from mmuda.datasets.pseudo_label_transform import PseudoLabelTransform
 from mmuda.datasets.raw_samples import (
     Reading,
-    iter_leaves,
     load_raw,
     read_label_facts,
     read_sample,

@@ -164,15 +164,27 @@ class DomainDataset(Dataset):
         }
 
 
+def iter_leaves(name: str, dataset: Dataset) -> Iterator[tuple[str, Dataset]]:
+    """Yield the data sets that a domain is made of, without wrappers.
+
+    Args:
+        name: Name of the domain.
+        dataset: Its data set; those of a concatenation are numbered.
+    """
+    parts = getattr(dataset, 'datasets', None)
+    if parts is not None:
+        for number, part in enumerate(parts):
+            yield from iter_leaves(f'{name}[{number}]', part)
+    elif hasattr(dataset, 'dataset'):
+        yield from iter_leaves(name, dataset.dataset)
+    else:
+        yield name, dataset
+
+
 def leaf_datasets(dataset: Dataset) -> Iterator[Dataset]:
     """Yield the data sets inside concatenated and wrapped ones."""
-    if hasattr(dataset, 'datasets'):
-        for part in dataset.datasets:
-            yield from leaf_datasets(part)
-    elif hasattr(dataset, 'dataset'):
-        yield from leaf_datasets(dataset.dataset)
-    else:
-        yield dataset
+    for _, leaf in iter_leaves('', dataset):
+        yield leaf
 
 
 def iter_transforms(node: Any) -> Iterator[Any]:

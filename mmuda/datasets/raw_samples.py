@@ -2,7 +2,6 @@
 """Samples as they are on disk, read by the loaders of their pipeline."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from mmcv.transforms import BaseTransform
@@ -26,23 +25,6 @@ class Reading(NamedTuple):
     shape: tuple[int, int] | None
     facts: LabelFacts | None
     fault: str | None
-
-
-def iter_leaves(name: str, dataset: Dataset) -> Iterator[tuple[str, Dataset]]:
-    """Yield the data sets that a domain is made of, without wrappers.
-
-    Args:
-        name: Name of the domain.
-        dataset: Its data set; those of a concatenation are numbered.
-    """
-    parts = getattr(dataset, 'datasets', None)
-    if parts is not None:
-        for number, part in enumerate(parts):
-            yield from iter_leaves(f'{name}[{number}]', part)
-    elif hasattr(dataset, 'dataset'):
-        yield from iter_leaves(name, dataset.dataset)
-    else:
-        yield name, dataset
 
 
 def load_raw(dataset: Dataset, index: int) -> dict:

@@ -140,16 +140,10 @@ def test_fractions_are_no_image(tmp_path):
 # What is no file
 
 
-@pytest.mark.parametrize('backend', ['cv2', 'pillow'])
-@pytest.mark.parametrize('kind', ['BMP', 'PPM'])
-def test_damaged_bytes_that_pillow_finds_late(kind, backend):
-    data = bytearray(encoded(kind, mode='P' if kind == 'BMP' else 'RGB'))
-    if kind == 'BMP':
-        data[46:50] = b'\0\0\0\x01'  # colours of the palette
-    else:
-        data = data[:-9]
+def test_damaged_bytes_that_pillow_finds_late():
+    data = encoded('PPM').replace(b'255', b'999')  # 16 bits a value
     with pytest.raises(DataError, match='damaged or no image'):
-        decode_image(bytes(data), 'a', backend=backend)
+        decode_image(data, 'a', backend='pillow')
 
 
 @pytest.mark.parametrize('place', ['images/a.jpg', 'labels/a.png'])
