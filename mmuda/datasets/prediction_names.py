@@ -51,6 +51,12 @@ def prediction_names(dataset: Dataset) -> dict[str, str]:
             chosen[path] += 1
 
 
+def image_paths(dataset: Dataset) -> list[str]:
+    """Return the files of the images of a single data set."""
+    indices = range(len(dataset))
+    return [dataset.get_data_info(i)['img_path'] for i in indices]
+
+
 def _plain_names(dataset: Dataset) -> dict[str, str]:
     if not hasattr(dataset, 'get_data_info'):
         raise ConfigError(
@@ -59,7 +65,7 @@ def _plain_names(dataset: Dataset) -> dict[str, str]:
             'of mmseg'
         )
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
-    paths = [info['img_path'] for info in infos]
+    paths = image_paths(dataset)
     folder = _image_folder(dataset, paths)
     return {
         path: info.get('key')

@@ -14,9 +14,13 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 from torch.utils.data import Dataset
 
-from mmuda.datasets.domain_dataset import iter_transforms
+from mmuda.datasets.domain_dataset import iter_transforms, leaf_datasets
 from mmuda.datasets.loading import LoadImage
-from mmuda.datasets.prediction_names import SUFFIX, prediction_names
+from mmuda.datasets.prediction_names import (
+    SUFFIX,
+    image_paths,
+    prediction_names,
+)
 from mmuda.datasets.transforms import CropFraction
 from mmuda.registry import HOOKS
 from mmuda.utils.drawing import label_image
@@ -155,6 +159,7 @@ class PredictionDrawingHook(_TestedImagesHook):
         super().__init__(out_dir, '--show-dir')
         self.show = show
         self.wait_time = wait_time
+        self._parts: dict[int, dict[str, Dataset]] = {}
 
     def before_test(self, runner: Runner) -> None:
         """Refuse a visualizer that can't draw a sample."""
@@ -174,18 +179,30 @@ class PredictionDrawingHook(_TestedImagesHook):
         """Draw the prediction over the image; show it if asked to."""
         visualizer = runner.visualizer
         visualizer.dataset_meta = dataset.metainfo
-        image = read_image(dataset, sample.img_path)
+        part = self._part_with(dataset, sample.img_path)
+        image = read_image(part, sample.img_path)
         drawn = visualizer.draw_sample(image, sample)
         if self.show and is_main_process():
             visualizer.show(drawn, name, self.wait_time)
         return Image.fromarray(drawn)
+
+    def _part_with(self, dataset: Dataset, path: str) -> Dataset:
+        """The one of several data sets that an image is of."""
+        if id(dataset) not in self._parts:
+            self._parts[id(dataset)] = {
+                name: part
+                for part in leaf_datasets(dataset)
+                for name in image_paths(part)
+            }
+        return self._parts[id(dataset)][path]
 
 
 def read_image(dataset: Dataset, path: str) -> np.ndarray:
     """Read an image as the pipeline of its data set does, before resizing.
 
     Args:
-        dataset: Its ``LoadImage`` reads, and its ``CropFraction`` cuts.
+        dataset: A single one: its ``LoadImage`` reads, and its
+            ``CropFraction`` cuts.
         path: The image.
 
     Returns:

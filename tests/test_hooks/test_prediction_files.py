@@ -192,6 +192,26 @@ def test_drawings_show_what_the_pipeline_cuts_out(tmp_path):
     assert np.array_equal(drawn[:half, : SIZE[1]], image[:half])
 
 
+def test_drawings_of_several_data_sets(tmp_path):
+    """Each is cut as its own pipeline does."""
+    parts = []
+    for name, side in (('rome', 'top'), ('oslo', 'bottom')):
+        crop = {'type': 'CropFraction', side: 0.5}
+        pipeline = [LOAD[0], crop, LOAD[1], *PACK]
+        parts.append(folder(tmp_path / name, KEYS[:1], pipeline=pipeline))
+    both = dict(type='ConcatDataset', datasets=parts)
+    look = dict(type='LegendVisualizer', alpha=0.0)
+    _, names = run(tmp_path, DRAW, options_of(both), visualizer=look)
+    assert names == [f'{i}/{KEYS[0]}.png.png' for i in (0, 1)]
+    half, image = (
+        SIZE[0] // 2,
+        mmcv.imread(f'{tmp_path}/rome/images/{KEYS[0]}.png'),
+    )
+    for name, kept in zip(names, (image[half:], image[:half]), strict=True):
+        drawn = mmcv.imread(str(tmp_path / 'out' / name))
+        assert np.array_equal(drawn[:half, : SIZE[1]], kept)
+
+
 def test_drawing_needs_a_visualizer_that_can(tmp_path):
     with pytest.raises(ConfigError, match='Visualizer has no draw_sample'):
         run(tmp_path, DRAW, options_of(folder(tmp_path)))
