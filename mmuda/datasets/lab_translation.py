@@ -8,7 +8,7 @@ from mmcv.transforms.utils import cache_randomness
 from mmuda.datasets.lab_colors import LabStyle, in_style
 from mmuda.datasets.lab_styles import read_styles
 from mmuda.registry import TRANSFORMS
-from mmuda.utils.checks import is_number
+from mmuda.utils.checks import SHARE
 from mmuda.utils.errors import ConfigError
 
 
@@ -33,8 +33,7 @@ class LabTranslation(BaseTransform):
     """
 
     def __init__(self, statistics: str, prob: float = 1.0) -> None:
-        number = is_number(prob)
-        if not number or not 0 <= prob <= 1:
+        if not SHARE.fits(prob):
             raise ConfigError(
                 f'LabTranslation: prob must be in [0, 1], not {prob!r}'
             )

@@ -15,7 +15,7 @@ from mmuda.datasets.augmentation_ops import (
     no_label,
 )
 from mmuda.registry import TRANSFORMS
-from mmuda.utils.checks import is_number
+from mmuda.utils.checks import SHARE
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
 
@@ -164,8 +164,7 @@ class Cutout(BaseTransform):
 
 
 def _require_share(transform: str, name: str, value: float) -> None:
-    number = is_number(value)
-    if not number or not 0 <= value <= 1:
+    if not SHARE.fits(value):
         raise ConfigError(
             f'{transform}: {name} must be a number in [0, 1], not {value!r}'
         )
