@@ -66,8 +66,11 @@ def read_lines(path: str) -> list[tuple[int, str]]:
     Args:
         path: The text file.
 
+    Returns:
+        Number and text of each line; none if all are blank.
+
     Raises:
-        DataError: If the list can't be read, is no text or has no line.
+        DataError: If the list can't be read or is no text.
     """
     data = read_bytes(path, MAX_LIST_BYTES)
     encoding = next((e for mark, e in _MARKS if data.startswith(mark)), None)
@@ -95,8 +98,8 @@ def read_lines(path: str) -> list[tuple[int, str]]:
 def read_path_lines(path: str, data_root: str | None) -> list[PathLine]:
     """Read a list of paths.
 
-    Blank lines and those that begin with ``#`` are left out, and
-    backslashes are taken for ``/`` where there is no file of that name.
+    Blank lines are left out, as are those that begin with ``#``, and
+    backslashes are taken for ``/``, where there is no file of that name.
 
     Args:
         path: The text file, see :func:`read_lines`.
@@ -113,9 +116,9 @@ def read_path_lines(path: str, data_root: str | None) -> list[PathLine]:
     folder = data_root or os.path.dirname(path)
     lines = []
     for number, text in read_lines(path):
-        if text.startswith('#'):
-            continue
         place = os.path.join(folder, text)
+        if text.startswith('#') and not os.path.exists(place):
+            continue
         if '\\' in text and not os.path.exists(place):
             place = os.path.join(folder, text.replace('\\', '/'))
         lines.append(PathLine(number, text, os.path.abspath(place)))
@@ -124,17 +127,25 @@ def read_path_lines(path: str, data_root: str | None) -> list[PathLine]:
     return lines
 
 
-def require_distinct(list_path: str, lines: Sequence[PathLine]) -> None:
-    """Raise a DataError that names the lines if a path is listed twice."""
-    places: dict[str, list[int]] = {}
-    for line in lines:
-        places.setdefault(line.path, []).append(line.number)
-    repeated = {path: n for path, n in places.items() if len(n) > 1}
+def require_distinct(
+    list_path: str, entries: Iterable[tuple[str, int]], what: str = 'path'
+) -> None:
+    """Raise a DataError that names the lines if one is listed twice.
+
+    Args:
+        list_path: The list.
+        entries: What is listed, and in which line.
+        what: It is, for the message.
+    """
+    lines: dict[str, list[int]] = {}
+    for entry, number in entries:
+        lines.setdefault(entry, []).append(number)
+    repeated = {entry: n for entry, n in lines.items() if len(n) > 1}
     if repeated:
-        path, numbers = next(iter(repeated.items()))
+        entry, numbers = next(iter(repeated.items()))
         raise DataError(
-            f'{list_path}: {plural(len(repeated), "path")} listed more than '
-            f'once, the first is {path!r} ({at_lines(numbers)}); leave one '
+            f'{list_path}: {plural(len(repeated), what)} listed more than '
+            f'once, the first is {entry!r} ({at_lines(numbers)}); leave one '
             'of them'
         )
 

@@ -26,9 +26,9 @@ class PathListDataset(DomainSegDataset):
     """Your own data as two text files: ``images.txt`` and ``gt.txt``.
 
     Each holds one path a line, and the n-th label belongs to the n-th image.
-    Blank lines and lines that begin with ``#`` do not count; paths may have
-    spaces. Relative paths are those below ``data_root`` or, without it, below
-    the folder of their list.
+    Blank lines and comments, which begin with ``#``, do not count; paths may
+    have spaces. Relative paths are those below ``data_root`` or, without it,
+    below the folder of their list.
 
     The ``key`` of a sample is the path of its image below the folder that all
     images of the list have in common, without the file extension. Several
@@ -89,7 +89,8 @@ class PathListDataset(DomainSegDataset):
     def load_data_list(self) -> list[dict]:
         """List the samples, sorted by key; all their files exist."""
         images = read_path_lines(self.image_list, self.data_root)
-        require_distinct(self.image_list, images)
+        entries = [(line.path, line.number) for line in images]
+        require_distinct(self.image_list, entries)
         folder = common_folder(images)
         keys = self._unique_keys(images, folder)
         if self.has_other_images:

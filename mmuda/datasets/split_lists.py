@@ -10,6 +10,7 @@ from mmuda.datasets.path_lines import (
     at_lines,
     plural,
     read_lines,
+    require_distinct,
     several_hint,
 )
 from mmuda.utils.errors import DataError
@@ -89,12 +90,11 @@ def split_keys(
             listed twice.
     """
     prefixes = [f'{folder.strip("/")}/' for folder in folders if folder]
-    lines: dict[str, list[int]] = {}
-    missing = []
+    found, missing = [], []
     for line in read_split(path, img_suffix):
         key = next((k for k in _readings(line, prefixes) if k in known), None)
         if key is not None:
-            lines.setdefault(key, []).append(line.number)
+            found.append((key, line.number))
         elif not line.text.startswith('#'):
             missing.append(line)
     if missing:
@@ -102,25 +102,19 @@ def split_keys(
         example = f', such as {min(known)!r}' if known else ''
         raise DataError(
             f'{path}: {plural(len(missing), "image")} of '
-            f'{len(missing) + len(lines)} missing '
+            f'{len(missing) + len(found)} missing '
             f'({at_lines([line.number for line in missing])}), the first is '
             f'{first.text!r}; {several_hint(first.text)}lines are keys of '
             f'images in {where}{example}: complete the download, or correct '
             'img_suffix, data_prefix or the list'
         )
-    if not lines:
+    if not found:
         raise DataError(
             f'split list {path!r} is empty; list one image a line, or set '
             "ann_file to '' to use every image"
         )
-    twice = {key: n for key, n in lines.items() if len(n) > 1}
-    if twice:
-        key, numbers = next(iter(twice.items()))
-        raise DataError(
-            f'{path}: {plural(len(twice), "image")} listed more than once, '
-            f'the first is {key!r} ({at_lines(numbers)}); leave one of them'
-        )
-    return list(lines)
+    require_distinct(path, found, 'image')
+    return [key for key, _ in found]
 
 
 def _readings(line: SplitLine, prefixes: Sequence[str]) -> list[str]:

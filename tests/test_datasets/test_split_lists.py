@@ -90,6 +90,14 @@ def test_key_that_begins_like_a_comment(tmp_path):
     assert split(root, b'#1\n# 2\n') == ['#1']
 
 
+def test_path_that_begins_like_a_comment(tmp_path):
+    for name in ('#1/0.jpg', '2/0.jpg'):
+        make_image(tmp_path / name)
+    (tmp_path / 'paths.txt').write_text('#1/0.jpg\n#2/0.jpg\n2/0.jpg\n')
+    dataset = PathListDataset(str(tmp_path / 'paths.txt'))
+    assert keys_of(dataset) == ['#1/0', '2/0']
+
+
 def test_pairs_in_a_split_list(root):
     with pytest.raises(DataError, match=r'lines 2, 3\).*several files'):
         split(root, b'\na/0.jpg a/0.png\na/1.jpg,a/1.png\n')
