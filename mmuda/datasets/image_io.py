@@ -210,7 +210,7 @@ def decode_ids(data: bytes, path: str, channel: int | None) -> np.ndarray:
         channel: Channel in RGB order if there are several.
 
     Returns:
-        (H, W) integers.
+        (H, W) integers; -1, which ignores a pixel as 255 does, is 255.
 
     Raises:
         DataError: If the file cannot be decoded, was saved with loss, holds
@@ -223,8 +223,8 @@ def decode_ids(data: bytes, path: str, channel: int | None) -> np.ndarray:
     if ids.dtype.kind == 'b':
         return ids.astype(np.uint8)
     if ids.dtype.kind == 'f':
-        return _whole_numbers(ids, path)
-    return ids
+        ids = _whole_numbers(ids, path)
+    return ids if ids.dtype.kind == 'u' else np.where(ids == -1, 255, ids)
 
 
 def _decode_values(data: bytes, path: str, header: ImageHeader) -> np.ndarray:
@@ -316,7 +316,7 @@ def map_ids(ids: np.ndarray, lut: np.ndarray, path: str) -> np.ndarray:
     """Map label ids to train ids.
 
     Args:
-        ids: (H, W) integers; -1 is the same as 255.
+        ids: (H, W) integers as :func:`decode_ids` gives them.
         lut: (>= 256,) uint8 train ids, ``UNKNOWN_ID`` where undefined.
         path: The file of the ids, for the message.
 
@@ -326,8 +326,6 @@ def map_ids(ids: np.ndarray, lut: np.ndarray, path: str) -> np.ndarray:
     Raises:
         DataError: If an id is not defined.
     """
-    if ids.dtype.kind == 'i' and ids.min() == -1:
-        ids = np.where(ids == -1, 255, ids)
     if ids.dtype != np.uint8 and ids.min() >= 0 and ids.max() < 256:
         ids = ids.astype(np.uint8)
     if ids.dtype == np.uint8:

@@ -105,7 +105,6 @@ def class_pixels(ids: Mapping[int, int], lut: np.ndarray) -> dict[int, int]:
     """Map counts of ids to counts of train ids, without ignored ones."""
     counts: Counter = Counter()
     for i, pixels in ids.items():
-        i = IGNORE_ID if i == -1 else i
         train_id = int(lut[i]) if 0 <= i < len(lut) else UNKNOWN_ID
         if train_id not in (IGNORE_ID, UNKNOWN_ID):
             counts[train_id] += pixels

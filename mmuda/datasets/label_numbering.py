@@ -107,7 +107,7 @@ def other_numbering(
         A key of ``VALID_IDS``; None if the ids are plausible or there are too
         few different ones to tell.
     """
-    ids = [i for i, n in counts.items() if n and i not in (IGNORE_ID, -1)]
+    ids = [i for i, n in counts.items() if n and i != IGNORE_ID]
     if id_list is None or len(ids) < _FEWEST_IDS:
         return None
     surprises = {name: _surprise(name, ids, counts) for name in VALID_IDS}

@@ -259,16 +259,20 @@ def test_sound_edges(tmp_path, name):
     assert report.doubts == []
 
 
+@pytest.mark.parametrize('ignored', [255, -1])
 @pytest.mark.parametrize('kept', [0.02, 0.3, 0.7])
-def test_ignored_pixels_make_no_edges_rough(tmp_path, kept):
+def test_ignored_pixels_make_no_edges_rough(tmp_path, kept, ignored):
     """Labels of single points, and what a threshold left of predictions."""
     rng = np.random.default_rng(0)
-    streets(
-        tmp_path,
-        TRAIN_IDS,
-        lambda label: np.where(rng.random(label.shape) < kept, label, 255),
-    )
-    assert examine_dataset(build(tmp_path)).doubts == []
+
+    kind = np.int32 if ignored < 0 else np.uint8
+    for i in range(4):
+        label = street(TRAIN_IDS, i).astype(kind)
+        label[rng.random(label.shape) >= kept] = ignored
+        make_image(tmp_path / f'images/{i}.jpg', size=label.shape)
+        make_label(tmp_path / f'labels/{i}.tif', label)
+    dataset = build(tmp_path, seg_map_suffix='.tif')
+    assert examine_dataset(dataset).doubts == []
 
 
 @pytest.mark.parametrize('name', ROUGH)
