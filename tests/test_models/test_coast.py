@@ -276,6 +276,15 @@ def test_a_style_that_overflowed_is_continued_as_it_is():
     assert set(other.style_memory._rows) == {'rome', 'oslo'}
 
 
+def test_styles_of_batches_of_unlike_sizes_survive_a_checkpoint():
+    model, other = build(2), build(2)
+    rows = dict(rome=torch.rand(3, 4), oslo=torch.rand(1, 4))
+    model.style_memory._rows = rows
+    other.style_memory.set_extra_state(model.style_memory.get_extra_state())
+    found = other.style_memory._rows
+    assert all(torch.equal(found[name], rows[name]) for name in rows)
+
+
 def test_a_style_that_is_not_known_stays_so():
     model, other = build(2), build(2)
     model.train_step(softly_labelled(2), optimizers(model))

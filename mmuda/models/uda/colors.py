@@ -17,17 +17,20 @@ def in_colors_of(
 ) -> Tensor:
     """Give images the colours of a target, the n-th those of the n-th.
 
+    If the target has fewer images, they begin anew.
+
     Args:
         preprocessor: What normalised the images.
         images: (N, 3, H, W) normalised images.
         samples: Samples of the target, see :func:`reference_colors`.
-        references: (N, 3, H, W) normalised images of the target.
+        references: (M, 3, H, W) normalised images of the target.
 
     Returns:
-        Normalised images.
+        (N, 3, H, W) normalised images.
     """
     style = reference_colors(preprocessor, samples, references)
-    colors = transfer_colors(to_rgb(preprocessor, images), style)
+    places = torch.arange(len(images), device=style.device) % len(style)
+    colors = transfer_colors(to_rgb(preprocessor, images), style[places])
     return from_rgb(preprocessor, colors, images)
 
 

@@ -85,14 +85,17 @@ class StyleMemory(nn.Module):
         return tuple(ChannelStatistics(mean, std) for mean, std in pairs)
 
     def get_extra_state(self) -> Tensor:
-        """All rows as one (T, N, D) tensor, NaN where there are none yet."""
+        """All rows as one (T, N, D) tensor, NaN where there are none."""
         if not self._rows:
             return torch.empty(0)
-        known = next(iter(self._rows.values()))
-        unknown = torch.full_like(known, torch.nan)
-        return torch.stack(
-            [self._rows.get(target, unknown) for target in self.targets]
-        )
+        # Batches of the targets may be of unlike sizes.
+        largest = max(self._rows.values(), key=len)
+        size = (len(self.targets), *largest.shape)
+        state = largest.new_full(size, torch.nan)
+        for place, target in zip(state, self.targets, strict=True):
+            rows = self._rows.get(target, largest[:0])
+            place[: len(rows)] = rows
+        return state
 
     def set_extra_state(self, state: Tensor) -> None:
         """Continue with what a checkpoint remembers.
@@ -113,9 +116,11 @@ class StyleMemory(nn.Module):
                 'config that it was trained with'
             )
         for target, rows in zip(self.targets, state, strict=True):
-            # One that overflowed under AMP is continued as it is.
-            if not rows.isnan().all():
-                self._rows[target] = rows.clone()
+            # One that overflowed under AMP is continued as it is: images are
+            # numbers.
+            known = rows[~rows.isnan().all(dim=1)]
+            if len(known):
+                self._rows[target] = known.clone()
 
 
 def _sizes_of(style: Style) -> list[int]:
