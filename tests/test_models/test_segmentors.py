@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from tiny_models import NUM_CLASSES, model_config, segmentor_config
@@ -47,6 +48,25 @@ def test_loss_averages_valid_pixels_only():
     losses = segmentor.loss_from_logits({'decode': logits}, [labelled(label)])
     log_p = logits.log_softmax(1)[0]
     expected = -(log_p[1, 0, 0] + log_p[3, 2, 1]) / 2
+    torch.testing.assert_close(losses['decode.loss_ce'], expected)
+
+
+@pytest.mark.parametrize('avg_non_ignore', [True, False])
+def test_loss_with_weights_of_classes_averages_valid_pixels(avg_non_ignore):
+    head = segmentor_config()['decode_head']
+    weights = [1.0, 2.0, 0.5, 3.0, 1.5]
+    head['loss_decode'] |= dict(
+        class_weight=weights, avg_non_ignore=avg_non_ignore
+    )
+    logits = torch.randn(1, NUM_CLASSES, 4, 4, dtype=torch.float64)
+    label = torch.arange(16).view(1, 4, 4) % NUM_CLASSES
+    label[0, :2] = 255
+    losses = build(decode_head=head).loss_from_logits(
+        {'decode': logits}, [labelled(label)]
+    )
+    expected = F.cross_entropy(
+        logits, label, torch.tensor(weights).double(), ignore_index=255
+    )
     torch.testing.assert_close(losses['decode.loss_ce'], expected)
 
 

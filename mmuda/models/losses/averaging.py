@@ -139,12 +139,18 @@ def valid_at(
 def average_cross_entropy(loss: nn.Module) -> None:
     """Let mmseg's cross entropy be the mean of all processes, in place.
 
+    With ``class_weight`` a mean is over labelled pixels anyway, and mmseg
+    fails on ignored ones if ``avg_non_ignore`` asks for that, too.
+
     Args:
         loss: A loss of a head; others than ``CrossEntropyLoss`` are left as
             they are.
     """
-    hooks = loss._forward_hooks.values()
-    if isinstance(loss, CrossEntropyLoss) and _weight_by_share not in hooks:
+    if not isinstance(loss, CrossEntropyLoss):
+        return
+    if loss.class_weight is not None and not loss.use_sigmoid:
+        loss.avg_non_ignore = False
+    if _weight_by_share not in loss._forward_hooks.values():
         loss.register_forward_hook(_weight_by_share, with_kwargs=True)
 
 
