@@ -211,6 +211,15 @@ def test_a_part_that_is_stored_must_fit(fault):
     assert_same_segmentor(fresh, build(seed=1))
 
 
+def test_new_parts_are_not_proposed_where_the_backbone_does_not_fit():
+    state = build(seed=1).state_dict()
+    state['segmentor.backbone.conv1.weight'] = torch.zeros(1)
+    fresh = build(seed=2, discriminator=narrow_discriminator())
+    with pytest.raises(CheckpointError, match='fit the segmentor') as error:
+        fresh.prepare_start(state)
+    assert '--new-parts' not in str(error.value)
+
+
 def test_a_part_may_start_anew():
     state = build(seed=1).state_dict()
     fresh = build(seed=2, discriminator=narrow_discriminator())

@@ -97,9 +97,12 @@ def _check_parts(model: nn.Module, state_dict: dict) -> None:
             option = HEADS if name == 'segmentor' else name
             faults[option] = str(error)
     if faults:
+        # A backbone that does not fit can't start anew.
+        hints = all('--new-parts' in fault for fault in faults.values())
         more = f'; all together: --new-parts {" ".join(faults)}'
         raise CheckpointError(
-            next(iter(faults.values())) + (more if len(faults) > 1 else '')
+            next(iter(faults.values()))
+            + (more if hints and len(faults) > 1 else '')
         )
 
 
