@@ -119,7 +119,8 @@ def _check_parts(checkpoint: dict) -> None:
 def _shapes(state: dict) -> dict[str, tuple[int, ...]]:
     """Shapes by name, but of extra states, which may have any."""
     return {
-        name: tuple(tensor.shape)
+        # What is no tensor has no shape, and is told when weights are checked.
+        name: tuple(getattr(tensor, 'shape', ()))
         for name, tensor in state.items()
         if not name.endswith('_extra_state')
     }

@@ -177,6 +177,16 @@ def test_parts_that_are_none_are_refused(resumed, short, tmp_path, part, junk):
     assert f'junk.pth: its states are not those of a training ({part}' in error
 
 
+def test_a_weight_that_is_no_tensor_is_refused(resumed, short, tmp_path):
+    content = load_checkpoint_file(short)
+    name = next(n for n in content['state_dict'] if n.endswith('weight'))
+    content['state_dict'][name] = 3
+    torch.save(content, tmp_path / 'junk.pth')
+    assert f'another model; 1 tensors differ: {name};' in (
+        resumed({}, tmp_path / 'junk.pth')
+    )
+
+
 def test_other_images_are_refused(resumed, tmp_path):
     other = demo_data.write(tmp_path / 'other', count=2)
     roots = {
