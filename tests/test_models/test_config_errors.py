@@ -1,5 +1,7 @@
 """Configs of models that can't work are refused when they are built."""
 
+import math
+
 import pytest
 from tiny_models import model_config, segmentor_config
 
@@ -18,6 +20,14 @@ def test_auxiliary_head_of_another_class_count():
     config = segmentor_config()
     config['auxiliary_head']['num_classes'] = 7
     with pytest.raises(ConfigError, match="head 'aux' has 7 classes"):
+        MODELS.build(config)
+
+
+@pytest.mark.parametrize('weight', [0, -1, math.nan, math.inf, '1'])
+@pytest.mark.parametrize('method', ['SelfTraining', 'CoTraining'])
+def test_weight_by_which_the_target_teaches_nothing(method, weight):
+    config = model_config(method, pseudo_label_weight=weight)
+    with pytest.raises(ConfigError, match='SourceOnly trains without'):
         MODELS.build(config)
 
 

@@ -39,12 +39,6 @@ def test_unknown_mixing_is_refused(options):
         build(**options)
 
 
-@pytest.mark.parametrize('weight', [0, -1])
-def test_weight_without_effect_is_refused(weight):
-    with pytest.raises(ConfigError, match='SourceOnly trains without'):
-        build(pseudo_label_weight=weight)
-
-
 @pytest.mark.parametrize(
     ('data', 'message'),
     [

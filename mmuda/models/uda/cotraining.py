@@ -27,6 +27,7 @@ from mmuda.utils.errors import ConfigError, DataError
 
 from .base import BaseUDA
 from .domains import SOURCE, Logits, Losses, target_domains
+from .pseudo_label import check_pseudo_label_weight
 
 PastedClasses = Literal['demand', 'random']
 
@@ -79,12 +80,9 @@ class CoTraining(BaseUDA):
     ) -> None:
         super().__init__(segmentor, **kwargs)
         self.pasted_classes = _check_class_mix(class_mix)
-        if pseudo_label_weight <= 0:
-            raise ConfigError(
-                'model.pseudo_label_weight must be positive, not '
-                f'{pseudo_label_weight}; SourceOnly trains without'
-            )
-        self.pseudo_label_weight = pseudo_label_weight
+        self.pseudo_label_weight = check_pseudo_label_weight(
+            pseudo_label_weight
+        )
         self.thresholds = thresholds
         self._difficulty: Tensor | None = None
 

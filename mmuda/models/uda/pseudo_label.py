@@ -1,12 +1,29 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Supervision by pseudo-labels of target images."""
 
+import math
+
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from mmseg.utils import SampleList
 from torch import Tensor
 
-from mmuda.utils.errors import DataError
+from mmuda.utils.checks import is_number
+from mmuda.utils.errors import ConfigError, DataError
+
+
+def check_pseudo_label_weight(weight: float) -> float:
+    """Refuse a weight by which a method would not learn the target.
+
+    Raises:
+        ConfigError: It is no positive number.
+    """
+    if not is_number(weight) or not 0 < weight < math.inf:
+        raise ConfigError(
+            'model.pseudo_label_weight must be a positive number, not '
+            f'{weight!r}; SourceOnly trains without'
+        )
+    return weight
 
 
 def loss_on_pseudo_labels(

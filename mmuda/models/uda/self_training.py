@@ -8,11 +8,10 @@ from torch import Tensor
 
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
-from mmuda.utils.errors import ConfigError
 
 from .base import BaseUDA
 from .domains import Losses, target_domains
-from .pseudo_label import loss_on_pseudo_labels
+from .pseudo_label import check_pseudo_label_weight, loss_on_pseudo_labels
 
 
 @MODELS.register_module()
@@ -39,12 +38,9 @@ class SelfTraining(BaseUDA):
         self, segmentor: dict, pseudo_label_weight: float = 1.0, **kwargs
     ) -> None:
         super().__init__(segmentor, **kwargs)
-        if pseudo_label_weight <= 0:
-            raise ConfigError(
-                'model.pseudo_label_weight must be positive, not '
-                f'{pseudo_label_weight}; SourceOnly trains without'
-            )
-        self.pseudo_label_weight = pseudo_label_weight
+        self.pseudo_label_weight = check_pseudo_label_weight(
+            pseudo_label_weight
+        )
 
     def training_step(
         self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
