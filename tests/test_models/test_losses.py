@@ -8,6 +8,7 @@ from mmuda.models.losses import (
     domain_loss,
     entropy_loss,
     entropy_map,
+    process_share,
     self_information,
 )
 
@@ -15,6 +16,12 @@ from mmuda.models.losses import (
 def random_logits(*shape, seed=0, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, generator=generator, dtype=dtype)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_shares_of_many_pixels_fit_into_half_precision(dtype):
+    share = process_share(torch.tensor(10**6 + 1), dtype)
+    assert (share.item(), share.dtype) == (1, dtype)
 
 
 def test_uniform_prediction_has_entropy_one():

@@ -61,7 +61,9 @@ def process_share(count: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     total = count.detach().clone()
     all_reduce(total)
     own = get_world_size() * count.detach()
-    return own.to(dtype) / total.to(dtype)
+    # As half precision does not count so far.
+    wide = torch.promote_types(dtype, torch.float32)
+    return (own.to(wide) / total.to(wide)).to(dtype)
 
 
 def of_all_processes(mean: Tensor, count: Tensor | int) -> Tensor:
