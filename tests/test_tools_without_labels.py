@@ -8,6 +8,9 @@ import pytest
 from failing_tools import CONFIG, before_training, error_of
 from several_target_tools import LABELS, call, write_config, write_data
 
+from mmuda.datasets.loading import LoadLabels
+from mmuda.engine.unlabelled import predicting_only
+
 VAL_LABELS = 'Cityscapes/gtFine/val'
 VAL_IMAGES = 'Cityscapes/leftImg8bit/val'
 BEST = 'default_hooks.checkpoint.save_best'
@@ -201,3 +204,15 @@ def test_no_target_has_labels(tmp_path):
     words = [config, tmp_path / 'run/iter_2.pth', '--out', tmp_path / 'out']
     call('test.py', [*words, '--work-dir', tmp_path / 'test'])
     assert len(files_in(tmp_path / 'out')) == 3
+
+
+@pytest.mark.parametrize(
+    'kind', ['LoadLabels', 'mmuda.LoadLabels', LoadLabels]
+)
+def test_what_loads_labels_is_taken_out_however_it_is_named(kind):
+    pack = dict(type='PackDomainInputs')
+    nested = dict(type='Compose', transforms=[dict(type=kind), pack])
+    dataset = dict(pipeline=[dict(type=kind), nested])
+    loader, _ = predicting_only(dict(dataset=dataset), None)
+    left = [dict(nested, transforms=[pack])]
+    assert loader['dataset']['pipeline'] == left

@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from mmuda.datasets.missing_labels import labels_elsewhere, missing_labels
 from mmuda.registry import METRICS
+from mmuda.utils.config_keys import type_name
 from mmuda.utils.errors import ConfigError, DataError
 
 _VALIDATION = ('val_dataloader', 'val_cfg', 'val_evaluator')
@@ -171,7 +172,7 @@ def _without_label_loaders(steps: Sequence) -> list:
             inner = _without_label_loaders(step)
             # An empty branch would leave no augmentation at all.
             kept += [inner] if inner else []
-        elif str(step.get('type')).rpartition('.')[2] not in _LABEL_LOADERS:
+        elif type_name(step) not in _LABEL_LOADERS:
             if 'transforms' in step:
                 inner = _without_label_loaders(step['transforms'])
                 step = dict(step, transforms=inner)

@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 from mmuda.datasets.domain_dataset import leaf_datasets
 from mmuda.models.wrappers import unwrap
 from mmuda.pseudo_labels.options import PseudoLabelOptions
+from mmuda.utils.config_keys import type_name
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.text import join_some
 
@@ -70,7 +71,7 @@ def recorded_config(cfg: Config) -> dict[str, Any]:
     content = cfg.to_dict()
     parts = {key: content[key] for key in _PARTS if content.get(key)}
     for hook in content.get('custom_hooks') or []:
-        kind = str(hook.get('type')).rpartition('.')[2]
+        kind = type_name(hook)
         if kind in _TRAINING_HOOKS:
             parts.setdefault('custom_hooks', {})[kind] = hook
     return {key: value for key, value in _flat(parts) if not _FREE.search(key)}

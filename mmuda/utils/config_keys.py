@@ -125,6 +125,16 @@ def class_of(part: Mapping, classes: Mapping[str, type]) -> type | None:
     return classes.get(kind.rpartition('.')[2] if own else kind)
 
 
+def type_name(part: Mapping) -> str:
+    """Name of the class that a part of a config builds.
+
+    Args:
+        part: As of :func:`class_of`; without a ``type`` the name is 'None'.
+    """
+    kind = part.get('type')
+    return str(getattr(kind, '__name__', kind)).rpartition('.')[2]
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` (did you mean '...'?)``, or nothing if no name is close."""
     others = sorted(set(known) - {word})

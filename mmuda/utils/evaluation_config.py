@@ -9,7 +9,7 @@ from typing import Literal
 
 from mmengine.config import Config
 
-from mmuda.utils.config_keys import did_you_mean
+from mmuda.utils.config_keys import did_you_mean, type_name
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import require_writable_folder
 
@@ -77,9 +77,9 @@ def use_protocol(cfg: Config, protocol: Protocol) -> None:
         steps = [
             step
             for step in loader.dataset.get('pipeline', [])
-            if _kind(step) != AT_INPUT_SIZE
+            if type_name(step) != AT_INPUT_SIZE
         ]
-        kinds = [_kind(step) for step in steps]
+        kinds = [type_name(step) for step in steps]
         found = [i for i, kind in enumerate(kinds) if kind in LABEL_LOADERS]
         if not (
             len(found) == 1
@@ -183,7 +183,7 @@ def use_test_time_augmentation(cfg: Config) -> None:
 def _mirrored(pipeline: Sequence[dict]) -> list[dict]:
     """Have a pipeline give the image and its mirror image."""
     steps = copy.deepcopy(list(pipeline))
-    kinds = [_kind(step) for step in steps]
+    kinds = [type_name(step) for step in steps]
     # Before Resize and padding, whose place would be mirrored, too.
     first = next((i for i, k in enumerate(kinds) if k not in _READERS), None)
     if not first or not kinds[-1].startswith('Pack') or 'TestTimeAug' in kinds:
@@ -219,7 +219,7 @@ def save_predictions(cfg: Config, folder: str | os.PathLike) -> None:
     for metric in _metrics(cfg):
         # mmseg's way names files after the image alone.
         metric.pop('output_dir', None)
-        if metric.get('format_only') and _kind(metric) == 'IoUMetric':
+        if metric.get('format_only') and type_name(metric) == 'IoUMetric':
             # Writing them was all it had to do.
             metric['type'] = 'DomainIoUMetric'
     _add_hook(cfg, dict(type='PredictionFilesHook', out_dir=str(folder)))
@@ -246,7 +246,7 @@ def draw_predictions(
     if 'visualizer' not in cfg:
         backends = [dict(type='LocalVisBackend')]
         cfg.visualizer = dict(type='LegendVisualizer', vis_backends=backends)
-    elif _kind(cfg.visualizer) == 'SegLocalVisualizer':
+    elif type_name(cfg.visualizer) == 'SegLocalVisualizer':
         cfg.visualizer.type = 'LegendVisualizer'
     if folder is not None:
         require_writable_folder(folder, '--show-dir')
@@ -273,17 +273,12 @@ def _require_main_head(segmentor: dict, name: str) -> None:
 
 def _use_own_heads(cfg: Config) -> None:
     loop = cfg.get('test_cfg') or {}
-    if _kind(loop) != 'MultiTargetTestLoop':
+    if type_name(loop) != 'MultiTargetTestLoop':
         raise ConfigError(
             "--head own needs test_cfg.type='MultiTargetTestLoop', with a "
             'test set for each target; for one test set name the target'
         )
     loop.own_heads = True
-
-
-def _kind(config: dict) -> str:
-    """Name of the class that a config builds, without a scope."""
-    return str(config.get('type')).rpartition('.')[2]
 
 
 def _add_hook(cfg: Config, hook: dict) -> None:

@@ -12,6 +12,7 @@ from failing_tools import CONFIG, before_training, error_of
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmuda.hooks import MeanTeacherHook
 from mmuda.hooks.run_record import (
     RECORD,
     changed_lengths,
@@ -331,14 +332,21 @@ def test_checkpoints_of_an_earlier_version_have_no_numbers():
 
 
 @pytest.mark.parametrize(
-    'hook', ['MeanTeacherHook', 'mmuda.CollaborativeConsistencyHook']
+    ('hook', 'kind'),
+    [
+        ('MeanTeacherHook', 'MeanTeacherHook'),
+        (MeanTeacherHook, 'MeanTeacherHook'),
+        (
+            'mmuda.CollaborativeConsistencyHook',
+            'CollaborativeConsistencyHook',
+        ),
+    ],
 )
-def test_hooks_that_train_are_compared(hook):
+def test_hooks_that_train_are_compared(hook, kind):
     cfgs = [
         recorded_config(Config(dict(custom_hooks=[dict(type=hook, m=value)])))
         for value in (1, 2)
     ]
-    kind = hook.rpartition('.')[2]
     with pytest.raises(
         CheckpointError, match=f'custom_hooks.{kind}.m was 1, now 2'
     ):
