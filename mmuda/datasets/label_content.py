@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from mmseg.utils import get_palette
 
 from mmuda.datasets.image_header import PNG_SIGNATURE, open_image
 from mmuda.datasets.image_io import decode_ids, read_bytes
@@ -22,6 +23,7 @@ _FEWEST_EDGES = 300
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 # OpenCV's histograms are float32, which is exact up to here.
 _EXACT_PIXELS = 2**24
+_COMMON = get_palette('voc')
 
 Palette = Sequence[Sequence[int]]
 
@@ -208,7 +210,8 @@ def foreign_colours(
     """Tell if the colours of a label's palette are those of other classes.
 
     A program that saves colours with a palette numbers them anew, by how
-    often they occur. The classes' own colours then stand at other ids.
+    often they occur. The classes' own colours then stand at other ids. Those
+    of Pascal VOC say nothing: programs save any ids with them.
 
     Args:
         colours: (N, 3) RGB, colours of the ids.
@@ -220,6 +223,8 @@ def foreign_colours(
         The first contradiction in words; None if there is not more of them
         than of agreements.
     """
+    if colours[: len(_COMMON)].tolist() == _COMMON[: len(colours)]:
+        return None
     times = Counter(tuple(colour) for colour in palette)
     class_of = {
         tuple(colour): k

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from mmseg.utils import get_palette
 from PIL import Image
 from toy_images import folder_config, make_folder, make_image, make_label
 
@@ -366,6 +367,13 @@ def test_other_palettes_say_nothing():
     # twice the same colour is no name
     alike = [[0, 0, 0], [0, 0, 0], [0, 255, 0]]
     assert foreign_colours(swapped, [0, 1], lut, alike) is None
+
+    voc = np.array(get_palette('voc'))
+    # grey is the sky's colour and stands at 7, olive the fifth's and at 3
+    camvid = [[128] * 3, [128, 0, 0], [192, 192, 128], [128, 64, 128]]
+    camvid += [[60, 40, 222], [128, 128, 0]]
+    assert foreign_colours(voc, range(8), lut, camvid) is None
+    assert foreign_colours(voc[::-1], range(21), lut, camvid) is not None
 
 
 # Pairs
