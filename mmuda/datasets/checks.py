@@ -267,18 +267,19 @@ def describe_left_out(dataset: Dataset) -> list[str]:
             that were read in this process count.
 
     Returns:
-        One line for each domain with such polygons (IDD).
+        One line for each data set with such polygons (IDD).
     """
     lines = []
-    for name, domain in iter_domains(dataset):
-        reader = getattr(domain, 'label_reader', None)
-        left_out = getattr(reader, 'left_out', {})
-        if left_out:
-            lines.append(
-                f'{name}: left out {sum(left_out.values())} polygons with '
-                'less than three different vertices, in '
-                f'{len(left_out)} of {len(domain)} labels'
-            )
+    for domain, joined in iter_domains(dataset):
+        for name, leaf in iter_leaves(domain, joined):
+            reader = getattr(leaf, 'label_reader', None)
+            left_out = getattr(reader, 'left_out', {})
+            if left_out:
+                lines.append(
+                    f'{name}: left out {sum(left_out.values())} polygons with '
+                    'less than three different vertices, in '
+                    f'{len(left_out)} of the labels that were read'
+                )
     return lines
 
 

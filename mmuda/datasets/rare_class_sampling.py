@@ -126,11 +126,6 @@ class RareClassSampling(BaseDataset):
         """Classes and palette of the data set inside."""
         return self.dataset.metainfo
 
-    @property
-    def label_reader(self) -> Any:
-        """What reads labels that are no images, if anything."""
-        return getattr(self.dataset, 'label_reader', None)
-
     def full_init(self) -> None:
         """List the files and count what was not counted before."""
         if self._fully_initialized:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.dataset import ConcatDataset
 from toy_images import (
     LOAD,
     folder_config,
@@ -117,7 +118,7 @@ def test_polygons_left_out_are_summed(tmp_path, cache):
         assert scan_dataset(dataset, workers=3, progress=False) == []
         assert describe_left_out(dataset) == [
             'IDDDataset: left out 7 polygons with less than three different '
-            'vertices, in 2 of 3 labels'
+            'vertices, in 2 of the labels that were read'
         ]
 
 
@@ -127,6 +128,20 @@ def test_polygons_left_out_of_some_drawings_that_are_kept(tmp_path):
     dataset = polygons(tmp_path)
     scan_dataset(dataset, progress=False)
     assert 'left out 7 polygons' in describe_left_out(dataset)[0]
+
+
+def test_polygons_left_out_of_each_of_several_data_sets(tmp_path):
+    dataset = ConcatDataset(
+        [
+            polygons(make_polygons(tmp_path / name, [count]))
+            for name, count in (('a', 2), ('b', 3))
+        ]
+    )
+    assert scan_dataset(dataset, progress=False) == []
+    lines = describe_left_out(dataset)
+    assert [line[:28] for line in lines] == [
+        f'ConcatDataset[{i}]: left out {n}' for i, n in ((0, 2), (1, 3))
+    ]
 
 
 def test_nothing_is_left_out_of_other_labels(tmp_path):
