@@ -74,8 +74,7 @@ def list_files(folder: str, repeats: bool = False) -> list[str]:
     linked: deque[_Folder] = deque()
     while real or linked:
         place = (real or linked).popleft()
-        status = os.stat(place.path)
-        identity = status.st_dev, status.st_ino
+        identity = _identity(place.path)
         if identity in place.above:
             continue
         is_repeat = identity in first
@@ -104,15 +103,25 @@ def list_files(folder: str, repeats: bool = False) -> list[str]:
     return found
 
 
+def _identity(folder: str) -> tuple[int, int]:
+    try:
+        status = os.stat(folder)
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    return status.st_dev, status.st_ino
+
+
+def _unreadable(folder: str, error: OSError) -> DataError:
+    return DataError(f'cannot list the folder {folder!r}: {error.strerror}')
+
+
 def _entries(folder: str) -> Iterator[os.DirEntry]:
     """Yield what a folder holds that may be data, sorted by name."""
     try:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError(
-            f'cannot list the folder {folder!r}: {error.strerror}'
-        ) from error
+        raise _unreadable(folder, error) from error
     for entry in found:
         if not entry.name.startswith('.') and entry.name not in _NOT_DATA:
             yield entry

@@ -132,6 +132,21 @@ def test_folder_named_like_an_image(tmp_path):
     assert keys_of(build(tmp_path)) == ['a']
 
 
+@pytest.mark.parametrize('call', ['stat', 'scandir'])
+def test_folders_that_may_not_be_read(tmp_path, monkeypatch, call):
+    make_folder(tmp_path, ['sub/a'])
+    plain = getattr(os, call)
+
+    def guarded(path, *args, **options):
+        if str(path).endswith('images/sub'):
+            raise PermissionError(13, 'Permission denied')
+        return plain(path, *args, **options)
+
+    monkeypatch.setattr(os, call, guarded)
+    with pytest.raises(DataError, match="images/sub': Permission denied"):
+        list_files(str(tmp_path))
+
+
 # Suffixes
 
 
