@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 import numpy as np
 from mmengine.logging import MMLogger
@@ -216,7 +217,7 @@ class DomainSegDataset(BaseSegDataset):
         found = list_keys(folder, self.seg_map_suffix)
         require_keys(keys, found, folder, self.seg_map_suffix, reason)
         if not self.ann_file and self.include == ('*',):
-            self.orphans = _orphans(found, images)
+            self.orphans = _orphans(found, images, folder)
         return folder
 
     def get_data_info(self, idx: int) -> dict:
@@ -249,20 +250,31 @@ def _as_suffixes(suffix: str | Sequence[str]) -> tuple[str, ...]:
     return suffixes
 
 
-def _orphans(labels: Collection[str], images: Collection[str]) -> list[str]:
+def _orphans(
+    labels: Collection[str], images: Collection[str], folder: str
+) -> list[str]:
     """Return the sorted keys of labels without an image.
 
     Other files of the same image, such as ``a_color`` beside ``a``, are not
-    among them.
+    among them, nor those that a link to their folder repeats.
     """
-    orphans = sorted(set(labels).difference(images))
-    return [
+    orphans = [
         key
-        for key in orphans
+        for key in sorted(set(labels).difference(images))
         if not any(
             key[: mark.start()] in images for mark in _MARK.finditer(key)
         )
     ]
+    if not orphans:
+        return []
+    real_folder = lru_cache(None)(os.path.realpath)
+
+    def place(key: str) -> tuple[str, str]:
+        inner, name = os.path.split(key)
+        return real_folder(os.path.join(folder, inner)), name
+
+    used = {place(key) for key in labels if key in images}
+    return [key for key in orphans if place(key) not in used]
 
 
 def _merge_metainfo(label_set: str | None, metainfo: dict | None) -> dict:

@@ -247,6 +247,14 @@ def test_labels_of_a_split_are_no_orphans(tmp_path):
     assert orphans(tmp_path, include=['1*']) == []
 
 
+def test_labels_that_a_link_repeats_are_no_orphans(tmp_path):
+    make_folder(tmp_path, ['b/0', 'b/1'])
+    (tmp_path / 'images/b/1.jpg').unlink()
+    for folder in ('images', 'labels'):
+        (tmp_path / folder / 'a').symlink_to('b')
+    assert orphans(tmp_path) == ['a/1', 'b/1']
+
+
 def test_other_files_of_an_image_are_no_orphans(tmp_path):
     make_folder(tmp_path, ['a', 'a-1', 'b'])
     for name in ('a_color', 'a.ids', 'b-instances'):
