@@ -159,6 +159,25 @@ def _has_png_exif(data: bytes) -> bool:
 
 def _jpeg_header(data: bytes, path: str) -> ImageHeader | None:
     """The header of a JPEG, or None if it is not of the usual form."""
+    at, has_exif = jpeg_frame(data)
+    if at is None:
+        return None
+    height, width = struct.unpack_from('>HH', data, at + 5)
+    require_size(width, height, path)
+    tag = _orientation(open_image(data, path)) if has_exif else 1
+    return ImageHeader(width, height, tag, 'JPEG')
+
+
+def jpeg_frame(data: bytes) -> tuple[int | None, bool]:
+    """Find where the image of a JPEG begins, behind thumbnails.
+
+    Args:
+        data: The file's content.
+
+    Returns:
+        Place of the marker, None if the file is not of the usual form; and
+        whether there is EXIF data before it.
+    """
     at, has_exif = 2, False
     while at + 9 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
@@ -166,10 +185,7 @@ def _jpeg_header(data: bytes, path: str) -> ImageHeader | None:
             at += 1
             continue
         if marker in _JPEG_FRAMES:
-            height, width = struct.unpack_from('>HH', data, at + 5)
-            require_size(width, height, path)
-            tag = _orientation(open_image(data, path)) if has_exif else 1
-            return ImageHeader(width, height, tag, 'JPEG')
+            return at, has_exif
         has_exif |= marker == 0xE1
         at += 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
-    return None
+    return None, has_exif

@@ -16,6 +16,7 @@ from mmuda.datasets.image_header import (
     REPAIR,
     ImageHeader,
     image_header,
+    jpeg_frame,
     open_image,
 )
 from mmuda.datasets.lookup import UNKNOWN_ID
@@ -60,7 +61,9 @@ def require_complete(data: bytes, path: str) -> None:
             raise DataError(f'cannot read {path!r}: {REPAIR}')
         return
     if data.startswith(b'\xff\xd8'):
-        complete = b'\xff\xd9' in data[-_TAIL:]
+        # A thumbnail before the image has an end mark, too.
+        start = max(len(data) - _TAIL, jpeg_frame(data)[0] or 0)
+        complete = b'\xff\xd9' in data[start:]
     else:
         complete = bool(data)
     if not complete:

@@ -3,6 +3,7 @@ import pytest
 from toy_images import cut_in_half, make_image
 
 from mmuda.datasets import LoadImage
+from mmuda.datasets.image_io import require_complete
 from mmuda.utils.errors import ConfigError, DataError
 
 
@@ -50,6 +51,21 @@ def test_image_with_a_trailer(tmp_path):
     whole = LoadImage()({'img_path': str(path)})['img']
     path.write_bytes(path.read_bytes() + bytes(10000))
     assert np.array_equal(LoadImage()({'img_path': str(path)})['img'], whole)
+
+
+@pytest.mark.parametrize('kept', [900, 2000])
+def test_cut_behind_a_thumbnail(tmp_path, kept):
+    """Whose end mark is not that of the image."""
+    path = tmp_path / 'a.jpg'
+    make_image(path, size=(8, 8))
+    segment = b'Exif' + bytes(2) + path.read_bytes()
+    segment = (len(segment) + 2).to_bytes(2, 'big') + segment
+    make_image(path, size=(64, 64))
+    data = path.read_bytes()
+    data = data[:2] + b'\xff\xe1' + segment + data[2:]
+    require_complete(data, 'a.jpg')
+    with pytest.raises(DataError, match=r'a\.jpg.*damaged'):
+        require_complete(data[: len(segment) + kept], 'a.jpg')
 
 
 def test_empty_image(tmp_path):
