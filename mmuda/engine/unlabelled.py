@@ -58,7 +58,7 @@ def _reason_not_to_validate(cfg: Config) -> str:
     if len(unset) == len(_VALIDATION) and not any(k in cfg for k in unset):
         return 'the config has no val_dataloader'
     if unset:
-        return f'{" and ".join(unset)} of the config is None'
+        return f'the config sets no {" and no ".join(unset)}'
     loaders = cfg.val_dataloader
     several = isinstance(loaders, list | tuple)
     datasets = [part.dataset for part in (loaders if several else [loaders])]
