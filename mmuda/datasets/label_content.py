@@ -31,9 +31,9 @@ Palette = Sequence[Sequence[int]]
 class Edges(NamedTuple):
     """How the edges of a label look, as shares of all pixels at edges.
 
-    In label maps, also in those reduced by nearest neighbour, both are below
-    0.15; after bilinear resizing half of the edges go through an id between,
-    and after JPEG a quarter of the pixels at edges stand alone.
+    In label maps, also in those reduced by nearest neighbour, both are small;
+    after bilinear resizing many edges go through an id between, and after
+    JPEG many of the pixels at edges stand alone.
 
     Attributes:
         between: Pixels whose id lies between those of both neighbours.
