@@ -22,6 +22,7 @@ from mmuda.cotraining.ranking import (
     rank_images,
     sample_keys,
 )
+from mmuda.datasets.pseudo_label_store import MANIFEST
 from mmuda.pseudo_labels.batches import dataset_keys
 from mmuda.pseudo_labels.target_data import dataset_to_label
 from mmuda.registry import DATASETS
@@ -38,6 +39,8 @@ from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.locks import only_writer
 from mmuda.utils.setup_env import register_all_modules
+
+MERGED = '.merged'
 
 
 def parse_args() -> argparse.Namespace:
@@ -237,8 +240,17 @@ def merge_labels(args: argparse.Namespace) -> None:
     """Write both models' completed labels to the folders a and b."""
     first, second = map(LabelledImages.read, args.labels)
     folders = args.out / 'a', args.out / 'b'
+    mark = args.out / MERGED
     for folder in folders:
-        # left by a stopped run
+        known = mark.exists() or (folder / MANIFEST).is_file()
+        if not known and folder.is_dir() and any(folder.iterdir()):
+            raise ConfigError(
+                f"--out: '{folder}' is not empty, and what it holds are no "
+                'merged labels; choose another folder'
+            )
+    # First of all, so that what a stopped run leaves is known as ours.
+    atomic_write(mark, '')
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
     merge_folders(first, second, folders, None, args.disagreement)
     print(f'merged labels: {args.out}')
