@@ -84,7 +84,6 @@ def test_status_finds_finished_stages(cotrain, tmp_path):
     [
         (['--stage', 'base'], {}, '--stage base: no such stage; there are '),
         (['--from', 'end'], {}, '--from end: no such stage'),
-        (['--processes', '0'], {}, '--processes 0: at least 1'),
         (
             ['--dry-run'],
             {'cotraining.self_training.sample': 6},
@@ -95,7 +94,6 @@ def test_status_finds_finished_stages(cotrain, tmp_path):
             {'cotraining.collaboration.keep': 0},
             'collaboration.keep must be a whole number of at least 1',
         ),
-        (['--train-processes', '0'], {}, '--train-processes 0: at least 1'),
         (['--train-processes', '2'], {}, 'at most --processes 1'),
         (
             ['--dry-run'],
@@ -118,6 +116,14 @@ def test_status_finds_finished_stages(cotrain, tmp_path):
 def test_wrong_option_is_one_line(cotrain, words, changes, message):
     code, text = cotrain(*words, **changes)
     assert (code, message in text) == (USER_ERROR, True), text
+
+
+@pytest.mark.parametrize('option', ['--processes', '--train-processes'])
+def test_no_process_at_all_is_a_usage_error(cotrain, capsys, option):
+    with pytest.raises(SystemExit):
+        cotrain(option, '0')
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"{option}: must be a whole number above 0, not '0'" in line
 
 
 def test_other_settings_do_not_continue(cotrain, tmp_path):

@@ -1,6 +1,7 @@
 """generate_pseudo_labels.py, and training on what it wrote."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 from demo_data import ENVIRONMENT
 from failing_tools import before_training, error_of
 from test_tools_train_and_test import overrides
+from tools_in_process import load_tool
 
 CONFIG = 'configs/demo/esl_gta2cs.py'
 FILE = demo_data.ROOT / CONFIG
@@ -31,6 +33,16 @@ def run(words, code=0):
     )
     assert result.returncode == code, result.stdout + result.stderr
     return result.stdout
+
+
+def test_local_rank_becomes_a_variable(monkeypatch):
+    monkeypatch.setenv('LOCAL_RANK', 'to be restored')
+    monkeypatch.delenv('LOCAL_RANK')
+    words = ['tool', str(FILE), 'a.pth', '--out', 'b', '--local_rank=1']
+    monkeypatch.setattr(sys, 'argv', words)
+    tool = load_tool('generate_pseudo_labels.py')
+    tool['config_from_args'](tool['parse_args']())
+    assert os.environ['LOCAL_RANK'] == '1'
 
 
 @pytest.fixture(scope='module')

@@ -111,7 +111,7 @@ def test_damaged_image_is_one_line(folders, capsys):
 def test_workers_must_be_some(folders, capsys, workers):
     with pytest.raises(SystemExit):
         run(folders, f'--workers={workers}')
-    assert 'is less than 1' in capsys.readouterr().err
+    assert 'must be a whole number above 0' in capsys.readouterr().err
 
 
 def test_killed_run_is_continued(tmp_path):

@@ -30,8 +30,9 @@ from mmuda.cotraining.stages import Step
 from mmuda.cotraining.state import ProcedureState
 from mmuda.cotraining.status import status_table
 from mmuda.pseudo_labels.recipe import require_same_recipe
+from mmuda.utils.checks import COUNT
 from mmuda.utils.checksums import sha256_of
-from mmuda.utils.cli import add_data_options, run_tool
+from mmuda.utils.cli import add_data_options, checked, run_tool
 from mmuda.utils.config import (
     default_work_dir,
     enable_amp,
@@ -59,7 +60,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--processes',
-        type=int,
+        type=checked(COUNT),
         default=1,
         metavar='N',
         help='one for each GPU, or on CPUs where there is none; they label '
@@ -68,7 +69,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--train-processes',
-        type=int,
+        type=checked(COUNT),
         default=1,
         metavar='M',
         help='of each training, of those N; each has a batch of its own, so '
@@ -155,12 +156,6 @@ def identity(procedure: Procedure, args: argparse.Namespace) -> dict:
 
 def check_processes(args: argparse.Namespace, gpus: int) -> None:
     """Refuse numbers of processes that there is no place for."""
-    for option, number in (
-        ('--processes', args.processes),
-        ('--train-processes', args.train_processes),
-    ):
-        if number < 1:
-            raise ConfigError(f'{option} {number}: at least 1')
     if 0 < gpus < args.processes:
         raise ConfigError(
             f'--processes {args.processes}: there are {gpus} GPU(s) '

@@ -25,8 +25,14 @@ from mmuda.pseudo_labels.report import (
     selection_warnings,
 )
 from mmuda.pseudo_labels.target_data import dataset_to_label
-from mmuda.utils.cli import add_data_options, add_launcher_option, run_tool
-from mmuda.utils.config import load_config, override_data_roots
+from mmuda.utils.checks import COUNT
+from mmuda.utils.cli import (
+    add_data_options,
+    add_launcher_option,
+    checked,
+    config_of_processes,
+    run_tool,
+)
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.distributed import connect_processes
 from mmuda.utils.errors import ConfigError
@@ -66,7 +72,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--show-count',
-        type=int,
+        type=checked(COUNT),
         default=20,
         metavar='N',
         help='how many images to draw, spread over the set',
@@ -78,9 +84,7 @@ def parse_args() -> argparse.Namespace:
 
 def config_from_args(args: argparse.Namespace) -> Config:
     """Read the config, apply the options and connect the processes."""
-    cfg = load_config(args.config, args.cfg_options)
-    cfg.launcher = args.launcher
-    override_data_roots(cfg, dict(args.data_root))
+    cfg = config_of_processes(args)
     register_all_modules()
     connect_processes(cfg.launcher, cfg)
     return cfg
@@ -128,8 +132,6 @@ def job_from_args(
         raise ConfigError(
             "--weights: pseudo_labels.combination='max' has no weights"
         )
-    if args.show_count < 1:
-        raise ConfigError(f'--show-count {args.show_count}: at least 1')
     return LabellingJob(
         options,
         dataset_to_label(cfg, options.pipeline, args.domain),

@@ -40,7 +40,6 @@ from mmuda.utils.config import (
     override_data_roots,
 )
 from mmuda.utils.config_keys import config_errors
-from mmuda.utils.errors import ConfigError
 from mmuda.utils.locks import only_writer
 from mmuda.utils.setup_env import register_all_modules
 
@@ -68,7 +67,7 @@ def parse_args() -> argparse.Namespace:
     )
     add(
         '--processes',
-        type=int,
+        type=checked(COUNT),
         default=1,
         metavar='N',
         help='one for each GPU, or on CPUs where there is none',
@@ -100,8 +99,6 @@ def recipe_from(args: argparse.Namespace) -> tuple[Recipe, dict]:
     first = load_config(initial, args.initial_cfg_options)
     for config in (cfg, first):
         override_data_roots(config, dict(args.data_root))
-    if args.processes < 1:
-        raise ConfigError(f'--processes {args.processes}: at least 1')
     if args.rounds is not None:
         options = replace(options, rounds=args.rounds)
     if args.continue_training is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from mmuda.datasets.lab_images import find_images
 from mmuda.datasets.lab_jobs import STATISTICS, LabTranslationJob
 from mmuda.datasets.lab_workers import terminated_as_interrupted
-from mmuda.utils.checks import SEED
+from mmuda.utils.checks import COUNT, SEED
 from mmuda.utils.cli import (
     add_traceback_option,
     checked,
@@ -45,7 +45,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add(
         '--workers',
-        type=positive,
+        type=checked(COUNT),
         default=len(os.sched_getaffinity(0)),
         help='processes, by default one for each core; the files do not '
         'depend on it',
@@ -76,14 +76,6 @@ def add_statistics_options(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='measure the target images and translate nothing',
     )
-
-
-def positive(text: str) -> int:
-    """Read a whole number of at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'{text} is less than 1')
-    return number
 
 
 def main(args: argparse.Namespace) -> None:

@@ -164,13 +164,23 @@ def config_from_args(args: argparse.Namespace) -> Config:
     Raises:
         ConfigError: If the file or an option is wrong.
     """
+    cfg = config_of_processes(args)
+    cfg.work_dir = (
+        args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
+    )
+    return cfg
+
+
+def config_of_processes(args: argparse.Namespace) -> Config:
+    """Read the config and apply the options of tools with a launcher.
+
+    Raises:
+        ConfigError: If the file or an option is wrong.
+    """
     if args.local_rank is not None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = load_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
-    cfg.work_dir = (
-        args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
-    )
     override_data_roots(cfg, dict(args.data_root))
     return cfg
 

@@ -33,7 +33,8 @@ from mmuda.pseudo_labels.target_data import (
     ground_truth_of,
     target_names,
 )
-from mmuda.utils.cli import add_data_options, run_tool
+from mmuda.utils.checks import COUNT
+from mmuda.utils.cli import add_data_options, checked, run_tool
 from mmuda.utils.config import load_config, override_data_roots
 from mmuda.utils.config_data import data_set
 from mmuda.utils.config_keys import config_errors
@@ -73,7 +74,10 @@ def parse_args() -> argparse.Namespace:
         help='leave images without a prediction out',
     )
     parser.add_argument(
-        '--workers', type=int, default=4, help='threads that read files'
+        '--workers',
+        type=checked(COUNT),
+        default=4,
+        help='threads that read files',
     )
     add_data_options(parser)
     return parser.parse_args()
@@ -229,8 +233,6 @@ def main(args: argparse.Namespace) -> None:
     register_all_modules()
     cfg = load_config(args.config, args.cfg_options)
     override_data_roots(cfg, dict(args.data_root))
-    if args.workers < 1:
-        raise ConfigError(f'--workers {args.workers}: at least 1')
     with only_writer(out=args.out):
         compare(cfg, args)
 
