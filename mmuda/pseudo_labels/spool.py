@@ -43,7 +43,7 @@ class Spool:
         """
         file = self.folder / JOB
         text = json.dumps(job, indent=2, sort_keys=True)
-        if file.is_file() and file.read_text() == text:
+        if file.is_file() and file.read_bytes() == text.encode():
             return True
         self.remove()
         atomic_write(file, text)
@@ -73,7 +73,7 @@ class Spool:
         try:
             pixels = np.load(self._file(key))
             return pixels['label'].copy(), pixels['score'].copy()
-        except (OSError, ValueError, IndexError) as error:
+        except (OSError, EOFError, ValueError, IndexError) as error:
             raise DataError(
                 f'cannot read {str(self._file(key))!r}; remove the folder '
                 f'{str(self.folder)!r} to start anew'

@@ -113,7 +113,9 @@ def _without_checksums(file: zipfile.ZipFile) -> bool:
 
 
 def _member_fault(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> str | None:
-    # PyTorch compresses nothing, and reads as many bytes as the other says.
+    if info.compress_type != zipfile.ZIP_STORED:
+        return f'{info.filename} is compressed, as in TorchScript'
+    # PyTorch reads as many bytes as the other says.
     if info.compress_size != info.file_size:
         return f'{info.filename} has two sizes'
     # It leaves the memory of a tensor as it is if that is a folder.

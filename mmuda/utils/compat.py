@@ -143,6 +143,8 @@ def _data_of(path: Path, **kwargs) -> dict:
             f'{path}: holds a {type(content).__name__} instead of tensors by '
             'name; pass a checkpoint of a training'
         )
+    if content.get('meta') is None:
+        content.pop('meta', None)
     meta = content.get('meta', {})
     if not isinstance(meta, dict):
         raise CheckpointError(

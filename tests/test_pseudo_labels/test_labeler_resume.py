@@ -9,6 +9,7 @@ from gloo import run
 from labeling_runs import files_of, label, write_images
 
 from mmuda.pseudo_labels.spool import Spool
+from mmuda.utils.errors import DataError
 
 COUNT = 7
 
@@ -70,6 +71,24 @@ def test_finished_images_are_not_labelled_again(images, tmp_path):
     with pytest.raises(Stopped):
         label(images, out, report=stop_at('selecting', 1))
     assert all(p.stat().st_mtime_ns == t for p, t in files.items())
+
+
+def test_damaged_notes_are_those_of_another_job(images, expected, tmp_path):
+    out = tmp_path / 'labels'
+    with pytest.raises(Stopped):
+        label(images, out, batch_size=2, report=stop_at('labelling', 4))
+    (Spool(out).folder / 'job.json').write_bytes(b'\xff')
+    label(images, out, batch_size=2)
+    assert files_of(out) == expected
+
+
+@pytest.mark.parametrize('content', [b'', b'x', b'\x93NUMPY'])
+def test_damaged_scores_are_named(tmp_path, content):
+    spool = Spool(tmp_path)
+    spool.folder.mkdir()
+    (spool.folder / 'a.npy').write_bytes(content)
+    with pytest.raises(DataError, match=r'a\.npy.*remove the folder'):
+        spool.read('a')
 
 
 def _label_until_killed(images, out, at):

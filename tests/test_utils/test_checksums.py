@@ -162,6 +162,12 @@ def test_file_saved_without_checksums(tmp_path):
     assert loaded_wrongly(path, 64) is False
 
 
+def test_torchscript_is_not_called_a_lost_copy(tmp_path):
+    path = tmp_path / 'a.pt'
+    torch.jit.script(torch.nn.Linear(1, 1)).save(str(path))
+    assert checkpoint_fault(path).endswith('is compressed, as in TorchScript')
+
+
 def test_digest(tmp_path):
     path = tmp_path / 'a'
     path.write_bytes(b'abc')

@@ -215,6 +215,13 @@ def test_pretrained_weights_are_not_read_by_other_schemes():
         model.init_weights()
 
 
+def test_meta_that_is_none_says_nothing(tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save({'state_dict': {}, 'meta': None}, path)
+    assert load_checkpoint_file(path) == {'state_dict': {}}
+    assert load_checkpoint_meta(path) == {}
+
+
 def test_meta_that_is_no_dict_is_named(tmp_path):
     path = tmp_path / 'a.pth'
     torch.save({'state_dict': {}, 'meta': ['x']}, path)
