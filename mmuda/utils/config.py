@@ -18,6 +18,8 @@ from mmuda.utils.errors import ConfigError, describe_error
 from mmuda.utils.safe_files import install_safe_file_reading
 
 _NUMBERS = {'inf', 'nan'}
+# Read by tools, besides the parameters of a runner.
+_TOOL_KEYS = {'runner_type', 'tta_model', 'tta_pipeline'}
 PSEUDO_LABEL_LOADERS = ('LoadPseudoLabels', 'LoadSoftPseudoLabels')
 
 
@@ -57,7 +59,7 @@ def load_config(
     except (Exception, SystemExit) as error:
         raise ConfigError(_fault_in_file(error, path)) from error
     runner_keys = set(inspect.signature(Runner.__init__).parameters)
-    known = sorted(set(cfg) | runner_keys - {'self'})
+    known = sorted({*cfg} | (runner_keys - {'self'}) | _TOOL_KEYS)
     for option in options or {}:
         part = option.split('.')[0]
         if part not in known:

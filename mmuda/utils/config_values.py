@@ -113,9 +113,11 @@ def _faults(cfg: Mapping | Config) -> Iterator[Fault]:
     yield from _found(top, RunConfig, '')
     for place, part in _optim_wrappers(top.get('optim_wrapper')):
         yield from _found(part, OptimWrapper, place)
-    for place, part in _schedulers(top.get('param_scheduler')):
-        yield from _found(part, Scheduler, place)
     classes = known_classes()
+    for place, part in _schedulers(top.get('param_scheduler')):
+        kind = class_of(part, classes)
+        if kind is None or _is_known(kind):
+            yield from _found(part, Scheduler, place)
     for place, part in config_parts(cfg):
         if not isinstance(part.get('type', ''), str | Callable):
             yield Fault(

@@ -51,6 +51,11 @@ def test_option_of_runner_need_not_be_in_config(config_file):
     assert cfg.randomness.seed == 3
 
 
+@pytest.mark.parametrize('key', ['tta_model.type', 'runner_type'])
+def test_option_of_tools_need_not_be_in_config(config_file, key):
+    assert load_config(config_file, {key: 'Own'}, check=False)
+
+
 def test_text_of_a_config_can_be_read_again(tmp_path):
     """MMEngine writes infinity as a name that nobody defines."""
     inf = float('inf')

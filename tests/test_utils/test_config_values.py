@@ -264,6 +264,11 @@ class OwnWrapper(OptimWrapper):
     """Clips by other options than MMEngine's."""
 
 
+class OwnSchedule(ReduceOnPlateauLR):
+    def __init__(self, patience: int = 3, **kwargs):
+        super().__init__(patience=patience, **kwargs)
+
+
 class OwnOptimizer(SGD):
     def __init__(self, params, lr=None, momentum=(0.9, 0.99), **kwargs):
         super().__init__(params, **kwargs)
@@ -296,6 +301,7 @@ class OwnPreprocessor(nn.Module):
             ),
         ),
         (f'{PLAYER}.optimizer', dict(type=OwnOptimizer, lr=None)),
+        ('param_scheduler', [dict(type=OwnSchedule, power='fast', gamma=-1)]),
         (f'{PLAYER}.optimizer', dict(type=OwnOptimizer, momentum=(0, 1))),
     ],
 )
@@ -313,11 +319,6 @@ def test_own_class_keeps_what_its_plain_annotations_say(base):
     hooks = [dict(type=OwnHook, interval='x')]
     with pytest.raises(ConfigError, match=r"interval='x': must be a number"):
         check_config(changed(base, 'custom_hooks', hooks))
-
-
-class OwnSchedule(ReduceOnPlateauLR):
-    def __init__(self, patience: int = 3, **kwargs):
-        super().__init__(patience=patience, **kwargs)
 
 
 def test_range_holds_in_classes_that_are_derived_from_others(base):
