@@ -6,6 +6,7 @@ import sys
 import uuid
 
 import demo_data
+from mmengine.logging import MMLogger
 
 from mmuda.utils.cli import run_tool
 
@@ -24,7 +25,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def error_of(tool, words, options, monkeypatch, capfd):
     """Run a tool that must end in one line; return it and all output."""
-    # Runs of one name would share a logger, and its closed streams.
+    # Runs of one name would share a logger, and its closed streams; so would
+    # tools that make none.
+    MMLogger.get_instance(uuid.uuid4().hex)
     options = options | {'experiment_name': uuid.uuid4().hex}
     words = [tool, *words, '--cfg-options']
     words += [f'{k}={v}'.replace(' ', '') for k, v in options.items()]
