@@ -12,6 +12,8 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 MIM_ENTRIES = ('tools', 'configs', 'model-index.yml')
+# They use folders of the repository that are no part of the package.
+REPOSITORY_ONLY = ('demo.py', 'benchmark.py', 'make_street_scenes.py')
 
 
 def add_mim_extension(folder: Path, link: bool) -> None:
@@ -32,7 +34,9 @@ def add_mim_extension(folder: Path, link: bool) -> None:
             except OSError:  # Windows without developer mode
                 pass
         if (ROOT / name).is_dir():
-            ignore = shutil.ignore_patterns('__pycache__', '*.py[cod]')
+            ignore = shutil.ignore_patterns(
+                '__pycache__', '*.py[cod]', *REPOSITORY_ONLY
+            )
             shutil.copytree(ROOT / name, folder / name, ignore=ignore)
         else:
             shutil.copy2(ROOT / name, folder / name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmuda.datasets.street_scenes import (
+from street_scenes import (
     write_cityscapes,
     write_gta5,
     write_synthia,

@@ -7,7 +7,7 @@ import uuid
 import demo_data
 import pytest
 
-from mmuda.datasets.street_scenes import write_cityscapes
+from street_scenes import write_cityscapes
 
 LABELS = dict(rome='Cityscapes/gtFine/val', oslo='Oslo/gtFine/val')
 _CONFIG = """

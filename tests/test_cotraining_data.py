@@ -12,7 +12,12 @@ from mmengine.config import Config
 from mmengine.dataset import ConcatDataset
 
 from mmuda.datasets import DomainIndex, DomainInfiniteSampler
-from mmuda.datasets.street_scenes import (
+from mmuda.pseudo_labels.options import PseudoLabelOptions
+from mmuda.pseudo_labels.target_data import dataset_to_label
+from mmuda.registry import DATASETS
+from mmuda.utils.config_keys import check_config_keys
+from mmuda.utils.setup_env import register_all_modules
+from street_scenes import (
     write_bdd100k,
     write_cityscapes,
     write_gta5,
@@ -20,11 +25,6 @@ from mmuda.datasets.street_scenes import (
     write_synscapes,
     write_synthia,
 )
-from mmuda.pseudo_labels.options import PseudoLabelOptions
-from mmuda.pseudo_labels.target_data import dataset_to_label
-from mmuda.registry import DATASETS
-from mmuda.utils.config_keys import check_config_keys
-from mmuda.utils.setup_env import register_all_modules
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / 'configs/_base_/datasets/cotraining'

@@ -9,13 +9,13 @@ from demo_data import ENVIRONMENT, ROOT
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 
-from mmuda.datasets.street_scenes import (
+from mmuda.registry import MODELS
+from mmuda.utils.config_keys import check_config_keys
+from street_scenes import (
     write_cityscapes,
     write_gta5,
     write_idd,
 )
-from mmuda.registry import MODELS
-from mmuda.utils.config_keys import check_config_keys
 
 DEMO = ROOT / 'configs' / 'demo'
 LEAVES = sorted(path.name for path in DEMO.glob('*_g2c*.py'))

@@ -5,13 +5,13 @@ from demo_data import ROOT
 from mmengine.config import Config
 from several_target_tools import call
 
-from mmuda.datasets.street_scenes import (
+from mmuda.utils.compat import load_checkpoint_file
+from street_scenes import (
     write_cityscapes,
     write_gta5,
     write_idd,
     write_mapillary,
 )
-from mmuda.utils.compat import load_checkpoint_file
 
 DEMO = ROOT / 'configs' / 'demo'
 WARM_UP = 'warm_up_g2cmi'

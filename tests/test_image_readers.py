@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from test_house_rules import PROGRAMS
 
 ROOT = Path(__file__).parents[1]
 # What opens a file of pixels or numbers, and who may call it.
@@ -16,7 +17,7 @@ READERS = {
     'np.load': {'mmuda/pseudo_labels/spool.py'},
 }
 # They read plainly on purpose, to compare with.
-BENCHMARKS = {'mmuda/benchmark/data.py', 'mmuda/benchmark/lab_translation.py'}
+BENCHMARKS = {'benchmarks/data.py', 'benchmarks/lab_translation.py'}
 
 
 def calls(path):
@@ -31,7 +32,7 @@ def calls(path):
 def test_only_readers_open_files(reader):
     callers = {
         str(path.relative_to(ROOT))
-        for folder in ('mmuda', 'tools')
+        for folder in PROGRAMS
         for path in (ROOT / folder).rglob('*.py')
         if reader in calls(path.relative_to(ROOT))
     }

@@ -7,16 +7,16 @@ import pytest
 from mtda_leaves import domains_of, load
 
 from mmuda.datasets import DomainIndex
-from mmuda.datasets.street_scenes import (
+from mmuda.pseudo_labels.options import PseudoLabelOptions
+from mmuda.pseudo_labels.target_data import dataset_to_label
+from mmuda.registry import DATASETS
+from mmuda.utils.config import override_data_roots
+from street_scenes import (
     write_cityscapes,
     write_gta5,
     write_idd,
     write_mapillary,
 )
-from mmuda.pseudo_labels.options import PseudoLabelOptions
-from mmuda.pseudo_labels.target_data import dataset_to_label
-from mmuda.registry import DATASETS
-from mmuda.utils.config import override_data_roots
 
 FOLDERS = dict(
     gta5='GTA5', cityscapes='Cityscapes', mapillary='Mapillary', idd='IDD'

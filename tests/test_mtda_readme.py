@@ -11,9 +11,9 @@ from doc_pages import ROOT, blocks, examples, text_of
 from mmengine.config import Config
 from mtda_leaves import LEAVES, build
 
-from mmuda.datasets.street_scenes import write_cityscapes
 from mmuda.registry import DATASETS
 from mmuda.utils.config_keys import check_config_keys
+from street_scenes import write_cityscapes
 
 PAGE = 'configs/mtda/README.md'
 ONE_TARGET = ('multi_dis', 'ccl', 'mtkt', 'warm_up', 'coast', 'mlcl')

@@ -64,6 +64,16 @@ def test_wheel_holds_tools_and_configs(checkout):
     assert not [name for name in names if '__pycache__' in name]
 
 
+def test_wheel_is_the_package_alone(checkout):
+    wheel = zipfile.ZipFile(build('build_wheel', checkout))
+    names = wheel.namelist()
+    assert {name.split('/')[0].split('-')[0] for name in names} == {'mmuda'}
+    outside = re.compile(r'^from (street_scenes|benchmarks|demo)\b', re.M)
+    tools = [n for n in names if '.mim/tools/' in n and n.endswith('.py')]
+    assert len(tools) > 10
+    assert not [n for n in tools if outside.search(wheel.read(n).decode())]
+
+
 def test_wheel_has_version_and_does_not_force_a_stack(checkout):
     wheel = zipfile.ZipFile(build('build_wheel', checkout))
     name = next(n for n in wheel.namelist() if n.endswith('/METADATA'))

@@ -15,7 +15,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mmuda.demo import (
+from mmuda.utils.cli import add_traceback_option, run_tool
+from mmuda.utils.locks import only_writer
+from mmuda.utils.setup_env import register_all_modules
+
+# These are beside tools/ in the repository, no part of the package.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from demo import (
     DemoSettings,
     draw_comparison,
     make_data,
@@ -23,10 +29,7 @@ from mmuda.demo import (
     run_methods,
     write_results,
 )
-from mmuda.demo.runs import demo_config
-from mmuda.utils.cli import add_traceback_option, run_tool
-from mmuda.utils.locks import only_writer
-from mmuda.utils.setup_env import register_all_modules
+from demo.runs import demo_config
 
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'demo'
 METHODS = {

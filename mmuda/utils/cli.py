@@ -34,7 +34,7 @@ USER_ERROR = 2
 LOST_PROCESS = 1
 UNEXPECTED = 1
 _ROOT = Path(__file__).parents[2]
-_OWN = ('mmuda', 'tools', 'tests')
+_OWN = ('mmuda', 'tools', 'tests', 'street_scenes', 'benchmarks', 'demo')
 
 
 class OptionsAction(DictAction):

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmuda.benchmark.data import (
+from benchmarks.data import (
     label_rows,
     load_plainly,
     loading_rows,
@@ -12,7 +12,7 @@ from mmuda.benchmark.data import (
     random_ids,
     sampler_rows,
 )
-from mmuda.benchmark.setting import scale_sizes
+from benchmarks.setting import scale_sizes
 from mmuda.datasets.image_io import map_ids
 from mmuda.datasets.label_maps import label_table
 from mmuda.datasets.lookup import lookup_table

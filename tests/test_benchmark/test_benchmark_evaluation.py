@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmuda.benchmark.data import make_data
-from mmuda.benchmark.evaluation import (
+from benchmarks.data import make_data
+from benchmarks.evaluation import (
     build_loop,
     evaluation_rows,
     forward_all,
 )
-from mmuda.benchmark.setting import scale_sizes
+from benchmarks.setting import scale_sizes
 from mmuda.utils.config import load_config
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmuda.benchmark.lab_translation import (
+from benchmarks.lab_translation import (
     lab_translation_rows,
     make_pairs,
     publish,

@@ -5,13 +5,13 @@ import cv2
 import pytest
 import torch
 
-from mmuda.benchmark.data import make_data
-from mmuda.benchmark.labelling import (
+from benchmarks.data import make_data
+from benchmarks.labelling import (
     LabellingCase,
     labelling_options,
     labelling_rows,
 )
-from mmuda.benchmark.setting import scale_sizes
+from benchmarks.setting import scale_sizes
 from mmuda.utils.config import load_config
 from mmuda.utils.setup_env import register_all_modules
 

@@ -2,7 +2,7 @@ from functools import partial
 
 import pytest
 
-from mmuda.benchmark.measure import (
+from benchmarks.measure import (
     Row,
     format_bytes,
     format_seconds,

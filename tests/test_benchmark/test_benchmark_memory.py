@@ -1,6 +1,6 @@
 import torch
 
-from mmuda.benchmark.memory import peak_bytes, replay_peak
+from benchmarks.memory import peak_bytes, replay_peak
 
 
 def chain(length, size):

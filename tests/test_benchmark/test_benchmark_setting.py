@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mmuda.benchmark.setting import (
+from benchmarks.setting import (
     image_sizes,
     method_configs,
     optimizer_config,

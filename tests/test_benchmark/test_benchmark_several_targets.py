@@ -2,9 +2,9 @@ import pytest
 import torch
 from benchmark_config import SIZES, tiny_config
 
-from mmuda.benchmark.several_targets import several_targets_rows
-from mmuda.benchmark.several_targets_case import SeveralTargetsCase
-from mmuda.benchmark.several_targets_config import METHODS, needed_passes
+from benchmarks.several_targets import several_targets_rows
+from benchmarks.several_targets_case import SeveralTargetsCase
+from benchmarks.several_targets_config import METHODS, needed_passes
 from mmuda.models.uda import ccl, mlcl
 from mmuda.utils.setup_env import register_all_modules
 

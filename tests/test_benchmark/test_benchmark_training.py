@@ -5,13 +5,13 @@ import torch
 from mmengine.config import Config
 from tiny_models import NUM_CLASSES, model_config, optim_config
 
-from mmuda.benchmark.setting import (
+from benchmarks.setting import (
     scale_sizes,
     set_depth,
     without_pretrained,
 )
-from mmuda.benchmark.training import memory_rows, speed_rows
-from mmuda.benchmark.training_case import TrainingCase, random_batch
+from benchmarks.training import memory_rows, speed_rows
+from benchmarks.training_case import TrainingCase, random_batch
 from mmuda.utils.config import load_config
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'advent'

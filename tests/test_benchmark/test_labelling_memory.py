@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmuda.benchmark.labelling_memory import (
+from benchmarks.labelling_memory import (
     memory_parts,
     published_bytes,
     spool_rows,
 )
-from mmuda.benchmark.tiny_labelling import (
+from benchmarks.tiny_labelling import (
     resident_growth,
     spool_image_bytes,
     write_images,
@@ -75,7 +75,7 @@ def test_peak_sees_memory_that_was_given_back():
     """In a process of its own, whose peak is not above what it holds."""
     program = (
         'import numpy as np\n'
-        'from mmuda.benchmark.tiny_labelling import resident_bytes\n'
+        'from benchmarks.tiny_labelling import resident_bytes\n'
         "before = resident_bytes('VmHWM')\n"
         "size = before - resident_bytes('VmRSS') + 50 * 10**6\n"
         'np.ones(size, dtype=np.uint8)\n'

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from tiny_models import preprocessor_config
 
-from mmuda.benchmark.opencv_colors import in_colors_by_opencv, transfer_bytes
+from benchmarks.opencv_colors import in_colors_by_opencv, transfer_bytes
 from mmuda.models.uda.colors import from_rgb, in_colors_of, to_rgb
 from mmuda.registry import MODELS
 

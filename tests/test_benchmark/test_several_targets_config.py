@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from benchmark_config import tiny_config
 
-from mmuda.benchmark.several_targets_case import SeveralTargetsCase
-from mmuda.benchmark.several_targets_config import (
+from benchmarks.several_targets_case import SeveralTargetsCase
+from benchmarks.several_targets_config import (
     METHODS,
     method_config,
     optimizers,

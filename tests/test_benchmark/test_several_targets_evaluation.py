@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from mmengine.runner import Runner
 
-from mmuda.benchmark.data import make_data
-from mmuda.benchmark.setting import scale_sizes
-from mmuda.benchmark.several_targets_evaluation import (
+from benchmarks.data import make_data
+from benchmarks.setting import scale_sizes
+from benchmarks.several_targets_evaluation import (
     EvaluationCase,
     several_targets_evaluation_rows,
 )

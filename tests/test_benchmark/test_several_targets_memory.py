@@ -2,9 +2,9 @@ import pytest
 import torch
 from benchmark_config import tiny_config
 
-from mmuda.benchmark.several_targets_case import SeveralTargetsCase
-from mmuda.benchmark.several_targets_config import METHODS
-from mmuda.benchmark.several_targets_memory import (
+from benchmarks.several_targets_case import SeveralTargetsCase
+from benchmarks.several_targets_config import METHODS
+from benchmarks.several_targets_memory import (
     backbones_of_zeros,
     several_targets_memory_rows,
 )

@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mmuda.datasets.street_scenes import (
+from mmuda.utils.errors import ConfigError
+from street_scenes import (
     DOMAINS,
     render_label_ids,
     render_scene,
 )
-from mmuda.datasets.street_scenes.geometry import Box, Camera
-from mmuda.datasets.street_scenes.labels import LABEL_IDS
-from mmuda.utils.errors import ConfigError
+from street_scenes.geometry import Box, Camera
+from street_scenes.labels import LABEL_IDS
 
 SIZE = (96, 54)
 
@@ -57,7 +57,7 @@ def test_index_seed_and_domain_each_change_the_scene(other):
 def test_scene_does_not_depend_on_hash_seed():
     code = (
         'import hashlib\n'
-        'from mmuda.datasets.street_scenes import render_scene\n'
+        'from street_scenes import render_scene\n'
         'digest = hashlib.sha256()\n'
         'for index in range(12):\n'
         "    for a in render_scene('gta5', 0, index, (96, 54)):\n"

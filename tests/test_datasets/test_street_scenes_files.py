@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmuda.datasets.street_scenes import (
+from mmuda.utils.errors import ConfigError, DataError
+from street_scenes import (
     render_label_ids,
     write_cityscapes,
     write_gta5,
     write_scenes,
     write_synthia,
 )
-from mmuda.datasets.street_scenes.labels import LABEL_IDS, LABELS
-from mmuda.datasets.street_scenes.layouts import GTA5Layout
-from mmuda.utils.errors import ConfigError, DataError
+from street_scenes.labels import LABEL_IDS, LABELS
+from street_scenes.layouts import GTA5Layout
 
 SIZE = (96, 54)
 SMALL = {'size': SIZE, 'progress': False}

@@ -11,18 +11,18 @@ from mmuda.datasets import IDDDataset
 from mmuda.datasets.idd_labels import IDD_LABELS
 from mmuda.datasets.idd_polygons import draw_polygons, parse_polygons
 from mmuda.datasets.label_maps import label_table
-from mmuda.datasets.street_scenes import (
+from street_scenes import (
     render_label_ids,
     write_idd,
     write_scenes,
 )
-from mmuda.datasets.street_scenes.contours import (
+from street_scenes.contours import (
     IDD_LABELS_OF,
     encode_idd_polygons,
     trace_regions,
 )
-from mmuda.datasets.street_scenes.labels import LABEL_IDS, LABELS, to_train_ids
-from mmuda.datasets.street_scenes.layouts import IDDLayout
+from street_scenes.labels import LABEL_IDS, LABELS, to_train_ids
+from street_scenes.layouts import IDDLayout
 
 SIZE = (128, 72)
 SMALL = {'size': SIZE, 'progress': False}

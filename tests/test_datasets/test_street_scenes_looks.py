@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmuda.datasets.street_scenes import (
+from street_scenes import (
     render_label_ids,
     render_scene,
     write_cityscapes,
 )
-from mmuda.datasets.street_scenes.labels import (
+from street_scenes.labels import (
     LABEL_IDS,
     to_cityscapes_ids,
     to_train_ids,

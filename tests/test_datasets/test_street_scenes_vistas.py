@@ -10,15 +10,15 @@ from toy_images import keys_of
 
 from mmuda.datasets import MapillaryVistasDataset
 from mmuda.datasets.label_maps import label_table
-from mmuda.datasets.street_scenes import (
+from mmuda.utils.errors import ConfigError, DataError
+from street_scenes import (
     render_label_ids,
     write_idd,
     write_mapillary,
 )
-from mmuda.datasets.street_scenes.labels import LABEL_IDS, LABELS, to_train_ids
-from mmuda.datasets.street_scenes.layouts import MapillaryLayout
-from mmuda.datasets.street_scenes.vistas import vistas_config, vistas_ids
-from mmuda.utils.errors import ConfigError, DataError
+from street_scenes.labels import LABEL_IDS, LABELS, to_train_ids
+from street_scenes.layouts import MapillaryLayout
+from street_scenes.vistas import vistas_config, vistas_ids
 
 SMALL = {'size': (80, 60), 'progress': False}
 LOAD = [dict(type='LoadImage'), dict(type='LoadLabels')]

@@ -4,13 +4,13 @@ from PIL import Image
 from toy_images import keys_of, make_image, make_label
 
 from mmuda.datasets import BDD100KDataset, SynscapesDataset
-from mmuda.datasets.street_scenes import (
+from mmuda.utils.errors import DataError
+from street_scenes import (
     render_label_ids,
     render_scene,
     write_bdd100k,
     write_synscapes,
 )
-from mmuda.utils.errors import DataError
 
 SMALL = {'size': (90, 45), 'progress': False}
 CITYSCAPES_19 = {

@@ -7,12 +7,12 @@ from mmengine.dataset import default_collate
 from mmengine.runner import Runner
 
 from mmuda.datasets import domain_collate
-from mmuda.datasets.street_scenes import write_synscapes
 from mmuda.engine import UDATrainLoop
 from mmuda.models import DomainDataPreprocessor
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.setup_env import register_all_modules
+from street_scenes import write_synscapes
 
 RATIO = dict(source=3, target=2)
 

@@ -12,10 +12,10 @@ from forked import forked, on_full_disk
 from mmengine.config import Config
 from mmengine.hooks import Hook
 
+from demo.report import write_results
 from mmuda.convert import write_checkpoint
 from mmuda.datasets.class_statistics_file import ClassStatistics
 from mmuda.datasets.soft_labels import write_soft_label
-from mmuda.demo.report import write_results
 from mmuda.engine import WholeFilesVisBackend
 from mmuda.evaluation.confusion_matrix import ConfusionMatrix
 from mmuda.pseudo_labels.recipe import require_same_recipe

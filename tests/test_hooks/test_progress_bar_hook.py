@@ -6,8 +6,8 @@ import demo_data
 import pytest
 from tiny_runs import runner
 
-from mmuda.demo import DemoSettings
-from mmuda.demo.runs import demo_config
+from demo import DemoSettings
+from demo.runs import demo_config
 from mmuda.hooks import ProgressBarHook
 from mmuda.utils.errors import ConfigError
 

@@ -4,8 +4,8 @@ import demo_data
 import pytest
 from mmengine.config import Config
 
-from mmuda.benchmark.training import memory_rows
-from mmuda.benchmark.training_case import TrainingCase
+from benchmarks.training import memory_rows
+from benchmarks.training_case import TrainingCase
 from mmuda.utils.setup_env import register_all_modules
 
 

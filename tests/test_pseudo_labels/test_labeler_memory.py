@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from mmuda.benchmark.tiny_labelling import TINY_SIZE, resident_growth
+from benchmarks.tiny_labelling import TINY_SIZE, resident_growth
 from mmuda.utils.threads import BoundedThreads
 
 MEGABYTE = 10**6

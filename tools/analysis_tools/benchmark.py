@@ -23,8 +23,6 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from mmuda.benchmark.parts import PARTS, Benchmark
-from mmuda.benchmark.report import environment, make_table, save_json
 from mmuda.utils.checks import COUNT, POSITIVE, WHOLE
 from mmuda.utils.cli import (
     OptionsAction,
@@ -34,6 +32,11 @@ from mmuda.utils.cli import (
     run_tool,
 )
 from mmuda.utils.setup_env import register_all_modules
+
+# These are beside tools/ in the repository, no part of the package.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.parts import PARTS, Benchmark
+from benchmarks.report import environment, make_table, save_json
 
 count = checked(COUNT)
 

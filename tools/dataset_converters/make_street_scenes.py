@@ -13,11 +13,14 @@ import os
 import sys
 from pathlib import Path
 
-from mmuda.datasets.street_scenes import WriteReport, write_scenes
-from mmuda.datasets.street_scenes.layouts import LAYOUTS, SceneLayout
-from mmuda.datasets.street_scenes.vistas import VERSIONS
 from mmuda.utils.checks import COUNT, SEED, WHOLE
 from mmuda.utils.cli import add_traceback_option, checked, run_tool
+
+# These are beside tools/ in the repository, no part of the package.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from street_scenes import WriteReport, write_scenes
+from street_scenes.layouts import LAYOUTS, SceneLayout
+from street_scenes.vistas import VERSIONS
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -1,0 +1,207 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Making the demo's data; training and testing one method on it."""
+
+import gc
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmuda.hooks import GracefulStopHook
+from mmuda.utils.cli import build_runner
+from mmuda.utils.config import load_config, override_data_roots
+from mmuda.utils.files import atomic_write
+from mmuda.utils.json_files import read_json
+from mmuda.utils.resume import find_resume_checkpoint
+from street_scenes import (
+    write_cityscapes,
+    write_gta5,
+    write_idd,
+)
+
+from .labels import use_pseudo_labels
+
+RESULT = 'result.json'
+_FOLDERS = {
+    'source': 'GTA5',
+    'target': 'Cityscapes',
+    'cityscapes': 'Cityscapes',
+    'idd': 'IDD',
+}
+_TESTED = ('Cityscapes', 'IDD')
+_SEVERAL = 'mtkt_g2ci_19.py'
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """What the demo does.
+
+    Attributes:
+        configs: Config of each method, by the name shown in the table.
+        data: Folder of the street scenes.
+        out: Folder of all results.
+        source_images: Images of the source.
+        target_images: Training images of the target.
+        val_images: Validation images of the target.
+        max_iters: Iterations of each method; None as in the configs.
+    """
+
+    configs: dict[str, Path]
+    data: Path
+    out: Path
+    source_images: int
+    target_images: int
+    val_images: int
+    max_iters: int | None = None
+
+
+def make_data(settings: DemoSettings) -> None:
+    """Write the street scenes; what is there already is kept."""
+    print(write_gta5(settings.data / 'GTA5', settings.source_images))
+    counts = {'train': settings.target_images, 'val': settings.val_images}
+    print(write_cityscapes(settings.data / 'Cityscapes', counts))
+    # the second target; half of it is enough
+    counts = {split: count // 2 for split, count in counts.items()}
+    print(write_idd(settings.data / 'IDD', counts))
+
+
+def run_methods(settings: DemoSettings) -> dict[str, dict]:
+    """Train and test all methods in their order.
+
+    Args:
+        settings: What the demo does.
+
+    Returns:
+        What :func:`run_method` gives, by the method's name.
+
+    Raises:
+        KeyboardInterrupt: A training was stopped; it can be continued.
+    """
+    results: dict[str, dict] = {}
+    for name in settings.configs:
+        earlier = {
+            settings.configs[other].stem: result
+            for other, result in results.items()
+        }
+        results[name] = run_method(settings, name, earlier)
+    return results
+
+
+def run_method(
+    settings: DemoSettings, name: str, earlier: Mapping[str, Mapping]
+) -> dict:
+    """Train and test one method, or read the result of an earlier run.
+
+    An interrupted training is continued.
+
+    Args:
+        settings: What the demo does.
+        name: Name of the method in ``settings.configs``.
+        earlier: Results of other methods by the stem of their config; one of
+            them labels the target for a self-trained method.
+
+    Returns:
+        ``metrics`` of the target's validation split, ``seconds`` of training,
+        the ``checkpoint`` and the ``work_dir``.
+
+    Raises:
+        KeyboardInterrupt: The training was stopped; it can be continued.
+    """
+    cfg = demo_config(settings, name)
+    text = cfg.pretty_text
+    if 'self_training' in cfg or cfg.load_from:
+        text += ''.join(result['fingerprint'] for result in earlier.values())
+    fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    file = Path(cfg.work_dir) / RESULT
+    if file.exists():
+        result = read_json(file, 'remove it', allow_nan=True)
+        if result.get('fingerprint') == fingerprint:
+            print(f'{name}: done before, see {cfg.work_dir}')
+            return result
+    print(f'{name}: {cfg.train_cfg.max_iters} iterations', flush=True)
+    start = time.perf_counter()
+    use_pseudo_labels(cfg, earlier)
+    if cfg.load_from:
+        initial = earlier[Path(cfg.load_from).parent.name]
+        cfg.load_from = initial['checkpoint']
+    labelling = time.perf_counter() - start
+    result = _train_and_test(cfg) | {'fingerprint': fingerprint}
+    result['seconds'] += labelling
+    gc.collect()  # ends the loader processes of this method
+    atomic_write(file, json.dumps(result, indent=2))
+    return result
+
+
+def demo_config(settings: DemoSettings, name: str) -> Config:
+    """Config of one method with the demo's folders and length."""
+    path = settings.configs[name]
+    cfg = load_config(path)
+    cfg.work_dir = str(settings.out / path.stem)
+    cfg.launcher = 'none'
+    cfg.log_level = 'WARNING'
+    _test_on_both_targets(cfg)
+    names = cfg.train_dataloader.dataset.get('targets') or ['target']
+    override_data_roots(
+        cfg,
+        {
+            name: str(settings.data / _FOLDERS[name])
+            for name in ('source', *names)
+        },
+    )
+    for loader, folder in zip(cfg.test_dataloader, _TESTED, strict=True):
+        loader.dataset.data_root = str(settings.data / folder)
+    if settings.max_iters:
+        cfg.train_cfg.max_iters = settings.max_iters
+        cfg.train_cfg.val_interval = settings.max_iters
+        if 'warmup_iters' in cfg.model:
+            cfg.model.warmup_iters = settings.max_iters // 2
+        if 'consistency' in cfg.default_hooks:
+            hook = cfg.default_hooks.consistency
+            hook.distillation_begin = settings.max_iters // 2
+    for hook in cfg.custom_hooks:
+        if hook.type == 'ProgressBarHook':
+            hook.line_interval = max(1, cfg.train_cfg.max_iters // 10)
+    return cfg
+
+
+def _test_on_both_targets(cfg: Config) -> None:
+    """Test a method that adapts to one target on the second one, too."""
+    if isinstance(cfg.test_dataloader, list):
+        return
+    several = load_config(Path(cfg.filename).with_name(_SEVERAL))
+    for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
+        cfg[key] = several[key]
+
+
+def _train_and_test(cfg: Config) -> dict:
+    checkpoint = find_resume_checkpoint(cfg.work_dir)
+    if checkpoint is not None:
+        cfg.resume, cfg.load_from = True, str(checkpoint)
+    runner = build_runner(cfg)
+    _log_to_file(runner)
+    start = time.perf_counter()
+    runner.train()
+    seconds = time.perf_counter() - start
+    for hook in runner.hooks:
+        if isinstance(hook, GracefulStopHook) and hook.received_signal:
+            raise KeyboardInterrupt
+    metrics = runner.test()
+    return {
+        'metrics': {key: float(value) for key, value in metrics.items()},
+        'seconds': seconds,
+        'checkpoint': str(find_resume_checkpoint(cfg.work_dir)),
+        'work_dir': cfg.work_dir,
+    }
+
+
+def _log_to_file(runner: Runner) -> None:
+    # The terminal shows the progress bar alone.
+    for handler in runner.logger.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.setLevel(logging.INFO)

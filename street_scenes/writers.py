@@ -1,0 +1,186 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Writing whole data sets of street scenes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmuda.utils.errors import ConfigError
+from street_scenes.domains import Domain
+from street_scenes.jobs import SceneJob, run_jobs
+from street_scenes.layouts import (
+    BDD100KLayout,
+    CityscapesLayout,
+    GTA5Layout,
+    IDDLayout,
+    MapillaryLayout,
+    SceneLayout,
+    SynscapesLayout,
+    SynthiaLayout,
+)
+from street_scenes.presets import get_domain
+from street_scenes.render import check_scene
+from street_scenes.settings import (
+    make_settings,
+    prepare_root,
+    save_common_files,
+    save_settings,
+)
+
+
+@dataclass(frozen=True)
+class WriteReport:
+    """What a writer did.
+
+    Attributes:
+        root: Root of the data set.
+        written: Number of scenes rendered.
+        reused: Number of scenes that were there already.
+    """
+
+    root: Path
+    written: int
+    reused: int
+
+    def __str__(self) -> str:
+        """Return one line for the user."""
+        if not self.written:
+            return f'{self.root}: {self.reused} scenes complete, nothing to do'
+        return f'{self.root}: {self.written} written, {self.reused} reused'
+
+
+def write_gta5(root: str | Path, count: int, **options: Any) -> WriteReport:
+    """Write a data set as GTA5 lies on disk; see ``write_scenes``."""
+    return write_scenes(root, GTA5Layout(), {'all': count}, **options)
+
+
+def write_synthia(root: str | Path, count: int, **options: Any) -> WriteReport:
+    """Write a data set as SYNTHIA-RAND-CITYSCAPES lies on disk."""
+    return write_scenes(root, SynthiaLayout(), {'all': count}, **options)
+
+
+def write_synscapes(
+    root: str | Path, count: int, **options: Any
+) -> WriteReport:
+    """Write a data set as Synscapes lies on disk; the size is that of rgb."""
+    return write_scenes(root, SynscapesLayout(), {'all': count}, **options)
+
+
+def write_cityscapes(
+    root: str | Path,
+    counts: Mapping[str, int],
+    with_train_labels: bool = False,
+    **options: Any,
+) -> WriteReport:
+    """Write a data set as Cityscapes lies on disk, train and val split."""
+    layout = CityscapesLayout(with_train_labels)
+    return write_scenes(root, layout, counts, **options)
+
+
+def write_idd(
+    root: str | Path,
+    counts: Mapping[str, int],
+    with_train_labels: bool = False,
+    **options: Any,
+) -> WriteReport:
+    """Write a data set as IDD lies on disk, train and val split."""
+    return write_scenes(root, IDDLayout(with_train_labels), counts, **options)
+
+
+def write_bdd100k(
+    root: str | Path,
+    counts: Mapping[str, int],
+    with_train_labels: bool = False,
+    **options: Any,
+) -> WriteReport:
+    """Write a data set as BDD100K lies on disk, train and val split."""
+    layout = BDD100KLayout(with_train_labels)
+    return write_scenes(root, layout, counts, **options)
+
+
+def write_mapillary(
+    root: str | Path,
+    counts: Mapping[str, int],
+    with_train_labels: bool = False,
+    version: str = 'v1.2',
+    **options: Any,
+) -> WriteReport:
+    """Write a data set as Mapillary Vistas lies on disk.
+
+    The size among the options is that of a third of the images; the others
+    are larger or of another shape.
+    """
+    layout = MapillaryLayout(with_train_labels, version)
+    return write_scenes(root, layout, counts, **options)
+
+
+def write_scenes(
+    root: str | Path,
+    layout: SceneLayout,
+    counts: Mapping[str, int],
+    *,
+    size: tuple[int, int] | None = None,
+    seed: int = 0,
+    domain: Domain | str | None = None,
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: bool = True,
+    start_method: str | None = None,
+) -> WriteReport:
+    """Render street scenes and write them in the layout of a data set.
+
+    The settings are kept in ``street_scenes.json`` in the root. Scenes that
+    are there already are kept if the settings are the same, so that a killed
+    run can be started again.
+
+    Args:
+        root: Root of the data set; made if missing.
+        layout: Which files there are.
+        counts: Number of scenes of each split.
+        size: Width and height; by default the layout's. Scenes of some
+            layouts differ from it.
+        seed: Seed of the data set.
+        domain: What the scenes look like; by default the layout's.
+        workers: Number of processes; the files do not depend on it.
+        overwrite: Replace the scenes that an earlier call wrote.
+        progress: Show a progress bar.
+        start_method: How processes are started: fork, spawn or forkserver.
+
+    Raises:
+        ConfigError: A split, count, size, seed or domain is wrong.
+        DataError: The root holds other data or scenes of other settings.
+    """
+    root, domain = Path(root), get_domain(domain or layout.domain)
+    _check_counts(layout, counts)
+    size = tuple(size or layout.size)
+    check_scene(seed, 0, size)
+    jobs = [
+        SceneJob(layout, domain, seed, size, root, split, number)
+        for split, count in counts.items()
+        for number in range(count)
+    ]
+    for job in jobs:
+        check_scene(seed, job.number, job.scene_size)
+    settings = make_settings(layout, counts, size, seed, domain)
+    prepare_root(root, layout, settings, overwrite)
+    missing = [
+        job for job in jobs if not all(path.is_file() for path in job.paths())
+    ]
+    if missing:
+        save_settings(root, settings | {'complete': False})
+        title = layout.name if progress else None
+        run_jobs(missing, workers, start_method, title)
+    save_common_files(root, layout)
+    save_settings(root, settings | {'complete': True})
+    return WriteReport(root, len(missing), len(jobs) - len(missing))
+
+
+def _check_counts(layout: SceneLayout, counts: Mapping[str, int]) -> None:
+    """Refuse unknown splits and negative numbers of scenes."""
+    for split, count in counts.items():
+        if split not in layout.splits or count < 0:
+            raise ConfigError(
+                f'{layout.name} can not have {count} scenes of split '
+                f'{split!r}; it has the splits {", ".join(layout.splits)}'
+            )
