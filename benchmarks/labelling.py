@@ -19,8 +19,7 @@ from torch.utils.data import DataLoader
 from benchmarks.evaluation import forward_all
 from benchmarks.measure import Row, Times, paired_times, ratio_row
 from benchmarks.setting import domain_configs
-from mmuda.pseudo_labels.batches import own_batches
-from mmuda.pseudo_labels.labeler import PseudoLabeler
+from mmuda.pseudo_labels.labeler import PseudoLabeler, own_batches
 from mmuda.pseudo_labels.options import PseudoLabelOptions
 from mmuda.pseudo_labels.prediction import members
 from mmuda.registry import DATASETS, MODELS

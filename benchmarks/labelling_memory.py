@@ -14,8 +14,8 @@ from benchmarks.tiny_labelling import (
     resident_growth,
     spool_image_bytes,
 )
-from mmuda.pseudo_labels.histogram import ScoreHistogram
 from mmuda.pseudo_labels.options import PseudoLabelOptions
+from mmuda.pseudo_labels.rules import ScoreHistogram
 from mmuda.utils.threads import BoundedThreads
 
 MAX_MEGABYTES = 200

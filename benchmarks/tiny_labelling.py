@@ -16,8 +16,7 @@ from benchmarks.labelling import ESL_RULE, spread_logits
 from benchmarks.setting import Size
 from mmuda.pseudo_labels.labeler import PseudoLabeler
 from mmuda.pseudo_labels.options import PseudoLabelOptions
-from mmuda.pseudo_labels.second_pass import Report
-from mmuda.pseudo_labels.spool import FOLDER, JOB
+from mmuda.pseudo_labels.second_pass import FOLDER, JOB, Report
 from mmuda.registry import DATASETS, MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.setup_env import register_all_modules

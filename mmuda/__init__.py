@@ -6,7 +6,7 @@ from importlib import import_module, metadata, util
 
 from packaging.version import Version
 
-from mmuda.utils.interrupts import leave_at_interrupt
+from mmuda.utils.processes import leave_at_interrupt
 from mmuda.version import __version__
 
 # First accepted version and first version that has not been tested.

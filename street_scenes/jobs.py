@@ -20,7 +20,7 @@ from rich.progress import (
 )
 
 from mmuda.utils.files import atomic_write
-from mmuda.utils.parents import exit_with
+from mmuda.utils.processes import exit_with
 from street_scenes.domains import Domain
 from street_scenes.layouts import SceneLayout
 from street_scenes.render import render_label_ids

@@ -10,7 +10,7 @@ ROOT = demo_data.ROOT
 # Calls that could run what a file holds, by where they may stand.
 ALLOWED = {
     'torch.load': {'mmuda/utils/compat.py'},
-    'yaml.load': {'mmuda/utils/safe_files.py'},
+    'yaml.load': {'mmuda/utils/files.py'},
     'Config.fromfile': {'mmuda/utils/config.py'},
     'import_module': {
         'mmuda/__init__.py',

@@ -11,7 +11,7 @@ from PIL import Image
 from tools_in_process import load_tool, run_loaded
 
 from mmuda.datasets import GTA5Dataset
-from mmuda.datasets.class_statistics_file import ClassStatistics
+from mmuda.datasets.class_statistics import ClassStatistics
 
 TOOL = load_tool('misc/class_statistics.py')
 CONFIG = demo_data.ROOT / 'configs/advent/gta2cs.py'

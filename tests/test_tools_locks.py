@@ -13,7 +13,7 @@ from tools_in_process import load_tool, run_loaded
 
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.locks import is_locked, locked_folder
-from mmuda.utils.parents import is_alive
+from mmuda.utils.processes import is_alive
 
 
 def hold(tell, folder):

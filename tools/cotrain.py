@@ -14,12 +14,12 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from mmuda.cotraining.choice import choose_steps
 from mmuda.cotraining.curves import write_curves
 from mmuda.cotraining.estimates import plan_table
 from mmuda.cotraining.execution import (
     Devices,
     Executor,
+    choose_steps,
     require_first_inputs,
     visible_gpus,
 )
@@ -27,8 +27,7 @@ from mmuda.cotraining.options import CoTrainingOptions
 from mmuda.cotraining.plan import Procedure
 from mmuda.cotraining.preparation import check_procedure, list_images
 from mmuda.cotraining.stages import Step
-from mmuda.cotraining.state import ProcedureState
-from mmuda.cotraining.status import status_table
+from mmuda.cotraining.state import ProcedureState, status_table
 from mmuda.pseudo_labels.recipe import require_same_recipe
 from mmuda.utils.checks import COUNT
 from mmuda.utils.checksums import sha256_of

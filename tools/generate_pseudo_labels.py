@@ -18,13 +18,12 @@ from rich.console import Console
 from mmuda.datasets.pseudo_label_store import PseudoLabelManifest
 from mmuda.pseudo_labels.checkpoints import describe_checkpoints, load_model
 from mmuda.pseudo_labels.jobs import LabellingJob
-from mmuda.pseudo_labels.options import PseudoLabelOptions
+from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label
 from mmuda.pseudo_labels.report import (
     ProgressLines,
     result_table,
     selection_warnings,
 )
-from mmuda.pseudo_labels.target_data import dataset_to_label
 from mmuda.utils.checks import COUNT
 from mmuda.utils.cli import (
     add_data_options,

@@ -23,8 +23,8 @@ from mmuda.cotraining.ranking import (
     sample_keys,
 )
 from mmuda.datasets.pseudo_label_store import MANIFEST
-from mmuda.pseudo_labels.batches import dataset_keys
-from mmuda.pseudo_labels.target_data import dataset_to_label
+from mmuda.pseudo_labels.labeler import dataset_keys
+from mmuda.pseudo_labels.options import dataset_to_label
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT, SEED, SHARE, WHOLE
 from mmuda.utils.cli import (

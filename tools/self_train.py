@@ -17,17 +17,16 @@ from mmengine.config import Config
 from rich.console import Console
 
 from mmuda.pseudo_labels.jobs import check_labelling
+from mmuda.pseudo_labels.options import target_names
 from mmuda.pseudo_labels.recipe import (
     Recipe,
     SelfTrainingOptions,
     Stage,
     require_same_recipe,
+    write_summary,
 )
-from mmuda.pseudo_labels.recipe_summary import write_summary
-from mmuda.pseudo_labels.target_data import target_names
 from mmuda.utils.checks import COUNT, SEED
 from mmuda.utils.checksums import sha256_of
-from mmuda.utils.child_processes import Command, run_side_by_side
 from mmuda.utils.cli import (
     OptionsAction,
     add_data_options,
@@ -41,6 +40,7 @@ from mmuda.utils.config import (
 )
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.locks import only_writer
+from mmuda.utils.processes import Command, run_side_by_side
 from mmuda.utils.setup_env import register_all_modules
 
 TOOLS = Path(__file__).parent

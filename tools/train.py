@@ -21,7 +21,7 @@ from mmuda.hooks import (
     require_consistency_hook,
     require_teacher_hook,
 )
-from mmuda.hooks.resumed_run import check_config_of_resumed_run
+from mmuda.hooks.run_record import check_config_of_resumed_run
 from mmuda.utils.checks import SEED
 from mmuda.utils.cli import (
     add_runner_arguments,

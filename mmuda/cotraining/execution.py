@@ -1,5 +1,5 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Running the stages that are left."""
+"""Choosing the stages that are left and running them."""
 
 import os
 import shutil
@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmuda.utils.child_processes import Command, run_side_by_side
 from mmuda.utils.config import config_text
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_path, atomic_write
 from mmuda.utils.locks import LOCK
+from mmuda.utils.processes import Command, run_side_by_side
 
 from .stages import Stage, Step
 from .state import ProcedureState
@@ -248,3 +248,48 @@ def visible_gpus(count: int) -> tuple[str, ...]:
     if listed:
         return tuple(listed.split(','))[:count]
     return tuple(map(str, range(count)))
+
+
+def choose_steps(
+    steps: list[Step], stages: list[str] | None, first: str | None
+) -> list[Step]:
+    """Steps that a user asks for.
+
+    Args:
+        steps: All steps.
+        stages: Names of stages or groups of stages to run; None for all.
+        first: The stage or group to begin with; None for the first.
+
+    Raises:
+        ConfigError: There is no such stage.
+    """
+    names = [stage.name for step in steps for stage in step]
+    for option, wanted in (('--stage', stages or []), ('--from', [first])):
+        for name in filter(None, wanted):
+            if not any(_belongs(other, name) for other in names):
+                groups = dict.fromkeys(other.split('/')[0] for other in names)
+                raise ConfigError(
+                    f'{option} {name}: no such stage; there are '
+                    f'{", ".join(groups)} (--dry-run lists all)'
+                )
+    if first:
+        begin = next(
+            number
+            for number, step in enumerate(steps)
+            if any(_belongs(stage.name, first) for stage in step)
+        )
+        steps = steps[begin:]
+    if stages:
+        steps = [
+            tuple(
+                stage
+                for stage in step
+                if any(_belongs(stage.name, name) for name in stages)
+            )
+            for step in steps
+        ]
+    return [step for step in steps if step]
+
+
+def _belongs(name: str, group: str) -> bool:
+    return name == group or name.startswith(group.rstrip('/') + '/')

@@ -11,10 +11,9 @@ import numpy as np
 
 from mmuda.datasets.label_maps import IGNORE_ID
 from mmuda.datasets.pseudo_label_store import MANIFEST, label_path
-from mmuda.pseudo_labels.accuracy import read_label
 from mmuda.pseudo_labels.image_statistics import ImageStatistics, count_image
-from mmuda.pseudo_labels.second_pass import read_scores
-from mmuda.pseudo_labels.spool import encode_png
+from mmuda.pseudo_labels.report import read_label
+from mmuda.pseudo_labels.second_pass import encode_png, read_scores
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.threads import BoundedThreads

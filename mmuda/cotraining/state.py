@@ -4,16 +4,21 @@
 import json
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict
 
+from rich.table import Table
+
+from mmuda.datasets.pseudo_label_store import MANIFEST, PseudoLabelManifest
+from mmuda.pseudo_labels.recipe import last_validation
 from mmuda.utils.checks import NOT_NEGATIVE
 from mmuda.utils.checksums import sha256_of
+from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json
 
-from .stages import Stage
+from .stages import Stage, Step
 
 FILE = 'state.json'
 _REMEDY = 'remove it, finished stages are found without it'
@@ -132,3 +137,65 @@ class ProcedureState:
         if value.suffix == '.txt':
             described['images'] = len(value.read_text().splitlines())
         return described
+
+
+def status_table(
+    steps: Sequence[Step], state: ProcedureState, running: bool = False
+) -> Table:
+    """Stages with what they brought so far.
+
+    Args:
+        steps: Of the procedure.
+        state: What is known of them.
+        running: Whether a process works on them.
+    """
+    table = Table(title=str(state.work_dir))
+    for column in ('stage', 'status', 'time', 'result'):
+        table.add_column(column, no_wrap=True, overflow='fold')
+    for stage in (stage for step in steps for stage in step):
+        seconds = state.seconds(stage)
+        table.add_row(
+            stage.name,
+            state.status(stage, running),
+            '' if seconds is None else duration(seconds),
+            outcome(stage) if stage.is_done else '',
+        )
+    return table
+
+
+def outcome(stage: Stage) -> str:
+    """What a finished stage brought: mIoU, kept pixels or images."""
+    if stage.tool == 'train.py':
+        metrics = last_validation(stage.folder)
+        return ', '.join(
+            f'{name} {value:.2f}'
+            for name, value in metrics.items()
+            if name.endswith('mIoU')
+        )
+    if stage.result.name == MANIFEST:
+        return _described_labels(stage)
+    if stage.result.suffix == '.txt':
+        return f'{len(stage.result.read_text().splitlines())} images'
+    return ''
+
+
+def _described_labels(stage: Stage) -> str:
+    try:
+        manifest = PseudoLabelManifest.read(stage.folder)
+    except DataError:
+        return ''
+    text = f'{manifest.num_images} images'
+    pixels = sum(manifest.pixels.values())
+    if pixels:
+        kept = sum(manifest.kept.values()) / pixels
+        text += f', {kept:.0%} of the pixels'
+    return text
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, as much as is needed."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f'{hours} h {minutes:02d} min'
+    return f'{minutes} min {rest:02d} s' if minutes else f'{rest} s'

@@ -13,9 +13,11 @@ from mmuda.datasets.checks import (
     scan_dataset,
 )
 from mmuda.datasets.cityscapes import CityscapesLabelIdsDataset
-from mmuda.datasets.domain_batches import domain_collate
-from mmuda.datasets.domain_dataset import DomainDataset, DomainIndex
-from mmuda.datasets.evaluation_transforms import EvaluateAtInputSize
+from mmuda.datasets.domain_dataset import (
+    DomainDataset,
+    DomainIndex,
+    domain_collate,
+)
 from mmuda.datasets.folder import CamVidDataset, CARLADataset, FolderDataset
 from mmuda.datasets.gta import GTA5Dataset
 from mmuda.datasets.idd import IDDDataset
@@ -42,6 +44,7 @@ from mmuda.datasets.synscapes import SynscapesDataset
 from mmuda.datasets.synthia import SYNTHIADataset
 from mmuda.datasets.transforms import (
     CropFraction,
+    EvaluateAtInputSize,
     KeepWeakImage,
     PackDomainInputs,
 )

@@ -14,7 +14,7 @@ from mmseg.datasets import BaseSegDataset
 
 from mmuda.datasets.label_frame import LabelFrame, check_label_orientation
 from mmuda.datasets.label_maps import label_set_metainfo, label_table
-from mmuda.datasets.label_numbering import check_file_names
+from mmuda.datasets.label_verdict import check_file_names
 from mmuda.datasets.listing import (
     keys_with_suffix,
     list_files,

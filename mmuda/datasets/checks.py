@@ -18,7 +18,7 @@ from mmuda.datasets.pseudo_label_checks import (
     check_domain_labels,
     iter_pseudo_label_loaders,
 )
-from mmuda.datasets.pseudo_label_transform import PseudoLabelTransform
+from mmuda.datasets.pseudo_label_loading import PseudoLabelTransform
 from mmuda.datasets.raw_samples import (
     Reading,
     load_raw,

@@ -2,21 +2,22 @@
 """Samples of every domain, chosen by the sampler."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import random
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
+import torch
 from mmcv.transforms import LoadAnnotations
 from mmengine.dataset import ConcatDataset
+from mmengine.registry import FUNCTIONS
 from torch.utils.data import Dataset
 
 from mmuda.datasets.class_sets import require_same_classes
-from mmuda.datasets.domain_batches import domain_collate, samples_per_item
 from mmuda.datasets.loading import LoadLabels
-from mmuda.datasets.random_states import (
-    preserved_random_states,
-    seed_random_states,
-)
 from mmuda.registry import DATASETS
+from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError, DataError
 
 SOURCE = 'source'
@@ -259,3 +260,95 @@ def _label_leak(name: str) -> str:
         'training must not see; remove LoadLabels or LoadAnnotations from '
         'its pipeline'
     )
+
+
+@FUNCTIONS.register_module()
+def domain_collate(
+    data_batch: Sequence[Mapping[str, Mapping[str, Any]]],
+) -> dict[str, dict[str, list]]:
+    """Put the samples of some items into one list for each domain.
+
+    The same as mmengine's ``pseudo_collate`` if items hold one sample of each
+    domain. ``UDATrainLoop`` chooses it by itself; with another loop set
+    ``collate_fn=dict(type='domain_collate')`` in ``train_dataloader``.
+
+    Args:
+        data_batch: Items of a ``DomainDataset``; a domain's entry is a sample
+            or a list of them.
+
+    Returns:
+        ``{'inputs': {domain: list}, 'data_samples': {domain: list}}``, item
+        after item.
+    """
+    return {
+        key: {
+            domain: [
+                sample
+                for item in data_batch
+                for sample in _as_list(item[key][domain])
+            ]
+            for domain in domains
+        }
+        for key, domains in data_batch[0].items()
+    }
+
+
+def samples_per_item(
+    samples: Mapping[str, int] | None,
+    domains: Collection[str],
+    absent: Collection[str] = (),
+) -> dict[str, int]:
+    """Return the number of samples of each domain in an item.
+
+    Args:
+        samples: Numbers by domain; domains that it leaves out have one.
+        domains: Names of the domains.
+        absent: Further names that may be given: of domains that a config
+            has left out.
+
+    Raises:
+        ConfigError: If a domain is unknown, or a number is not positive.
+    """
+    samples = dict(samples or {})
+    for name, number in samples.items():
+        if name not in domains and name not in absent:
+            raise ConfigError(
+                f"samples: there is no domain '{name}'"
+                f'{did_you_mean(name, domains)}; the domains are '
+                f'{", ".join(domains)}'
+            )
+        whole = isinstance(number, int) and not isinstance(number, bool)
+        if not whole or number < 1:
+            raise ConfigError(
+                f'samples.{name} must be a whole number of at least 1, not '
+                f'{number!r}'
+            )
+    return {name: samples.get(name, 1) for name in domains}
+
+
+def _as_list(samples: Any) -> Sequence[Any]:
+    return samples if isinstance(samples, (list, tuple)) else [samples]
+
+
+def seed_random_states(*words: int) -> None:
+    """Seed what transforms draw from by some numbers, each at least 0."""
+    state = np.random.SeedSequence(words).generate_state(1)
+    value = int(state[0])
+    random.seed(value)
+    np.random.seed(value)
+    # Not torch.manual_seed, which would also reach for the accelerator.
+    torch.default_generator.manual_seed(value)
+
+
+@contextmanager
+def preserved_random_states() -> Iterator[None]:
+    """Restore the random states of the process at the end."""
+    python_state = random.getstate()
+    numpy_state = np.random.get_state()
+    torch_state = torch.default_generator.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+        torch.default_generator.set_state(torch_state)

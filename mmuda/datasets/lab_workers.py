@@ -24,7 +24,7 @@ from rich.progress import (
 )
 
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.parents import exit_with
+from mmuda.utils.processes import exit_with
 
 # Within which a signal to all processes has reached this one as well.
 _SIGNAL_SECONDS = 0.5

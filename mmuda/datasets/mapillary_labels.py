@@ -7,7 +7,10 @@ ADAS (CVPR 2022) maps seven of the 66 labels to other classes; its tables have
 names of their own.
 """
 
-from mmseg.datasets import MapillaryDataset_v1
+from collections.abc import Mapping
+from typing import TypeVar
+
+from mmseg.datasets import MapillaryDataset_v1, MapillaryDataset_v2
 
 # Their positions are the ids in the label files.
 _LABELS = MapillaryDataset_v1.METAINFO['classes']
@@ -107,3 +110,99 @@ MAPILLARY_ADAS_SEVEN: dict[int, str | None] = {
     **{_LABELS.index(label): None for label in _ADAS_IGNORED_7},
     _LABELS.index(_ADAS_IGNORED_19): 'object',
 }
+
+
+Class = TypeVar('Class')
+
+# Their positions are the ids in the label files; the names are those
+# ("readable") of config_v2.0.json.
+_V1_LABELS = MapillaryDataset_v1.METAINFO['classes']
+_LABELS_V2 = MapillaryDataset_v2.METAINFO['classes']
+
+_PARTS = {
+    'Billboard': (
+        'Signage - Advertisement',
+        'Signage - Ambiguous',
+        'Signage - Back',
+        'Signage - Information',
+        'Signage - Other',
+        'Signage - Store',
+    ),
+    'Lane Marking - Crosswalk': ('Lane Marking (only) - Crosswalk',),
+    'Lane Marking - General': tuple(
+        label
+        for label in _LABELS_V2
+        if label.startswith('Lane Marking') and 'Crosswalk' not in label
+    ),
+    'Parking': ('Parking Aisle',),
+    'Person': ('Person Group',),
+    'Traffic Light': (
+        'Traffic Light - General (Single)',
+        'Traffic Light - Pedestrians',
+        'Traffic Light - General (Upright)',
+        'Traffic Light - General (Horizontal)',
+        'Traffic Light - Cyclists',
+        'Traffic Light - Other',
+    ),
+    'Traffic Sign (Back)': (
+        'Traffic Sign - Direction (Back)',
+        'Traffic Sign - Temporary (Back)',
+    ),
+    'Traffic Sign (Front)': (
+        'Traffic Sign - Direction (Front)',
+        'Traffic Sign - Parking',
+        'Traffic Sign - Temporary (Front)',
+    ),
+}
+
+_NEAREST = {
+    'Barrier': (
+        'Ambiguous Barrier',
+        'Concrete Block',
+        'Lane Separator',
+        'Temporary Barrier',
+    ),
+    'Building': ('Garage',),
+    # All four are flat in the config file.
+    'Service Lane': ('Driveway', 'Road Shoulder'),
+    'Pedestrian Area': ('Traffic Island',),
+    # Of a sign that may be either, ADAS would not trust the side.
+    'Traffic Sign (Back)': ('Traffic Sign - Ambiguous',),
+    # A vehicle, but of no known class of nineteen.
+    'Other Vehicle': ('Vehicle Group',),
+}
+
+MAPILLARY_V2_IDS: tuple[int, ...] = tuple(range(len(_LABELS_V2)))
+
+
+def _v1_ids() -> dict[int, int]:
+    """Return the id of v1.2 for each id of v2.0 that has one."""
+    same = {label: label for label in _LABELS_V2 if label in _V1_LABELS}
+    other = {
+        label: v1_label
+        for table in (_PARTS, _NEAREST)
+        for v1_label, labels in table.items()
+        for label in labels
+    }
+    return {
+        _LABELS_V2.index(label): _V1_LABELS.index(v1_label)
+        for label, v1_label in {**same, **other}.items()
+    }
+
+
+_V1_IDS = _v1_ids()
+
+
+def renumber_for_v2(table: Mapping[int, Class]) -> dict[int, Class]:
+    """Turn a table of the ids of v1.2 into one of the ids of v2.0.
+
+    Args:
+        table: ``{id of v1.2: class}``; ids may be left out.
+
+    Returns:
+        ``{id of v2.0: class}``, without ids whose label of v1.2 is not in the
+        table or does not exist.
+    """
+    return {
+        new: table[old] for new, old in sorted(_V1_IDS.items()) if old in table
+    }

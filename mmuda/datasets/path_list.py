@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from mmuda.datasets.base import DomainSegDataset
-from mmuda.datasets.label_numbering import check_file_names
+from mmuda.datasets.label_verdict import check_file_names
 from mmuda.datasets.path_lines import (
     PathLine,
     common_folder,

@@ -9,9 +9,11 @@ from torch.utils.data import Dataset
 
 from mmuda.datasets.domain_dataset import iter_transforms
 from mmuda.datasets.mapillary import ResizeToFit
-from mmuda.datasets.pseudo_label_loading import LoadSoftPseudoLabels
+from mmuda.datasets.pseudo_label_loading import (
+    LoadSoftPseudoLabels,
+    PseudoLabelTransform,
+)
 from mmuda.datasets.pseudo_label_store import check_pseudo_labels
-from mmuda.datasets.pseudo_label_transform import PseudoLabelTransform
 from mmuda.datasets.strong_augmentation import Cutout, StrongAugmentation
 from mmuda.utils.errors import ConfigError, DataError
 

@@ -12,8 +12,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 from torch.utils.data import Dataset
 
-from mmuda.datasets.class_statistics import shared_class_statistics
-from mmuda.datasets.class_statistics_file import ClassStatistics
+from mmuda.datasets.class_statistics import (
+    ClassStatistics,
+    shared_class_statistics,
+)
 from mmuda.datasets.domain_dataset import DomainDataset
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import POSITIVE, whole_number

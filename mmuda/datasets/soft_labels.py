@@ -7,9 +7,8 @@ import os
 import numpy as np
 
 from mmuda.datasets.image_io import read_bytes
-from mmuda.utils.arrays import read_arrays
 from mmuda.utils.errors import ConfigError, DataError
-from mmuda.utils.files import atomic_write
+from mmuda.utils.files import atomic_write, read_arrays
 
 # Train ids are 8-bit numbers, and 255 is none of a class.
 _MOST_CLASSES = 255

@@ -1,7 +1,6 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 import mmseg.engine  # noqa: F401  # fills the parent registries
 
-from .legend_visualizer import LegendVisualizer
 from .loops import UDATrainLoop
 from .multi_target_loops import MultiTargetTestLoop, MultiTargetValLoop
 from .optim_constructor import (
@@ -10,7 +9,7 @@ from .optim_constructor import (
 )
 from .runner import UDARunner
 from .unlabelled import predict_without_labels, skip_validation_without_labels
-from .vis_backend import WholeFilesVisBackend
+from .visualizers import LegendVisualizer, WholeFilesVisBackend
 
 __all__ = [
     'LegendVisualizer',

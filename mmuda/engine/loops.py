@@ -12,9 +12,9 @@ from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 
-from mmuda.engine.checkpoint import accumulation_period
 from mmuda.registry import LOOPS
 
+from .checkpoint import accumulation_period
 from .divergence import DivergenceWatch
 from .history import bound_history, kept_for_log
 

@@ -12,11 +12,11 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
-from mmuda.engine.loops import trains
 from mmuda.registry import RUNNERS
 from mmuda.utils.config import config_text
-from mmuda.utils.files import atomic_path
-from mmuda.utils.log_files import logs_may_fail, tell_log_error
+from mmuda.utils.files import atomic_path, logs_may_fail, tell_log_error
+
+from .loops import trains
 
 
 @RUNNERS.register_module()

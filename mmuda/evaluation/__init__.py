@@ -2,7 +2,7 @@
 import mmseg.evaluation  # fills the parent registries
 import mmseg.visualization  # noqa: F401
 
-from .confusion_metric import ConfusionMatrixMetric
+from .confusion_matrix import ConfusionMatrixMetric
 from .entropy_metric import EntropyMetric
 from .subset_iou_metric import DomainIoUMetric
 

@@ -7,21 +7,26 @@ of a class that were rejected, that is, predicted as no class at all.
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
 from prettytable import PrettyTable
 from torch import Tensor
 
-from mmuda.utils.errors import DataError
+from mmuda.registry import METRICS
+from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import (
     atomic_path,
     atomic_write,
+    require_writable_folder,
 )
-
-from .confusion_picture import draw_confusion
 
 REJECTED = 'rejected'
 
@@ -168,3 +173,124 @@ def _percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 def _text(value: float) -> str:
     return '-' if np.isnan(value) else f'{value:.2f}'
+
+
+_INCHES_PER_CELL = 0.45
+_MARGIN = 2.5
+# Above it the colour is so dark that black numbers can't be read.
+_DARK = 50
+
+
+def draw_confusion(
+    shares: np.ndarray, rows: Sequence[str], columns: Sequence[str]
+) -> Figure:
+    """Draw shares as coloured cells with their numbers.
+
+    Args:
+        shares: (R, K) percent of each row; a row of NaN, that of a class
+            without pixels, stays empty.
+        rows: Names of the R true classes.
+        columns: Names of the K predicted classes.
+    """
+    width, height = (
+        _MARGIN + _INCHES_PER_CELL * len(names) for names in (columns, rows)
+    )
+    figure = Figure(figsize=(width, height), layout='constrained', dpi=120)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap='Blues', vmin=0, vmax=100)
+    figure.colorbar(image, ax=axes, label='% of the true class', shrink=0.8)
+    axes.set_xticks(range(len(columns)), columns, rotation=90)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set(xlabel='prediction', ylabel='truth')
+    for (row, column), share in np.ndenumerate(shares):
+        # Also leaves out NaN. What rounds to 0 would only hide the rest.
+        if share >= 0.5:
+            axes.text(
+                *(column, row, f'{share:.0f}'),
+                ha='center',
+                va='center',
+                fontsize='small',
+                color='white' if share > _DARK else 'black',
+            )
+    return figure
+
+
+@METRICS.register_module()
+class ConfusionMatrixMetric(BaseMetric):
+    """Confusion of a whole data set, as a table, a file and a picture.
+
+    ``precision`` and ``recall`` are means over the classes that have one, in
+    percent, rounded to two digits; the values of each class are logged.
+
+    Args:
+        out_dir: Folder for ``confusion_matrix.csv`` (pixels) and
+            ``confusion_matrix.png`` (shares of each true class), which are
+            replaced at every evaluation; None writes none.
+        ignore_index: Value of labels that do not count.
+        **kwargs: As of mmengine's ``BaseMetric``.
+
+    Raises:
+        ConfigError: The folder is not writable.
+    """
+
+    needed_outputs = ()
+
+    def __init__(
+        self, out_dir: str | None = None, ignore_index: int = 255, **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        if out_dir is not None:
+            require_writable_folder(out_dir, 'evaluator.out_dir')
+        self.out_dir = out_dir
+        self.ignore_index = ignore_index
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Count the pixels of each image.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Predictions with ``pred_sem_seg`` and
+                ``gt_sem_seg`` (1, H, W).
+
+        Raises:
+            ConfigError: There is no ground truth.
+            DataError: Prediction and ground truth do not fit.
+        """
+        num_classes = len(self.dataset_meta['classes'])
+        for sample in data_samples:
+            prediction = sample['pred_sem_seg']['data'][0]
+            if 'gt_sem_seg' not in sample:
+                raise ConfigError(
+                    'ConfusionMatrixMetric needs labels; put LoadLabels into '
+                    'the pipeline of the data set, or remove the metric from '
+                    'the evaluator'
+                )
+            truth = sample['gt_sem_seg']['data'][0].to(prediction.device)
+            try:
+                counts = count_confusion(
+                    truth, prediction, num_classes, self.ignore_index
+                )
+            except DataError as error:
+                raise DataError(f'{sample.get("img_path")!r}: {error}') from (
+                    error
+                )
+            # For each image: of several processes some evaluate an image
+            # twice, which is taken out when results are collected.
+            self.results.append(counts.cpu())
+
+    def compute_metrics(self, results: list[Tensor]) -> dict[str, float]:
+        """Add up the images, and write what was asked for.
+
+        Args:
+            results: (C, C + 1) pixels of each image.
+        """
+        classes = tuple(self.dataset_meta['classes'])
+        matrix = ConfusionMatrix(classes, sum(results).numpy())
+        print_log(f'confusion by class\n{matrix.table()}', logger='current')
+        if self.out_dir is not None:
+            matrix.save(self.out_dir)
+        return {
+            name: round(mean_of_known(getattr(matrix, name)), 2)
+            for name in ('precision', 'recall')
+        }

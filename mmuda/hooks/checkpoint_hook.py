@@ -20,8 +20,7 @@ from mmuda.utils.weights import check_finite
 
 from .loaded_checkpoint import check_loaded
 from .norm_statistics_hook import average_norm_buffers
-from .resumed_run import resume_run
-from .run_record import RECORD, describe_run
+from .run_record import RECORD, describe_run, resume_run
 
 
 @HOOKS.register_module()

@@ -9,7 +9,10 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmuda.engine.loops import trains
-from mmuda.models.uda.collaboration import Phase, describe_agreement
+from mmuda.models.uda.collaborative_self_training import (
+    Phase,
+    describe_agreement,
+)
 from mmuda.models.uda.target_heads import head_of
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS

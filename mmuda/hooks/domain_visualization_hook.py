@@ -20,8 +20,7 @@ from mmuda.models.losses import entropy_map
 from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.drawing import colourise, heat_map, legend, panel
-from mmuda.utils.files import atomic_path
-from mmuda.utils.log_files import logs_may_fail
+from mmuda.utils.files import atomic_path, logs_may_fail
 
 _LABELS = {'gt_sem_seg': 'label', 'pseudo_sem_seg': 'pseudo-label'}
 

@@ -7,7 +7,7 @@ from mmengine import hooks
 from mmengine.runner import Runner
 
 from mmuda.registry import HOOKS
-from mmuda.utils.log_files import logs_may_fail
+from mmuda.utils.files import logs_may_fail
 
 
 @HOOKS.register_module()

@@ -19,7 +19,7 @@ from mmuda.engine.predicting_head import predicting_by
 from mmuda.models.wrappers import unwrap
 from mmuda.pseudo_labels.jobs import LabellingJob
 from mmuda.pseudo_labels.labeler import weights_digest
-from mmuda.pseudo_labels.options import PseudoLabelOptions
+from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label
 from mmuda.pseudo_labels.report import ProgressLines
 from mmuda.pseudo_labels.rounds import (
     describe_round,
@@ -28,7 +28,6 @@ from mmuda.pseudo_labels.rounds import (
     round_name,
     usable_labels,
 )
-from mmuda.pseudo_labels.target_data import dataset_to_label
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.locks import only_writer

@@ -13,8 +13,7 @@ from mmengine.runner import Runner
 
 from mmuda.engine.history import all_values
 from mmuda.registry import HOOKS
-from mmuda.utils.files import atomic_path
-from mmuda.utils.log_files import logs_may_fail
+from mmuda.utils.files import atomic_path, logs_may_fail
 
 _VAL_ITERATIONS = 'val_iterations'
 _POINTS = 500

@@ -9,10 +9,11 @@ from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
-from mmuda.models.coverage import check_cover
 from mmuda.utils.class_names import stored_classes
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.weights import check_finite
+
+from .coverage import check_cover
 
 
 def load_trained(

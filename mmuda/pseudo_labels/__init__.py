@@ -1,15 +1,15 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Labels for the target, made by a network that is sure enough."""
 
-from .histogram import ScoreHistogram
 from .rules import (
     ClassBalancedPortion,
     ConfidenceQuantile,
     EntropyQuantile,
     GlobalThreshold,
     KeepAll,
+    ScoreHistogram,
+    SelectionRule,
 )
-from .selection_rule import SelectionRule
 
 __all__ = [
     'ClassBalancedPortion',

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmuda.utils.arrays import read_arrays
 from mmuda.utils.errors import DataError
-from mmuda.utils.files import atomic_write
+from mmuda.utils.files import atomic_write, read_arrays
 from mmuda.utils.json_files import read_plain_file
 
 STATISTICS = 'statistics.npz'

@@ -26,15 +26,12 @@ from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write, require_writable_folder
 from mmuda.utils.locks import LOCK
 
-from .accuracy import Accuracy, measure_accuracy
-from .batches import dataset_keys
-from .ego_mask import EgoMask
 from .image_statistics import STATISTICS
-from .labeler import PseudoLabeler
-from .options import PseudoLabelOptions
-from .second_pass import Report, score_path
-from .spool import FOLDER, Spool
-from .target_data import dataset_to_label, ground_truth_of
+from .labeler import PseudoLabeler, dataset_keys
+from .options import PseudoLabelOptions, dataset_to_label, ground_truth_of
+from .prediction import EgoMask
+from .report import Accuracy, measure_accuracy
+from .second_pass import FOLDER, Report, Spool, score_path
 
 ACCURACY = 'accuracy.json'
 

@@ -2,17 +2,25 @@
 """Labelling all images of a target in constant memory."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
-from mmengine.dist import all_reduce, barrier, is_main_process
+from mmengine.dist import (
+    all_reduce,
+    barrier,
+    get_rank,
+    get_world_size,
+    is_main_process,
+)
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from mmuda.datasets.pseudo_label_checks import unique_keys
 from mmuda.datasets.pseudo_label_store import (
     PseudoLabelManifest,
     keys_digest,
@@ -21,17 +29,12 @@ from mmuda.datasets.pseudo_label_store import (
 from mmuda.datasets.soft_labels import write_soft_label
 from mmuda.utils.threads import BoundedThreads
 
-from .batches import dataset_keys, groups_of_one_size, own_batches
-from .ego_mask import EgoMask
-from .histogram import ScoreHistogram
 from .image_statistics import ImageStatistics
 from .options import PseudoLabelOptions
-from .pictures import Pictures
-from .prediction import Predictor
-from .scores import label_and_score, quantise
-from .second_pass import Report, Selection
-from .selection_rule import SelectionRule
-from .spool import Spool
+from .prediction import EgoMask, Predictor, label_and_score, quantise
+from .report import Pictures
+from .rules import ScoreHistogram, SelectionRule
+from .second_pass import Report, Selection, Spool
 
 
 @dataclass
@@ -244,3 +247,56 @@ def weights_digest(model: nn.Module) -> str:
 
 def _array(maps: Tensor | None, index: int) -> np.ndarray | None:
     return None if maps is None else maps[index].cpu().numpy()
+
+
+def dataset_keys(dataset: Dataset) -> list[str]:
+    """Keys of all images of a data set.
+
+    Args:
+        dataset: A ``DomainSegDataset``, or a concatenation of several.
+
+    Raises:
+        DataError: Two images have the same key.
+    """
+    return unique_keys(getattr(dataset, 'datasets', [dataset]))
+
+
+def own_batches(count: int, batch_size: int) -> list[list[int]]:
+    """Batches of consecutive images that this process labels.
+
+    Which images share a batch does not depend on the number of processes:
+    on some devices it changes the last bits of a prediction.
+
+    Args:
+        count: Number of images.
+        batch_size: Images of a batch; the last one may have fewer.
+    """
+    starts = range(0, count, batch_size)[get_rank() :: get_world_size()]
+    return [
+        list(range(start, min(start + batch_size, count))) for start in starts
+    ]
+
+
+def groups_of_one_size(
+    keys: Sequence[str], data: dict
+) -> Iterator[tuple[list[str], dict]]:
+    """Cut a batch into runs of images of equal sizes.
+
+    Args:
+        keys: Keys of the images.
+        data: ``inputs``, a list of (3, H, W), and their ``data_samples``.
+
+    Yields:
+        Keys and data of neighbouring images whose size, on disk too, is one.
+    """
+    items = list(zip(keys, data['inputs'], data['data_samples'], strict=True))
+
+    def sizes(item: tuple) -> tuple:
+        return tuple(item[1].shape), tuple(item[2].ori_shape)
+
+    for _, group in groupby(items, key=sizes):
+        names, inputs, samples = zip(*group, strict=True)
+        yield (
+            list(names),
+            dict(inputs=list(inputs), data_samples=list(samples)),
+        )

@@ -1,19 +1,112 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """What one network, or several together, think of target images."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Literal, NamedTuple
 
+import cv2
+import numpy as np
 import torch
+import torch.nn.functional as F
 from mmseg.models.utils import resize
 from torch import Tensor, nn
 
+from mmuda.datasets.image_io import read_image
+from mmuda.datasets.label_maps import IGNORE_ID
+from mmuda.models.losses import normalised_entropy
 from mmuda.models.segmentors import SegmentorEnsemble
 from mmuda.models.wrappers import unwrap
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
 
-from .scores import Order, probabilities
+Score = Literal['entropy', 'confidence']
+Order = Literal['softmax_first', 'upsample_first']
+
+
+def probabilities(
+    logits: Tensor, size: tuple[int, int], order: Order, align_corners: bool
+) -> Tensor:
+    """Class probabilities at a given size.
+
+    Args:
+        logits: (N, C, h, w).
+        size: Height H and width W in pixels.
+        order: ``softmax_first`` takes the softmax at the resolution of the
+            logits and upsamples probabilities, as ESL's published labels
+            were made; ``upsample_first`` upsamples logits, as in testing.
+        align_corners: Of the bilinear interpolation.
+
+    Returns:
+        (N, C, H, W), summing to 1 over the classes.
+    """
+    if order == 'softmax_first':
+        logits = F.softmax(logits.float(), dim=1)
+    upsampled = resize(
+        logits.float(),
+        size=size,
+        mode='bilinear',
+        align_corners=align_corners,
+        warning=False,
+    )
+    return (
+        upsampled if order == 'softmax_first' else F.softmax(upsampled, dim=1)
+    )
+
+
+def label_and_score(
+    probability: Tensor, score: Score, limit: int = 2**26
+) -> tuple[Tensor, Tensor]:
+    """The most probable class of each pixel, and how sure it is.
+
+    Large images are looked at in horizontal strips, so that little memory is
+    taken beside the probabilities. Labels are those of the whole image,
+    entropies may differ from it by rounding.
+
+    Args:
+        probability: (N, C, H, W).
+        score: ``entropy`` (normalised, low is sure) or ``confidence`` (the
+            largest probability, high is sure).
+        limit: Probabilities of a strip at most, but at least one row.
+
+    Returns:
+        Labels (N, H, W) uint8, 255 where a probability is not a number, and
+        scores (N, H, W) float in [0, 1].
+    """
+    rows = max(1, limit // probability[:, :, 0].numel())
+    strips = probability.split(rows, dim=2)
+    parts = [_label_and_score(strip, score) for strip in strips]
+    labels, scores = zip(*parts, strict=True)
+    return torch.cat(labels, dim=1), torch.cat(scores, dim=1)
+
+
+def _label_and_score(
+    probability: Tensor, score: Score
+) -> tuple[Tensor, Tensor]:
+    confidence, label = probability.max(dim=1)
+    scores = (
+        normalised_entropy(probability) if score == 'entropy' else confidence
+    )
+    # A sum with NaN or infinity in it is no finite number either.
+    valid = torch.isfinite(probability.sum(dim=1))
+    label = torch.where(valid, label, IGNORE_ID).to(torch.uint8)
+    return label, torch.where(valid, scores, 0).clamp(0, 1)
+
+
+def quantise(scores: Tensor, bins: int) -> Tensor:
+    """Number of the bin of each score.
+
+    Args:
+        scores: Any shape, in [0, 1].
+        bins: Number of bins of equal width.
+
+    Returns:
+        int32 of the same shape in [0, bins - 1].
+    """
+    return (scores * bins).to(torch.int32).clamp(0, bins - 1)
+
 
 Combination = Literal['sum', 'max']
 
@@ -38,7 +131,7 @@ class Predictor:
     Attributes:
         model: A UDA model, an ensemble of them or any mmseg segmentor. It is
             used in the mode that it is in; call ``eval()`` before.
-        order: See :func:`~mmuda.pseudo_labels.scores.probabilities`.
+        order: See :func:`~mmuda.pseudo_labels.prediction.probabilities`.
         combination: How networks of an ensemble are combined: ``sum`` is the
             softmax of the weighted sum of logits, ``max`` the largest of
             their probabilities (for ``coarse``, divided by its sum).
@@ -216,3 +309,57 @@ def valid_area(
         warning=False,
     )
     return read[0, 0] >= 0.5
+
+
+class EgoMask:
+    """Where labels are rejected, whatever the network thinks.
+
+    The pixels do not count in thresholds either: in the published co-training
+    code they do, which lowers the threshold of the class that the network
+    takes the bonnet for.
+
+    Args:
+        path: Image whose pixels that are not 0 show the vehicle; None if no
+            vehicle is seen.
+
+    Raises:
+        ConfigError: The file can't be read.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self._mask = None
+        self.digest = None
+        if path is None:
+            return
+        if not Path(path).is_file():
+            raise ConfigError(f'pseudo_labels.ego_mask: no file {path!r}')
+        try:
+            mask = read_image(path, 'grayscale')
+        except DataError as error:
+            raise ConfigError(f'pseudo_labels.ego_mask: {error}') from error
+        self._mask = (mask > 0).astype(np.uint8)
+        self.digest = hashlib.sha256(mask.tobytes()).hexdigest()
+        self._resized = lru_cache(maxsize=8)(self._resize)
+
+    def apply(self, labels: Tensor, coarse: Tensor | None) -> None:
+        """Reject labels on the vehicle, in place.
+
+        Args:
+            labels: (N, H, W) uint8, set to 255 there.
+            coarse: (N, C, h, w) probabilities, set to 0 there; or None.
+        """
+        if self._mask is None:
+            return
+        labels.masked_fill_(self._at(labels), IGNORE_ID)
+        if coarse is not None:
+            coarse.masked_fill_(self._at(coarse), 0)
+
+    def _at(self, maps: Tensor) -> Tensor:
+        """The mask (H, W) at the size and on the device of maps."""
+        return self._resized(*maps.shape[-2:], maps.device)
+
+    def _resize(self, height: int, width: int, device: torch.device) -> Tensor:
+        resized = cv2.resize(
+            self._mask, (width, height), interpolation=cv2.INTER_NEAREST
+        )
+        return torch.from_numpy(resized).bool().to(device)

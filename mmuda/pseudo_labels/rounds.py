@@ -19,10 +19,9 @@ from mmuda.datasets.pseudo_label_loading import (
 from mmuda.datasets.pseudo_label_store import MANIFEST, PseudoLabelManifest
 from mmuda.utils.errors import ConfigError, DataError
 
-from .accuracy import share_changed
-from .batches import dataset_keys
 from .jobs import LabellingJob, exchange_device
-from .report import kept_shares, rows
+from .labeler import dataset_keys
+from .report import kept_shares, rows, share_changed
 
 
 def round_name(point: int) -> str:

@@ -1,19 +1,163 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Which pseudo-labels are sure enough to be trained on."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import get_args
+from typing import ClassVar, get_args
 
+import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from mmuda.registry import PSEUDO_LABEL_RULES
 from mmuda.utils.checks import SHARE
 from mmuda.utils.errors import ConfigError
 
-from .histogram import ScoreHistogram
-from .scores import Score, quantise
-from .selection_rule import SelectionRule
+from .prediction import Score, quantise
+
+
+class ScoreHistogram:
+    """Pixels of each predicted class and score bin.
+
+    It takes the place of lists of all scores (30 GB for Cityscapes): a
+    quantile read from it lies within one bin of the exact one, and integer
+    counts can be added up over processes in any order.
+
+    Args:
+        num_classes: Number of classes C.
+        bins: Bins of equal width over [0, 1].
+        device: Where to count.
+
+    Attributes:
+        counts: (C, bins) int64.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        bins: int = 4096,
+        device: torch.device | str = 'cpu',
+    ) -> None:
+        self.counts = torch.zeros(
+            num_classes, bins, dtype=torch.int64, device=device
+        )
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return self.counts.shape[0]
+
+    @property
+    def bins(self) -> int:
+        """Number of bins."""
+        return self.counts.shape[1]
+
+    @property
+    def pixels(self) -> Tensor:
+        """Pixels of each class, (C,) int64."""
+        return self.counts.sum(dim=1)
+
+    def update(self, labels: Tensor, score_bins: Tensor) -> None:
+        """Count pixels.
+
+        Args:
+            labels: Class of each pixel; those of C or more (255) don't count.
+            score_bins: Bin of each pixel, same shape.
+        """
+        counted = labels < self.num_classes
+        cells = labels[counted].long() * self.bins + score_bins[counted].long()
+        self.counts += torch.bincount(
+            cells, minlength=self.counts.numel()
+        ).view_as(self.counts)
+
+    def all_reduce(self) -> None:
+        """Add up the counts of all processes."""
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(self.counts)
+
+    def bin_of_rank(self, ranks: Tensor) -> Tensor:
+        """Bin of the pixel that is number ``rank`` when sorted by score.
+
+        Args:
+            ranks: (C,) int64, counted from 0 upwards within each class.
+
+        Returns:
+            (C,) int64; for an empty class the number of bins.
+        """
+        below = self.counts.cumsum(dim=1)
+        return torch.searchsorted(
+            below, ranks.to(below).unsqueeze(1), right=True
+        ).squeeze(1)
+
+
+class SelectionRule(ABC):
+    """A threshold for each class, from the scores of all its pixels.
+
+    Thresholds are numbers of bins: a pixel with the score ``entropy`` is kept
+    if its bin is not above that of its class, one with ``confidence`` if its
+    bin is not below. So the same pixels are kept wherever the comparison is
+    made, and a threshold lies within one bin of the exact one.
+    """
+
+    score: ClassVar[Score]
+
+    @abstractmethod
+    def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
+        """Threshold of each class.
+
+        Args:
+            histogram: Scores of all pixels of the set.
+
+        Returns:
+            (C,) int64 numbers of bins.
+        """
+
+    def check(self, num_classes: int) -> None:
+        """Refuse a number of classes that the rule was not written for.
+
+        Args:
+            num_classes: Classes of the data set.
+
+        Raises:
+            ConfigError: The rule is for another number.
+        """
+        del num_classes  # most rules are for any number
+
+    def keep(
+        self,
+        labels: np.ndarray,
+        score_bins: np.ndarray,
+        threshold_bins: np.ndarray,
+    ) -> np.ndarray:
+        """Which pixels are sure enough.
+
+        Args:
+            labels: (..., H, W) uint8 classes, 255 for none.
+            score_bins: Bin of each pixel's score, same shape.
+            threshold_bins: (C,) from :meth:`threshold_bins`.
+
+        Returns:
+            Mask of the same shape; never true where the label is 255.
+        """
+        low = self.score == 'entropy'
+        # For labels beyond the classes no score is good enough.
+        limits = np.full(256, -1 if low else 2**16, dtype=np.int32)
+        limits[: len(threshold_bins)] = threshold_bins
+        limit = limits[labels]
+        return score_bins <= limit if low else score_bins >= limit
+
+    def threshold_values(
+        self, threshold_bins: np.ndarray, bins: int
+    ) -> list[float]:
+        """Thresholds as scores: below (entropy) or from there on, kept.
+
+        Args:
+            threshold_bins: (C,) numbers of bins.
+            bins: Number of bins.
+        """
+        edge = threshold_bins + (1 if self.score == 'entropy' else 0)
+        return [min(max(value / bins, 0.0), 1.0) for value in edge.tolist()]
 
 
 @PSEUDO_LABEL_RULES.register_module()

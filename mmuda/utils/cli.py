@@ -22,11 +22,13 @@ from mmuda.utils.config import (
 )
 from mmuda.utils.config_values import check_config
 from mmuda.utils.distributed import connect_processes, init_distributed
-from mmuda.utils.errors import describe_error, is_of_user
-from mmuda.utils.failures import explain_failure
+from mmuda.utils.errors import describe_error, explain_failure, is_of_user
 from mmuda.utils.files import require_writable_folder
-from mmuda.utils.interrupts import INTERRUPTED, raise_at_interrupt
-from mmuda.utils.parents import end_with_parent
+from mmuda.utils.processes import (
+    INTERRUPTED,
+    end_with_parent,
+    raise_at_interrupt,
+)
 from mmuda.utils.setup_env import register_all_modules
 from mmuda.utils.text import shorten
 

@@ -1,18 +1,33 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Writing files so that a reader never sees half of one."""
+"""Files that are written whole or not at all, and read without their code."""
 
 import errno
 import fcntl
+import io
+import logging
 import os
 import re
 import secrets
 import stat
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any, NoReturn
 
-from mmuda.utils.errors import ConfigError, DiskFullError, MMUDAError
+import numpy as np
+import yaml
+from mmengine.fileio import PickleHandler, YamlHandler, register_handler
+from mmengine.logging import print_log
+
+from mmuda.utils.errors import (
+    ConfigError,
+    DataError,
+    DiskFullError,
+    MMUDAError,
+)
 
 # The last one is a limit of the shell (ulimit -f).
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -180,4 +195,114 @@ def _disk_full_error(path: str | os.PathLike, reason: str) -> DiskFullError:
     return DiskFullError(
         f'disk full: cannot write {str(path)!r} ({reason}); make space and '
         'start again'
+    )
+
+
+def install_safe_file_reading() -> None:
+    """Replace mmengine's readers of YAML and pickle files."""
+    register_handler(['yaml', 'yml'])(_DataYamlHandler)
+    register_handler(['pickle', 'pkl'])(_NoPickleHandler)
+
+
+class _DataLoader(yaml.SafeLoader):
+    """Plain data, and the tuples that mmengine writes."""
+
+
+_DataLoader.add_constructor(
+    'tag:yaml.org,2002:python/tuple',
+    lambda loader, node: tuple(loader.construct_sequence(node, deep=True)),
+)
+
+
+class _DataYamlHandler(YamlHandler):
+    def load_from_fileobj(self, file: IO, **kwargs) -> Any:
+        try:
+            return yaml.load(file, Loader=_DataLoader)
+        except yaml.constructor.ConstructorError as error:
+            raise ConfigError(
+                f'a YAML file is refused ({error.problem}): what is not plain '
+                'data could run code'
+            ) from error
+
+
+class _NoPickleHandler(PickleHandler):
+    def load_from_fileobj(self, file: IO, **kwargs) -> NoReturn:
+        name = getattr(file, 'name', 'a pickle')
+        raise DataError(
+            f'{name}: refused, because a pickle could run code; store the '
+            'data as JSON or text'
+        )
+
+
+_MAX_BYTES = 4 << 30  # of all arrays, unpacked
+# Whatever zipfile and NumPy say of a damaged file.
+_FAULTS = (
+    *(EOFError, MemoryError, NotImplementedError, OSError, OverflowError),
+    *(RuntimeError, SyntaxError, TypeError, zipfile.BadZipFile, zlib.error),
+)
+
+
+def read_arrays(data: bytes) -> dict[str, np.ndarray]:
+    """Read all arrays of an ``npz`` file.
+
+    Each is compared with its checksum as a whole: ``numpy.load`` reads no
+    further than an array's header says, and then skips the checksum.
+
+    Args:
+        data: The file's content.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        ValueError: It is damaged, of another kind, too large, or holds
+            objects; tells what.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as file:
+            size = sum(info.file_size for info in file.infolist())
+            if size > _MAX_BYTES:
+                raise ValueError(f'{size} bytes when unpacked are too many')
+            return {
+                info.filename.removesuffix('.npy'): np.lib.format.read_array(
+                    io.BytesIO(file.read(info)), allow_pickle=False
+                )
+                for info in file.infolist()
+            }
+    except _FAULTS as error:
+        raise ValueError(f'{type(error).__name__}: {error}') from error
+
+
+_told: set[str] = set()
+
+
+@contextmanager
+def logs_may_fail() -> Iterator[None]:
+    """Go on after a block that writes a log if its file can't be written.
+
+    The first time this is told. A full disk ends the run where a checkpoint
+    or a result is to be written, not before.
+    """
+    try:
+        yield
+    except (OSError, DiskFullError) as error:
+        tell_log_error(error)
+
+
+def tell_log_error(error: BaseException | None) -> None:
+    """Warn that logs can't be written, once for each reason.
+
+    Args:
+        error: Tells why.
+    """
+    # A DiskFullError names the file, and each would be told.
+    cause = getattr(error, '__cause__', None) or error
+    reason = getattr(cause, 'strerror', None) or type(cause).__name__
+    if reason in _told:
+        return
+    _told.add(reason)
+    print_log(
+        f'a log cannot be written ({error}); the run goes on without it',
+        logger='current',
+        level=logging.WARNING,
     )

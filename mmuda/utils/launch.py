@@ -19,8 +19,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from mmuda.utils.errors import describe_error
-from mmuda.utils.interrupts import raise_at_interrupt
-from mmuda.utils.parents import end_with_parent
+from mmuda.utils.processes import end_with_parent, raise_at_interrupt
 
 _FAILED = 1
 _LOGGERS = ('torch.distributed.elastic', 'torch.distributed.run')

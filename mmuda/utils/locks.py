@@ -21,7 +21,7 @@ from mmuda.utils.files import (
     remove_dead_temporaries,
     require_writable_folder,
 )
-from mmuda.utils.parents import is_alive, parent_to_follow
+from mmuda.utils.processes import is_alive, parent_to_follow
 
 LOCK = '.lock'
 _BUSY = (errno.EAGAIN, errno.EACCES)

@@ -9,7 +9,7 @@ from importlib import import_module
 import mmengine.registry
 
 from mmuda.utils.compat import install_safe_checkpoint_loading
-from mmuda.utils.safe_files import install_safe_file_reading
+from mmuda.utils.files import install_safe_file_reading
 
 _PACKAGES = (
     'datasets',
@@ -26,7 +26,7 @@ def register_all_modules(init_default_scope: bool = True) -> None:
 
     Also makes mmengine load checkpoints and files without running code from
     them, see :func:`mmuda.utils.compat.install_safe_checkpoint_loading` and
-    :func:`mmuda.utils.safe_files.install_safe_file_reading`.
+    :func:`mmuda.utils.files.install_safe_file_reading`.
 
     Args:
         init_default_scope: Make ``mmuda`` the default scope, so that

@@ -1,6 +1,6 @@
 import torch
 
-from mmuda.convert.aspp_se import (
+from mmuda.convert.coast import (
     ensemble_from_published,
     ensemble_to_published,
 )

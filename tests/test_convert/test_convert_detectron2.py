@@ -10,9 +10,9 @@ from mmuda.convert.detectron2 import (
     VOID_BIAS,
     backbone_from_published,
     segmentor_from_published,
+    segmentor_layout,
     segmentor_to_published,
 )
-from mmuda.convert.detectron2_layout import segmentor_layout
 from mmuda.models import UDAEncoderDecoder
 from mmuda.registry import MODELS
 

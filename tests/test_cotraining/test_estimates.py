@@ -4,8 +4,9 @@ import pytest
 from cotraining_configs import ROOT, find, procedure_config
 from mmengine.config import Config
 
-from mmuda.cotraining.costs import Costs, batch_images
 from mmuda.cotraining.estimates import (
+    Costs,
+    batch_images,
     estimate,
     shown_size,
     validated_images,

@@ -5,8 +5,8 @@ import pytest
 from cotraining_stages import make_executor, make_stage, write_tool
 
 from mmuda.cotraining.execution import Devices, visible_gpus
-from mmuda.utils.child_processes import Command
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.processes import Command
 
 SECONDS = "f'{began} {time.time()}'"
 WORLD = "__import__('os').environ['WORLD_SIZE']"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from toy_polygons import polygon_file
 
-from mmuda.datasets.idd_polygons import PolygonLabelReader, parse_polygons
+from mmuda.datasets.idd import PolygonLabelReader, parse_polygons
 from mmuda.datasets.soft_labels import read_soft_label, write_soft_label
 from mmuda.utils.errors import DataError
 

@@ -7,8 +7,11 @@ from toy_classes import config, label_of, write
 from toy_images import cut_in_half, make_label
 
 from mmuda.datasets import DomainDataset
-from mmuda.datasets.class_statistics import class_statistics, default_path
-from mmuda.datasets.class_statistics_file import ClassStatistics
+from mmuda.datasets.class_statistics import (
+    ClassStatistics,
+    class_statistics,
+    default_path,
+)
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import DataError
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from mmuda.datasets.augmentation_ops import (
+from mmuda.datasets.strong_augmentation import (
     GEOMETRIC_OPERATIONS,
     OPERATIONS,
     apply_operations,

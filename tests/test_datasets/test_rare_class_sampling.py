@@ -10,7 +10,7 @@ from toy_classes import (
     plain_softmax,
 )
 
-from mmuda.datasets.class_statistics_file import ClassStatistics
+from mmuda.datasets.class_statistics import ClassStatistics
 from mmuda.datasets.rare_class_sampling import class_probabilities
 
 

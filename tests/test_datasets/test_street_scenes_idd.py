@@ -8,8 +8,8 @@ import pytest
 from toy_images import keys_of
 
 from mmuda.datasets import IDDDataset
+from mmuda.datasets.idd import draw_polygons, parse_polygons
 from mmuda.datasets.idd_labels import IDD_LABELS
-from mmuda.datasets.idd_polygons import draw_polygons, parse_polygons
 from mmuda.datasets.label_maps import label_table
 from street_scenes import (
     render_label_ids,

@@ -13,7 +13,7 @@ from mmuda.datasets import (
     PackDomainInputs,
     StrongAugmentation,
 )
-from mmuda.datasets.augmentation_ops import GEOMETRIC_OPERATIONS, OPERATIONS
+from mmuda.datasets.strong_augmentation import GEOMETRIC_OPERATIONS, OPERATIONS
 from mmuda.utils.errors import ConfigError
 
 

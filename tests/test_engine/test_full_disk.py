@@ -14,14 +14,14 @@ from mmengine.hooks import Hook
 
 from demo.report import write_results
 from mmuda.convert import write_checkpoint
-from mmuda.datasets.class_statistics_file import ClassStatistics
+from mmuda.datasets.class_statistics import ClassStatistics
 from mmuda.datasets.soft_labels import write_soft_label
 from mmuda.engine import WholeFilesVisBackend
 from mmuda.evaluation.confusion_matrix import ConfusionMatrix
 from mmuda.pseudo_labels.recipe import require_same_recipe
-from mmuda.pseudo_labels.spool import Spool
+from mmuda.pseudo_labels.second_pass import Spool
 from mmuda.registry import HOOKS
-from mmuda.utils import log_files
+from mmuda.utils import files as log_files
 from mmuda.utils.cli import build_runner
 from mmuda.utils.errors import DiskFullError
 

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from mmuda.evaluation.confusion_matrix import ConfusionMatrix, count_confusion
-from mmuda.evaluation.confusion_picture import draw_confusion
+from mmuda.evaluation.confusion_matrix import (
+    ConfusionMatrix,
+    count_confusion,
+    draw_confusion,
+)
 from mmuda.utils.errors import DataError
 
 CLASSES = ('road', 'car', 'sky', 'bike')

@@ -15,7 +15,7 @@ from refreshed_runs import config, log_of, train
 
 from mmuda.datasets.soft_labels import read_soft_label
 from mmuda.hooks import CollaborativeConsistencyHook, require_consistency_hook
-from mmuda.models.uda.collaboration import (
+from mmuda.models.uda.collaborative_self_training import (
     HeadAgreement,
     Phase,
     describe_agreement,

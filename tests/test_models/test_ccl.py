@@ -10,7 +10,7 @@ from test_mlcl import colored
 from tiny_models import NUM_CLASSES, model_config, segmentor_config
 
 from mmuda.models.losses import weight_distance
-from mmuda.models.uda.collaboration import Phase
+from mmuda.models.uda.collaborative_self_training import Phase
 from mmuda.registry import MODELS
 from mmuda.utils.errors import CheckpointError, ConfigError
 

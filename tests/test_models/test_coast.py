@@ -15,8 +15,8 @@ from tiny_models import NUM_CLASSES, model_config
 
 from mmuda.models.segmentors import View
 from mmuda.models.style import ChannelStatistics
-from mmuda.models.uda.collaboration import Phase
-from mmuda.models.uda.style_memory import StyleMemory
+from mmuda.models.uda.coast import StyleMemory
+from mmuda.models.uda.collaborative_self_training import Phase
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError, DataError
 

@@ -25,7 +25,7 @@ from tiny_models import NUM_CLASSES, model_config
 from mmuda.models.losses import class_entropy_mask
 from mmuda.models.segmentors import View
 from mmuda.models.style import transfer_colors
-from mmuda.models.uda.collaboration import Phase
+from mmuda.models.uda.collaborative_self_training import Phase
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 

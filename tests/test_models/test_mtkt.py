@@ -10,7 +10,7 @@ from several_targets import NAMES, bce, information, optimizers, several
 from tiny_models import NUM_CLASSES, model_config, segmentor_config
 
 from mmuda.models.losses import kl_divergence
-from mmuda.models.uda.collaboration import Phase
+from mmuda.models.uda.collaborative_self_training import Phase
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 

@@ -21,7 +21,7 @@ from mmuda.models.losses import (
     valid_at,
 )
 from mmuda.models.losses.entropy import class_ratio_prior_loss
-from mmuda.models.uda.collaboration import HeadAgreement
+from mmuda.models.uda.collaborative_self_training import HeadAgreement
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 

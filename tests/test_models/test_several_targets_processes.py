@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from mmuda.models import UDADistributedDataParallel
 from mmuda.models.losses import class_entropy_mask
-from mmuda.models.uda.collaboration import Phase
+from mmuda.models.uda.collaborative_self_training import Phase
 from mmuda.utils.setup_env import register_all_modules
 
 ITERATIONS = 2

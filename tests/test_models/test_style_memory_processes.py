@@ -6,7 +6,7 @@ import torch
 from mmengine.dist import get_rank
 
 from mmuda.models.style import ChannelStatistics
-from mmuda.models.uda.style_memory import StyleMemory
+from mmuda.models.uda.coast import StyleMemory
 
 # Sample n of rank r has means 10 r + n, 100 more in the second layer, and
 # deviations half a unit above.

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from labeling_runs import dataset_config
 
-from mmuda.pseudo_labels.accuracy import (
+from mmuda.pseudo_labels.options import ground_truth_of
+from mmuda.pseudo_labels.report import (
     count_correct,
     measure_accuracy,
     share_changed,
 )
-from mmuda.pseudo_labels.target_data import ground_truth_of
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import DataError
 

@@ -8,7 +8,7 @@ import pytest
 from gloo import run
 from labeling_runs import files_of, label, write_images
 
-from mmuda.pseudo_labels.spool import Spool
+from mmuda.pseudo_labels.second_pass import Spool
 from mmuda.utils.errors import DataError
 
 COUNT = 7

@@ -8,9 +8,9 @@ from mmengine.config import Config
 from mmuda.pseudo_labels.recipe import (
     Recipe,
     SelfTrainingOptions,
+    last_validation,
     without_option,
 )
-from mmuda.pseudo_labels.recipe_summary import last_validation
 from mmuda.utils.errors import ConfigError
 
 

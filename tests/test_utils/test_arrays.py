@@ -7,11 +7,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from mmuda.datasets.class_statistics_file import ClassStatistics
+from mmuda.datasets.class_statistics import ClassStatistics
 from mmuda.datasets.soft_labels import read_soft_label, write_soft_label
 from mmuda.pseudo_labels.image_statistics import ImageStatistics
-from mmuda.utils.arrays import read_arrays
 from mmuda.utils.errors import DataError
+from mmuda.utils.files import read_arrays
 
 
 def packed(compressed=False, **arrays):
@@ -84,7 +84,7 @@ def test_no_npz_file(data):
 
 
 def test_too_large_when_unpacked(monkeypatch):
-    monkeypatch.setattr('mmuda.utils.arrays._MAX_BYTES', 1000)
+    monkeypatch.setattr('mmuda.utils.files._MAX_BYTES', 1000)
     data = packed(compressed=True, a=np.zeros(10_000))
     with pytest.raises(ValueError, match='bytes when unpacked are too many'):
         read_arrays(data)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmuda.utils.failures import explain_failure
+from mmuda.utils.errors import explain_failure
 
 TEXTS = {
     'DataLoader worker (pid 123) is killed by signal: Killed. ': (

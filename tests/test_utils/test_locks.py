@@ -150,7 +150,7 @@ def wait_for_end(pid, seconds=20):
 PARENT = """
 import subprocess, sys
 from pathlib import Path
-from mmuda.utils.child_processes import Command, run_side_by_side
+from mmuda.utils.processes import Command, run_side_by_side
 run_side_by_side([Command(Path(sys.argv[1]), ())])
 """
 CHILD = """

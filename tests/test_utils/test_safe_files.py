@@ -8,7 +8,7 @@ import pytest
 
 from mmuda.utils.config import load_config
 from mmuda.utils.errors import ConfigError, DataError
-from mmuda.utils.safe_files import install_safe_file_reading
+from mmuda.utils.files import install_safe_file_reading
 
 TAGS = {
     'apply': '!!python/object/apply:os.mkdir [{}]',

@@ -3,7 +3,7 @@ import random
 import numpy as np
 import torch
 
-from mmuda.utils.seeding import mix_seed, seed_all
+from mmuda.hooks.iteration_seed_hook import mix_seed, seed_all
 
 
 def draw():

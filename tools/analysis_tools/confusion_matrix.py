@@ -28,15 +28,14 @@ from mmuda.datasets.prediction_names import prediction_names
 from mmuda.datasets.pseudo_label_store import MANIFEST, current_root
 from mmuda.datasets.pseudo_label_store import PseudoLabelManifest as Manifest
 from mmuda.evaluation.confusion_matrix import ConfusionMatrix, count_confusion
-from mmuda.pseudo_labels.target_data import (
+from mmuda.pseudo_labels.options import (
     dataset_to_label,
     ground_truth_of,
     target_names,
 )
 from mmuda.utils.checks import COUNT
 from mmuda.utils.cli import add_data_options, checked, run_tool
-from mmuda.utils.config import load_config, override_data_roots
-from mmuda.utils.config_data import data_set
+from mmuda.utils.config import data_set, load_config, override_data_roots
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.locks import only_writer

@@ -18,8 +18,11 @@ from rich.console import Console
 from rich.table import Table
 
 from mmuda.datasets import DomainDataset
-from mmuda.datasets.class_statistics import class_statistics, default_path
-from mmuda.datasets.class_statistics_file import ClassStatistics
+from mmuda.datasets.class_statistics import (
+    ClassStatistics,
+    class_statistics,
+    default_path,
+)
 from mmuda.datasets.rare_class_sampling import class_probabilities
 from mmuda.utils.checks import COUNT, POSITIVE, WHOLE
 from mmuda.utils.cli import (
@@ -27,8 +30,12 @@ from mmuda.utils.cli import (
     checked,
     run_tool,
 )
-from mmuda.utils.config import load_config, override_data_roots
-from mmuda.utils.config_data import DatasetConfig, data_set
+from mmuda.utils.config import (
+    DatasetConfig,
+    data_set,
+    load_config,
+    override_data_roots,
+)
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.files import atomic_write, require_writable_folder
 from mmuda.utils.setup_env import register_all_modules

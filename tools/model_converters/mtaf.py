@@ -12,14 +12,12 @@ from torch import Tensor
 from mmuda.convert import load_state_dict_file, write_checkpoint
 from mmuda.convert.command_line import conversion_parser, convert
 from mmuda.convert.mtaf import (
-    is_mtkt,
-    segmentor_from_published,
-    segmentor_to_published,
-)
-from mmuda.convert.mtaf_discriminators import (
     discriminator_files,
     discriminator_from_published,
     discriminator_to_published,
+    is_mtkt,
+    segmentor_from_published,
+    segmentor_to_published,
 )
 from mmuda.convert.published import meta_of
 from mmuda.utils.cli import run_tool

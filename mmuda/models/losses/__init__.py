@@ -9,7 +9,14 @@ from .averaging import (
     valid_at,
 )
 from .class_ratio_prior import ClassRatioPrior
-from .consistency import kl_divergence, weight_distance
+from .consistency import (
+    divergence_map,
+    kl_divergence,
+    masked_mean,
+    rectification_weights,
+    weight_distance,
+    weighted_cross_entropy,
+)
 from .entropy import (
     class_ratio_prior_loss,
     entropy_loss,
@@ -20,12 +27,6 @@ from .entropy import (
 )
 from .entropy_mask import class_entropy_mask, confidence_mask
 from .hard_pixels import HardPixelCrossEntropyLoss, hardest
-from .rectification import (
-    divergence_map,
-    masked_mean,
-    rectification_weights,
-    weighted_cross_entropy,
-)
 
 __all__ = [
     'SOURCE_LABEL',

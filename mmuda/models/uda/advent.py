@@ -12,12 +12,12 @@ from mmuda.registry import MODELS
 
 from .adversarial import (
     check_gan,
+    direct_losses,
     discriminator_losses,
     fooling_losses,
     information_maps,
 )
 from .base import BaseUDA
-from .direct import direct_losses
 from .domains import (
     SOURCE,
     Logits,

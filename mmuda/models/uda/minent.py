@@ -9,8 +9,8 @@ from torch import Tensor
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
+from .adversarial import direct_losses
 from .base import BaseUDA
-from .direct import direct_losses
 from .domains import (
     Losses,
     build_prior,

@@ -10,7 +10,7 @@ from mmuda.models.losses import Gan, kl_divergence
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
-from .collaboration import CollaborativeMixin, require_main_head
+from .collaborative_self_training import CollaborativeMixin, require_main_head
 from .domains import Logits, Losses
 from .multi_head_advent import MultiHeadAdvEnt
 from .target_heads import DECODE, head_of

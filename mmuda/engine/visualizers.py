@@ -1,16 +1,24 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Drawings of predictions that name their colours."""
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
+from mmengine.config import Config
 from mmengine.structures import PixelData
+from mmengine.visualization import LocalVisBackend
+from mmengine.visualization.vis_backend import force_init_env
 from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
+from PIL import Image
 
-from mmuda.registry import VISUALIZERS
+from mmuda.registry import VISBACKENDS, VISUALIZERS
 from mmuda.utils.drawing import legend
+from mmuda.utils.files import atomic_path
 
 
 @VISUALIZERS.register_module()
@@ -68,3 +76,46 @@ class LegendVisualizer(SegLocalVisualizer):
             with_labels=False,
         )
         return np.concatenate([drawn, legend(classes, palette, len(image[0]))])
+
+
+@VISBACKENDS.register_module(name='LocalVisBackend')
+class WholeFilesVisBackend(LocalVisBackend):
+    """mmengine's backend of local files on a disk that may be full.
+
+    It takes the place of ``LocalVisBackend`` in configs. Pictures and the
+    config are written whole or not at all, and of scalars whole lines.
+    Arguments are those of ``LocalVisBackend``.
+    """
+
+    @force_init_env
+    def add_config(self, config: Config, **kwargs) -> None:
+        """Write the config."""
+        with atomic_path(self._config_save_file) as temporary:
+            config.dump(temporary)
+
+    @force_init_env
+    def add_image(
+        self, name: str, image: np.ndarray, step: int = 0, **kwargs
+    ) -> None:
+        """Write a picture.
+
+        Args:
+            name: Of the picture.
+            image: (H, W, 3) RGB, uint8.
+            step: Is part of the file's name.
+            **kwargs: Not used.
+        """
+        path = Path(self._img_save_dir, f'{name}_{step}.png')
+        with atomic_path(path) as temporary:
+            Image.fromarray(image).save(temporary)
+
+    def _dump(
+        self, value_dict: dict, file_path: str, file_format: str
+    ) -> None:
+        size = os.path.getsize(file_path) if os.path.exists(file_path) else 0
+        try:
+            super()._dump(value_dict, file_path, file_format)
+        except OSError:
+            with suppress(OSError):
+                os.truncate(file_path, size)
+            raise

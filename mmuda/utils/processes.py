@@ -1,0 +1,234 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Processes of tools: how they end, whom they follow and what they start.
+
+Imported before any library, so that Ctrl-C is handled from the first line on.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_STDERR = 2
+
+
+def leave_at_interrupt() -> None:
+    """Let Ctrl-C end a tool in one line until its work begins.
+
+    Libraries turn an interrupt of their imports into errors of all kinds, so
+    it is not raised. Programs that import mmuda keep what they have.
+    """
+    if (
+        _is_tool()
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ):
+        signal.signal(signal.SIGINT, _leave)
+
+
+def raise_at_interrupt() -> None:
+    """Let Ctrl-C raise ``KeyboardInterrupt`` again."""
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os.write(_STDERR, b'interrupted\n')
+    os._exit(INTERRUPTED)
+
+
+def _is_tool() -> bool:
+    """Whether the program is a file of ``tools``, or a module of mmuda."""
+    if sys.argv[:1] == ['-m']:
+        return any(word.startswith('mmuda.') for word in sys.orig_argv)
+    file = getattr(sys.modules.get('__main__'), '__file__', None)
+    return file is not None and any(
+        folder.name == 'tools' and (folder / 'dist_train.sh').is_file()
+        for folder in Path(file).resolve().parents
+    )
+
+
+# Set for the processes that a tool starts.
+STARTED_BY = 'MMUDA_STARTED_BY'
+# Set by torchrun for those that it starts.
+_TORCHRUN = 'TORCHELASTIC_RUN_ID'
+_SECONDS_TO_SAVE = 60.0
+_POLL_SECONDS = 0.5
+
+
+def parent_to_follow() -> int | None:
+    """Process without which this one has no reason to go on.
+
+    Returns:
+        Its id if it is one of our tools or torchrun, else None: a shell may
+        end before what runs in its background.
+    """
+    parent = os.getppid()
+    if os.environ.get(STARTED_BY) == str(parent) or _TORCHRUN in os.environ:
+        return parent
+    return None
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine runs.
+
+    Args:
+        pid: Its id.
+    """
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    try:
+        state = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2]
+    except OSError:
+        return True
+    # A zombie has ended, only nobody has asked how.
+    return state.split()[0] not in 'ZX'
+
+
+def end_with_parent(seconds_to_save: float = _SECONDS_TO_SAVE) -> None:
+    """Let this process end when what has started it was killed.
+
+    Otherwise it would go on writing to the folder that is used when the same
+    is started again. It gets SIGTERM, upon which a training saves.
+
+    Args:
+        seconds_to_save: After this time it is ended in any case.
+    """
+    parent = parent_to_follow()
+    if parent is None:
+        return
+    threading.Thread(
+        target=_follow, args=(parent, seconds_to_save), daemon=True
+    ).start()
+
+
+def exit_with(parent: int) -> None:
+    """Let this process end at once when its parent was killed.
+
+    Args:
+        parent: Id of the process that has started this one.
+    """
+    threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
+
+
+def _exit_with(parent: int) -> None:
+    _wait_for_end_of(parent)
+    os._exit(1)
+
+
+def _follow(parent: int, seconds_to_save: float) -> None:
+    _wait_for_end_of(parent)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(seconds_to_save)
+    os._exit(1)
+
+
+def _wait_for_end_of(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_POLL_SECONDS)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A tool to run.
+
+    Attributes:
+        tool: The Python file, in a folder of the repository.
+        arguments: Of the tool.
+        processes: With more than one, ``torchrun`` starts so many.
+        environment: Variables to add.
+        log: Where its output goes; None shows it.
+    """
+
+    tool: Path
+    arguments: Sequence[str]
+    processes: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
+    log: Path | None = None
+
+    def words(self) -> list[str]:
+        """Words of the command line."""
+        launch, extra = [sys.executable], []
+        if self.processes > 1:
+            launch += ['-m', 'mmuda.utils.launch', '--standalone']
+            launch += ['--nproc_per_node', str(self.processes)]
+            extra = ['--launcher', 'pytorch']
+        return [*launch, str(self.tool), *self.arguments, *extra]
+
+
+def run_side_by_side(commands: Sequence[Command]) -> list[int]:
+    """Run tools at the same time and wait for all.
+
+    Ctrl-C, SIGTERM and SIGHUP (a closed terminal) reach them, too; they save
+    and end by themselves.
+
+    Args:
+        commands: What to run.
+
+    Returns:
+        Their exit codes.
+    """
+    children: list[subprocess.Popen] = []
+    with _signals_for(children):
+        for command in commands:
+            children.append(_start(command))
+        return [child.wait() for child in children]
+
+
+def _start(command: Command) -> subprocess.Popen:
+    environment = {
+        **os.environ,
+        STARTED_BY: str(os.getpid()),
+        **command.environment,
+    }
+    # As tools are run by hand, from a checkout that is not installed too.
+    root = str(command.tool.parents[1])
+    paths = [root, environment.get('PYTHONPATH', '')]
+    environment['PYTHONPATH'] = os.pathsep.join(filter(None, paths))
+    if command.log is None:
+        return subprocess.Popen(
+            command.words(), env=environment, close_fds=False
+        )
+    command.log.parent.mkdir(parents=True, exist_ok=True)
+    with open(command.log, 'ab') as log:
+        return subprocess.Popen(
+            command.words(),
+            env=environment,
+            close_fds=False,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+@contextmanager
+def _signals_for(children: Sequence[subprocess.Popen]) -> Iterator[None]:
+    def terminate(*_) -> None:
+        for child in children:
+            child.terminate()
+
+    # The terminal sends Ctrl-C to the children itself. Not SIG_IGN, which they
+    # would inherit.
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, terminate),
+    }
+    # nohup lets a run outlive its terminal.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, terminate)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
