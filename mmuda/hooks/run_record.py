@@ -24,11 +24,12 @@ from torch.utils.data import Dataset
 from mmuda.datasets.domain_dataset import leaf_datasets
 from mmuda.engine.schedules import continue_on_schedule, schedulers_by_player
 from mmuda.models.wrappers import unwrap
-from mmuda.pseudo_labels.options import PseudoLabelOptions
 from mmuda.utils.config_keys import type_name
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.optimization import player_optim_wrappers
 from mmuda.utils.text import join_some
+
+from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
 
 RECORD = 'mmuda_run'
 _PARTS = (
@@ -228,14 +229,20 @@ def _describe_numbers(model: nn.Module) -> dict[str, float]:
 
 
 def _describe_labelling(runner: Runner) -> dict[str, Any]:
-    """How hooks label while training goes on."""
+    """How, when and by what hooks label while training goes on."""
+    found: dict[str, Any] = {}
     for hook in runner.hooks:
         for labeller in getattr(hook, 'refreshers', [hook]):
-            options = getattr(labeller, 'options', None)
-            if isinstance(options, PseudoLabelOptions):
-                saved = options.saved() | dict(rule=options.rule)
-                return dict(_flat(saved, 'pseudo_labels'))
-    return {}
+            if not isinstance(labeller, PseudoLabelRefreshHook):
+                continue
+            options = labeller.options
+            saved = options.saved() | dict(rule=options.rule)
+            found |= _flat(saved, 'pseudo_labels')
+            found['model.predict_on'] = unwrap(runner.model).predict_on
+            place = f'PseudoLabelRefreshHook of {labeller.domain}, '
+            for name in ('begin', 'interval', 'end', 'predict_head'):
+                found[place + name] = getattr(labeller, name)
+    return found
 
 
 def _describe_data(dataset: Dataset) -> dict[str, dict]:

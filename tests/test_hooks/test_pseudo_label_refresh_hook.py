@@ -144,6 +144,20 @@ def test_a_run_is_not_continued_with_labels_of_another_rule(
         train(cfg, resume_from=run[0] / 'iter_3.pth')
 
 
+def test_a_run_is_not_continued_with_labels_of_another_network(data, tmp_path):
+    def cfg(predict_on, iterations):
+        model = dict(teacher=True, predict_on=predict_on)
+        hooks = [dict(type='MeanTeacherHook')]
+        return config(
+            data, tmp_path, iterations, model=model, custom_hooks=hooks
+        )
+
+    train(cfg('segmentor', 1))
+    message = "model.predict_on was 'segmentor', now 'teacher'"
+    with pytest.raises(CheckpointError, match=message):
+        train(cfg('teacher', 3), resume_from=tmp_path / 'iter_1.pth')
+
+
 @pytest.mark.parametrize('start', [2, 4])
 def test_labels_that_are_missing_are_made_again(data, run, tmp_path, start):
     """As after a kill while labelling, before the labels were finished."""
