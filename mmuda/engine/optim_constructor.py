@@ -3,6 +3,7 @@
 
 import copy
 import logging
+from collections.abc import Iterable
 
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -39,8 +40,8 @@ class MultiOptimWrapperConstructor:
         optim_wrapper_cfg: A config of an optimizer wrapper for each player
             (child of the model). Each may have its own ``paramwise_cfg`` and
             ``constructor``. An entry ``discriminator`` is for all children
-            ``discriminator_<name>``, one wrapper each, if there is no
-            ``discriminator``.
+            ``discriminator_<name>`` without an entry of their own, one
+            wrapper each, if there is no ``discriminator``.
         paramwise_cfg: Not used; belongs into the player's config.
 
     Raises:
@@ -85,7 +86,7 @@ class MultiOptimWrapperConstructor:
         wrappers = {}
         for entry, config in self.configs.items():
             _check_optimizer(entry, config)
-            for player, child in _parts(model, entry).items():
+            for player, child in _parts(model, entry, self.configs).items():
                 wrappers[player] = build_optim_wrapper(
                     child, copy.deepcopy(config)
                 )
@@ -93,7 +94,9 @@ class MultiOptimWrapperConstructor:
         return PlayerOptimWrapperDict(**wrappers)
 
 
-def _parts(model: nn.Module, entry: str) -> dict[str, nn.Module]:
+def _parts(
+    model: nn.Module, entry: str, entries: Iterable[str]
+) -> dict[str, nn.Module]:
     """Children that an entry is for: the one of its name, or a family."""
     own = getattr(model, entry, None)
     if isinstance(own, nn.Module):
@@ -102,12 +105,12 @@ def _parts(model: nn.Module, entry: str) -> dict[str, nn.Module]:
     family = {
         name: child
         for name, child in children.items()
-        if name.startswith(f'{entry}_')
+        if name.startswith(f'{entry}_') and name not in entries
     }
     if not family:
         raise ConfigError(
-            f'optim_wrapper.{entry}: {type(model).__name__} has no such part '
-            f'(it has {list(children)})'
+            f'optim_wrapper.{entry}: {type(model).__name__} has no such part, '
+            f'or all have entries of their own (it has {list(children)})'
         )
     return family
 

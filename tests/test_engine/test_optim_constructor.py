@@ -1,3 +1,4 @@
+import collaborative_models
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
@@ -47,6 +48,23 @@ def test_player_of_none_is_named():
     config = optim_config() | dict(discriminator=None)
     with pytest.raises(ConfigError, match='discriminator has no optimizer'):
         build_optim_wrapper(build(), config)
+
+
+@pytest.mark.parametrize('own_first', [True, False])
+def test_entry_of_one_part_goes_before_that_of_its_family(own_first):
+    own = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.5))
+    config, first = optim_config('AdvEnt'), {}
+    (first if own_first else config)['discriminator_rome'] = own
+    wrappers = build_optim_wrapper(
+        collaborative_models.build('MTKT'), first | config
+    )
+    rates = {
+        name: wrapper.param_groups[0]['lr']
+        for name, wrapper in wrappers.items()
+        if name.startswith('discriminator')
+    }
+    other = config['discriminator']['optimizer']['lr']
+    assert rates == dict(discriminator_rome=0.5, discriminator_oslo=other)
 
 
 def test_optimizer_without_player_is_refused():
