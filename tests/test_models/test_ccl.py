@@ -2,6 +2,7 @@
 
 import copy
 
+import collaborative_models
 import pytest
 import torch
 import torch.nn.functional as F
@@ -131,9 +132,7 @@ def test_one_step_of_gradient_descent(player):
 
 
 def test_experts_start_as_the_student():
-    torch.manual_seed(0)
-    model = build(2)
-    model.init_weights()
+    model = collaborative_models.build('CCL')
     a, b = model.segmentor.state_dict(), model.expert('oslo').state_dict()
     assert all(torch.equal(a[name], b[name]) for name in a)
 

@@ -1,5 +1,6 @@
 """The averaged copy of the segmentor, as a part of a model."""
 
+import collaborative_models
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
@@ -119,6 +120,21 @@ def test_plain_mmseg_checkpoint_goes_into_both():
     loaded = model.state_dict()
     for part in ('segmentor', 'teacher'):
         assert_equal(tensors(loaded, part), plain.state_dict())
+
+
+@pytest.mark.parametrize('method', ['SourceOnly', 'CCL'])
+def test_networks_that_are_initialised_twice_are_what_they_were(method):
+    """As by a runner that trains again."""
+    if method == 'CCL':
+        model = collaborative_models.build('CCL', teacher=True)
+    else:
+        model = build(method, teacher=True)
+        model.init_weights()
+    for parameter in model.segmentor.parameters():
+        parameter.data += 1
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    model.init_weights()
+    assert_equal(model.state_dict(), before)
 
 
 def test_a_teacher_that_predicts_must_be_stored():

@@ -120,9 +120,10 @@ class BaseUDA(BaseSegmentor):
 
     def init_weights(self) -> None:
         """Initialise all parts; the teacher starts as the segmentor."""
+        fresh = not self.is_init
         with covered_by_pretrained_weights(self):
             super().init_weights()
-        if self.teacher is not None:
+        if fresh and self.teacher is not None:
             update_teacher(self.teacher, unwrap(self.segmentor), momentum=0)
 
     def prepare_start(

@@ -137,9 +137,10 @@ class AlignedExperts(BaseUDA):
 
     def init_weights(self) -> None:
         """Initialise all parts; experts start as the segmentor."""
+        fresh = not self.is_init
         super().init_weights()
         state = unwrap(self.segmentor).state_dict()
-        for target in self.targets:
+        for target in self.targets if fresh else ():
             unwrap(self.expert(target)).load_state_dict(state)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
