@@ -100,6 +100,20 @@ class PseudoLabelRefreshHook(Hook):
         self.keep_rounds = keep_rounds
         self._lock = ExitStack()
 
+    def course(self) -> dict[str, dict]:
+        """What decides the labels, which a resumed run must share.
+
+        Once :meth:`before_run` has read the options.
+        """
+        names = ('begin', 'interval', 'end', 'predict_head')
+        return {
+            'pseudo_labels': self.options.saved()
+            | dict(rule=self.options.rule),
+            f'PseudoLabelRefreshHook of {self.domain}': {
+                name: getattr(self, name) for name in names
+            },
+        }
+
     def before_run(self, runner: Runner) -> None:
         """Tell the data set where labels will be, before it is read."""
         if not trains(runner):

@@ -233,15 +233,9 @@ def _describe_labelling(runner: Runner) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for hook in runner.hooks:
         for labeller in getattr(hook, 'refreshers', [hook]):
-            if not isinstance(labeller, PseudoLabelRefreshHook):
-                continue
-            options = labeller.options
-            saved = options.saved() | dict(rule=options.rule)
-            found |= _flat(saved, 'pseudo_labels')
-            found['model.predict_on'] = unwrap(runner.model).predict_on
-            place = f'PseudoLabelRefreshHook of {labeller.domain}, '
-            for name in ('begin', 'interval', 'end', 'predict_head'):
-                found[place + name] = getattr(labeller, name)
+            if isinstance(labeller, PseudoLabelRefreshHook):
+                found |= _flat(labeller.course())
+                found['model.predict_on'] = unwrap(runner.model).predict_on
     return found
 
 
