@@ -2,7 +2,6 @@
 """Files that are written whole or not at all, and read without their code."""
 
 import errno
-import fcntl
 import io
 import logging
 import os
@@ -19,6 +18,7 @@ from typing import IO, Any, NoReturn
 
 import numpy as np
 import yaml
+from filelock import lock_descriptor
 from mmengine.fileio import PickleHandler, YamlHandler, register_handler
 from mmengine.logging import print_log
 
@@ -150,8 +150,8 @@ def remove_dead_temporaries(folder: str | os.PathLike) -> None:
         for name in filter(_TEMPORARY.fullmatch, names):
             path = Path(root, name)
             with suppress(OSError), path.open('rb') as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
+                if lock_descriptor(file.fileno(), blocking=False):
+                    path.unlink()
 
 
 def _sync(path: Path) -> None:
@@ -172,7 +172,7 @@ def _marked_as_written(temporary: Path) -> Iterator[None]:
     """Tell :func:`remove_dead_temporaries` that the writer is alive."""
     with temporary.open('rb') as file:
         with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_descriptor(file.fileno(), blocking=False)
         yield
 
 

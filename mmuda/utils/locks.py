@@ -2,7 +2,6 @@
 """One run at a time writes a folder of results."""
 
 import errno
-import fcntl
 import json
 import os
 import shlex
@@ -14,6 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from filelock import lock_descriptor
 from mmengine.dist import barrier, is_main_process
 
 from mmuda.utils.errors import ConfigError
@@ -24,7 +24,6 @@ from mmuda.utils.files import (
 from mmuda.utils.processes import is_alive, parent_to_follow
 
 LOCK = '.lock'
-_BUSY = (errno.EAGAIN, errno.EACCES)
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 # Someone may just be looking whether the folder is locked.
 _SECONDS = 1.0
@@ -33,13 +32,16 @@ _ORPHAN_SECONDS = 120.0
 _MAX_COMMAND = 300
 # JSON writes a character in up to twelve.
 _MAX_HOLDER = 16 * _MAX_COMMAND
+# Windows locks the first byte against reading, too: the text begins after it.
+_TEXT_BEGINS = 1
 
 
 def locked_folder(path: str | os.PathLike, option: str) -> IO:
     """Keep other processes from writing the same results.
 
     The lock holds until the file is closed and all processes that were
-    started meanwhile have ended, even if this one is killed. What writes that
+    started meanwhile have ended, even if this one is killed (on Windows only
+    until this one ends: locks are not inherited there). What writes that
     were killed have left in the folder is removed. Where the file system
     knows no locks, this is said and nothing is locked.
 
@@ -99,12 +101,24 @@ def is_locked(path: str | os.PathLike) -> bool:
     Args:
         path: The folder.
     """
+    # Others may just be looking, too.
+    for _ in range(3):
+        try:
+            with _opened_to_look(Path(path, LOCK)) as file:
+                if lock_descriptor(file.fileno(), blocking=False):
+                    return False
+        except OSError:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _opened_to_look(path: Path) -> IO:
     try:
-        with open(Path(path, LOCK)) as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in _BUSY
-    return False
+        # Network file systems lock only what may be written.
+        return open(path, 'r+b')
+    except PermissionError:
+        return open(path, 'rb')
 
 
 def _open(path: Path, option: str) -> IO:
@@ -122,18 +136,17 @@ def _acquire(file: IO, path: Path, option: str) -> None:
     start, told = time.monotonic(), False
     while True:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except OSError as error:
-            if error.errno in _UNSUPPORTED:
-                _tell(
-                    f'{option}: the disk of {str(path)!r} knows no locks '
-                    f'({error.strerror}); see to it yourself that no other '
-                    'process writes there'
-                )
+            if lock_descriptor(file.fileno(), blocking=False):
                 return
-            if error.errno not in _BUSY:
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
                 raise
+            _tell(
+                f'{option}: the disk of {str(path)!r} knows no locks '
+                f'({error.strerror}); see to it yourself that no other '
+                'process writes there'
+            )
+            return
         holder = _read_holder(file)
         orphaned = _has_ended(holder)
         limit = _ORPHAN_SECONDS if orphaned else _SECONDS
@@ -169,12 +182,13 @@ def _describe_holder(file: IO) -> None:
     # the file would fail once more.
     with suppress(OSError):
         os.ftruncate(file.fileno(), 0)
-        os.write(file.fileno(), (json.dumps(content) + '\n').encode())
+        text = ' ' * _TEXT_BEGINS + json.dumps(content) + '\n'
+        os.write(file.fileno(), text.encode())
 
 
 def _read_holder(file: IO) -> dict:
     try:
-        file.seek(0)
+        file.seek(_TEXT_BEGINS)
         holder = json.loads(file.read(_MAX_HOLDER))
         return holder if isinstance(holder.get('pid'), int) else {}
     except (OSError, ValueError, AttributeError):
