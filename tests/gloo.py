@@ -5,7 +5,8 @@ import socket
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as multiprocessing
+from torch.multiprocessing import start_processes
+from warm_processes import CONTEXT
 
 
 def free_port():
@@ -34,10 +35,11 @@ def _enter(rank, world_size, port, function, folder, args):
 
 def run(function, folder, *args, world_size=2):
     """What ``function(*args)`` returns in each process, by rank."""
-    multiprocessing.spawn(
+    start_processes(
         _enter,
         (world_size, free_port(), function, str(folder), args),
         nprocs=world_size,
+        start_method=CONTEXT.get_start_method(),
     )
     return [
         torch.load(os.path.join(folder, f'{rank}.pt'), weights_only=False)

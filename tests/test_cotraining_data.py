@@ -1,13 +1,13 @@
 """The data of the co-training configs, on toy street scenes."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import warm_processes
 from mmengine.config import Config
 from mmengine.dataset import ConcatDataset
 
@@ -204,7 +204,7 @@ def test_data_check_without_pseudo_labels(data):
         f'train_dataloader.dataset.source.{i}.data_root={data / name}'
         for i, name in enumerate(('GTA5', 'Synscapes'))
     ]
-    run = subprocess.run(
+    run = warm_processes.run(
         [sys.executable, 'tools/misc/check_data.py', '--all']
         + [str(CONFIGS / 'gta_synscapes2bdd.py')]
         + ['--data-root', f'target={data / "BDD100K"}']
@@ -212,8 +212,6 @@ def test_data_check_without_pseudo_labels(data):
         + ['model.segmentor.backbone.init_cfg=None'],
         cwd=ROOT,
         env=os.environ | dict(PYTHONPATH=str(ROOT)),
-        capture_output=True,
-        text=True,
     )
     assert run.returncode == 0, run.stderr
     assert 'source[1]: 2 images' in run.stdout

@@ -1,10 +1,10 @@
 """Demo configs with several targets, and what they do on toy data."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import warm_processes
 from demo_data import ENVIRONMENT, ROOT
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
@@ -99,12 +99,10 @@ def roots(data):
 
 
 def run_tool(tool, *words):
-    return subprocess.run(
+    return warm_processes.run(
         [sys.executable, f'tools/{tool}', *words],
         cwd=ROOT,
         env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
         timeout=600,
     )
 

@@ -1,11 +1,11 @@
 """check_data.py: pseudo-labels, weights, and labels that are not there."""
 
 import os
-import subprocess
 import sys
 
 import demo_data
 import pytest
+import warm_processes
 from mmengine.config import Config
 
 TOOL = demo_data.ROOT / 'tools/misc/check_data.py'
@@ -29,11 +29,9 @@ def config(data, tmp_path):
 
 
 def run(config, *options):
-    done = subprocess.run(
+    done = warm_processes.run(
         [sys.executable, str(TOOL), str(config), *map(str, options)],
         env=os.environ | demo_data.ENVIRONMENT,
-        capture_output=True,
-        text=True,
     )
     return done.returncode, done.stdout, done.stderr
 

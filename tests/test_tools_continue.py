@@ -2,11 +2,11 @@
 
 import re
 import shlex
-import subprocess
 import sys
 
 import demo_data
 import pytest
+import warm_processes
 from demo_data import ENVIRONMENT
 from test_tools_train_and_test import overrides
 
@@ -16,12 +16,10 @@ CONFIG = 'configs/demo/advent_gta2cs.py'
 
 
 def run(words, code=0):
-    result = subprocess.run(
+    result = warm_processes.run(
         words,
         cwd=demo_data.ROOT,
         env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
         timeout=300,
     )
     assert result.returncode == code, result.stdout + result.stderr

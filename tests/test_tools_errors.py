@@ -1,13 +1,13 @@
 """Each fault of config or data ends train.py or test.py in one line."""
 
 import shutil
-import subprocess
 import sys
 
 import cv2
 import demo_data
 import numpy as np
 import pytest
+import warm_processes
 from failing_tools import CONFIG, before_training, error_of, truncate
 
 SOURCE = 'train_dataloader.dataset.source'
@@ -148,12 +148,10 @@ def test_loader_process_meets_a_damaged_file(copy, tmp_path):
     options['train_dataloader.num_workers'] = 2
     options['val_dataloader.num_workers'] = 2
     tool = [sys.executable, demo_data.ROOT / 'tools' / 'train.py', CONFIG]
-    result = subprocess.run(
+    result = warm_processes.run(
         [*tool, '--work-dir', tmp_path / 'work', '--cfg-options']
         + [f'{k}={v}' for k, v in options.items()],
         env=demo_data.ENVIRONMENT,
-        capture_output=True,
-        text=True,
         timeout=120,
     )
     assert result.returncode == 2

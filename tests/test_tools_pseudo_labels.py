@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
 import sys
 
 import demo_data
 import pytest
+import warm_processes
 from demo_data import ENVIRONMENT
 from failing_tools import before_training, error_of
 from test_tools_train_and_test import overrides
@@ -23,12 +23,10 @@ def options(data, **changes):
 
 
 def run(words, code=0):
-    result = subprocess.run(
+    result = warm_processes.run(
         [str(word) for word in words],
         cwd=demo_data.ROOT,
         env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
         timeout=300,
     )
     assert result.returncode == code, result.stdout + result.stderr

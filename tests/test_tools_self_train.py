@@ -10,6 +10,7 @@ import time
 import demo_data
 import pytest
 import torch
+import warm_processes
 from demo_data import ENVIRONMENT
 from failing_tools import error_of
 from test_tools_train_and_test import overrides
@@ -27,12 +28,10 @@ def command(data, work_dir, *args):
 
 
 def run(words, code=0):
-    result = subprocess.run(
+    result = warm_processes.run(
         words,
         cwd=demo_data.ROOT,
         env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
         timeout=600,
     )
     assert result.returncode == code, result.stdout + result.stderr
@@ -125,12 +124,10 @@ def test_another_recipe_in_the_same_folder_is_refused(
     words = command(data, whole[0])
     position = words.index('--initial-cfg-options')
     words[position:position] = changes
-    result = subprocess.run(
+    result = warm_processes.run(
         words,
         cwd=demo_data.ROOT,
         env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
     )
     assert result.returncode == 2
     assert message in result.stderr

@@ -2,11 +2,11 @@
 
 import re
 import shutil
-import subprocess
 import sys
 
 import demo_data
 import pytest
+import warm_processes
 from failing_tools import before_training, error_of
 from several_target_tools import LABELS, call, write_config, write_data
 
@@ -177,10 +177,8 @@ def test_test_without_the_labels_of_a_target(partly_evaluated, tmp_path):
 def check_data(config):
     """Run check_data.py; return its code and all output."""
     tool = demo_data.ROOT / 'tools/misc/check_data.py'
-    result = subprocess.run(
+    result = warm_processes.run(
         [sys.executable, tool, config],
-        capture_output=True,
-        text=True,
         env=demo_data.ENVIRONMENT,
     )
     return result.returncode, result.stdout + result.stderr

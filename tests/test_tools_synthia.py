@@ -1,12 +1,12 @@
 """SYNTHIA to Cityscapes on 16 classes, from files to metrics."""
 
 import re
-import subprocess
 import sys
 
 import demo_data
 import numpy as np
 import pytest
+import warm_processes
 
 from mmuda.datasets.label_maps import label_set_metainfo
 
@@ -22,12 +22,10 @@ def validation(tmp_path_factory):
         data, max_iters=2, interval=2, source='SYNTHIA'
     )
     tool = [sys.executable, demo_data.ROOT / 'tools' / 'train.py']
-    result = subprocess.run(
+    result = warm_processes.run(
         [*tool, CONFIG, '--work-dir', folder / 'work', '--cfg-options']
         + [f'{k}={v}'.replace(' ', '') for k, v in options.items()],
         env=demo_data.ENVIRONMENT,
-        capture_output=True,
-        text=True,
         timeout=300,
     )
     output = result.stdout + result.stderr

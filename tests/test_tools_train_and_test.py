@@ -10,6 +10,7 @@ import demo_data
 import gloo
 import numpy as np
 import pytest
+import warm_processes
 from PIL import Image
 
 CONFIG = str(demo_data.ROOT / 'configs' / 'demo' / 'advent_gta2cs.py')
@@ -22,11 +23,9 @@ def command(tool, *args):
 
 
 def run(tool, *args, code=0, **variables):
-    result = subprocess.run(
+    result = warm_processes.run(
         command(tool, *args),
         env=demo_data.ENVIRONMENT | variables,
-        capture_output=True,
-        text=True,
         timeout=300,
     )
     assert result.returncode == code, result.stdout + result.stderr

@@ -1,10 +1,10 @@
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import warm_processes
 from mmengine.dataset import ConcatDataset
 from toy_images import (
     LOAD,
@@ -161,11 +161,8 @@ def run_tool(tmp_path, *options, **domain):
         'target': folder_config(tmp_path / 'data', labels=False, **domain),
     }
     config.write_text(f'train_dataloader = dict(dataset={dataset!r})\n')
-    return subprocess.run(
+    return warm_processes.run(
         [sys.executable, str(TOOL), str(config), *options],
-        capture_output=True,
-        text=True,
-        check=False,
         env={**os.environ, 'PYTHONPATH': str(ROOT)},
     )
 

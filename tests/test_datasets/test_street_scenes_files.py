@@ -1,10 +1,10 @@
 import json
-import subprocess
 import sys
 
 import cv2
 import numpy as np
 import pytest
+import warm_processes
 from PIL import Image
 
 from mmuda.utils.errors import ConfigError, DataError
@@ -214,13 +214,11 @@ def test_unknown_split_is_named(tmp_path):
 
 def test_tool_writes_all_layouts_and_reports(tmp_path):
     tool = 'tools/dataset_converters/make_street_scenes.py'
-    run = subprocess.run(
+    run = warm_processes.run(
         [sys.executable, tool, tmp_path, '--size', '64x36', '--workers', '1']
         + ['--source-images', '1', '--train-images', '1', '--val-images', '1'],
         env={'PYTHONPATH': ':'.join(sys.path)},
         check=True,
-        capture_output=True,
-        text=True,
     )
     assert 'Cityscapes: 2 written, 0 reused' in run.stdout
     sizes = {Image.open(path).size for path in tmp_path.rglob('*.png')}

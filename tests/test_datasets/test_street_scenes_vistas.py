@@ -1,10 +1,10 @@
 import json
-import subprocess
 import sys
 from collections import Counter
 
 import numpy as np
 import pytest
+import warm_processes
 from PIL import Image
 from toy_images import keys_of
 
@@ -233,12 +233,10 @@ def test_tool_writes_new_layouts(tmp_path):
     options = '--layouts idd mapillary --size 64x48 --workers 1 '
     options += '--train-images 1 --val-images 2 --with-train-labels '
     options += '--vistas-version v2.0'
-    run = subprocess.run(
+    run = warm_processes.run(
         [sys.executable, tool, tmp_path, *options.split()],
         env={'PYTHONPATH': ':'.join(sys.path)},
         check=True,
-        capture_output=True,
-        text=True,
     )
     assert 'IDD: 3 written' in run.stdout
     assert 'Mapillary: 3 written' in run.stdout

@@ -1,12 +1,12 @@
 """The same bytes from any number of processes, and after a stop."""
 
-import multiprocessing
 import os
 import signal
 
 import pytest
 from gloo import run
 from labeling_runs import files_of, label, write_images
+from warm_processes import CONTEXT
 
 from mmuda.pseudo_labels.second_pass import Spool
 from mmuda.utils.errors import DataError
@@ -104,8 +104,7 @@ def test_a_killed_process_continues_to_the_same_bytes(
     images, expected, tmp_path, at
 ):
     out = tmp_path / 'labels'
-    context = multiprocessing.get_context('spawn')
-    process = context.Process(
+    process = CONTEXT.Process(
         target=_label_until_killed, args=(images, out, at)
     )
     process.start()
