@@ -21,9 +21,9 @@ import numpy as np
 
 from benchmarks.measure import Row, Times, paired_times, ratio_row
 from benchmarks.setting import Size
-from mmuda.datasets.image_io import read_image
-from mmuda.datasets.lab_colors import in_style, style_of
-from mmuda.datasets.lab_jobs import translate_file
+from mmuda.color.lab_uint8 import in_style, style_of
+from mmuda.datasets.images.image_io import read_image
+from mmuda.translation.lab_jobs import translate_file
 from street_scenes import write_cityscapes, write_gta5
 
 SECTION = 'lab_translation'

@@ -11,7 +11,7 @@ from mmengine.dataset import pseudo_collate
 from PIL import Image
 from rich.progress import track
 
-from mmuda.datasets.image_io import read_image
+from mmuda.datasets.images.image_io import read_image
 from mmuda.models.losses import entropy_map
 from mmuda.models.trained import load_trained
 from mmuda.registry import DATASETS, MODELS

@@ -12,7 +12,7 @@ from mmengine.optim import build_optim_wrapper
 from PIL import Image
 from tiny_models import batch, model_config, optim_config
 
-from mmuda.datasets import label_maps
+from mmuda.datasets.labels import label_maps
 from mmuda.registry import DATASETS, MODELS
 from mmuda.utils.config import load_config
 from mmuda.utils.config_keys import check_config_keys
@@ -48,8 +48,8 @@ def rainville(tmp_path, monkeypatch):
     """The example of "Add a data set", imported and registered."""
     for table in ('ID_NAMES', 'VALID_IDS'):
         monkeypatch.setattr(label_maps, table, dict(vars(label_maps)[table]))
-    exec(EXAMPLES['mmuda/datasets/label_maps.py'], vars(label_maps))
-    code = EXAMPLES['mmuda/datasets/rainville.py']
+    exec(EXAMPLES['mmuda/datasets/labels/label_maps.py'], vars(label_maps))
+    code = EXAMPLES['mmuda/datasets/sets/rainville.py']
     (tmp_path / 'example_dataset.py').write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
     yield import_module('example_dataset').RainvilleDataset

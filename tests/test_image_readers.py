@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[1]
 READERS = {
     'imread': set(),
     'imreadmulti': set(),
-    'imdecode': {'mmuda/datasets/image_io.py'},
-    'imfrombytes': {'mmuda/datasets/image_io.py'},
-    'Image.open': {'mmuda/datasets/image_header.py'},
+    'imdecode': {'mmuda/datasets/images/image_io.py'},
+    'imfrombytes': {'mmuda/datasets/images/image_io.py'},
+    'Image.open': {'mmuda/datasets/images/image_header.py'},
     'np.load': {'mmuda/pseudo_labels/second_pass.py'},
 }
 # They read plainly on purpose, to compare with.

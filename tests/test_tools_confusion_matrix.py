@@ -9,7 +9,7 @@ import pytest
 from tools_in_process import load_tool, run_loaded
 
 from mmuda.datasets import CityscapesLabelIdsDataset
-from mmuda.datasets.pseudo_label_store import PseudoLabelManifest
+from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
 
 TOOL = load_tool('analysis_tools/confusion_matrix.py')
 CONFIG = demo_data.ROOT / 'configs/advent/gta2cs.py'

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import warm_processes
 
-from mmuda.datasets.label_maps import label_set_metainfo
+from mmuda.datasets.labels.label_maps import label_set_metainfo
 
 CONFIG = demo_data.ROOT / 'configs' / 'advent' / 'advent_synthia2cs.py'
 

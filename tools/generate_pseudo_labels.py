@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from rich.console import Console
 
-from mmuda.datasets.pseudo_label_store import PseudoLabelManifest
+from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
 from mmuda.pseudo_labels.checkpoints import describe_checkpoints, load_model
 from mmuda.pseudo_labels.jobs import LabellingJob
 from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label

@@ -22,7 +22,7 @@ from mmuda.cotraining.ranking import (
     rank_images,
     sample_keys,
 )
-from mmuda.datasets.pseudo_label_store import MANIFEST
+from mmuda.datasets.pseudo_labels.pseudo_label_store import MANIFEST
 from mmuda.pseudo_labels.labeler import dataset_keys
 from mmuda.pseudo_labels.options import dataset_to_label
 from mmuda.registry import DATASETS

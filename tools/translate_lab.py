@@ -12,9 +12,9 @@ import os
 import sys
 from pathlib import Path
 
-from mmuda.datasets.lab_images import find_images
-from mmuda.datasets.lab_jobs import STATISTICS, LabTranslationJob
-from mmuda.datasets.lab_workers import terminated_as_interrupted
+from mmuda.translation.lab_images import find_images
+from mmuda.translation.lab_jobs import STATISTICS, LabTranslationJob
+from mmuda.translation.lab_workers import terminated_as_interrupted
 from mmuda.utils.checks import COUNT, SEED
 from mmuda.utils.cli import (
     add_traceback_option,

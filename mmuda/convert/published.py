@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from mmuda.datasets.label_maps import label_set_metainfo
+from mmuda.datasets.labels.label_maps import label_set_metainfo
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.version import __version__
 

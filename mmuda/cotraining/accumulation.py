@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from mmuda.datasets.pseudo_label_store import (
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     MANIFEST,
     PseudoLabelManifest,
     label_path,

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mmuda.datasets.pseudo_label_store import PseudoLabelManifest
+from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
 from mmuda.pseudo_labels.jobs import ACCURACY
 from mmuda.utils.checks import SHARE
 from mmuda.utils.files import atomic_path, atomic_write

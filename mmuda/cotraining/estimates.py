@@ -13,12 +13,12 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from rich.table import Table
 
-from mmuda.datasets.image_io import read_image
-from mmuda.datasets.lab_colors import in_style, style_of
-from mmuda.datasets.lab_images import encode_image
-from mmuda.datasets.missing_labels import missing_labels
+from mmuda.color.lab_uint8 import in_style, style_of
+from mmuda.datasets.images.image_io import read_image
+from mmuda.datasets.sets.missing_labels import missing_labels
 from mmuda.pseudo_labels.options import dataset_to_label
 from mmuda.registry import DATASETS, MODELS
+from mmuda.translation.lab_images import encode_image
 
 from .plan import Procedure
 from .preparation import image_files

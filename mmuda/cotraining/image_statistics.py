@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmuda.datasets.pseudo_label_store import (
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     PseudoLabelManifest,
     keys_digest,
 )

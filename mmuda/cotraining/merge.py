@@ -9,8 +9,11 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from mmuda.datasets.label_maps import IGNORE_ID
-from mmuda.datasets.pseudo_label_store import MANIFEST, label_path
+from mmuda.datasets.labels.label_maps import IGNORE_ID
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
+    MANIFEST,
+    label_path,
+)
 from mmuda.pseudo_labels.image_statistics import ImageStatistics, count_image
 from mmuda.pseudo_labels.report import read_label
 from mmuda.pseudo_labels.second_pass import encode_png, read_scores

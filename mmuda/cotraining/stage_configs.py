@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmuda.datasets.path_lines import (
+from mmuda.datasets.sets.path_lines import (
     common_folder,
     find_list,
     read_path_lines,

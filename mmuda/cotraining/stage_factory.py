@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmuda.datasets.lab_folder import FINISHED as TRANSLATED
-from mmuda.datasets.pseudo_label_store import MANIFEST
+from mmuda.datasets.pseudo_labels.pseudo_label_store import MANIFEST
+from mmuda.translation.lab_folder import FINISHED as TRANSLATED
 
 from .accumulation import KEYS
 from .options import CollaborationOptions

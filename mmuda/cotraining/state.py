@@ -10,7 +10,10 @@ from typing import Annotated, Literal, TypedDict
 
 from rich.table import Table
 
-from mmuda.datasets.pseudo_label_store import MANIFEST, PseudoLabelManifest
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
+    MANIFEST,
+    PseudoLabelManifest,
+)
 from mmuda.pseudo_labels.recipe import last_validation
 from mmuda.utils.checks import NOT_NEGATIVE
 from mmuda.utils.checksums import sha256_of

@@ -4,49 +4,53 @@
 # mmseg's registries are parents of ours, which only find what was imported.
 import mmseg.datasets  # noqa: F401
 
-from mmuda.datasets.base import DomainSegDataset
-from mmuda.datasets.bdd100k import BDD100KDataset
 from mmuda.datasets.checks import (
     check_dataset,
     describe_domains,
     examine_dataset,
     scan_dataset,
 )
-from mmuda.datasets.cityscapes import CityscapesLabelIdsDataset
 from mmuda.datasets.domain_dataset import (
     DomainDataset,
     DomainIndex,
     domain_collate,
 )
-from mmuda.datasets.folder import CamVidDataset, CARLADataset, FolderDataset
-from mmuda.datasets.gta import GTA5Dataset
-from mmuda.datasets.idd import IDDDataset
-from mmuda.datasets.lab_translation import LabTranslation
-from mmuda.datasets.loading import LoadImage, LoadLabels
-from mmuda.datasets.mapillary import (
-    MapillaryVistasDataset,
-    PadToSize,
-    ResizeToFit,
-)
-from mmuda.datasets.path_list import PathListDataset
-from mmuda.datasets.pseudo_label_loading import (
-    LoadPseudoLabels,
-    LoadSoftPseudoLabels,
-)
-from mmuda.datasets.pseudo_label_store import (
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     PseudoLabelManifest,
     check_pseudo_labels,
 )
 from mmuda.datasets.rare_class_sampling import RareClassSampling
 from mmuda.datasets.samplers import DomainInfiniteSampler
-from mmuda.datasets.strong_augmentation import Cutout, StrongAugmentation
-from mmuda.datasets.synscapes import SynscapesDataset
-from mmuda.datasets.synthia import SYNTHIADataset
-from mmuda.datasets.transforms import (
+from mmuda.datasets.sets.base import DomainSegDataset
+from mmuda.datasets.sets.bdd100k import BDD100KDataset
+from mmuda.datasets.sets.cityscapes import CityscapesLabelIdsDataset
+from mmuda.datasets.sets.folder import (
+    CamVidDataset,
+    CARLADataset,
+    FolderDataset,
+)
+from mmuda.datasets.sets.gta import GTA5Dataset
+from mmuda.datasets.sets.idd import IDDDataset
+from mmuda.datasets.sets.mapillary import MapillaryVistasDataset
+from mmuda.datasets.sets.path_list import PathListDataset
+from mmuda.datasets.sets.synscapes import SynscapesDataset
+from mmuda.datasets.sets.synthia import SYNTHIADataset
+from mmuda.datasets.transforms.fitting import PadToSize, ResizeToFit
+from mmuda.datasets.transforms.formatting import (
     CropFraction,
     EvaluateAtInputSize,
     KeepWeakImage,
     PackDomainInputs,
+)
+from mmuda.datasets.transforms.lab_transform import LabTranslation
+from mmuda.datasets.transforms.loading import LoadImage, LoadLabels
+from mmuda.datasets.transforms.pseudo_label_loading import (
+    LoadPseudoLabels,
+    LoadSoftPseudoLabels,
+)
+from mmuda.datasets.transforms.strong_augmentation import (
+    Cutout,
+    StrongAugmentation,
 )
 
 __all__ = [

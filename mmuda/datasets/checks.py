@@ -12,19 +12,19 @@ from rich.progress import track
 from torch.utils.data import Dataset
 
 from mmuda.datasets.domain_dataset import iter_leaves
-from mmuda.datasets.label_content import LabelContent
-from mmuda.datasets.label_verdict import Verdict, judge_labels
-from mmuda.datasets.pseudo_label_checks import (
+from mmuda.datasets.labels.label_content import LabelContent
+from mmuda.datasets.labels.label_verdict import Verdict, judge_labels
+from mmuda.datasets.pseudo_labels.pseudo_label_checks import (
     check_domain_labels,
     iter_pseudo_label_loaders,
 )
-from mmuda.datasets.pseudo_label_loading import PseudoLabelTransform
 from mmuda.datasets.raw_samples import (
     Reading,
     load_raw,
     read_label_facts,
     read_sample,
 )
+from mmuda.datasets.transforms.pseudo_label_loading import PseudoLabelTransform
 from mmuda.utils.errors import DataError
 
 __all__ = [

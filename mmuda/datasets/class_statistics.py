@@ -16,9 +16,9 @@ from mmengine.logging import MMLogger
 from rich.progress import track
 from torch.utils.data import Dataset
 
-from mmuda.datasets.image_io import map_ids
+from mmuda.datasets.images.image_io import map_ids
 from mmuda.datasets.label_files import LabelFile, label_files
-from mmuda.datasets.loading import read_label_ids
+from mmuda.datasets.transforms.loading import read_label_ids
 from mmuda.utils.errors import ConfigError, DataError, MMUDAError
 from mmuda.utils.files import atomic_path, read_arrays
 from mmuda.utils.json_files import read_plain_file

@@ -15,7 +15,7 @@ from mmengine.registry import FUNCTIONS
 from torch.utils.data import Dataset
 
 from mmuda.datasets.class_sets import require_same_classes
-from mmuda.datasets.loading import LoadLabels
+from mmuda.datasets.transforms.loading import LoadLabels
 from mmuda.registry import DATASETS
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError, DataError

@@ -8,8 +8,8 @@ from mmcv.transforms import BaseTransform
 from torch.utils.data import Dataset
 
 from mmuda.datasets.domain_dataset import iter_transforms
-from mmuda.datasets.label_content import LabelFacts, read_with_facts
-from mmuda.datasets.loading import LoadImage, LoadLabels
+from mmuda.datasets.labels.label_content import LabelFacts, read_with_facts
+from mmuda.datasets.transforms.loading import LoadImage, LoadLabels
 from mmuda.utils.errors import DataError
 
 

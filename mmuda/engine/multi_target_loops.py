@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, Runner, TestLoop, ValLoop
 from torch.utils.data import Dataset
 
-from mmuda.datasets.missing_labels import labels_elsewhere, missing_labels
+from mmuda.datasets.sets.missing_labels import labels_elsewhere, missing_labels
 from mmuda.evaluation.target_tables import class_table, summary_table
 from mmuda.models.uda.target_heads import head_of
 from mmuda.registry import LOOPS

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mmengine.config import Config
 
-from mmuda.datasets.missing_labels import labels_elsewhere, missing_labels
+from mmuda.datasets.sets.missing_labels import labels_elsewhere, missing_labels
 from mmuda.registry import METRICS
 from mmuda.utils.config_keys import type_name
 from mmuda.utils.errors import ConfigError, DataError

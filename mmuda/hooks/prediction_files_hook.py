@@ -15,13 +15,13 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from mmuda.datasets.domain_dataset import iter_transforms, leaf_datasets
-from mmuda.datasets.loading import LoadImage
 from mmuda.datasets.prediction_names import (
     SUFFIX,
     image_paths,
     prediction_names,
 )
-from mmuda.datasets.transforms import CropFraction
+from mmuda.datasets.transforms.formatting import CropFraction
+from mmuda.datasets.transforms.loading import LoadImage
 from mmuda.registry import HOOKS
 from mmuda.utils.drawing import label_image
 from mmuda.utils.errors import ConfigError

@@ -12,7 +12,7 @@ from mmengine.dist import barrier, is_main_process
 from torch import nn
 from torch.utils.data import Dataset
 
-from mmuda.datasets.pseudo_label_store import (
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     MANIFEST,
     PseudoLabelManifest,
     keys_digest,

@@ -20,13 +20,13 @@ from mmengine.dist import (
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from mmuda.datasets.pseudo_label_checks import unique_keys
-from mmuda.datasets.pseudo_label_store import (
+from mmuda.datasets.pseudo_labels.pseudo_label_checks import unique_keys
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     PseudoLabelManifest,
     keys_digest,
     soft_label_path,
 )
-from mmuda.datasets.soft_labels import write_soft_label
+from mmuda.datasets.pseudo_labels.soft_labels import write_soft_label
 from mmuda.utils.threads import BoundedThreads
 
 from .image_statistics import ImageStatistics

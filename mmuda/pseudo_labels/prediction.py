@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from mmseg.models.utils import resize
 from torch import Tensor, nn
 
-from mmuda.datasets.image_io import read_image
-from mmuda.datasets.label_maps import IGNORE_ID
+from mmuda.datasets.images.image_io import read_image
+from mmuda.datasets.labels.label_maps import IGNORE_ID
 from mmuda.models.losses import normalised_entropy
 from mmuda.models.segmentors import SegmentorEnsemble
 from mmuda.models.wrappers import unwrap

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmuda.datasets.pseudo_label_store import MANIFEST
+from mmuda.datasets.pseudo_labels.pseudo_label_store import MANIFEST
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_fields
 from mmuda.utils.errors import ConfigError

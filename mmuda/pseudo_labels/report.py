@@ -18,8 +18,11 @@ from PIL import Image
 from rich.table import Table
 from torch.utils.data import Dataset
 
-from mmuda.datasets.image_io import decode_ids, read_bytes
-from mmuda.datasets.pseudo_label_store import PseudoLabelManifest, label_path
+from mmuda.datasets.images.image_io import decode_ids, read_bytes
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
+    PseudoLabelManifest,
+    label_path,
+)
 from mmuda.utils.drawing import colourise, heat_map, legend, panel
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path

@@ -12,11 +12,14 @@ from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
 from mmuda.datasets.domain_dataset import iter_transforms
-from mmuda.datasets.pseudo_label_loading import (
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
+    MANIFEST,
+    PseudoLabelManifest,
+)
+from mmuda.datasets.transforms.pseudo_label_loading import (
     LoadPseudoLabels,
     LoadSoftPseudoLabels,
 )
-from mmuda.datasets.pseudo_label_store import MANIFEST, PseudoLabelManifest
 from mmuda.utils.errors import ConfigError, DataError
 
 from .jobs import LabellingJob, exchange_device

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmuda.datasets.image_io import decode_ids, read_bytes
-from mmuda.datasets.label_maps import IGNORE_ID
-from mmuda.datasets.pseudo_label_store import label_path
+from mmuda.datasets.images.image_io import decode_ids, read_bytes
+from mmuda.datasets.labels.label_maps import IGNORE_ID
+from mmuda.datasets.pseudo_labels.pseudo_label_store import label_path
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path, atomic_write
 from mmuda.utils.threads import BoundedThreads

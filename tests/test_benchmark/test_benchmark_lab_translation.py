@@ -6,7 +6,7 @@ from benchmarks.lab_translation import (
     make_pairs,
     publish,
 )
-from mmuda.datasets.lab_colors import in_style, style_of
+from mmuda.color.lab_uint8 import in_style, style_of
 
 SIZES = ((96, 54), (64, 32))
 

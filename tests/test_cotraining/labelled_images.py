@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from mmuda.cotraining import LabelledImages
-from mmuda.datasets.pseudo_label_store import (
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     PseudoLabelManifest,
     keys_digest,
     label_path,

@@ -13,9 +13,9 @@ from labelled_images import (
 )
 
 from mmuda.cotraining import AccumulatedLabels
-from mmuda.datasets.pseudo_label_loading import LoadPseudoLabels
-from mmuda.datasets.pseudo_label_store import check_pseudo_labels
-from mmuda.datasets.split_lists import read_split
+from mmuda.datasets.pseudo_labels.pseudo_label_store import check_pseudo_labels
+from mmuda.datasets.sets.split_lists import read_split
+from mmuda.datasets.transforms.pseudo_label_loading import LoadPseudoLabels
 from mmuda.utils.errors import ConfigError, DataError
 
 

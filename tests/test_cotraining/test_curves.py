@@ -10,7 +10,10 @@ from mmuda.cotraining.curves import (
     write_curves,
 )
 from mmuda.cotraining.stages import Stage
-from mmuda.datasets.pseudo_label_store import MANIFEST, PseudoLabelManifest
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
+    MANIFEST,
+    PseudoLabelManifest,
+)
 
 
 def make_stage(root, name, kept, accuracy=None):

@@ -5,7 +5,7 @@ import pytest
 from labelled_images import statistics
 
 from mmuda.cotraining import keys_text, own_share, rank_images, sample_keys
-from mmuda.datasets.split_lists import read_split
+from mmuda.datasets.sets.split_lists import read_split
 from mmuda.utils.errors import ConfigError
 
 KEYS = [f'day/{index:03d}' for index in range(50)]

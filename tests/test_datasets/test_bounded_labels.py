@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from toy_polygons import polygon_file
 
-from mmuda.datasets.idd import PolygonLabelReader, parse_polygons
-from mmuda.datasets.soft_labels import read_soft_label, write_soft_label
+from mmuda.datasets.pseudo_labels.soft_labels import (
+    read_soft_label,
+    write_soft_label,
+)
+from mmuda.datasets.sets.idd import PolygonLabelReader, parse_polygons
 from mmuda.utils.errors import DataError
 
 SKY = ('sky', [(0, 0), (5, 0), (5, 3)], {})

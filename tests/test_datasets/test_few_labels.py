@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mmuda.datasets.label_content import Edges, LabelContent, LabelFacts
-from mmuda.datasets.label_verdict import judge_labels
+from mmuda.datasets.labels.label_content import Edges, LabelContent, LabelFacts
+from mmuda.datasets.labels.label_verdict import judge_labels
 
 CLASSES = ('road', 'car', 'person')
 LUT = np.arange(256, dtype=np.uint8)

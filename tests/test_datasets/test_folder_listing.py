@@ -10,9 +10,9 @@ import pytest
 from mmengine.logging import MMLogger
 from toy_images import folder_config, keys_of, make_folder, make_image
 
-from mmuda.datasets.lab_images import find_images
-from mmuda.datasets.listing import list_files, list_keys
+from mmuda.datasets.sets.listing import list_files, list_keys
 from mmuda.registry import DATASETS
+from mmuda.translation.lab_images import find_images
 from mmuda.utils.errors import ConfigError, DataError
 
 HIDDEN = [

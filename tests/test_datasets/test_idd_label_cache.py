@@ -10,7 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 from toy_images import cut_in_half
 from toy_polygons import polygon_file
 
-from mmuda.datasets.idd import PolygonLabelReader
+from mmuda.datasets.sets.idd import PolygonLabelReader
 from mmuda.utils.errors import DataError
 
 LEFT = [(0, 0), (2, 0), (2, 3), (0, 3)]

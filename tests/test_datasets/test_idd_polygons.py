@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from toy_polygons import polygon_file
 
-from mmuda.datasets.idd import (
+from mmuda.datasets.sets.idd import (
     Annotation,
     draw_polygons,
     parse_polygons,

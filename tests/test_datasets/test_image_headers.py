@@ -11,8 +11,8 @@ from PIL import Image
 from toy_images import folder_config, make_folder, make_image, make_label
 
 from mmuda.datasets import LoadImage, scan_dataset
-from mmuda.datasets.image_header import image_header, max_pixels
-from mmuda.datasets.image_io import (
+from mmuda.datasets.images.image_header import image_header, max_pixels
+from mmuda.datasets.images.image_io import (
     decode_ids,
     decode_image,
     read_bytes,

@@ -3,7 +3,7 @@ import pytest
 from toy_images import cut_in_half, make_image
 
 from mmuda.datasets import LoadImage
-from mmuda.datasets.image_io import require_complete
+from mmuda.datasets.images.image_io import require_complete
 from mmuda.utils.errors import ConfigError, DataError
 
 
@@ -87,6 +87,8 @@ def test_readers_that_there_are_not(options, message):
 
 
 def test_reader_that_is_not_installed(monkeypatch):
-    monkeypatch.setattr('mmuda.datasets.loading.find_spec', lambda name: None)
+    monkeypatch.setattr(
+        'mmuda.datasets.transforms.loading.find_spec', lambda name: None
+    )
     with pytest.raises(ConfigError, match='needs the package turbojpeg'):
         LoadImage(imdecode_backend='turbojpeg')

@@ -2,8 +2,8 @@ import pytest
 from toy_colors import contents, write_images
 from toy_translations import translate, write_domains
 
-from mmuda.datasets.lab_images import find_images
-from mmuda.datasets.lab_jobs import LabTranslationJob
+from mmuda.translation.lab_images import find_images
+from mmuda.translation.lab_jobs import LabTranslationJob
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.locks import locked_folder
 

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from toy_colors import random_image, write_images
 
-from mmuda.datasets.image_io import read_image
-from mmuda.datasets.lab_images import encode_image, find_images
+from mmuda.datasets.images.image_io import read_image
+from mmuda.translation.lab_images import encode_image, find_images
 from mmuda.utils.errors import DataError
 
 

@@ -8,8 +8,8 @@ import pytest
 from toy_colors import contents, write_images
 from toy_translations import translate, write_domains
 
-from mmuda.datasets.lab_colors import in_style, style_of
-from mmuda.datasets.lab_jobs import draw_target
+from mmuda.color.lab_uint8 import in_style, style_of
+from mmuda.translation.lab_jobs import draw_target
 from mmuda.utils.errors import DataError
 
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from toy_colors import write_images
 
-from mmuda.datasets.lab_colors import style_of
-from mmuda.datasets.lab_images import find_images
-from mmuda.datasets.lab_styles import StyleFile, measure_styles, read_styles
+from mmuda.color.lab_styles import StyleFile, read_styles
+from mmuda.color.lab_uint8 import style_of
+from mmuda.translation.lab_images import find_images
+from mmuda.translation.style_measurement import measure_styles
 from mmuda.utils.errors import DataError
 
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from toy_colors import random_image, write_images
 
-from mmuda.datasets.lab_colors import in_style
-from mmuda.datasets.lab_images import find_images
-from mmuda.datasets.lab_styles import measure_styles
+from mmuda.color.lab_uint8 import in_style
 from mmuda.registry import TRANSFORMS
+from mmuda.translation.lab_images import find_images
+from mmuda.translation.style_measurement import measure_styles
 from mmuda.utils.errors import ConfigError, DataError
 
 

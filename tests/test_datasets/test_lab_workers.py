@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mmuda.datasets.lab_workers import call_all, terminated_as_interrupted
+from mmuda.translation.lab_workers import call_all, terminated_as_interrupted
 from mmuda.utils.errors import ConfigError, DataError
 
 ROOT = Path(__file__).parents[2]
@@ -16,7 +16,7 @@ CALLS = [(n,) for n in range(20)]
 SLOW = """
 import signal, sys, time
 from pathlib import Path
-from mmuda.datasets.lab_workers import call_all, terminated_as_interrupted
+from mmuda.translation.lab_workers import call_all, terminated_as_interrupted
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

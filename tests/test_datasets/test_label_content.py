@@ -8,7 +8,7 @@ from PIL import Image
 from toy_images import folder_config, make_folder, make_image, make_label
 
 from mmuda.datasets import describe_domains, examine_dataset, scan_dataset
-from mmuda.datasets.label_content import (
+from mmuda.datasets.labels.label_content import (
     count_ids,
     edges_of,
     foreign_colours,

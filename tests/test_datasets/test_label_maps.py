@@ -1,6 +1,6 @@
 import pytest
 
-from mmuda.datasets.label_maps import (
+from mmuda.datasets.labels.label_maps import (
     LABEL_SETS,
     SYNTHIA_13_CLASSES,
     label_set_metainfo,

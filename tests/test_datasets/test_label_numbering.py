@@ -7,8 +7,11 @@ import pytest
 from toy_images import make_image, make_label
 
 from mmuda.datasets import PathListDataset
-from mmuda.datasets.label_maps import ID_NAMES, LABEL_SETS, VALID_IDS
-from mmuda.datasets.label_verdict import check_file_names, other_numbering
+from mmuda.datasets.labels.label_maps import ID_NAMES, LABEL_SETS, VALID_IDS
+from mmuda.datasets.labels.label_verdict import (
+    check_file_names,
+    other_numbering,
+)
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError
 

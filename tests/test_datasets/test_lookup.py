@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
 
-from mmuda.datasets.label_maps import label_table
-from mmuda.datasets.lookup import UNKNOWN_ID, identity_table, lookup_table
+from mmuda.datasets.labels.label_maps import label_table
+from mmuda.datasets.labels.lookup import (
+    UNKNOWN_ID,
+    identity_table,
+    lookup_table,
+)
 from mmuda.utils.errors import ConfigError
 
 

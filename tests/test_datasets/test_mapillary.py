@@ -12,7 +12,7 @@ from mmuda.datasets import (
     ResizeToFit,
     describe_domains,
 )
-from mmuda.datasets.label_maps import label_table
+from mmuda.datasets.labels.label_maps import label_table
 from mmuda.evaluation import DomainIoUMetric
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError, DataError

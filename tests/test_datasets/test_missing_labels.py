@@ -5,7 +5,7 @@ import shutil
 import pytest
 from toy_images import folder_config, make_folder
 
-from mmuda.datasets.missing_labels import (
+from mmuda.datasets.sets.missing_labels import (
     folder_without_labels,
     labels_elsewhere,
 )

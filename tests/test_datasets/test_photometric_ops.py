@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from mmuda.datasets.strong_augmentation import (
+from mmuda.datasets.transforms.strong_augmentation import (
     GEOMETRIC_OPERATIONS,
     OPERATIONS,
     apply_operations,

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from mmuda.datasets.image_io import decode_image
+from mmuda.datasets.images.image_io import decode_image
 from mmuda.utils.errors import DataError
 
 

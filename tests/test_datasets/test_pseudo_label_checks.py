@@ -3,8 +3,8 @@ from toy_images import cut_in_half, folder_config, make_folder, make_image
 from toy_pseudo_labels import TEN, make_soft_labels, make_store
 
 from mmuda.datasets import DomainDataset, describe_domains, scan_dataset
-from mmuda.datasets.pseudo_label_checks import unique_keys
-from mmuda.datasets.pseudo_label_store import publish_round
+from mmuda.datasets.pseudo_labels.pseudo_label_checks import unique_keys
+from mmuda.datasets.pseudo_labels.pseudo_label_store import publish_round
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError, DataError
 

@@ -6,7 +6,7 @@ from toy_images import make_label
 from toy_pseudo_labels import make_manifest, make_store
 
 from mmuda.datasets import LoadPseudoLabels, PackDomainInputs
-from mmuda.datasets.pseudo_label_store import publish_round
+from mmuda.datasets.pseudo_labels.pseudo_label_store import publish_round
 from mmuda.registry import TRANSFORMS
 from mmuda.utils.errors import ConfigError, DataError
 

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from toy_images import make_image
 from toy_pseudo_labels import TEN, make_manifest, make_store
 
-from mmuda.datasets.pseudo_label_store import (
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     PseudoLabelManifest,
     check_pseudo_labels,
     current_root,

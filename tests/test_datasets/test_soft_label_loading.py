@@ -6,7 +6,7 @@ from torch.nn import functional
 from toy_pseudo_labels import make_manifest, make_soft_labels
 
 from mmuda.datasets import LoadSoftPseudoLabels, PackDomainInputs
-from mmuda.datasets.pseudo_label_store import publish_round
+from mmuda.datasets.pseudo_labels.pseudo_label_store import publish_round
 from mmuda.registry import TRANSFORMS
 from mmuda.utils.errors import ConfigError, DataError
 

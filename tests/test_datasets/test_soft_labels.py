@@ -3,7 +3,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from mmuda.datasets.soft_labels import read_soft_label, write_soft_label
+from mmuda.datasets.pseudo_labels.soft_labels import (
+    read_soft_label,
+    write_soft_label,
+)
 from mmuda.utils.errors import ConfigError, DataError
 
 # Spacing of float16 below 1.

@@ -6,9 +6,9 @@ import pytest
 from toy_images import folder_config, keys_of, make_folder, make_image
 
 from mmuda.datasets import PathListDataset
-from mmuda.datasets.lab_images import find_images
-from mmuda.datasets.path_lines import read_lines
+from mmuda.datasets.sets.path_lines import read_lines
 from mmuda.registry import DATASETS
+from mmuda.translation.lab_images import find_images
 from mmuda.utils.errors import DataError
 
 TEXT = 'a/0.jpg\na/1.jpg\n'

@@ -8,9 +8,9 @@ import pytest
 from toy_images import keys_of
 
 from mmuda.datasets import IDDDataset
-from mmuda.datasets.idd import draw_polygons, parse_polygons
-from mmuda.datasets.idd_labels import IDD_LABELS
-from mmuda.datasets.label_maps import label_table
+from mmuda.datasets.labels.idd_labels import IDD_LABELS
+from mmuda.datasets.labels.label_maps import label_table
+from mmuda.datasets.sets.idd import draw_polygons, parse_polygons
 from street_scenes import (
     render_label_ids,
     write_idd,

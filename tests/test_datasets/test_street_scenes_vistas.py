@@ -9,7 +9,7 @@ from PIL import Image
 from toy_images import keys_of
 
 from mmuda.datasets import MapillaryVistasDataset
-from mmuda.datasets.label_maps import label_table
+from mmuda.datasets.labels.label_maps import label_table
 from mmuda.utils.errors import ConfigError, DataError
 from street_scenes import (
     render_label_ids,

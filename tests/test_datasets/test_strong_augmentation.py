@@ -13,7 +13,10 @@ from mmuda.datasets import (
     PackDomainInputs,
     StrongAugmentation,
 )
-from mmuda.datasets.strong_augmentation import GEOMETRIC_OPERATIONS, OPERATIONS
+from mmuda.datasets.transforms.strong_augmentation import (
+    GEOMETRIC_OPERATIONS,
+    OPERATIONS,
+)
 from mmuda.utils.errors import ConfigError
 
 

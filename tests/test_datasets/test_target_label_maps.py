@@ -6,8 +6,8 @@ From the published tables where there are; ids that are not here are ignored.
 import pytest
 from mmseg.datasets import MapillaryDataset_v1, MapillaryDataset_v2
 
-from mmuda.datasets.idd_labels import IDD_LABELS
-from mmuda.datasets.label_maps import LABEL_SETS, VALID_IDS, label_table
+from mmuda.datasets.labels.idd_labels import IDD_LABELS
+from mmuda.datasets.labels.label_maps import LABEL_SETS, VALID_IDS, label_table
 
 IDD_7 = {
     0: 0, 2: 0, 3: 0, 19: 1, 20: 1, 21: 1, 29: 1, 23: 2, 24: 2, 25: 2, 26: 2,

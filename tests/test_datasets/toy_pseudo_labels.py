@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 from toy_images import make_label
 
-from mmuda.datasets.label_maps import LABEL_SETS
-from mmuda.datasets.pseudo_label_store import (
+from mmuda.datasets.labels.label_maps import LABEL_SETS
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     PseudoLabelManifest,
     keys_digest,
     label_path,
     soft_label_path,
 )
-from mmuda.datasets.soft_labels import write_soft_label
+from mmuda.datasets.pseudo_labels.soft_labels import write_soft_label
 
 TEN = tuple(LABEL_SETS['carla_camvid10'])
 

@@ -2,8 +2,8 @@
 
 from toy_colors import write_images
 
-from mmuda.datasets.lab_images import find_images
-from mmuda.datasets.lab_jobs import LabTranslationJob
+from mmuda.translation.lab_images import find_images
+from mmuda.translation.lab_jobs import LabTranslationJob
 
 
 def write_domains(folder):

@@ -15,7 +15,7 @@ from mmengine.hooks import Hook
 from demo.report import write_results
 from mmuda.convert import write_checkpoint
 from mmuda.datasets.class_statistics import ClassStatistics
-from mmuda.datasets.soft_labels import write_soft_label
+from mmuda.datasets.pseudo_labels.soft_labels import write_soft_label
 from mmuda.engine import WholeFilesVisBackend
 from mmuda.evaluation.confusion_matrix import ConfusionMatrix
 from mmuda.pseudo_labels.recipe import require_same_recipe

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from mmseg.structures import SegDataSample
 from refreshed_runs import config, log_of, train
 
-from mmuda.datasets.soft_labels import read_soft_label
+from mmuda.datasets.pseudo_labels.soft_labels import read_soft_label
 from mmuda.hooks import CollaborativeConsistencyHook, require_consistency_hook
 from mmuda.models.uda.collaborative_self_training import (
     HeadAgreement,

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from tiny_models import model_config, segmentor_config
 
-from mmuda.datasets.pseudo_label_store import label_path
+from mmuda.datasets.pseudo_labels.pseudo_label_store import label_path
 from mmuda.pseudo_labels.labeler import PseudoLabeler
 from mmuda.pseudo_labels.options import PseudoLabelOptions
 from mmuda.registry import DATASETS, MODELS

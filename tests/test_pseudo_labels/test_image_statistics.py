@@ -15,7 +15,7 @@ from labeling_runs import (
     write_images,
 )
 
-from mmuda.datasets.pseudo_label_store import PseudoLabelManifest
+from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
 from mmuda.pseudo_labels.image_statistics import ImageStatistics
 from mmuda.pseudo_labels.jobs import LabellingJob
 from mmuda.pseudo_labels.options import PseudoLabelOptions

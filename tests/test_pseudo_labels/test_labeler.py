@@ -17,7 +17,7 @@ from labeling_runs import (
     write_images,
 )
 
-from mmuda.datasets.soft_labels import read_soft_label
+from mmuda.datasets.pseudo_labels.soft_labels import read_soft_label
 from mmuda.pseudo_labels.options import PseudoLabelOptions
 from mmuda.pseudo_labels.report import kept_shares
 from mmuda.registry import DATASETS

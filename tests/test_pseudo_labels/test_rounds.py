@@ -2,7 +2,10 @@
 
 import pytest
 
-from mmuda.datasets.pseudo_label_store import MANIFEST, PseudoLabelManifest
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
+    MANIFEST,
+    PseudoLabelManifest,
+)
 from mmuda.pseudo_labels import rounds
 from mmuda.pseudo_labels.rounds import remove_old_rounds, round_name
 

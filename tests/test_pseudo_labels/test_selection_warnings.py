@@ -1,6 +1,6 @@
 import pytest
 
-from mmuda.datasets.pseudo_label_store import PseudoLabelManifest
+from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
 from mmuda.pseudo_labels.report import selection_warnings
 
 CLASSES = ('road', 'sky', 'car')

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from mmuda.datasets.class_statistics import ClassStatistics
-from mmuda.datasets.soft_labels import read_soft_label, write_soft_label
+from mmuda.datasets.pseudo_labels.soft_labels import (
+    read_soft_label,
+    write_soft_label,
+)
 from mmuda.pseudo_labels.image_statistics import ImageStatistics
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import read_arrays

@@ -21,12 +21,17 @@ from rich.progress import track
 from torch.utils.data import Dataset
 
 from mmuda.datasets import DomainDataset
-from mmuda.datasets.image_io import decode_ids, read_bytes
-from mmuda.datasets.listing import list_keys
-from mmuda.datasets.loading import resize_nearest
+from mmuda.datasets.images.image_io import decode_ids, read_bytes
 from mmuda.datasets.prediction_names import prediction_names
-from mmuda.datasets.pseudo_label_store import MANIFEST, current_root
-from mmuda.datasets.pseudo_label_store import PseudoLabelManifest as Manifest
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
+    MANIFEST,
+    current_root,
+)
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
+    PseudoLabelManifest as Manifest,
+)
+from mmuda.datasets.sets.listing import list_keys
+from mmuda.datasets.transforms.loading import resize_nearest
 from mmuda.evaluation.confusion_matrix import ConfusionMatrix, count_confusion
 from mmuda.pseudo_labels.options import (
     dataset_to_label,

@@ -1,7 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Styles of images and features: colours and channel statistics."""
 
-from .lab import lab_to_rgb, rgb_to_lab, transfer_colors
+from mmuda.color.lab import lab_to_rgb, rgb_to_lab, transfer_colors
+
 from .statistics import (
     ChannelStatistics,
     channel_statistics,

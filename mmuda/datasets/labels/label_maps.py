@@ -1,0 +1,284 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Class sets, colours and tables from label ids to train ids.
+
+A *label set* is what a network is trained on: an ordered tuple of classes,
+whose positions are the train ids. An *id list* is how a data set numbers the
+pixels of its label files. Each table maps every id of a list to a train id,
+or to 255 if the class is not trained.
+
+Sources: Cityscapes ``labels.py``; GTA5 ``read_mapping`` (Cityscapes ids plus
+34 for license plates); the SYNTHIA-RAND-CITYSCAPES readme; ADVENT (CVPR 2019)
+and ESL (CVPRW 2020) for the 16 and 7 classes; BDD100K's label format; those
+named in ``idd_labels.py``, ``mapillary_labels.py`` and ``seven_classes.py``.
+"""
+
+from collections.abc import Mapping
+
+from mmuda.datasets.labels.idd_labels import (
+    IDD_IDS,
+    IDD_LABELS,
+    IDD_NAMES,
+    IDD_SEVEN,
+)
+from mmuda.datasets.labels.mapillary_labels import (
+    MAPILLARY_ADAS_NAMES,
+    MAPILLARY_ADAS_SEVEN,
+    MAPILLARY_IDS,
+    MAPILLARY_NAMES,
+    MAPILLARY_SEVEN,
+    MAPILLARY_V2_IDS,
+    renumber_for_v2,
+)
+from mmuda.utils.errors import ConfigError
+
+SEVEN_CLASSES = (
+    'flat',
+    'construction',
+    'object',
+    'nature',
+    'sky',
+    'human',
+    'vehicle',
+)
+
+_SEVEN_OF_CLASS = {
+    **dict.fromkeys(('road', 'sidewalk', 'terrain'), 'flat'),
+    **dict.fromkeys(('building', 'wall', 'fence'), 'construction'),
+    **dict.fromkeys(('pole', 'traffic light', 'traffic sign'), 'object'),
+    'vegetation': 'nature',
+    'sky': 'sky',
+    **dict.fromkeys(('person', 'rider'), 'human'),
+    **dict.fromkeys(
+        ('car', 'truck', 'bus', 'train', 'motorcycle', 'bicycle'), 'vehicle'
+    ),
+}
+
+# Id list -> {id: class or None}, where the nineteen classes do not tell it:
+# caravans and trailers of Cityscapes are vehicles, for example.
+_PUBLISHED: dict[str, Mapping[int, str | None]] = {
+    'cityscapes': {22: 'nature', 29: 'vehicle', 30: 'vehicle'},
+    'train_ids': {9: 'nature'},
+    'bdd100k': {9: 'nature'},
+    'idd': IDD_SEVEN,
+    'mapillary_vistas': MAPILLARY_SEVEN,
+    'mapillary_vistas_adas': MAPILLARY_ADAS_SEVEN,
+    'mapillary_vistas_v2': renumber_for_v2(MAPILLARY_SEVEN),
+    'mapillary_vistas_v2_adas': renumber_for_v2(MAPILLARY_ADAS_SEVEN),
+}
+
+_CITYSCAPES_CONSISTENT = {
+    **dict.fromkeys((14, 15, 16), 'construction'),
+    22: 'nature',
+}
+_VISTAS_CONSISTENT = {29: 'nature'}
+_VISTAS_V2_CONSISTENT = renumber_for_v2(_VISTAS_CONSISTENT)
+
+# Id list -> {id: class or None}, where the published table is not consistent.
+_CONSISTENT: dict[str, Mapping[int, str | None]] = {
+    'cityscapes': _CITYSCAPES_CONSISTENT,
+    'gta5': _CITYSCAPES_CONSISTENT,
+    'synthia': {16: 'nature'},
+    'idd': {
+        IDD_LABELS.index('non-drivable fallback'): 'nature',
+        IDD_LABELS.index('guard rail'): 'construction',
+        IDD_LABELS.index('bridge'): 'construction',
+        IDD_LABELS.index('tunnel'): 'construction',
+        IDD_LABELS.index('billboard'): None,
+    },
+    'mapillary_vistas': _VISTAS_CONSISTENT,
+    'mapillary_vistas_adas': _VISTAS_CONSISTENT,
+    'mapillary_vistas_v2': _VISTAS_V2_CONSISTENT,
+    'mapillary_vistas_v2_adas': _VISTAS_V2_CONSISTENT,
+}
+
+
+def seven_class_names(
+    id_list: str, names: Mapping[int, str], consistent: bool
+) -> dict[int, str | None]:
+    """Return which of the seven classes each id belongs to.
+
+    Args:
+        id_list: How the ids are numbered, a key of ``VALID_IDS``.
+        names: ``{id: Cityscapes class}`` of that list.
+        consistent: Whether to treat all data sets alike.
+
+    Returns:
+        ``{id: class}``; ids that are left out or None have no class.
+    """
+    seven = {key: _SEVEN_OF_CLASS[name] for key, name in names.items()}
+    seven.update(_PUBLISHED.get(id_list, {}))
+    if consistent:
+        seven.update(_CONSISTENT.get(id_list, {}))
+    return seven
+
+
+IGNORE_ID = 255
+
+PALETTE = {
+    'road': [128, 64, 128],
+    'sidewalk': [244, 35, 232],
+    'building': [70, 70, 70],
+    'wall': [102, 102, 156],
+    'fence': [190, 153, 153],
+    'pole': [153, 153, 153],
+    'traffic light': [250, 170, 30],
+    'traffic sign': [220, 220, 0],
+    'vegetation': [107, 142, 35],
+    'terrain': [152, 251, 152],
+    'sky': [70, 130, 180],
+    'person': [220, 20, 60],
+    'rider': [255, 0, 0],
+    'car': [0, 0, 142],
+    'truck': [0, 0, 70],
+    'bus': [0, 60, 100],
+    'train': [0, 80, 100],
+    'motorcycle': [0, 0, 230],
+    'bicycle': [119, 11, 32],
+    # The seven groups take the colour of their commonest class.
+    'flat': [128, 64, 128],
+    'construction': [70, 70, 70],
+    'object': [153, 153, 153],
+    'nature': [107, 142, 35],
+    'human': [220, 20, 60],
+    'vehicle': [0, 0, 142],
+}
+
+_CITYSCAPES_CLASSES = tuple(PALETTE)[:19]
+_NOT_IN_SYNTHIA16 = ('terrain', 'truck', 'train')
+
+LABEL_SETS: dict[str, tuple[str, ...]] = {
+    'cityscapes19': _CITYSCAPES_CLASSES,
+    'synthia16': tuple(
+        name for name in _CITYSCAPES_CLASSES if name not in _NOT_IN_SYNTHIA16
+    ),
+    'seven_class': SEVEN_CLASSES,
+    # The same classes, but terrain, bridges, guard rails and billboards are
+    # treated alike in all data sets; see seven_classes.py.
+    'seven_class_consistent': SEVEN_CLASSES,
+    'carla_camvid10': (
+        'road',
+        'sidewalk',
+        'building',
+        'fence',
+        'pole',
+        'traffic sign',
+        'vegetation',
+        'sky',
+        'person',
+        'car',
+    ),
+}
+
+# Published SYNTHIA results also give the mean over 13 of the 16 classes.
+SYNTHIA_13_CLASSES = tuple(
+    name
+    for name in LABEL_SETS['synthia16']
+    if name not in ('wall', 'fence', 'pole')
+)
+
+_CITYSCAPES_NAMES = dict(
+    zip(
+        (7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33),
+        _CITYSCAPES_CLASSES,
+        strict=True,
+    )
+)
+_SYNTHIA_NAMES = {
+    1: 'sky',
+    2: 'building',
+    3: 'road',
+    4: 'sidewalk',
+    5: 'fence',
+    6: 'vegetation',
+    7: 'pole',
+    8: 'car',
+    9: 'traffic sign',
+    10: 'person',
+    11: 'bicycle',
+    12: 'motorcycle',
+    15: 'traffic light',
+    16: 'terrain',
+    17: 'rider',
+    18: 'truck',
+    19: 'bus',
+    20: 'train',
+    21: 'wall',
+}
+
+# Id list -> {id: name of the Cityscapes class}.
+ID_NAMES: dict[str, dict[int, str]] = {
+    'cityscapes': _CITYSCAPES_NAMES,
+    'gta5': _CITYSCAPES_NAMES,
+    'synthia': _SYNTHIA_NAMES,
+    'idd': IDD_NAMES,
+    'mapillary_vistas': MAPILLARY_NAMES,
+    'mapillary_vistas_adas': MAPILLARY_ADAS_NAMES,
+    'mapillary_vistas_v2': renumber_for_v2(MAPILLARY_NAMES),
+    'mapillary_vistas_v2_adas': renumber_for_v2(MAPILLARY_ADAS_NAMES),
+    'train_ids': dict(enumerate(_CITYSCAPES_CLASSES)),
+    'bdd100k': dict(enumerate(_CITYSCAPES_CLASSES)),
+}
+
+# Id list -> every id that a sound label file may hold. Cityscapes' license
+# plate is -1, which an 8-bit file stores as 255.
+VALID_IDS: dict[str, tuple[int, ...]] = {
+    'cityscapes': (*range(34), 255),
+    'gta5': tuple(range(35)),
+    'synthia': tuple(range(23)),
+    'idd': IDD_IDS,
+    'mapillary_vistas': MAPILLARY_IDS,
+    'mapillary_vistas_adas': MAPILLARY_IDS,
+    'mapillary_vistas_v2': MAPILLARY_V2_IDS,
+    'mapillary_vistas_v2_adas': MAPILLARY_V2_IDS,
+    'train_ids': (*range(19), 255),
+    'bdd100k': (*range(19), 255),
+}
+
+
+def label_set_metainfo(label_set: str) -> dict:
+    """Return ``classes`` and ``palette`` (RGB) of a label set.
+
+    Raises:
+        ConfigError: If there is no such label set.
+    """
+    if label_set not in LABEL_SETS:
+        raise ConfigError(
+            f'label_set={label_set!r} is unknown; choose one of '
+            f'{sorted(LABEL_SETS)}, or pass label_set=None with your own '
+            'metainfo=dict(classes=..., palette=...) and label_table'
+        )
+    classes = LABEL_SETS[label_set]
+    return {
+        'classes': classes,
+        'palette': [list(PALETTE[name]) for name in classes],
+    }
+
+
+def label_table(id_list: str, label_set: str) -> dict[int, int]:
+    """Return the table from the ids of a data set to those of a label set.
+
+    Args:
+        id_list: A key of ``VALID_IDS``: how the label files are numbered.
+        label_set: A key of ``LABEL_SETS``.
+
+    Returns:
+        One entry for every id of the list; 255 for those not trained.
+
+    Raises:
+        ConfigError: If either name is unknown.
+    """
+    if id_list not in VALID_IDS:
+        raise ConfigError(
+            f'label_table={id_list!r} is unknown; choose one of '
+            f'{sorted(VALID_IDS)} or write the table as {{id: train_id}}'
+        )
+    names = ID_NAMES[id_list]
+    if label_set in ('seven_class', 'seven_class_consistent'):
+        consistent = label_set == 'seven_class_consistent'
+        names = seven_class_names(id_list, names, consistent)
+    classes = label_set_metainfo(label_set)['classes']
+    train_id = {name: index for index, name in enumerate(classes)}
+    return {
+        key: train_id.get(names.get(key), IGNORE_ID)
+        for key in VALID_IDS[id_list]
+    }
