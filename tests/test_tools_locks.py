@@ -105,7 +105,11 @@ def wait_until(condition, seconds=120):
 
 @pytest.mark.slow
 def test_ranks_of_a_killed_launcher_save_and_end(data, tmp_path):
-    many = {'train_cfg.max_iters': 10**5, 'train_cfg.val_interval': 10**5}
+    many = {
+        'train_cfg.max_iters': 10**5,
+        'train_cfg.val_interval': 10**5,
+        'param_scheduler.1.end': 10**5 + 1,
+    }
     work_dir = tmp_path / 'work'
     words = (CONFIG, 2, '--work-dir', work_dir, *overrides(data, **many))
     with open(tmp_path / 'log', 'wb') as log:
