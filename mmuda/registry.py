@@ -9,7 +9,9 @@ mmseg, mmcv and mmengine types without a prefix when the default scope is
 import mmseg.registry as mmseg_registry
 from mmengine.registry import Registry
 
-_LOCATIONS = {
+# Where the classes of each registry are. This is the only place on a lower
+# floor that names the upper ones: they are imported when they are asked for.
+LOCATIONS = {
     'MODELS': ['mmuda.models'],
     'MODEL_WRAPPERS': ['mmuda.models'],
     'WEIGHT_INITIALIZERS': ['mmuda.models'],
@@ -23,6 +25,7 @@ _LOCATIONS = {
     'VISUALIZERS': ['mmuda.engine'],
     'VISBACKENDS': ['mmuda.engine'],
     'RUNNERS': ['mmuda.engine'],
+    'PSEUDO_LABEL_RULES': ['mmuda.pseudo_labels'],
 }
 
 
@@ -32,7 +35,7 @@ def _child(name: str) -> Registry:
         parent.name,
         parent=parent,
         scope='mmuda',
-        locations=_LOCATIONS.get(name, []),
+        locations=LOCATIONS.get(name, []),
     )
 
 
@@ -58,5 +61,7 @@ VISBACKENDS = _child('VISBACKENDS')
 LOG_PROCESSORS = _child('LOG_PROCESSORS')
 INFERENCERS = _child('INFERENCERS')
 PSEUDO_LABEL_RULES = Registry(
-    'pseudo_label_rule', scope='mmuda', locations=['mmuda.pseudo_labels']
+    'pseudo_label_rule',
+    scope='mmuda',
+    locations=LOCATIONS['PSEUDO_LABEL_RULES'],
 )

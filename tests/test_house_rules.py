@@ -1,6 +1,7 @@
-"""Limits of size that every file keeps, and docstrings of what is public."""
+"""Limits of size, docstrings of what is public, floors, depth of classes."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
+MAX_CLASS_DEPTH = 3
 # What runs, without the tests; ``mmuda`` alone is installed.
 PROGRAMS = ('mmuda', 'street_scenes', 'benchmarks', 'demo', 'tools')
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+# A row of the README's table of floors: number, part.
+ROW = re.compile(r'^\| (\d+) \| `([\w./]+)` \|', re.MULTILINE)
 
 
 def files(*folders):
@@ -53,6 +57,67 @@ def is_setter(node):
         isinstance(decorator, ast.Attribute) and decorator.attr == 'setter'
         for decorator in node.decorator_list
     )
+
+
+def floors():
+    """Floors by the dotted names of their parts, as README says."""
+    rows = ROW.findall((ROOT / 'README.md').read_text())
+    return {
+        part.removesuffix('.py').strip('/').replace('/', '.'): int(floor)
+        for floor, part in rows
+    }
+
+
+def imports(path):
+    """Dotted names that a file imports, those of modules and of the rest."""
+    package = path.parent.parts
+    for node in ast.walk(parse(path)):
+        names = getattr(node, 'names', ())
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) + 1 - node.level]
+            base = [*(start if node.level else ()), node.module or '']
+            for alias in names:
+                yield '.'.join([*filter(None, base), alias.name])
+
+
+def part_of(name, parts):
+    """The part of the house that a module is in; None outside."""
+    found = [p for p in parts if f'{name}.'.startswith(f'{p}.')]
+    return max(found, key=len, default=None)
+
+
+def test_imports_go_down():
+    known, climbs = floors(), set()
+    for path in files(*PROGRAMS):
+        own = part_of('.'.join(path.with_suffix('').parts), known)
+        if path == Path('mmuda/__init__.py'):
+            continue  # comes before every floor
+        assert own is not None, f'{path}: its part has no floor in README.md'
+        for name in imports(path):
+            part = part_of(name, known)
+            if part not in (own, None) and known[part] >= known[own]:
+                climbs.add(f'{path} imports {name}')
+    assert climbs == set()
+
+
+def test_classes_are_not_deep():
+    """Classes of one name count as one; bases of other packages do not."""
+    bases = {}
+    for path in files(*PROGRAMS):
+        for node in ast.walk(parse(path)):
+            if isinstance(node, ast.ClassDef):
+                names = {
+                    ast.unparse(base).split('.')[-1] for base in node.bases
+                }
+                bases.setdefault(node.name, set()).update(names - {node.name})
+
+    def depth(name):
+        return 1 + max(map(depth, bases[name] & bases.keys()), default=0)
+
+    deep = {name for name in bases if depth(name) > MAX_CLASS_DEPTH}
+    assert deep == set()
 
 
 def test_files_are_short():

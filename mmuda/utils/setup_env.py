@@ -5,24 +5,17 @@ import io
 import warnings
 from contextlib import redirect_stdout
 from importlib import import_module
+from itertools import chain
 
 import mmengine.registry
 
+from mmuda.registry import LOCATIONS
 from mmuda.utils.compat import install_safe_checkpoint_loading
 from mmuda.utils.files import install_safe_file_reading
 
-_PACKAGES = (
-    'datasets',
-    'models',
-    'engine',
-    'evaluation',
-    'pseudo_labels',
-    'hooks',
-)
-
 
 def register_all_modules(init_default_scope: bool = True) -> None:
-    """Import all packages of mmuda, so that their classes are registered.
+    """Import all packages that the registries name, with their classes.
 
     Also makes mmengine load checkpoints and files without running code from
     them, see :func:`mmuda.utils.compat.install_safe_checkpoint_loading` and
@@ -35,8 +28,8 @@ def register_all_modules(init_default_scope: bool = True) -> None:
     """
     # mmseg prints messages of level DEBUG about packages that are optional.
     with redirect_stdout(io.StringIO()):
-        for package in _PACKAGES:
-            import_module(f'mmuda.{package}')
+        for package in dict.fromkeys(chain.from_iterable(LOCATIONS.values())):
+            import_module(package)
     install_safe_checkpoint_loading()
     install_safe_file_reading()
     # mmseg says so at each new size; the published networks are as they are.

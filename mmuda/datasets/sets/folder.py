@@ -18,7 +18,7 @@ class FolderDataset(DomainSegDataset):
 
 
 @DATASETS.register_module()
-class CARLADataset(FolderDataset):
+class CARLADataset(DomainSegDataset):
     """CARLA images with labels of Cityscapes train ids.
 
     The bottom sixth of each image shows the ego car, labelled 255: cut it off
@@ -27,7 +27,7 @@ class CARLADataset(FolderDataset):
     Args:
         label_set: See ``DomainSegDataset``.
         label_table: See ``DomainSegDataset``.
-        **kwargs: Passed to ``FolderDataset``.
+        **kwargs: Passed to ``DomainSegDataset``.
     """
 
     def __init__(
