@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmuda.models.uda.colors import from_rgb, to_rgb
+from mmuda.models.uda.collaborative_self_training import from_rgb, to_rgb
 
 
 def in_colors_by_opencv(
     preprocessor: nn.Module, images: Tensor, references: Tensor
 ) -> Tensor:
-    """As ``mmuda.models.uda.colors.in_colors_of``, on the CPU in 8 bits.
+    """As MLCL's ``in_colors_of``, on the CPU in 8 bits.
 
     Images go to the CPU one by one, are rounded to 8 bits before and after
     each conversion, and go back, as if Reinhard's transfer were made by

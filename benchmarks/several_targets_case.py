@@ -19,7 +19,7 @@ from benchmarks.several_targets_config import (
     target_names,
 )
 from benchmarks.training_case import random_batch
-from mmuda.models.uda.colors import in_colors_of
+from mmuda.models.uda.collaborative_self_training import in_colors_of
 from mmuda.registry import MODELS
 
 
@@ -74,8 +74,8 @@ class SeveralTargetsCase:
             for sample in self.batch['data_samples'][name]:
                 _label_softly(sample, classes)
         prepared = self.model.data_preprocessor(self.batch, True)
-        self.images = prepared['inputs']
-        self.samples = prepared['data_samples']
+        self.domains = prepared.domains
+        self.images = {k: v.images for k, v in self.domains.items()}
 
     @property
     def title(self) -> str:
@@ -128,8 +128,7 @@ class SeveralTargetsCase:
             in_colors_of(
                 self.model.data_preprocessor,
                 self.images[domain],
-                self.samples[target],
-                self.images[target],
+                self.domains[target],
             )
 
     def transfer_by_opencv(self) -> None:

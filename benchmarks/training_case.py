@@ -18,7 +18,7 @@ from benchmarks.setting import (
     optimizer_config,
 )
 from mmuda.registry import MODELS
-from mmuda.utils.optimization import SEGMENTOR
+from mmuda.utils.players import SEGMENTOR
 
 
 class TrainingCase:
@@ -54,11 +54,11 @@ class TrainingCase:
             image_sizes(cfg), batch_size, self.models['AdvEnt'].num_classes
         )
         prepared = self.models['AdvEnt'].data_preprocessor(self.batch, True)
-        self.images = prepared['inputs']
-        self.samples = prepared['data_samples']
+        self.prepared = prepared
+        self.images = {k: v.images for k, v in prepared.domains.items()}
         self.labels = {
-            domain: torch.stack([s.gt_sem_seg.data[0] for s in samples])
-            for domain, samples in self.samples.items()
+            domain: torch.stack([s.gt_sem_seg.data[0] for s in part.samples])
+            for domain, part in prepared.domains.items()
         }
 
     def train_step(self, method: str) -> None:
@@ -79,7 +79,9 @@ class TrainingCase:
                     mode='bilinear',
                     align_corners=self.models['AdvEnt'].align_corners,
                 )
-                for logits in self.segmentor(self.images[domain]).values()
+                for logits in self.segmentor(
+                    self.images[domain], heads=self.segmentor.heads()
+                ).logits.values()
             )
             loss = sum(
                 F.cross_entropy(logits, labels, ignore_index=255)
@@ -95,11 +97,9 @@ class TrainingCase:
     def joint_step(self, method: str) -> None:
         """An iteration whose segmentor losses share one backward pass."""
         model = self.models[method]
-        data = model.data_preprocessor(self.batch, True)
+        batch = model.data_preprocessor(self.batch, True)
         joint = 0
-        for player, losses in model.training_step(
-            data['inputs'], data['data_samples']
-        ):
+        for player, losses in model.training_step(batch):
             loss, _ = model.parse_losses(losses)
             del losses
             if player == SEGMENTOR:

@@ -206,8 +206,3 @@ def test_output_folder_that_is_a_file(failing, data, tmp_path, flag):
     (tmp_path / 'file').touch()
     error, _ = failing(data, 'x.pth', flag, tmp_path / 'file', tool='test.py')
     assert error.startswith(f'error: {flag}: cannot write to')
-
-
-def test_teacher_that_nothing_updates(failing, data):
-    error = before_training(failing(data, **{'model.teacher': True}))
-    assert 'no MeanTeacherHook' in error

@@ -102,6 +102,11 @@ def optim_config(method='AdvEnt', **wrapper):
     return config
 
 
+def logits_of(network, images):
+    """Logits of all heads of a segmentor by name."""
+    return network(images, heads=network.heads()).logits
+
+
 def sample(size, generator, labelled, name='image.png'):
     """An image (3, H, W) and its sample, with a label if wanted."""
     image = torch.randint(

@@ -16,11 +16,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmuda.engine import skip_validation_without_labels
-from mmuda.hooks import (
-    GracefulStopHook,
-    require_consistency_hook,
-    require_teacher_hook,
-)
+from mmuda.hooks import GracefulStopHook
 from mmuda.hooks.run_record import check_config_of_resumed_run
 from mmuda.utils.checks import SEED
 from mmuda.utils.cli import (
@@ -108,8 +104,6 @@ def train(cfg: Config, args: argparse.Namespace) -> int:
     with config_errors(cfg):
         notes = skip_validation_without_labels(cfg)
         runner = build_runner(cfg)
-        require_teacher_hook(runner)
-        require_consistency_hook(runner)
         if message:
             level = logging.WARNING if cfg.resume else logging.INFO
             print_log(message, 'current', level)

@@ -11,7 +11,7 @@ from torch import nn
 
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.files import atomic_write
-from mmuda.utils.optimization import player_optim_wrappers
+from mmuda.utils.players import player_optim_wrappers
 from mmuda.utils.text import join_some
 
 # Of a checkpoint that a run continues from.

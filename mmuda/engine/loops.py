@@ -10,9 +10,11 @@ from contextlib import contextmanager, suppress
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import is_distributed
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 
-from mmuda.registry import LOOPS
+from mmuda.registry import HOOKS, LOOPS
+from mmuda.utils.errors import ConfigError
 
 from .checkpoint import accumulation_period
 from .divergence import DivergenceWatch
@@ -36,6 +38,9 @@ class UDATrainLoop(IterBasedTrainLoop):
     A data set may have a ``collate_fn`` for its items, which takes the place
     of mmengine's if the config chooses none.
 
+    Hooks that the model needs, and the config does not name, are added; see
+    :func:`add_needed_hooks`.
+
     Of the logged values only the last are kept, and means of the losses
     before them; see :func:`bound_history`.
 
@@ -58,6 +63,7 @@ class UDATrainLoop(IterBasedTrainLoop):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.divergence = DivergenceWatch(nonfinite_patience)
+        add_needed_hooks(self.runner)
         # mmengine 0.10.7 starts the loader processes here. They would keep a
         # copy of the data set from before the hooks' ``before_run``.
         self.dataloader_iterator = None
@@ -191,6 +197,30 @@ class UDATrainLoop(IterBasedTrainLoop):
             for _ in range(self._iter):
                 next(batches)
         return batches
+
+
+def add_needed_hooks(runner: Runner) -> None:
+    """Add the hooks without which a model would not train right.
+
+    Args:
+        runner: Before training. Its model may say what it needs in
+            ``needed_hooks``, configs of hooks.
+
+    Raises:
+        ConfigError: One of its options is in the config of a hook, too.
+    """
+    wrapped = is_model_wrapper(runner.model)
+    model = runner.model.module if wrapped else runner.model
+    for config in getattr(model, 'needed_hooks', ()):
+        kind = HOOKS.get(config['type'])
+        if not any(isinstance(hook, kind) for hook in runner.hooks):
+            runner.register_hook(HOOKS.build(config))
+        elif len(config) > 1:
+            names = ', '.join(key for key in config if key != 'type')
+            raise ConfigError(
+                f'{names}: given by the model and in custom_hooks, which has '
+                f'a {config["type"]}; leave one of the two out'
+            )
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from torch.utils.data import Dataset
 
 from mmuda.datasets.sets.missing_labels import labels_elsewhere, missing_labels
 from mmuda.evaluation.target_tables import class_table, summary_table
-from mmuda.models.uda.target_heads import head_of
 from mmuda.registry import LOOPS
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.head_names import head_name
 
 from .predicting_head import check_own_heads, predicting_by
 from .unlabelled import predicting_only
@@ -173,7 +173,7 @@ class _MultiTargetLoop(BaseLoop):
     def _evaluate(self, target: str) -> dict[str, float]:
         loader = self.dataloader
         self._runner.visualizer.dataset_meta = loader.dataset.metainfo
-        head = head_of(target) if self.own_heads else None
+        head = head_name(target) if self.own_heads else None
         with predicting_by(self._runner.model, head):
             for index, batch in enumerate(loader):
                 self.current.run_iter(index, batch)

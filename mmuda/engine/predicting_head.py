@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from torch import nn
 
-from mmuda.models.uda.target_heads import head_of
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.head_names import head_name
 
 
 def check_own_heads(model: nn.Module, targets: Sequence[str]) -> None:
@@ -30,9 +30,9 @@ def check_own_heads(model: nn.Module, targets: Sequence[str]) -> None:
     for segmentor in segmentors:
         heads = segmentor.heads()
         for target in targets:
-            if head_of(target) not in heads:
+            if head_name(target) not in heads:
                 raise ConfigError(
-                    f"own_heads: the model has no head '{head_of(target)}' "
+                    f"own_heads: the model has no head '{head_name(target)}' "
                     f'(it has {", ".join(heads)}); the prefix of each '
                     'evaluator must be the name of a target'
                 )

@@ -11,7 +11,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.optimization import player_optim_wrappers
+from mmuda.utils.players import player_optim_wrappers
 
 Schedulers = list[_ParamScheduler] | dict[str, list[_ParamScheduler]] | None
 

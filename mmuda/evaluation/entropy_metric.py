@@ -7,7 +7,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
-from mmuda.models.losses.entropy import entropy_map
+from mmuda.models.losses.alignment import entropy_map
 from mmuda.registry import METRICS
 from mmuda.utils.errors import ConfigError
 

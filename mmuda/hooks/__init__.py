@@ -2,17 +2,14 @@
 import mmseg.engine  # noqa: F401  # fills the parent registries
 
 from .checkpoint_hook import UDACheckpointHook
-from .collaborative_consistency_hook import (
-    CollaborativeConsistencyHook,
-    require_consistency_hook,
-)
+from .collaborative_consistency_hook import CollaborativeConsistencyHook
 from .data_check_hook import DataCheckHook
 from .domain_visualization_hook import DomainVisualizationHook
 from .graceful_stop_hook import GracefulStopHook
 from .iteration_seed_hook import IterationSeedHook
 from .lean_prediction_hook import LeanPredictionHook
 from .logger_hook import LoggerHook
-from .mean_teacher_hook import MeanTeacherHook, require_teacher_hook
+from .mean_teacher_hook import MeanTeacherHook
 from .norm_statistics_hook import NormStatisticsSyncHook, average_norm_buffers
 from .prediction_files_hook import PredictionDrawingHook, PredictionFilesHook
 from .progress_bar_hook import ProgressBarHook
@@ -36,6 +33,4 @@ __all__ = [
     'TrainingCurveHook',
     'UDACheckpointHook',
     'average_norm_buffers',
-    'require_consistency_hook',
-    'require_teacher_hook',
 ]

@@ -12,10 +12,10 @@ from mmuda.engine.checkpoint import accumulation_period, check_resumable
 from mmuda.engine.divergence import flat_state, require_finite_state
 from mmuda.engine.loops import trains
 from mmuda.engine.schedules import check_no_idle_training
-from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.players import unwrap
 from mmuda.utils.weights import check_finite
 
 from .loaded_checkpoint import check_loaded

@@ -13,12 +13,12 @@ from mmuda.models.uda.collaborative_self_training import (
     Phase,
     describe_agreement,
 )
-from mmuda.models.uda.target_heads import head_of
-from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.checks import whole_number
 from mmuda.utils.config_keys import did_you_mean, init_parameters
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.head_names import head_name
+from mmuda.utils.players import unwrap
 
 from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
 
@@ -98,7 +98,7 @@ class CollaborativeConsistencyHook(Hook):
         if not trains(runner):
             return
         model = unwrap(runner.model)
-        if not getattr(model, 'needs_consistency_hook', False):
+        if not hasattr(model, 'phases'):
             raise ConfigError(
                 f'CollaborativeConsistencyHook: {type(model).__name__} has no '
                 'heads that teach each other; take the hook out'
@@ -108,7 +108,7 @@ class CollaborativeConsistencyHook(Hook):
             return
         self.refreshers = [
             PseudoLabelRefreshHook(
-                domain=target, predict_head=head_of(target), **self.refresh
+                domain=target, predict_head=head_name(target), **self.refresh
             )
             for target in model.targets
         ]
@@ -217,26 +217,4 @@ def _check_refresh(refresh: dict) -> None:
         raise ConfigError(
             'CollaborativeConsistencyHook.refresh needs begin, the iteration '
             'before which targets are labelled first'
-        )
-
-
-def require_consistency_hook(runner: Runner) -> None:
-    """Refuse a method whose schedule nothing would drive.
-
-    Args:
-        runner: Before training.
-
-    Raises:
-        ConfigError: The model needs a ``CollaborativeConsistencyHook`` and
-            there is none.
-    """
-    model = unwrap(runner.model)
-    if getattr(model, 'needs_consistency_hook', False) and not any(
-        isinstance(hook, CollaborativeConsistencyHook) for hook in runner.hooks
-    ):
-        raise ConfigError(
-            f'model.type={type(model).__name__} needs a '
-            'CollaborativeConsistencyHook, which says when heads teach each '
-            "other; add dict(type='CollaborativeConsistencyHook') to "
-            'custom_hooks'
         )

@@ -10,10 +10,10 @@ from torch.utils.data import Dataset
 
 from mmuda.datasets.checks import Report, examine_dataset, require_sound
 from mmuda.datasets.class_sets import require_same_label_set
-from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.errors import ConfigError, MMUDAError
+from mmuda.utils.players import unwrap
 
 
 @HOOKS.register_module()

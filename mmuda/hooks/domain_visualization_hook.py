@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from mmuda.engine.predicting_head import predicting_by
 from mmuda.models.losses import entropy_map
-from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.drawing import colourise, heat_map, legend, panel
 from mmuda.utils.files import atomic_path, logs_may_fail
+from mmuda.utils.players import unwrap
 
 _LABELS = {'gt_sem_seg': 'label', 'pseudo_sem_seg': 'pseudo-label'}
 
@@ -95,10 +95,7 @@ def predict_logits(
     data = model.data_preprocessor(dict(inputs=[image], data_samples=[sample]))
     segmentor = unwrap(model.segmentor)
     with _evaluating(segmentor):
-        if hasattr(segmentor, 'predict_logits'):
-            logits = segmentor.predict_logits(data['inputs'])
-        else:
-            logits = segmentor(data['inputs'])['decode']
+        logits = segmentor(data['inputs'])
     logits = model.upsample(logits, data['inputs'])
     # The preprocessor may have padded on the right and at the bottom.
     return logits[..., : image.shape[1], : image.shape[2]]

@@ -7,8 +7,8 @@ from mmengine.runner import BaseLoop, Runner
 from mmseg.evaluation import IoUMetric
 
 from mmuda.models.segmentors.plane_predictions import LOGITS, choose_outputs
-from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
+from mmuda.utils.players import unwrap
 
 
 @HOOKS.register_module()

@@ -8,15 +8,14 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
-from mmuda.models.uda.teacher import (
+from mmuda.models.uda.followers import (
     Buffers,
     update_teacher,
     warmed_up_momentum,
 )
-from mmuda.models.wrappers import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.optimization import player_optim_wrappers
+from mmuda.utils.players import player_optim_wrappers, unwrap
 
 
 @HOOKS.register_module()
@@ -33,7 +32,7 @@ class MeanTeacherHook(Hook):
     Args:
         momentum: Weight of the old teacher in an update, from 0 to 1.
         warmup: Use a smaller momentum in the first updates, see
-            :func:`~mmuda.models.uda.teacher.warmed_up_momentum`.
+            :func:`~mmuda.models.uda.followers.warmed_up_momentum`.
         interval: Iterations between two updates.
         begin: Iteration after which averaging starts; until then each update
             copies the segmentor.
@@ -124,27 +123,6 @@ class MeanTeacherHook(Hook):
             return self.momentum
         updates = iteration // self.interval - self.begin // self.interval
         return warmed_up_momentum(updates, self.momentum)
-
-
-def require_teacher_hook(runner: Runner) -> None:
-    """Refuse a teacher that nothing would update.
-
-    Args:
-        runner: Before training.
-
-    Raises:
-        ConfigError: The model has a teacher and there is no
-            ``MeanTeacherHook``.
-    """
-    has_teacher = getattr(unwrap(runner.model), 'teacher', None) is not None
-    if has_teacher and not any(
-        isinstance(hook, MeanTeacherHook) for hook in runner.hooks
-    ):
-        raise ConfigError(
-            'model.teacher=True, but custom_hooks has no MeanTeacherHook: the '
-            "teacher would keep its first weights; add dict(type='"
-            "MeanTeacherHook') to custom_hooks"
-        )
 
 
 def _check_not_optimized(

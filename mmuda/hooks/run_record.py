@@ -23,10 +23,9 @@ from torch.utils.data import Dataset
 
 from mmuda.datasets.domain_dataset import leaf_datasets
 from mmuda.engine.schedules import continue_on_schedule, schedulers_by_player
-from mmuda.models.wrappers import unwrap
 from mmuda.utils.config_keys import type_name
 from mmuda.utils.errors import CheckpointError
-from mmuda.utils.optimization import player_optim_wrappers
+from mmuda.utils.players import player_optim_wrappers, unwrap
 from mmuda.utils.text import join_some
 
 from .pseudo_label_refresh_hook import PseudoLabelRefreshHook

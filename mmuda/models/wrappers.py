@@ -17,11 +17,6 @@ from mmuda.registry import MODEL_WRAPPERS as UDA_WRAPPERS
 from mmuda.utils.errors import ConfigError
 
 
-def unwrap(module: nn.Module) -> nn.Module:
-    """The module inside a distributed wrapper, or the module itself."""
-    return module.module if is_model_wrapper(module) else module
-
-
 @UDA_WRAPPERS.register_module()
 class TransparentDistributedDataParallel(MMDistributedDataParallel):
     """DDP whose checkpoints have the keys of the wrapped module.

@@ -19,8 +19,8 @@ from mmuda.datasets.images.image_io import read_image
 from mmuda.datasets.labels.label_maps import IGNORE_ID
 from mmuda.models.losses import normalised_entropy
 from mmuda.models.segmentors import SegmentorEnsemble
-from mmuda.models.wrappers import unwrap
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.players import unwrap
 
 Score = Literal['entropy', 'confidence']
 Order = Literal['softmax_first', 'upsample_first']
@@ -192,10 +192,7 @@ class Predictor:
     ) -> Tensor:
         if _slides(network):
             return network.slide_inference(images, metas)
-        # Auxiliary heads would be computed for nothing.
-        if hasattr(network, 'predict_logits'):
-            return network.predict_logits(images)
-        return network.decode_head.forward(network.extract_feat(images))
+        return network(images)
 
     def _combine(
         self,

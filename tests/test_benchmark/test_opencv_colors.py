@@ -3,7 +3,12 @@ import torch
 from tiny_models import preprocessor_config
 
 from benchmarks.opencv_colors import in_colors_by_opencv, transfer_bytes
-from mmuda.models.uda.colors import from_rgb, in_colors_of, to_rgb
+from mmuda.models.batch import DomainBatch
+from mmuda.models.uda.collaborative_self_training import (
+    from_rgb,
+    in_colors_of,
+    to_rgb,
+)
 from mmuda.registry import MODELS
 
 
@@ -21,7 +26,7 @@ def test_as_our_transfer_but_for_rounding():
     preprocessor, images = smooth(0, 60, 160)
     _, references = smooth(1, 90, 170)
     by_opencv = in_colors_by_opencv(preprocessor, images, references)
-    ours = in_colors_of(preprocessor, images, [{}], references)
+    ours = in_colors_of(preprocessor, images, DomainBatch(references))
     gap = to_rgb(preprocessor, by_opencv) - to_rgb(preprocessor, ours)
     assert gap.abs().max() < 8
     assert gap.abs().mean() < 2

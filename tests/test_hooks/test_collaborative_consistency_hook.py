@@ -8,13 +8,17 @@ import cv2
 import pytest
 import torch
 from collaborative_models import build
-from collaborative_runs import TARGETS, collaborative_config, write
-from mmengine.runner import Runner
+from collaborative_runs import (
+    TARGETS,
+    adversarial_config,
+    collaborative_config,
+    write,
+)
 from mmseg.structures import SegDataSample
 from refreshed_runs import config, log_of, train
 
 from mmuda.datasets.pseudo_labels.soft_labels import read_soft_label
-from mmuda.hooks import CollaborativeConsistencyHook, require_consistency_hook
+from mmuda.hooks import CollaborativeConsistencyHook
 from mmuda.models.uda.collaborative_self_training import (
     HeadAgreement,
     Phase,
@@ -100,7 +104,9 @@ def test_soft_labels_are_those_of_the_own_head(data, tmp_path, target):
     )
     images = model.data_preprocessor(batch, False)['inputs']
     with torch.no_grad():
-        logits = model.segmentor(images)[f'{target}.decode']
+        logits = model.segmentor(images, heads=[f'{target}.decode']).logits[
+            f'{target}.decode'
+        ]
     file = tmp_path / f'pseudo_labels/{target}/iter_00000000/0.npz'
     torch.testing.assert_close(
         torch.from_numpy(read_soft_label(str(file))),
@@ -189,11 +195,13 @@ def test_methods_without_collaboration_refuse_the_hook(data, tmp_path):
         train(cfg)
 
 
-def test_a_method_without_its_hook_is_refused(data, tmp_path):
-    cfg = collaborative_config(data, tmp_path)
-    cfg.custom_hooks = []
-    with pytest.raises(ConfigError, match='needs a CollaborativeConsistency'):
-        require_consistency_hook(Runner.from_cfg(cfg))
+def test_a_method_gets_its_hook_from_the_loop(data, tmp_path):
+    cfg = adversarial_config(data, tmp_path, 'MTKT', iterations=1)
+    kind = 'CollaborativeConsistencyHook'
+    cfg.custom_hooks = [h for h in cfg.custom_hooks if h['type'] != kind]
+    runner = train(cfg)
+    hook = CollaborativeConsistencyHook
+    assert sum(isinstance(part, hook) for part in runner.hooks) == 1
 
 
 @pytest.mark.parametrize(

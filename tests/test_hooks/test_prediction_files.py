@@ -58,7 +58,7 @@ def make_predictions_vary(run):
     batches = run.build_dataloader(first_of(run._test_dataloader))
     inputs = [model.data_preprocessor(batch)['inputs'] for batch in batches]
     with torch.no_grad():
-        logits = model.segmentor(torch.cat(inputs))['decode']
+        logits = model.segmentor(torch.cat(inputs))
         head = model.segmentor.decode_head.conv_seg
         head.bias.sub_(logits.mean(dim=(0, 2, 3)))
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from mmengine.optim import build_optim_wrapper
 from tiny_models import (
     batch,
+    logits_of,
     model_config,
     optim_config,
     segmentor_config,
@@ -42,10 +43,10 @@ def bce(decision, label):
 def reference_step(model, data, segmentor_sgd, discriminator_adam):
     """One iteration of AdvEnt as the paper has it, in plain torch."""
     data = model.data_preprocessor(copy.deepcopy(data), True)
-    x_s, x_t = data['inputs']['source'], data['inputs']['target']
-    y = data['data_samples']['source'][0].gt_sem_seg.data
+    x_s, x_t = data.source.images, data.targets['target'].images
+    y = data.source.labels
     weights = {'decode': (1.0, 0.1), 'aux': (0.1, 0.02)}
-    z_s, z_t = model.segmentor(x_s), model.segmentor(x_t)
+    z_s, z_t = logits_of(model.segmentor, x_s), logits_of(model.segmentor, x_t)
     d_t = model.discriminator(
         {h: information(z_t[h], x_t.shape[2:]) for h in weights}
     )
@@ -147,9 +148,7 @@ def test_accumulation_does_not_step_before_its_count():
 def test_discriminator_has_no_gradient_from_fooling():
     model = build()
     data = model.data_preprocessor(batch(), True)
-    losses, _ = model.loss_on_target(
-        data['inputs']['target'], data['data_samples']['target'], 'target'
-    )
+    losses = model.losses_on_target(data.targets['target'], {})
     sum(losses.values()).backward()
     assert all(p.grad is None for p in model.discriminator.parameters())
 
@@ -157,9 +156,10 @@ def test_discriminator_has_no_gradient_from_fooling():
 def test_segmentor_has_no_gradient_from_the_discriminator_loss():
     model = build()
     data = model.data_preprocessor(batch(), True)
-    images = data['inputs']['source']
-    _, logits = model.loss_on_source(data['inputs'], data['data_samples'])
-    losses = model.loss_of_discriminator(logits, images, 0.0, 'source')
+    seen = {}
+    model.losses_on_source(data.source, seen)
+    seen['target'] = seen['source']
+    _, losses = next(model.discriminator_steps(data, seen))
     sum(losses.values()).backward()
     assert all(p.grad is None for p in model.segmentor.parameters())
 

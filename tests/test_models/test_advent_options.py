@@ -28,12 +28,10 @@ def train_step(model, data=None):
 
 def on_target(model, data=None):
     """Losses and logits on the target, and the target's images."""
-    data = model.data_preprocessor(data or batch(), True)
-    images = data['inputs']['target']
-    losses, logits = model.loss_on_target(
-        images, data['data_samples']['target'], 'target'
-    )
-    return losses, logits, images
+    target = model.data_preprocessor(data or batch(), True).targets['target']
+    seen = {}
+    losses = model.losses_on_target(target, seen)
+    return losses, seen['target'], target.images
 
 
 def test_single_level_leaves_the_auxiliary_discriminator_out():
@@ -101,7 +99,9 @@ def test_least_squares_fools_by_the_squared_distance_from_source():
 def test_least_squares_trains_the_discriminator_by_squared_distances():
     model = build(gan='least_squares')
     _, logits, images = on_target(model)
-    losses = model.loss_of_discriminator(logits, images, 1.0, 'target')
+    data = model.data_preprocessor(batch(), True)
+    seen = dict(source=logits, target=logits)
+    _, (_, losses) = model.discriminator_steps(data, seen)
     decision = decision_on(model, logits, images)
     torch.testing.assert_close(
         losses['discriminator.decode.loss_target'].detach(),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
 from several_targets import NAMES, bce, information, several
-from tiny_models import batch, model_config, optim_config
+from tiny_models import batch, logits_of, model_config, optim_config
 
 from mmuda.registry import MODELS
 
@@ -26,12 +26,13 @@ def build():
 
 def judged(model, data, names):
     """The discriminator's losses by domain, unweighted."""
-    x = model.data_preprocessor(copy.deepcopy(data), True)['inputs']
+    data = model.data_preprocessor(copy.deepcopy(data), True)
+    x = {name: part.images for name, part in data.domains.items()}
     losses = {}
     for label, domains in ((0.0, ['source']), (1.0, names)):
         for name in domains:
             with torch.no_grad():
-                logits = model.segmentor(x[name])
+                logits = logits_of(model.segmentor, x[name])
             maps = information(logits, x[name].shape[2:])
             losses[name] = sum(bce(model.discriminator(maps), label).values())
     return losses

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
-from tiny_models import model_config, optim_config, source_batch
+from tiny_models import logits_of, model_config, optim_config, source_batch
 
 from mmuda.registry import MODELS
 
@@ -52,8 +52,8 @@ def test_there_is_no_accuracy_without_a_label():
 
 def test_accuracy_is_of_the_labelled_pixels():
     model, data = built(), ignored(7)
-    images = model.data_preprocessor(ignored(7), True)['inputs']['source']
-    logits = model.segmentor(images)['decode']
+    images = model.data_preprocessor(ignored(7), True).source.images
+    logits = logits_of(model.segmentor, images)['decode']
     label = data['data_samples']['source'][0].gt_sem_seg.data[0, :7]
     found = model.upsample(logits, images).argmax(1)[0, :7]
     expected = 100 * (found == label).float().mean().item()

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from several_targets import NAMES, bce, information, optimizers, several
 from test_mlcl import colored
-from tiny_models import NUM_CLASSES, model_config, segmentor_config
+from tiny_models import NUM_CLASSES, logits_of, model_config, segmentor_config
 
 from mmuda.models.losses import weight_distance
 from mmuda.models.uda.collaborative_self_training import Phase
@@ -61,21 +61,21 @@ def distance(network, other):
 def reference(model, data, count):
     """Loss of each player."""
     data = model.data_preprocessor(copy.deepcopy(data), True)
-    x, names = data['inputs'], NAMES[:count]
-    y = data['data_samples']['source'][0].gt_sem_seg.data
+    x = {name: part.images for name, part in data.domains.items()}
+    y, names = data.source.labels, NAMES[:count]
     size = x['source'].shape[2:]
     experts = {name: model.expert(name) for name in names}
     z, totals = {}, {}
     student = 0
     for name, expert in experts.items():
-        source = expert(colored(x['source'], x[name]))
+        source = logits_of(expert, colored(x['source'], x[name]))
         loss = 0.2 * distance(expert, model.segmentor)
         for head, factor in FACTORS.items():
             up = F.interpolate(
                 source[head], size, mode='bilinear', align_corners=True
             )
             loss = loss + factor * F.cross_entropy(up, y)
-        z[name] = expert(x[name])
+        z[name] = logits_of(expert, x[name])
         judge = getattr(model, f'discriminator_{name}')
         maps = information(z[name], x[name].shape[2:])
         for head, fooled in bce(judge(maps), 0.0).items():
@@ -90,11 +90,11 @@ def reference(model, data, count):
     for name in names:
         for other in names:
             if other != name:
-                seen = experts[other](colored(x[name], x[other]))
+                seen = logits_of(experts[other], colored(x[name], x[other]))
                 totals[f'expert_{other}'] += 0.3 * divergence(
                     z[name]['decode'], seen['decode']
                 )
-        own = model.segmentor(x[name])
+        own = logits_of(model.segmentor, x[name])
         for head, weight in (('decode', 0.5), ('aux', 0.05)):
             student = student + weight * divergence(z[name][head], own[head])
         student = student + 0.2 * distance(model.segmentor, experts[name])
@@ -203,6 +203,5 @@ def test_colors_wait_for_their_phase():
     model = build(2)
     model.phase = Phase(transfers_style=False)
     data = model.data_preprocessor(several(2), True)
-    inputs, samples = data['inputs'], data['data_samples']
-    shown = model._in_colors_of('rome', 'oslo', inputs, samples)
-    assert shown is inputs['rome']
+    rome, oslo = data.targets.values()
+    assert model.in_colors_of(rome.images, oslo) is rome.images

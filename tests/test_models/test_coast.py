@@ -53,8 +53,8 @@ def cross_entropy(logits, labels, weights):
 def reference(model, data, count):
     """Losses of one iteration (CoaST, stage 1), styles being known."""
     data = model.data_preprocessor(copy.deepcopy(data), True)
-    x, names = data['inputs'], NAMES[:count]
-    y = torch.cat([s.gt_sem_seg.data for s in data['data_samples']['source']])
+    x = {name: part.images for name, part in data.domains.items()}
+    y, names = data.source.labels, NAMES[:count]
     net, totals = model.segmentor, {}
     heads = (*(f'{name}.decode' for name in names), 'decode')
     totals['source'] = sum(
@@ -66,7 +66,7 @@ def reference(model, data, count):
         size = (images.shape[2] // 4, images.shape[3] // 4)
         z = net(View(images, (f'{name}.decode', 'decode'))).logits
         own = resized(z[f'{name}.decode'], size)
-        soft = read_labels(data['data_samples'][name], size)
+        soft = read_labels(data.targets[name].samples, size)
         labels = torch.where(soft.sum(1) > 0, soft.argmax(1), 255)
         kept = labels != 255
         styled = []
@@ -151,7 +151,8 @@ def remembered(model, name, images=1):
 def test_the_style_is_that_of_the_plain_images():
     model = build(2)
     data = softly_labelled(2)
-    x = model.data_preprocessor(copy.deepcopy(data), True)['inputs']['rome']
+    prepared = model.data_preprocessor(copy.deepcopy(data), True)
+    x = prepared.targets['rome'].images
     model.train_step(data, optimizers(model, lr=0.0))
     before = remembered(model, 'rome')
     torch.testing.assert_close(before[0].mean, x.mean((2, 3)))
@@ -195,7 +196,8 @@ def published_memory(net, x, names, iterations):
 def test_the_published_memory(images, count, iterations):
     model = build(count, freeze_style=False)
     data = softly_labelled(count, images, seed=count)
-    x = model.data_preprocessor(copy.deepcopy(data), True)['inputs']
+    prepared = model.data_preprocessor(copy.deepcopy(data), True)
+    x = {name: part.images for name, part in prepared.domains.items()}
     names = NAMES[:count]
     expected = published_memory(
         copy.deepcopy(model.segmentor), x, names, iterations
@@ -248,8 +250,8 @@ def test_without_rectification_all_pixels_count_alike():
 def test_teachers_do_not_learn_from_distillation():
     model = build(1)
     data = model.data_preprocessor(softly_labelled(1), True)
-    losses = model.loss_on_target(data['inputs'], data['data_samples'], 'rome')
-    losses['loss_distillation'].backward()
+    losses = model.losses_on_target(data.targets['rome'], {})
+    losses['rome.loss_distillation'].backward()
     head = model.segmentor.target_heads['rome']['decode']
     assert all(p.grad is None for p in head.parameters())
     assert model.segmentor.decode_head.conv_seg.weight.grad is not None

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from cotraining_models import DEMAND, SIZE, THRESHOLDS, batch, build
 from cotraining_models import optimizers as build_optimizers
 from mmengine.logging import MessageHub
+from tiny_models import logits_of
 
 HARDEST_FIRST = [3, 1, 4, 0, 2]
 
@@ -17,8 +18,7 @@ def processed(model, data):
 
 
 def step(model, data):
-    data = processed(model, data)
-    yielded = list(model.training_step(data['inputs'], data['data_samples']))
+    yielded = list(model.training_step(processed(model, data)))
     assert [player for player, _ in yielded] == ['segmentor']
     return yielded[0][1]
 
@@ -32,11 +32,11 @@ def gradients(model, losses):
 
 def plain_batch(data):
     """Images, labels and where source was pasted, class by class."""
-    inputs, samples = data['inputs'], data['data_samples']
+    source, target = data.source, data.targets['target']
     images, labels, pasted = [], [], []
-    count = len(inputs['source']) - len(inputs['target'])
-    for i, image in enumerate(inputs['source']):
-        label = samples['source'][i].gt_sem_seg.data[0]
+    count = len(source.images) - len(target.images)
+    for i, image in enumerate(source.images):
+        label = source.labels[i]
         where = torch.ones_like(label, dtype=torch.bool)
         if i >= count:
             present = set(label.flatten().tolist()) - {255}
@@ -44,9 +44,9 @@ def plain_batch(data):
             where[:] = False
             for c in hard[: max(1, len(present) // 2)]:
                 where |= label == c
-            other = samples['target'][i - count].pseudo_sem_seg.data[0]
+            other = target.labels[i - count]
             label = torch.where(where, label, other)
-            image = torch.where(where, image, inputs['target'][i - count])
+            image = torch.where(where, image, target.images[i - count])
         images.append(image)
         labels.append(label)
         pasted.append(where)
@@ -55,7 +55,7 @@ def plain_batch(data):
 
 def plain_losses(model, images, labels, weights=1.0):
     losses = {}
-    logits = model.segmentor(images)
+    logits = logits_of(model.segmentor, images)
     for head, loss_weight in (('decode', 1.0), ('aux', 0.1)):
         scores = F.interpolate(
             logits[head], SIZE, mode='bilinear', align_corners=True
@@ -105,11 +105,9 @@ def test_pseudo_label_weight_leaves_pasted_pixels():
 
 
 def concatenated(data):
-    samples = data['data_samples']
-    labels = [s.gt_sem_seg.data[0] for s in samples['source']]
-    labels += [s.pseudo_sem_seg.data[0] for s in samples['target']]
-    images = torch.cat([data['inputs']['source'], data['inputs']['target']])
-    return images, torch.stack(labels)
+    parts = data.domains.values()
+    images = torch.cat([part.images for part in parts])
+    return images, torch.cat([part.labels for part in parts])
 
 
 def test_step_without_mixing_equals_plain_torch():
@@ -129,15 +127,8 @@ def test_random_classes_follow_the_seed():
     batches = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        samples = data['data_samples']
-        batches.append(
-            model.training_batch(
-                data['inputs']['source'],
-                [s.gt_sem_seg.data[0] for s in samples['source']],
-                data['inputs']['target'],
-                [s.pseudo_sem_seg.data[0] for s in samples['target']],
-            ).labels
-        )
+        parts = data.domains.values()
+        batches.append(model.training_batch(*parts).labels)
     assert torch.equal(batches[0], batches[1])
     assert not torch.equal(batches[0], batches[2])
 

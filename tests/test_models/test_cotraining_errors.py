@@ -7,8 +7,7 @@ from mmuda.utils.errors import ConfigError, DataError
 
 
 def step(model, data):
-    data = model.data_preprocessor(data, True)
-    return list(model.training_step(data['inputs'], data['data_samples']))
+    return list(model.training_step(model.data_preprocessor(data, True)))
 
 
 @pytest.mark.parametrize(

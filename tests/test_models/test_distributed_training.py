@@ -126,9 +126,7 @@ def gradients_inside_no_sync():
     data = part(batch(2), get_rank())
     data = model.module.data_preprocessor(data, True)
     with model.no_sync():
-        losses, _ = model.module.loss_on_source(
-            data['inputs'], data['data_samples']
-        )
+        losses = model.module.losses_on_source(data.source, {})
         losses['source.decode.loss_ce'].backward()
     head = model.module.segmentor.module.decode_head
     return head.conv_seg.weight.grad

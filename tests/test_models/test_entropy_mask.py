@@ -8,11 +8,11 @@ import torch
 from mmengine.dist import get_rank
 
 from mmuda.models.losses import class_entropy_mask, confidence_mask
+from mmuda.models.losses.averaging import gather_padded
 from mmuda.models.losses.entropy_mask import (
     below_thresholds,
     class_entropy_thresholds,
 )
-from mmuda.utils.distributed import gather_padded
 
 NUM_CLASSES = 3
 

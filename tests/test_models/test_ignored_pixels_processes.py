@@ -27,6 +27,7 @@ from mmuda.models.losses import (
     masked_mean,
 )
 from mmuda.models.losses.hard_pixels import mean_of_hardest
+from mmuda.models.segmentors import Prediction
 from mmuda.registry import MODELS
 from mmuda.utils.setup_env import register_all_modules
 
@@ -161,10 +162,8 @@ def without_labels_on_one_rank():
     label[:, :3] = (label[:, :3] + 1) % NUM_CLASSES
     if get_rank() == 1:
         label[:] = 255
-    sample = batch(1)['data_samples']['source'][0]
-    sample.gt_sem_seg = PixelData(data=label)
     logits.requires_grad_()
-    losses = model.segmentor.loss_from_logits(dict(decode=logits), [sample])
+    losses = model.segmentor.losses(Prediction(dict(decode=logits)), label)
     losses['decode.loss_ce'].backward()
     return losses['decode.loss_ce'].item(), losses['decode.acc_seg'].item()
 

@@ -5,6 +5,7 @@ from mmengine.optim import build_optim_wrapper
 from tiny_models import (
     NUM_CLASSES,
     batch,
+    logits_of,
     model_config,
     optim_config,
     source_batch,
@@ -31,9 +32,12 @@ def test_one_iteration_equals_a_plain_joint_backward():
     ours, reference = build(), build()
     train(ours, 'MinEnt', batch())
     data = reference.data_preprocessor(batch(), True)
-    x_s, x_t = data['inputs']['source'], data['inputs']['target']
-    label = data['data_samples']['source'][0].gt_sem_seg.data
-    z_s, z_t = reference.segmentor(x_s), reference.segmentor(x_t)
+    x_s, x_t = data.source.images, data.targets['target'].images
+    label = data.source.labels
+    z_s, z_t = (
+        logits_of(reference.segmentor, x_s),
+        logits_of(reference.segmentor, x_t),
+    )
     loss = sum(
         seg * F.cross_entropy(reference.upsample(z_s[head], x_s), label)
         + ent * entropy_loss(reference.upsample(z_t[head], x_t))
@@ -59,9 +63,9 @@ def test_single_head_model_trains():
 def test_entropy_range_uses_the_top_fraction():
     model = build(top_fraction=0.3)
     data = model.data_preprocessor(batch(), True)
-    images = data['inputs']['target']
-    losses = model.loss_on_target(images, 'target')
-    logits = model.segmentor(images)['decode']
+    images = data.targets['target'].images
+    losses = model.losses_on_target(data.targets['target'], {})
+    logits = logits_of(model.segmentor, images)['decode']
     expected = 0.1 * entropy_loss(model.upsample(logits, images), 0.3)
     torch.testing.assert_close(losses['target.decode.loss_entropy'], expected)
 
@@ -92,13 +96,11 @@ def test_class_ratio_prior_is_added(method):
     config = prior([1] * NUM_CLASSES, weight=3.0, relaxation=1.0)
     model = build(method, class_ratio_prior=config)
     data = model.data_preprocessor(batch(), True)
-    images = data['inputs']['target']
-    if method == 'MinEnt':
-        losses = model.loss_on_target(images, 'target')
-    else:
-        samples = data['data_samples']['target']
-        losses, _ = model.loss_on_target(images, samples, 'target')
-    p = model.upsample(model.segmentor(images)['decode'], images).softmax(1)
+    images = data.targets['target'].images
+    losses = model.losses_on_target(data.targets['target'], {})
+    p = model.upsample(
+        logits_of(model.segmentor, images)['decode'], images
+    ).softmax(1)
     expected = 3 * (0.2 - p.mean(dim=(0, 2, 3))).relu().sum()
     torch.testing.assert_close(
         losses['target.decode.loss_class_ratio'], expected

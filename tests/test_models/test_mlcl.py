@@ -22,6 +22,7 @@ from test_coast import (
 )
 from tiny_models import NUM_CLASSES, model_config
 
+from mmuda.models.batch import DomainBatch
 from mmuda.models.losses import class_entropy_mask
 from mmuda.models.segmentors import View
 from mmuda.models.style import transfer_colors
@@ -60,8 +61,8 @@ def ensemble(net, images):
 def reference(model, data, count, slots='fixed'):
     """Losses of one iteration (MLCL, section on training)."""
     data = model.data_preprocessor(copy.deepcopy(data), True)
-    x, names = data['inputs'], NAMES[:count]
-    y = torch.cat([s.gt_sem_seg.data for s in data['data_samples']['source']])
+    x = {name: part.images for name, part in data.domains.items()}
+    y, names = data.source.labels, NAMES[:count]
     net, head = model.segmentor, model.segmentor.heads()
     size = x['source'].shape[2:]
     shown = [colored(x['source'], x[name]) for name in names]
@@ -72,7 +73,7 @@ def reference(model, data, count, slots='fixed'):
     for i, name in enumerate(names):
         images = x[name]
         size = (images.shape[2] // 4, images.shape[3] // 4)
-        soft = read_labels(data['data_samples'][name], size)
+        soft = read_labels(data.targets[name].samples, size)
         labels = class_entropy_mask(soft, 0.5, 0.3)
         shown = {
             n: images if n == name else colored(images, x[n]) for n in names
@@ -139,7 +140,7 @@ def test_order_of_slots_matters():
 def distilled():
     model = build(2)
     data = model.data_preprocessor(softly_labelled(2), True)
-    losses = model.loss_on_target(data['inputs'], data['data_samples'], 'oslo')
+    losses = model.losses_of_target(data, 'oslo')
     return model.segmentor, losses
 
 
@@ -172,11 +173,11 @@ def test_nothing_is_distilled_before_it_begins():
 def test_colors_come_from_the_weakly_augmented_image():
     model = build(2)
     data = model.data_preprocessor(softly_labelled(2), True)
-    images, samples = data['inputs'], data['data_samples']['oslo']
-    weak = torch.randint(0, 256, images['oslo'].shape[1:]).to(torch.uint8)
-    samples[0].weak_image = PixelData(data=weak)
-    expected = colored(images['rome'], weak[None] / 127.5 - 1)
-    found = model.in_colors_of(images['rome'], samples, images['oslo'])
+    rome, oslo = data.targets.values()
+    weak = torch.randint(0, 256, oslo.images.shape[1:]).to(torch.uint8)
+    oslo.samples[0].weak_image = PixelData(data=weak)
+    expected = colored(rome.images, weak[None] / 127.5 - 1)
+    found = model.in_colors_of(rome.images, oslo)
     torch.testing.assert_close(found, expected)
 
 
@@ -190,11 +191,12 @@ def test_augmented_references_are_of_targets_only(weak):
         sample = data['data_samples'][name][0]
         sample.weak_image = PixelData(data=image.to(torch.uint8))
     data = model.data_preprocessor(data, True)
-    inputs, samples = data['inputs'], data['data_samples']
-    before = samples['oslo'][0].weak_image.data[None] / 127.5 - 1
-    style = before if weak else inputs['oslo']
-    logits = model.logits_in_all_colors(inputs, samples, 'rome')
-    shown = colored(inputs['rome'], style)
+    rome, oslo = data.targets.values()
+    before = oslo.samples[0].weak_image.data[None] / 127.5 - 1
+    style = before if weak else oslo.images
+    views = model.views_in_all_colors(data, 'rome')
+    logits = model.segmentor(views).logits
+    shown = colored(rome.images, style)
     expected = model.segmentor(View(shown, ('oslo.decode',))).logits
     torch.testing.assert_close(logits['oslo.decode'], expected['oslo.decode'])
 
@@ -203,7 +205,7 @@ def test_colors_wait_for_their_phase():
     model = build(2)
     model.phase = Phase(transfers_style=False)
     images = torch.rand(1, 3, 8, 8)
-    assert model.in_colors_of(images, [], images) is images
+    assert model.in_colors_of(images, DomainBatch(images)) is images
 
 
 def test_agreement_is_counted():

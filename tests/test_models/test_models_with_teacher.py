@@ -184,7 +184,7 @@ def extract_feat(model, image):
 
 
 def forward(model, image):
-    return model(image)['decode']
+    return model(image)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from several_targets import NAMES, bce, information, optimizers, several
-from tiny_models import NUM_CLASSES, model_config, segmentor_config
+from tiny_models import NUM_CLASSES, logits_of, model_config, segmentor_config
 
+from mmuda.models.batch import DomainBatch
 from mmuda.models.losses import kl_divergence
+from mmuda.models.segmentors import Prediction
 from mmuda.models.uda.collaborative_self_training import Phase
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
@@ -52,10 +54,12 @@ def resized(logits, images):
 def reference(model, data, count, teaches=True):
     """Losses of the segmentor and of each discriminator (MTAF, 3.3)."""
     data = model.data_preprocessor(copy.deepcopy(data), True)
-    x, names = data['inputs'], NAMES[:count]
-    y = torch.cat([s.gt_sem_seg.data for s in data['data_samples']['source']])
+    x = {name: part.images for name, part in data.domains.items()}
+    y, names = data.source.labels, NAMES[:count]
     part = dict(model.named_children())
-    z = {name: model.segmentor(images) for name, images in x.items()}
+    z = {
+        name: logits_of(model.segmentor, images) for name, images in x.items()
+    }
     total, judged = 0, {}
     for name in names:
         own = {
@@ -114,7 +118,7 @@ def fooled(judge, target, level):
     """A loss of Rome's maps, and what it is by a target's judge."""
     model = build(3, auxiliary_judge=judge)
     maps = {h: torch.rand(1, NUM_CLASSES, 32, 64) for h in ADVERSARIAL}
-    found = model.loss_of_fooling('rome', maps)[f'{level}.loss_adversarial']
+    found = model.adversarial_losses('rome', maps)[f'{level}.loss_adversarial']
     decisions = dict(model.named_children())[f'discriminator_{target}'](maps)
     return found, ADVERSARIAL[level] * bce(decisions, 0.0)[level]
 
@@ -173,8 +177,9 @@ def test_the_divergence_is_taken_between_the_networks_pixels_too():
     teacher[0, 0, 0, 0] = teacher[0, 1, 0, 1] = 60
     images = torch.zeros(1, 3, 1, 3)
     logits = {'decode': torch.zeros_like(teacher), 'rome.decode': teacher}
+    full = {head: resized(values, images) for head, values in logits.items()}
     found = model.loss_of_students(
-        logits, dict(decode=resized(teacher, images)), images, 'rome'
+        Prediction(logits), full, DomainBatch(images, name='rome')
     )
     # The one in the middle is of two classes alike, not of one.
     expected = math.log(NUM_CLASSES) - math.log(2) / 3
@@ -198,7 +203,7 @@ def test_teachers_do_not_learn_from_the_divergence():
     model = build(2, adversarial_weights=dict(decode=0.0, aux=0.0))
     head = model.segmentor.target_heads['rome']['decode']
     data = model.data_preprocessor(several(2), True)
-    losses, _ = model.loss_on_target(data['inputs']['rome'], 'rome')
+    losses = model.losses_on_target(data.targets['rome'], {})
     losses['rome.decode.loss_divergence'].backward()
     assert all(p.grad is None for p in head.parameters())
     assert model.segmentor.decode_head.conv_seg.weight.grad is not None
@@ -210,7 +215,7 @@ def test_the_chosen_head_predicts(head):
     images = torch.randn(1, 3, 33, 41)
     with torch.no_grad():
         expected = F.interpolate(
-            model.segmentor(images)[head],
+            logits_of(model.segmentor, images)[head],
             (33, 41),
             mode='bilinear',
             align_corners=True,

@@ -7,7 +7,13 @@ import torch
 import torch.nn.functional as F
 from mmengine.optim import build_optim_wrapper
 from several_targets import NAMES, bce, information, optimizers, several
-from tiny_models import NUM_CLASSES, batch, model_config, optim_config
+from tiny_models import (
+    NUM_CLASSES,
+    batch,
+    logits_of,
+    model_config,
+    optim_config,
+)
 
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
@@ -41,10 +47,12 @@ def weighted(losses):
 def reference(model, data, count):
     """Losses of the segmentor and of each discriminator (MTAF, 3.2)."""
     data = model.data_preprocessor(copy.deepcopy(data), True)
-    x, names = data['inputs'], NAMES[:count]
-    y = data['data_samples']['source'][0].gt_sem_seg.data
+    x = {name: part.images for name, part in data.domains.items()}
+    y, names = data.source.labels, NAMES[:count]
     part = dict(model.named_children())
-    logits = {name: model.segmentor(images) for name, images in x.items()}
+    logits = {
+        name: logits_of(model.segmentor, images) for name, images in x.items()
+    }
     maps = {n: information(logits[n], x[n].shape[2:]) for n in logits}
     total = 0
     for head, weight in (('decode', 1.0), ('aux', 0.1)):

@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 from mmengine.structures import PixelData
 from several_targets import NAMES, optimizers, several
-from tiny_models import NUM_CLASSES, batch, model_config, sample
+from tiny_models import NUM_CLASSES, batch, logits_of, model_config, sample
 
-from mmuda.models.data_preprocessor import valid_pixels
 from mmuda.models.losses import (
     divergence_map,
     domain_loss,
@@ -20,7 +19,7 @@ from mmuda.models.losses import (
     self_information,
     valid_at,
 )
-from mmuda.models.losses.entropy import class_ratio_prior_loss
+from mmuda.models.losses.alignment import class_ratio_prior_loss
 from mmuda.models.uda.collaborative_self_training import HeadAgreement
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
@@ -70,8 +69,9 @@ def lively(model):
 
 def logits_on(model, data, domain, heads=('decode', 'aux')):
     """Logits at the size of the padded images, and the images' pixels."""
-    images = model.data_preprocessor(data, True)['inputs'][domain]
-    logits = model.segmentor(images)
+    data = model.data_preprocessor(data, True)
+    images = data.domains[domain].images
+    logits = logits_of(model.segmentor, images)
     inside = torch.zeros(2, *SIZES[0], dtype=torch.bool)
     for mask, (height, width) in zip(inside, SIZES, strict=True):
         mask[:height, :width] = True
@@ -246,8 +246,7 @@ def test_equal_images_that_are_padded_to_a_size(changes, size):
     config = dict(type='DomainDataPreprocessor', mean=[0] * 3, std=[1] * 3)
     preprocessor = MODELS.build(config | changes)
     out = preprocessor(batch(1), True)
-    images, samples = out['inputs']['target'], out['data_samples']['target']
-    valid = valid_pixels(images, samples)
+    images, valid = out.targets['target'].images, out.targets['target'].valid
     assert images.shape[2:] == size
     assert valid.sum().item() == 33 * 41
     assert valid[0, :33, :41].all()
@@ -255,15 +254,14 @@ def test_equal_images_that_are_padded_to_a_size(changes, size):
 
 def test_images_of_one_size_have_no_padding():
     out = built('MinEnt').data_preprocessor(batch(2), True)
-    images, samples = out['inputs']['target'], out['data_samples']['target']
-    assert valid_pixels(images, samples) is None
+    assert out.targets['target'].valid is None
 
 
 def test_pseudo_labels_are_padded_with_the_ignored_value():
     data = built('SelfTraining').data_preprocessor(
         with_pseudo_labels(uneven()), True
     )
-    label = data['data_samples']['target'][1].pseudo_sem_seg.data[0]
+    label = data.targets['target'].labels[1]
     assert label.shape == SIZES[0]
     assert (label[:40, :48] < NUM_CLASSES).all()
     assert (label == 255).sum().item() == 48 * 96 - 40 * 48
@@ -271,9 +269,9 @@ def test_pseudo_labels_are_padded_with_the_ignored_value():
 
 def test_pseudo_labels_that_are_not_trained_on_stay_as_they_are():
     data = with_pseudo_labels(uneven())
-    data = {k: {'target': v['target'][:1]} for k, v in data.items()}
+    data = {k: {d: v[d][:1] for d in v} for k, v in data.items()}
     out = built('SelfTraining').data_preprocessor(data, False)
-    label = out['data_samples']['target'][0].pseudo_sem_seg.data
+    label = out.targets['target'].labels
     assert label.shape == (1, *SIZES[0])
 
 

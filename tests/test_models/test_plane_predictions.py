@@ -7,7 +7,7 @@ import torch
 from mmseg.structures import SegDataSample
 from tiny_models import NUM_CLASSES, model_config, segmentor_config
 
-from mmuda.models.losses.entropy import entropy_map
+from mmuda.models.losses.alignment import entropy_map
 from mmuda.models.segmentors.plane_predictions import (
     choose_outputs,
     predict_by_planes,

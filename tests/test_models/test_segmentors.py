@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from tiny_models import NUM_CLASSES, model_config, segmentor_config
+from tiny_models import NUM_CLASSES, logits_of, model_config, segmentor_config
 
+from mmuda.models.segmentors import Prediction
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
@@ -19,7 +19,7 @@ def build(**changes):
 
 
 def test_forward_gives_logits_of_every_head():
-    logits = build()(torch.randn(2, 3, 33, 49))
+    logits = logits_of(build(), torch.randn(2, 3, 33, 49))
     assert {name: tuple(v.shape) for name, v in logits.items()} == {
         'decode': (2, NUM_CLASSES, 5, 7),
         'aux': (2, NUM_CLASSES, 5, 7),
@@ -32,20 +32,12 @@ def test_list_of_auxiliary_heads_is_numbered():
     assert list(segmentor.heads()) == ['decode', 'aux_0', 'aux_1']
 
 
-def labelled(label):
-    sample = SegDataSample(
-        metainfo=dict(img_shape=label.shape[1:], ori_shape=label.shape[1:])
-    )
-    sample.gt_sem_seg = PixelData(data=label)
-    return sample
-
-
 def test_loss_averages_valid_pixels_only():
     segmentor = build()
     logits = torch.randn(1, NUM_CLASSES, 4, 4, dtype=torch.float64)
     label = torch.full((1, 4, 4), 255)
     label[0, 0, 0], label[0, 2, 1] = 1, 3
-    losses = segmentor.loss_from_logits({'decode': logits}, [labelled(label)])
+    losses = segmentor.losses(Prediction({'decode': logits}), label)
     log_p = logits.log_softmax(1)[0]
     expected = -(log_p[1, 0, 0] + log_p[3, 2, 1]) / 2
     torch.testing.assert_close(losses['decode.loss_ce'], expected)
@@ -61,8 +53,8 @@ def test_loss_with_weights_of_classes_averages_valid_pixels(avg_non_ignore):
     logits = torch.randn(1, NUM_CLASSES, 4, 4, dtype=torch.float64)
     label = torch.arange(16).view(1, 4, 4) % NUM_CLASSES
     label[0, :2] = 255
-    losses = build(decode_head=head).loss_from_logits(
-        {'decode': logits}, [labelled(label)]
+    losses = build(decode_head=head).losses(
+        Prediction({'decode': logits}), label
     )
     expected = F.cross_entropy(
         logits, label, torch.tensor(weights).double(), ignore_index=255
@@ -74,7 +66,7 @@ def test_all_ignored_label_gives_zero_loss_and_gradient():
     segmentor = build()
     logits = torch.randn(1, NUM_CLASSES, 4, 4, requires_grad=True)
     label = torch.full((1, 8, 8), 255)
-    losses = segmentor.loss_from_logits({'decode': logits}, [labelled(label)])
+    losses = segmentor.losses(Prediction({'decode': logits}), label)
     losses['decode.loss_ce'].backward()
     assert losses['decode.loss_ce'].item() == 0
     assert logits.grad.abs().max() == 0
@@ -84,7 +76,7 @@ def test_all_ignored_label_gives_zero_loss_and_gradient():
 def test_segmentation_loss_is_finite_for_huge_logits(dtype):
     logits = (torch.randn(1, NUM_CLASSES, 4, 4) * 1e4).to(dtype)
     label = torch.zeros(1, 4, 4, dtype=torch.long)
-    losses = build().loss_from_logits({'decode': logits}, [labelled(label)])
+    losses = build().losses(Prediction({'decode': logits}), label)
     assert losses['decode.loss_ce'].isfinite()
 
 
@@ -137,7 +129,7 @@ def predict(test_cfg, size=(36, 50), **meta):
     meta = dict(img_shape=(36, 50), ori_shape=(66, 98)) | meta
     with torch.no_grad():
         result = segmentor.predict(image, [SegDataSample(metainfo=meta)])
-        raw = segmentor(image)['decode']
+        raw = segmentor(image)
     assert raw.abs().max() > 0.1
     one_step = resized(raw, (66, 98))[0]
     inside = resized(raw, size)[:, :, :36, :50]

@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from collaborative_models import build
-from mmengine.structures import PixelData
-from mmseg.structures import SegDataSample
 from tiny_models import NUM_CLASSES
+
+from mmuda.models.batch import DomainBatch
 
 
 def read(soft, align_corners=True, method='CoaST', stride=4):
@@ -15,11 +15,8 @@ def read(soft, align_corners=True, method='CoaST', stride=4):
     model = build(
         method, 1, segmentor=dict(decode_head=_head(heads)), loss_stride=stride
     )
-    samples = [
-        SegDataSample(pseudo_soft_seg=PixelData(data=label)) for label in soft
-    ]
     images = torch.zeros(len(soft), 3, *soft.shape[2:])
-    return model.soft_labels(samples, images)
+    return model.soft_labels(DomainBatch(images, soft_labels=soft))
 
 
 def _head(changes):

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmuda.models.uda.teacher import (
-    build_teacher,
+from mmuda.models.uda.followers import (
     update_teacher,
     warmed_up_momentum,
 )
@@ -64,7 +63,7 @@ def test_limits_of_momentum_are_exact(momentum, kept):
 
 def test_update_is_in_place_and_leaves_no_graph():
     student = number(2)
-    teacher = build_teacher(number(1))
+    teacher = number(1).requires_grad_(False)
     weight = teacher.weight
     update_teacher(teacher, student, 0.5)
     assert teacher.weight is weight

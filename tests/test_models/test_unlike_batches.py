@@ -7,7 +7,8 @@ import torch
 from collaborative_models import METHODS, build
 from several_targets import optimizers, softly_labelled
 
-from mmuda.models.uda.colors import in_colors_of
+from mmuda.models.batch import DomainBatch
+from mmuda.models.uda.collaborative_self_training import in_colors_of
 
 BATCHES = [dict(source=3, rome=2, oslo=1), dict(source=1, rome=2, oslo=3)]
 
@@ -41,10 +42,9 @@ def test_colours_of_fewer_images_begin_anew(count):
     images, references = (
         torch.randn(n, 3, 8, 12, generator=generator) for n in (3, count)
     )
-    found = in_colors_of(preprocessor, images, [], references)
+    found = in_colors_of(preprocessor, images, DomainBatch(references))
     for number, image in enumerate(images):
         place = number % count
-        expected = in_colors_of(
-            preprocessor, image[None], [], references[place : place + 1]
-        )
+        style = DomainBatch(references[place : place + 1])
+        expected = in_colors_of(preprocessor, image[None], style)
         torch.testing.assert_close(found[number], expected[0])

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import torch
-from tiny_models import model_config, segmentor_config
+from tiny_models import logits_of, model_config, segmentor_config
 
 from mmuda.datasets.pseudo_labels.pseudo_label_store import label_path
 from mmuda.pseudo_labels.labeler import PseudoLabeler
@@ -58,7 +58,7 @@ def build_model(seed=0, method='MinEnt', **kwargs):
     model.train().segmentor(images)
     model.eval()
     with torch.no_grad():
-        for name, logits in model.segmentor(images).items():
+        for name, logits in logits_of(model.segmentor, images).items():
             scores = model.segmentor.heads()[name].conv_seg
             scale = 2 / logits.std(dim=(0, 2, 3))
             scores.weight *= scale.view(-1, 1, 1, 1)

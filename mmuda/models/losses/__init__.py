@@ -1,14 +1,28 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-from .adversarial import SOURCE_LABEL, TARGET_LABEL, Gan, domain_loss
+from .alignment import (
+    SOURCE_LABEL,
+    TARGET_LABEL,
+    Gan,
+    class_ratio_prior_loss,
+    domain_loss,
+    entropy_loss,
+    entropy_losses,
+    entropy_map,
+    log_probabilities,
+    normalised_entropy,
+    self_information,
+)
 from .averaging import (
     AverageOver,
     average_cross_entropy,
     averaging_over,
+    gather_padded,
+    losses_of,
+    losses_of_head,
     mean_of_valid,
     process_share,
     valid_at,
 )
-from .class_ratio_prior import ClassRatioPrior
 from .consistency import (
     divergence_map,
     kl_divergence,
@@ -17,14 +31,6 @@ from .consistency import (
     weight_distance,
     weighted_cross_entropy,
 )
-from .entropy import (
-    class_ratio_prior_loss,
-    entropy_loss,
-    entropy_map,
-    log_probabilities,
-    normalised_entropy,
-    self_information,
-)
 from .entropy_mask import class_entropy_mask, confidence_mask
 from .hard_pixels import HardPixelCrossEntropyLoss, hardest
 
@@ -32,7 +38,6 @@ __all__ = [
     'SOURCE_LABEL',
     'TARGET_LABEL',
     'AverageOver',
-    'ClassRatioPrior',
     'Gan',
     'HardPixelCrossEntropyLoss',
     'average_cross_entropy',
@@ -43,10 +48,14 @@ __all__ = [
     'divergence_map',
     'domain_loss',
     'entropy_loss',
+    'entropy_losses',
     'entropy_map',
+    'gather_padded',
     'hardest',
     'kl_divergence',
     'log_probabilities',
+    'losses_of',
+    'losses_of_head',
     'masked_mean',
     'mean_of_valid',
     'normalised_entropy',

@@ -13,10 +13,12 @@ from contextvars import ContextVar
 from typing import Literal
 
 import torch
-from mmengine.dist import all_reduce, get_world_size
-from mmseg.models.losses import CrossEntropyLoss
+from mmengine.dist import all_gather, all_reduce, get_world_size
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.losses import CrossEntropyLoss, accuracy
+from mmseg.models.utils import resize
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 
 AverageOver = Literal['batch', 'process']
 
@@ -172,3 +174,69 @@ def _weight_by_share(
         return of_all_processes(output, weights[places].where(valid, 0).sum())
     count = valid.sum() if loss.avg_non_ignore else label.numel()
     return of_all_processes(output, count)
+
+
+def losses_of(head: BaseDecodeHead) -> list[nn.Module]:
+    """Losses of a head, whether it has one or several."""
+    losses = head.loss_decode
+    return list(losses) if isinstance(losses, nn.ModuleList) else [losses]
+
+
+def losses_of_head(
+    head: BaseDecodeHead,
+    logits: Tensor,
+    labels: Tensor,
+    weights: Tensor | None,
+) -> dict[str, Tensor]:
+    """Losses and accuracy of a head, as of mmseg's ``loss_by_feat``.
+
+    That takes labels of samples and no weights.
+
+    Args:
+        head: With its ``loss_decode``.
+        logits: (N, C, h, w).
+        labels: (N, H, W) train ids.
+        weights: (N, H, W) factors of the pixels' losses, or None.
+    """
+    logits = resize(  # (N, C, h, w) -> (N, C, H, W)
+        logits,
+        size=labels.shape[1:],
+        mode='bilinear',
+        align_corners=head.align_corners,
+        warning=False,
+    )
+    if weights is None and head.sampler is not None:
+        weights = head.sampler.sample(logits, labels[:, None])
+    index = head.ignore_index
+    losses = {}
+    for loss in losses_of(head):
+        value = loss(logits, labels, weight=weights, ignore_index=index)
+        losses[loss.loss_name] = losses.get(loss.loss_name, 0) + value
+    share = process_share((labels != index).sum())
+    # mmseg has an accuracy of 100 % on no pixel.
+    losses['acc_seg'] = share * accuracy(logits, labels, ignore_index=index)
+    return losses
+
+
+@torch.no_grad()
+def gather_padded(*maps: Tensor, fill: float) -> tuple[Tensor, ...]:
+    """Values of all processes, which all have to call this.
+
+    Args:
+        *maps: Tensors of one size, which may differ between processes as
+            that of images that are not cropped.
+        fill: Stands at the end of the values of a process that has less than
+            another.
+
+    Returns:
+        For each map (P,) values of the processes one after another, without
+        a gradient; in a single process the values of the map.
+    """
+    size = maps[0].numel()
+    largest = torch.tensor(size)
+    all_reduce(largest, op='max')
+    padding = (0, int(largest) - size)
+    return tuple(
+        torch.cat(all_gather(pad(values.flatten(), padding, value=fill)))
+        for values in maps
+    )

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .alignment import log_probabilities
 from .averaging import mean_of_valid, valid_at
-from .entropy import log_probabilities
 
 
 def kl_divergence(

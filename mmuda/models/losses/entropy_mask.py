@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .entropy import normalised_entropy
+from .alignment import normalised_entropy
 
 _IGNORE = 255
 

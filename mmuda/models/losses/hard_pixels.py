@@ -11,11 +11,10 @@ from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor, nn
 
 from mmuda.registry import MODELS
-from mmuda.utils.distributed import gather_padded
 from mmuda.utils.errors import ConfigError
 
-from .averaging import averages_over_processes
-from .entropy import log_probabilities
+from .alignment import log_probabilities
+from .averaging import averages_over_processes, gather_padded
 
 _IGNORE = 255
 

@@ -1,12 +1,11 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Making training images out of parts of several."""
 
-from .batches import LabelledBatch, join_batches, paste_on_targets
+from .batches import join_batches, paste_on_targets, weighted
 from .class_mix import check_one_size, class_mix, pasted_classes
 from .difficulty import Thresholds, read_thresholds
 
 __all__ = [
-    'LabelledBatch',
     'Thresholds',
     'check_one_size',
     'class_mix',
@@ -14,4 +13,5 @@ __all__ = [
     'pasted_classes',
     'paste_on_targets',
     'read_thresholds',
+    'weighted',
 ]

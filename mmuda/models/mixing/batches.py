@@ -2,47 +2,47 @@
 """One batch out of labelled source and pseudo-labelled target images."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from mmuda.models.batch import DomainBatch
 from mmuda.utils.errors import ConfigError
 
 from .class_mix import class_mix
 
 
-class LabelledBatch(NamedTuple):
-    """Images with labels.
+def weighted(batch: DomainBatch, weight: float) -> DomainBatch:
+    """A labelled batch whose pixels all have one weight.
 
-    Attributes:
-        images: (N, 3, H, W).
-        labels: (N, H, W) train ids, 255 where a pixel has none.
-        weights: (N, H, W) factors of the pixels' losses.
+    Args:
+        batch: N images with labels.
+        weight: Factor of the pixels' losses.
+
+    Raises:
+        DataError: There are no labels.
     """
+    labels = batch.require_labels()
+    weights = torch.full_like(labels, weight, dtype=torch.float32)
+    return DomainBatch(batch.images, labels, weights)
 
-    images: Tensor
-    labels: Tensor
-    weights: Tensor
 
-
-def join_batches(first: LabelledBatch, second: LabelledBatch) -> LabelledBatch:
-    """Put one batch behind another of the same size of images."""
-    return LabelledBatch(
-        *(torch.cat(parts) for parts in zip(first, second, strict=True))
-    )
+def join_batches(first: DomainBatch, second: DomainBatch) -> DomainBatch:
+    """Put one weighted batch behind another of the same size of images."""
+    parts = zip(_parts(first), _parts(second), strict=True)
+    return DomainBatch(*(torch.cat(pair) for pair in parts))
 
 
 def paste_on_targets(
-    source: LabelledBatch,
-    target: LabelledBatch,
+    source: DomainBatch,
+    target: DomainBatch,
     choose: Callable[[Tensor], Tensor],
-) -> LabelledBatch:
+) -> DomainBatch:
     """Paste the last source images on the target images.
 
     Args:
-        source: N_s images.
-        target: N_t images of the same size, at most N_s.
+        source: N_s images with labels and weights.
+        target: N_t of the same size, at most N_s.
         choose: Gives the ids of the classes to paste for a label (H, W).
 
     Returns:
@@ -60,16 +60,20 @@ def paste_on_targets(
             f'{len(target.images)} of the target: raise source in '
             'train_dataloader.dataset.samples'
         )
-    pure = LabelledBatch(*(part[:kept] for part in source))
-    pasted = LabelledBatch(*(part[kept:] for part in source))
+    pure = DomainBatch(*(part[:kept] for part in _parts(source)))
+    pasted = zip(*(part[kept:] for part in _parts(source)), strict=True)
+    under = zip(*_parts(target), strict=True)
     mixed = [
         _paste(one, other, choose)
-        for one, other in zip(
-            zip(*pasted, strict=True), zip(*target, strict=True), strict=True
-        )
+        for one, other in zip(pasted, under, strict=True)
     ]
     stacked = (torch.stack(parts) for parts in zip(*mixed, strict=True))
-    return join_batches(pure, LabelledBatch(*stacked))
+    return join_batches(pure, DomainBatch(*stacked))
+
+
+def _parts(batch: DomainBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Images (N, 3, H, W), labels and weights (N, H, W)."""
+    return batch.images, batch.labels, batch.weights
 
 
 def _paste(

@@ -2,16 +2,16 @@
 from .domain_tta import DomainTTAModel
 from .ensemble import SegmentorEnsemble
 from .multi_head_encoder_decoder import MultiHeadEncoderDecoder
-from .uda_encoder_decoder import UDAEncoderDecoder, losses_of
-from .views import ENSEMBLE, Seen, View
+from .prediction import Box, Logits, Prediction, View
+from .uda_encoder_decoder import UDAEncoderDecoder
 
 __all__ = [
-    'ENSEMBLE',
+    'Box',
+    'Logits',
     'DomainTTAModel',
     'MultiHeadEncoderDecoder',
-    'Seen',
+    'Prediction',
     'SegmentorEnsemble',
     'UDAEncoderDecoder',
     'View',
-    'losses_of',
 ]

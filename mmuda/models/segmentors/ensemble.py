@@ -180,10 +180,26 @@ class SegmentorEnsemble(BaseSegmentor):
         ]
         return torch.stack(parts).sum(dim=0)
 
+    def predict_logits(self, inputs: Tensor) -> Tensor:
+        """Weighted sum of the models' logits, (N, C, h, w), of (N, 3, H, W).
+
+        Raises:
+            ConfigError: They differ in resolution.
+        """
+        parts = [model(inputs) for model in self.models]
+        if len({part.shape for part in parts}) > 1:
+            raise ConfigError(
+                'the networks of an ensemble differ in resolution'
+            )
+        weighted = zip(self.weights, parts, strict=True)
+        return functools.reduce(
+            torch.add, [weight * part for weight, part in weighted]
+        )
+
     def _forward(
         self, inputs: Tensor, data_samples: SampleList | None = None
-    ) -> list:
-        return [model._forward(inputs, data_samples) for model in self.models]
+    ) -> Tensor:
+        return self.predict_logits(inputs)
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
         """Refuse: an ensemble is not trained."""

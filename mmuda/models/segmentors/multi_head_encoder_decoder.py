@@ -2,26 +2,33 @@
 """A segmentor with heads of its own for each target."""
 
 import copy
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import torch
 from mmengine.model import ModuleDict
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.utils import SampleList
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from mmuda.models.style import (
+    ChannelStatistics,
+    channel_statistics,
+    swap_statistics,
+)
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.modules import constant_statistics
+from mmuda.utils.head_names import (
+    AUX,
+    DECODE,
+    ENSEMBLE,
+    head_name,
+    split_head_name,
+)
 
-from .feature_styles import Style, style_blocks, styled
+from .prediction import Features, Prediction, Style, View
 from .uda_encoder_decoder import UDAEncoderDecoder
-from .views import ENSEMBLE, Seen, View
-
-AGNOSTIC = 'decode'
-Features = tuple[Tensor, ...]
 
 
 @MODELS.register_module()
@@ -34,10 +41,8 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
     ``ensemble`` sees the features of one view in the style of each target
     (MLCL).
 
-    ``forward`` also takes views. Of one :class:`View` it gives what is
-    :class:`Seen`. Of views by name it gives logits by view and head; with an
-    ensemble head the views are one in the style of each target, and its
-    logits are those of a view ``ensemble``.
+    With an ensemble head several views are one in the style of each target,
+    by its name, and ``ensemble`` predicts from all of them.
 
     Args:
         *args: As of ``UDAEncoderDecoder``.
@@ -72,7 +77,7 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
         decode_head: dict,
         auxiliary_head: dict | None = None,
         ensemble: bool = False,
-        predict_head: str = AGNOSTIC,
+        predict_head: str = DECODE,
         style_layers: Sequence[str] = (),
         recompute_features: bool = False,
         **kwargs,
@@ -91,7 +96,7 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
             raise ConfigError(
                 f'model.segmentor.targets names a target twice: {[*targets]}'
             )
-        configs = {'decode': decode_head, 'aux': auxiliary_head}
+        configs = {DECODE: decode_head, AUX: auxiliary_head}
         self.target_heads = _heads_of_targets(targets, configs)
         if ensemble:
             config = _times(len(targets), decode_head)
@@ -114,7 +119,7 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
 
     @predict_head.setter
     def predict_head(self, name: str) -> None:
-        mains = [n for n in self.heads() if not n.endswith('aux')]
+        mains = [n for n in self.heads() if split_head_name(n)[1] != AUX]
         if name not in mains:
             raise ConfigError(
                 f"segmentor.predict_head: there is no '{name}', choose one "
@@ -127,44 +132,28 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
         heads = super().heads()
         # Not there while the parent's constructor looks at its own heads.
         for target, own in getattr(self, 'target_heads', {}).items():
-            heads |= {f'{target}.{name}': head for name, head in own.items()}
+            heads |= {head_name(target, k): head for k, head in own.items()}
         if hasattr(self, 'ensemble_head'):
             heads[ENSEMBLE] = self.ensemble_head
         return heads
 
     def heads_of(self, target: str) -> list[str]:
         """Names of the heads of one target."""
-        return [f'{target}.{name}' for name in self.target_heads[target]]
+        return [head_name(target, name) for name in self.target_heads[target]]
 
-    def _forward(
-        self,
-        inputs: Tensor | View | Mapping[str, View],
-        data_samples: SampleList | None = None,
-    ) -> dict[str, Tensor] | Seen | dict[str, dict[str, Tensor]]:
-        if isinstance(inputs, View):
-            return self._see(inputs)[0]
-        if isinstance(inputs, Mapping):
-            return self._see_all(inputs)
-        features = self.extract_feat(inputs)
-        return {name: self._decode(name, features) for name in self.heads()}
-
-    def _see(self, view: View) -> tuple[Seen, Features]:
-        features, style = self._features(view.images, view.style)
-        heads = self.heads()
-        logits = {name: heads[name].forward(features) for name in view.heads}
-        return Seen(logits, style), features
-
-    def _see_all(self, views: Mapping[str, View]) -> dict:
-        logits, features = {}, {}
-        for name, view in views.items():
-            seen, features[name] = self._see(view)
-            logits[name] = seen.logits
+    def _see_all(self, views: Mapping[str, View]) -> Prediction:
+        seen = {name: self._see(view, True) for name, view in views.items()}
+        prediction = self._joined(seen.values())
         if hasattr(self, 'ensemble_head'):
             # Slots do not depend on the order of the views.
-            levels = zip(*(features[t] for t in self.targets), strict=True)
-            joint = tuple(torch.cat(level, dim=1) for level in levels)
-            logits[ENSEMBLE] = {ENSEMBLE: self.ensemble_head.forward(joint)}
-        return logits
+            features = [seen[target].features for target in self.targets]
+            # Of each stage T x (N, D, h, w) -> (N, T D, h, w)
+            joint = tuple(
+                torch.cat(stage, dim=1)
+                for stage in zip(*features, strict=True)
+            )
+            prediction.logits[ENSEMBLE] = self.ensemble_head.forward(joint)
+        return prediction
 
     def _features(
         self, images: Tensor, style: Style
@@ -186,20 +175,10 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
 
     def _decode(self, name: str, features: Features) -> Tensor:
         if name == ENSEMBLE:
-            count = len(self.targets)
-            features = tuple(
-                level.repeat(1, count, 1, 1) for level in features
-            )
-        return self.heads()[name].forward(features)
-
-    def encode_decode(
-        self, inputs: Tensor, batch_img_metas: list[dict]
-    ) -> Tensor:
-        """Logits of the predicting head; see ``UDAEncoderDecoder``."""
-        logits = self.predict_logits(inputs)
-        if self._upsamples_once(batch_img_metas):
-            return logits
-        return self.predicting_head.predict_by_feat(logits, batch_img_metas)
+            # (N, D, h, w) -> (N, T D, h, w): each view is the image itself.
+            repeats = (1, len(self.targets), 1, 1)
+            features = tuple(stage.repeat(repeats) for stage in features)
+        return super()._decode(name, features)
 
     @property
     def predicting_head(self) -> BaseDecodeHead:
@@ -247,3 +226,87 @@ def _times(count: int, config: dict) -> dict:
         else count * channels
     )
     return config
+
+
+def style_blocks(
+    backbone: nn.Module, layers: Sequence[str]
+) -> list[nn.Module]:
+    """The modules after which a style is read or swapped.
+
+    Args:
+        backbone: Any backbone.
+        layers: Names of its submodules; of a sequence, each element counts.
+
+    Raises:
+        ConfigError: There is no submodule of a name.
+    """
+    blocks = []
+    for name in layers:
+        try:
+            layer = backbone.get_submodule(name)
+        except AttributeError as error:
+            names = [child for child, _ in backbone.named_children()]
+            raise ConfigError(
+                f'segmentor.style_layers: {type(backbone).__name__} has no '
+                f"'{name}' (it has {names})"
+            ) from error
+        parts = isinstance(layer, nn.Sequential | nn.ModuleList)
+        blocks += list(layer) if parts else [layer]
+    return blocks
+
+
+@contextmanager
+def styled(
+    blocks: Sequence[nn.Module], style: Style = ()
+) -> Iterator[list[ChannelStatistics]]:
+    """Read the style after each block, and then swap it for another.
+
+    Args:
+        blocks: Modules whose output is one (N, C, H, W) tensor.
+        style: Statistics to give to the output of each block, one for each;
+            none leaves the features as they are.
+
+    Yields:
+        A list that is filled, block by block, with the statistics that the
+        features had before the swap, without a graph.
+    """
+    read: list[ChannelStatistics] = []
+
+    def visit(position: int, output):
+        found = channel_statistics(output.detach())
+        read.append(found)
+        return swap_statistics(output, style[position]) if style else output
+
+    with ExitStack() as stack:
+        for position, block in enumerate(blocks):
+            handle = block.register_forward_hook(
+                lambda _, __, output, at=position: visit(at, output)
+            )
+            stack.callback(handle.remove)
+        yield read
+
+
+@contextmanager
+def constant_statistics(module: nn.Module) -> Iterator[None]:
+    """Leave running statistics alone inside the block.
+
+    For a forward pass that is made a second time.
+
+    Args:
+        module: A module whose batch norms normalise as before, by the batch
+            in training, but do not count it.
+    """
+    norms = [
+        (norm, norm.momentum, norm.num_batches_tracked)
+        for norm in module.modules()
+        if isinstance(norm, _BatchNorm) and norm.running_mean is not None
+    ]
+    for norm, _, count in norms:
+        norm.momentum = 0.0
+        norm.num_batches_tracked = count.clone()
+    try:
+        yield
+    finally:
+        for norm, momentum, count in norms:
+            norm.momentum = momentum
+            norm.num_batches_tracked = count

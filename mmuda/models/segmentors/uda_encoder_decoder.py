@@ -1,18 +1,27 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """A segmentor whose forward gives the logits of every head."""
 
+import logging
+from collections.abc import Iterable, Mapping
 from functools import partial
 
-import torch
+import torch.distributed as dist
 from mmengine.config import ConfigDict
+from mmengine.logging import print_log
 from mmseg.models import EncoderDecoder
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import SampleList, add_prefix
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmuda.models.losses import average_cross_entropy, process_share
+from mmuda.models.losses import (
+    average_cross_entropy,
+    losses_of,
+    losses_of_head,
+)
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.head_names import AUX, DECODE
 
 from .plane_predictions import (
     LOGITS,
@@ -22,9 +31,17 @@ from .plane_predictions import (
     is_large,
     predict_large_images,
 )
-from .single_values import allow_single_values
+from .prediction import (
+    Features,
+    Logits,
+    Prediction,
+    Style,
+    View,
+    crop,
+)
 
 _HEAD_METHODS = ('loss', 'predict', 'loss_by_feat')
+_MARK = '_mmuda_single_values'
 _TEST_KEYS = ('mode', 'crop_size', 'stride', 'upsample_once')
 
 
@@ -33,8 +50,8 @@ class UDAEncoderDecoder(EncoderDecoder):
     """mmseg's ``EncoderDecoder`` for training under UDA methods.
 
     Everything that is trained has to run through ``forward``, or gradients
-    would not be synchronised between processes. So ``mode='tensor'`` returns
-    the logits of all heads, and losses are computed from logits alone.
+    would not be synchronised between processes. Asked for heads it gives a
+    :class:`Prediction`, of which :meth:`losses` computes losses.
 
     Heads are named ``decode`` (main), ``aux`` (a single auxiliary head) or
     ``aux_0``, ``aux_1``, ... (a list of them), as in mmseg's loss names.
@@ -98,62 +115,108 @@ class UDAEncoderDecoder(EncoderDecoder):
 
     def heads(self) -> dict[str, BaseDecodeHead]:
         """All heads by name, the main one first."""
-        heads = {'decode': self.decode_head}
+        heads = {DECODE: self.decode_head}
         if self.with_auxiliary_head:
             auxiliary = self.auxiliary_head
             if isinstance(auxiliary, BaseDecodeHead):
-                heads['aux'] = auxiliary
+                heads[AUX] = auxiliary
             else:
-                heads |= {f'aux_{i}': h for i, h in enumerate(auxiliary)}
+                heads |= {f'{AUX}_{i}': h for i, h in enumerate(auxiliary)}
         return heads
+
+    def forward(
+        self,
+        inputs: Tensor | View | Mapping[str, View],
+        data_samples: SampleList | None = None,
+        mode: str = 'tensor',
+        heads: Iterable[str] | None = None,
+        features: bool = False,
+    ) -> Prediction | Tensor | SampleList:
+        """Predict with some heads, or do what mmseg's ``forward`` does.
+
+        Args:
+            inputs: (N, 3, H, W) normalised images, a view of some, or several
+                views that ask for different heads, by name.
+            data_samples: As in mmseg.
+            mode: As in mmseg; ``tensor`` gives the logits of the head that
+                predicts.
+            heads: Names of the heads that predict; views name theirs.
+            features: Whether features are wanted, too.
+
+        Returns:
+            A :class:`Prediction` of views, or if heads or features are asked
+            for; otherwise what mmseg gives.
+        """
+        if isinstance(inputs, Mapping):
+            return self._see_all(inputs)
+        if isinstance(inputs, View):
+            return self._see(inputs, features)
+        if heads is not None or features:
+            return self._see(View(inputs, tuple(heads or ())), features)
+        return super().forward(inputs, data_samples, mode)
+
+    def _see(self, view: View, features: bool = False) -> Prediction:
+        levels, style = self._features(view.images, view.style)
+        logits = {name: self._decode(name, levels) for name in view.heads}
+        return Prediction(logits, levels if features else (), style)
+
+    def _see_all(self, views: Mapping[str, View]) -> Prediction:
+        return self._joined([self._see(view) for view in views.values()])
+
+    def _joined(self, parts: Iterable[Prediction]) -> Prediction:
+        logits: Logits = {}
+        for part in parts:
+            if twice := logits.keys() & part.logits.keys():
+                raise ValueError(f'several views ask for {sorted(twice)}')
+            logits |= part.logits
+        return Prediction(logits)
+
+    def _features(
+        self, images: Tensor, style: Style
+    ) -> tuple[Features, Style]:
+        if style:
+            raise ConfigError(
+                f'{type(self).__name__} has no style_layers; take a '
+                'MultiHeadEncoderDecoder'
+            )
+        return tuple(self.extract_feat(images)), ()
+
+    def _decode(self, name: str, features: Features) -> Tensor:
+        return self.heads()[name].forward(features)
 
     def _forward(
         self, inputs: Tensor, data_samples: SampleList | None = None
+    ) -> Tensor:
+        return self.predict_logits(inputs)
+
+    def losses(
+        self,
+        prediction: Prediction,
+        labels: Tensor,
+        weights: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Logits of every head.
-
-        Args:
-            inputs: (N, 3, H, W) normalised images.
-            data_samples: Not used.
-
-        Returns:
-            (N, C, h, w) logits by head, at the head's own resolution.
-        """
-        features = self.extract_feat(inputs)
-        return {
-            name: head.forward(features) for name, head in self.heads().items()
-        }
-
-    def loss_from_logits(
-        self, logits: dict[str, Tensor], data_samples: SampleList
-    ) -> dict[str, Tensor]:
-        """Losses of the heads that ``logits`` names.
+        """Losses of the heads that predicted, by their ``loss_decode``.
 
         It uses no parameter, so it may be called on the unwrapped segmentor.
 
         Args:
-            logits: (N, C, h, w) by head.
-            data_samples: Labels in ``gt_sem_seg``.
+            prediction: Logits (N, C, h, w) by head, and their boxes.
+            labels: (N, H, W) train ids, 255 = ignored.
+            weights: (N, H, W) factors of the pixels' losses. With them pixel
+                samplers of the heads (OHEM) are not asked.
 
         Returns:
-            Losses as of the head's ``loss_by_feat``, named ``<head>.<loss>``.
-            The average of ``acc_seg`` over processes is that of all labelled
-            pixels; it is not a number if there is none.
+            Losses named ``<head>.<loss>``, and accuracies. The average of
+            ``acc_seg`` over processes is that of all labelled pixels; it is
+            not a number if there is none.
         """
-        heads = self.heads()
-        labels = torch.stack([s.gt_sem_seg.data for s in data_samples])
-        shares = {
-            index: process_share((labels != index).sum())
-            for index in sorted({heads[name].ignore_index for name in logits})
-        }
         losses = {}
-        for name, values in logits.items():
-            loss = heads[name].loss_by_feat(values, data_samples)
-            # mmseg has an accuracy of 100 % on no pixel.
-            loss['acc_seg'] = (
-                loss['acc_seg'] * shares[heads[name].ignore_index]
-            )
-            losses |= add_prefix(loss, name)
+        for name, logits in prediction.logits.items():
+            parts = (labels, weights)
+            if name in prediction.boxes:
+                parts = crop(prediction.boxes[name], *parts)
+            head = self.heads()[name]
+            losses |= add_prefix(losses_of_head(head, logits, *parts), name)
         return losses
 
     def predict(
@@ -219,12 +282,12 @@ class UDAEncoderDecoder(EncoderDecoder):
 
     def predict_logits(self, inputs: Tensor) -> Tensor:
         """Logits of the predicting head, (N, C, h, w), of (N, 3, H, W)."""
-        return self.decode_head.forward(self.extract_feat(inputs))
+        return self._decode(DECODE, self.extract_feat(inputs))
 
     def encode_decode(
         self, inputs: Tensor, batch_img_metas: list[dict]
     ) -> Tensor:
-        """Logits of the main head, as the inference methods of mmseg use it.
+        """Logits of the predicting head, as mmseg's inference uses it.
 
         Args:
             inputs: (N, 3, H, W) normalised images.
@@ -234,9 +297,10 @@ class UDAEncoderDecoder(EncoderDecoder):
             (N, C, H, W), or (N, C, h, w) at the network's resolution with
             ``upsample_once``.
         """
-        if not self._upsamples_once(batch_img_metas):
-            return super().encode_decode(inputs, batch_img_metas)
-        return self.predict_logits(inputs)
+        logits = self.predict_logits(inputs)
+        if self._upsamples_once(batch_img_metas):
+            return logits
+        return self.predicting_head.predict_by_feat(logits, batch_img_metas)
 
     def _upsamples_once(self, batch_img_metas: list[dict]) -> bool:
         return (
@@ -250,12 +314,6 @@ class UDAEncoderDecoder(EncoderDecoder):
         )
 
 
-def losses_of(head: BaseDecodeHead) -> list[nn.Module]:
-    """Losses of a head, whether it has one or several."""
-    losses = head.loss_decode
-    return list(losses) if isinstance(losses, nn.ModuleList) else [losses]
-
-
 def _check_head(name: str, head: BaseDecodeHead) -> None:
     for method in _HEAD_METHODS:
         if getattr(type(head), method) is not getattr(BaseDecodeHead, method):
@@ -266,3 +324,59 @@ def _check_head(name: str, head: BaseDecodeHead) -> None:
                 'ASPPHead, DepthwiseSeparableASPPHead, SegformerHead, '
                 'UPerHead, DLV2Head, ...)'
             )
+
+
+def allow_single_values(module: nn.Module) -> None:
+    """Let batch norms train on a batch with one value in each channel.
+
+    Image pooling (ASPP, PSP and UPer heads) leaves one value a channel and
+    image; with one image a batch there is no deviation to divide by, and
+    PyTorch raises. Such a batch is normalised by the running statistics
+    instead, as in testing, and does not change them. In a new head, whose
+    statistics are 0 and 1, the norm then is its scale and shift alone.
+
+    Args:
+        module: Its batch norms are changed, each once.
+    """
+    for name, norm in module.named_modules():
+        if isinstance(norm, _BatchNorm) and not hasattr(norm, _MARK):
+            # The name is for the message; the mark is copied with the hooks.
+            setattr(norm, _MARK, name)
+            norm.register_forward_pre_hook(_before)
+            norm.register_forward_hook(_after, always_call=True)
+
+
+def _before(norm: _BatchNorm, inputs: tuple[Tensor, ...]) -> None:
+    values = inputs[0]
+    if (
+        norm.training
+        and norm.running_mean is not None
+        and values.numel() == values.shape[1]
+        and not _synchronised(norm)
+    ):
+        norm.training = False
+        norm._is_single_valued = True
+        if getattr(norm, _MARK):
+            print_log(
+                f'{getattr(norm, _MARK)}: a batch of one image has one value '
+                'a channel here, and is normalised by the running statistics,'
+                ' as in testing; with batch_size=2 or more by its own',
+                logger='current',
+                level=logging.WARNING,
+            )
+            setattr(norm, _MARK, '')
+
+
+def _after(norm: _BatchNorm, *_: object) -> None:
+    if getattr(norm, '_is_single_valued', False):
+        norm.training = True
+        norm._is_single_valued = False
+
+
+def _synchronised(norm: _BatchNorm) -> bool:
+    """Whether the values of several processes are normalised together."""
+    return (
+        isinstance(norm, nn.SyncBatchNorm)
+        and dist.is_initialized()
+        and dist.get_world_size(norm.process_group) > 1
+    )

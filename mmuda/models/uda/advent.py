@@ -1,58 +1,56 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Adversarial entropy minimisation."""
+"""Adversarial entropy minimisation, and what its family shares."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 
-from mmseg.utils import SampleList, add_prefix
-from torch import Tensor
+from torch import Tensor, nn
 
-from mmuda.models.losses import SOURCE_LABEL, TARGET_LABEL, Gan
-from mmuda.models.wrappers import unwrap
-from mmuda.registry import MODELS
-
-from .adversarial import (
-    check_gan,
-    direct_losses,
-    discriminator_losses,
-    fooling_losses,
-    information_maps,
+from mmuda.models.batch import SOURCE, Batch, DomainBatch
+from mmuda.models.losses import (
+    SOURCE_LABEL,
+    TARGET_LABEL,
+    Gan,
+    domain_loss,
+    self_information,
 )
-from .base import BaseUDA
-from .domains import (
-    SOURCE,
-    Logits,
-    Losses,
-    build_prior,
+from mmuda.models.method_checks import (
+    check_choice,
     check_discriminator,
     check_heads,
-    check_image_sizes,
-    detach,
-    target_domains,
 )
-from .pseudo_label import loss_on_pseudo_labels
+from mmuda.models.segmentors import Logits, Prediction
+from mmuda.models.terms import add_deprecated_term
+from mmuda.registry import MODELS
+from mmuda.utils.players import Losses, Steps, frozen, unwrap
+
+from .base import BaseUDA
 
 
 @MODELS.register_module()
 class AdvEnt(BaseUDA):
-    """AdvEnt of `ADVENT <https://arxiv.org/abs/1811.12833>`_.
+    r"""AdvEnt of `ADVENT <https://arxiv.org/abs/1811.12833>`_.
 
-    Discriminators tell source from target by the weighted self-information
-    maps of the predictions; the segmentor learns to make target maps look
-    like source ones (equations 5 and 6). Several targets are judged by one
-    discriminator as if they were one: each counts 1/T of the target's half.
+    Discriminators D tell source from target by the weighted self-information
+    maps I of the predictions; the segmentor learns to make target maps look
+    like source ones (equations 5 and 6):
+
+    .. math:: \min_D \tfrac12 L(D(I_s), 0) + \tfrac12 L(D(I_t), 1), \quad
+        \min_F L_{seg}(x_s, y_s) + \lambda L(D(I_t), 0)
+
+    Several targets are judged by one discriminator as if they were one: each
+    counts 1/T of the target's half.
 
     Args:
         segmentor: Config of a ``UDAEncoderDecoder``.
         discriminator: Config of a ``MultiLevelDiscriminator``. Its levels
             must be the heads of ``adversarial_weights``.
-        adversarial_weights: Weight of the fooling loss by head.
-        entropy_weights: Weight of an additional entropy loss on the target by
-            head (MinEnt); none by default.
-        class_ratio_prior: Config of a ``ClassRatioPrior`` ("CP"), applied to
-            the main head; None leaves it out.
-        pseudo_label_weight: Weight of the segmentation loss on target samples
-            that carry ``pseudo_sem_seg`` (ESL); 0 leaves it out.
-        gan: Form of the adversarial loss.
+        adversarial_weights: Weight :math:`\lambda` of the adversarial loss by
+            head.
+        entropy_weights: Deprecated, the weights of a term ``Entropy``.
+        class_ratio_prior: Deprecated, a term ``ClassRatioPrior``.
+        pseudo_label_weight: Deprecated, the weight of a term
+            ``PseudoLabels``; 0 leaves it out.
+        gan: Form L of the adversarial loss.
         **kwargs: As of :class:`BaseUDA`.
 
     Raises:
@@ -75,141 +73,174 @@ class AdvEnt(BaseUDA):
     ) -> None:
         super().__init__(segmentor, **kwargs)
         self.adversarial_weights = dict(adversarial_weights)
-        self.entropy_weights = dict(entropy_weights or {})
-        for name in ('adversarial_weights', 'entropy_weights'):
-            check_heads(self.segmentor, name, getattr(self, name))
+        check_heads(self.segmentor, 'adversarial_weights', adversarial_weights)
+        self.gan = check_choice('gan', gan, Gan)
         self.discriminator = MODELS.build(discriminator)
         check_discriminator(
             self.discriminator, self.adversarial_weights, self.num_classes
         )
-        self.class_ratio_prior = build_prior(
-            class_ratio_prior, self.num_classes
-        )
-        self.pseudo_label_weight = pseudo_label_weight
-        self.gan = check_gan(gan)
+        if entropy_weights:
+            entropy = dict(type='Entropy', weights=entropy_weights)
+            add_deprecated_term(self, 'entropy_weights', entropy)
+        if class_ratio_prior is not None:
+            add_deprecated_term(self, 'class_ratio_prior', class_ratio_prior)
+        if pseudo_label_weight:
+            labels = dict(type='PseudoLabels', weight=pseudo_label_weight)
+            add_deprecated_term(self, 'pseudo_label_weight', labels)
 
-    def training_step(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
-    ) -> Iterator[tuple[str, Losses]]:
-        """First the segmentor on each domain, then the discriminator."""
-        targets = target_domains(inputs)
-        check_image_sizes(unwrap(self.discriminator), inputs)
-        losses, source_logits = self.loss_on_source(inputs, data_samples)
-        yield 'segmentor', losses
-        del losses
-        if self.is_warming_up:
-            return
-        target_logits = {}
-        for target in targets:
-            losses, target_logits[target] = self.loss_on_target(
-                inputs[target], data_samples[target], target
-            )
-            yield 'segmentor', losses
-            del losses
-        yield (
-            'discriminator',
-            self.loss_of_discriminator(
-                source_logits, inputs[SOURCE], SOURCE_LABEL, SOURCE
-            ),
-        )
-        for target, logits in target_logits.items():
-            yield (
-                'discriminator',
-                self.loss_of_discriminator(
-                    logits,
-                    inputs[target],
-                    TARGET_LABEL,
-                    target,
-                    # All targets together weigh as much as the source.
-                    0.5 / len(target_logits),
-                ),
-            )
+    def check_batch(self, batch: Batch) -> None:
+        """As of :class:`BaseUDA`, and for images that are too small."""
+        super().check_batch(batch)
+        batch.require_size(unwrap(self.discriminator).min_side)
 
     def loss_on_target(
-        self, images: Tensor, samples: SampleList, target: str
-    ) -> tuple[Losses, Logits]:
-        """Losses of the segmentor on one target domain (equation 6).
-
-        Args:
-            images: (N, 3, H, W) normalised target images.
-            samples: Their samples; used for pseudo-labels only.
-            target: Name of the domain, used in the names of the losses.
-
-        Returns:
-            Weighted losses by name, and the detached logits by head.
-        """
-        logits = self.segmentor(images)
-        heads = [*self.adversarial_weights, *self.entropy_weights]
-        if self.class_ratio_prior is not None:
-            heads.append('decode')
-        upsampled = self.upsample_heads(logits, heads, images)
-        losses = self.fooling_losses(upsampled, target)
-        losses |= direct_losses(
-            upsampled,
-            self.entropy_weights,
-            prior=self.class_ratio_prior,
-            valid=self.valid.get(target),
+        self, prediction: Prediction, full: Logits, target: DomainBatch
+    ) -> Losses:
+        """Target maps ought to look like source maps (equation 6)."""
+        maps = self_information_maps(
+            full, self.adversarial_weights, target.valid
         )
-        if self.pseudo_label_weight:
-            losses |= loss_on_pseudo_labels(
-                unwrap(self.segmentor),
-                logits,
-                samples,
-                self.pseudo_label_weight,
-            )
-            heads = list(logits)
-        losses |= self.touch_unused(logits, heads)
-        return add_prefix(losses, target), detach(logits)
-
-    def fooling_losses(self, upsampled: Logits, target: str) -> Losses:
-        """How far the target maps are from looking like source maps.
-
-        Args:
-            upsampled: Target logits by head at image size.
-            target: Name of the domain; here one discriminator judges all.
-
-        Returns:
-            Weighted losses named ``<head>.loss_adversarial``.
-        """
-        valid = self.valid.get(target)
-        maps = information_maps(upsampled, self.adversarial_weights, valid)
-        return fooling_losses(
+        return adversarial_losses(
             self.discriminator,
             maps,
             self.adversarial_weights,
             SOURCE_LABEL,
             self.gan,
-            valid,
+            target.valid,
         )
 
-    def loss_of_discriminator(
-        self,
-        logits: Logits,
-        images: Tensor,
-        label: float,
-        domain: str,
-        factor: float = 0.5,
-    ) -> Losses:
-        """The discriminator's loss on one domain (equation 5).
+    def discriminator_steps(
+        self, batch: Batch, seen: dict[str, Logits]
+    ) -> Steps:
+        """Tell source from target (equation 5)."""
+        player, source = 'discriminator', batch.source
+        maps = judged_maps(self, seen[SOURCE], source)
+        yield discriminator_step(self, player, maps, source, SOURCE_LABEL)
+        # All targets together weigh as much as the source.
+        share = 0.5 / len(batch.targets)
+        for name, target in batch.targets.items():
+            maps = judged_maps(self, seen[name], target)
+            yield discriminator_step(
+                self, player, maps, target, TARGET_LABEL, share
+            )
 
-        Args:
-            logits: Detached logits of one domain by head.
-            images: Images of that domain; they give the size of the maps.
-            label: The domain's label.
-            domain: Its name, used in the names of the losses.
-            factor: Weight: half for the source, half for all targets.
 
-        Returns:
-            Losses named ``discriminator.<head>.loss_<domain>``.
-        """
-        heads, valid = list(self.adversarial_weights), self.valid.get(domain)
-        maps = information_maps(
-            self.upsample_heads(logits, heads, images), heads, valid
+def self_information_maps(
+    full: Logits, heads: Iterable[str], valid: Tensor | None = None
+) -> Logits:
+    """What discriminators judge: weighted self-information by head.
+
+    Args:
+        full: Logits (N, C, H, W) at image size by head.
+        heads: Heads to judge.
+        valid: (N, H, W) bool, False on padding, where maps are 0, as they are
+            around an image; None if there is none.
+    """
+    maps = {head: self_information(full[head]) for head in heads}
+    if valid is None:
+        return maps
+    return {k: values.where(valid[:, None], 0) for k, values in maps.items()}
+
+
+def judged_maps(model: BaseUDA, logits: Logits, domain: DomainBatch) -> Logits:
+    """Maps of a domain for what discriminators learn.
+
+    Args:
+        model: A method with ``adversarial_weights``.
+        logits: (N, C, h, w) by level, without a graph.
+        domain: The images, which give the size of the maps.
+
+    Returns:
+        (N, C, H, W) by level.
+    """
+    full = {
+        level: model.upsample(logits[level], domain.images)
+        for level in model.adversarial_weights
+    }
+    return self_information_maps(full, full, domain.valid)
+
+
+def adversarial_losses(
+    discriminator: nn.Module,
+    maps: Logits,
+    weights: Mapping[str, float],
+    label: float,
+    gan: Gan,
+    valid: Tensor | None = None,
+) -> Losses:
+    """How far maps are from looking as if they had a domain's label.
+
+    The discriminator is frozen: its gradients come from its own loss only.
+
+    Args:
+        discriminator: A ``MultiLevelDiscriminator``, with or without a
+            distributed wrapper.
+        maps: Self-information maps by head, with their graph.
+        weights: Weight of each head's loss.
+        label: The domain to look like.
+        gan: Form of the loss.
+        valid: (N, H, W) bool, False on padding; None if there is none.
+
+    Returns:
+        Weighted losses named ``<head>.loss_adversarial``.
+    """
+    discriminator = unwrap(discriminator)
+    with frozen(discriminator):
+        # (N, C, H, W) -> (N, 1, h, w)
+        decisions = discriminator({head: maps[head] for head in weights})
+    return {
+        f'{head}.loss_adversarial': weight
+        * domain_loss(decisions[head], label, gan, valid)
+        for head, weight in weights.items()
+    }
+
+
+def discriminator_step(
+    model: nn.Module,
+    player: str,
+    maps: Logits,
+    domain: DomainBatch,
+    label: float,
+    share: float = 0.5,
+) -> tuple[str, Losses]:
+    """A discriminator's losses on a domain, as a training step yields them.
+
+    Args:
+        model: A method with ``gan`` and the discriminator.
+        player: Name of the discriminator.
+        maps: Self-information maps by level, without a graph.
+        domain: The images that they are of.
+        label: What the discriminator should say.
+        share: Weight of the losses; half for each of two domains.
+
+    Returns:
+        The player, and losses named ``<player>.<level>.loss_<domain>``.
+    """
+    decisions = getattr(model, player)(maps)  # (N, C, H, W) -> (N, 1, h, w)
+    return player, {
+        f'{player}.{level}.loss_{domain.name}': share
+        * domain_loss(decision, label, model.gan, domain.valid)
+        for level, decision in decisions.items()
+    }
+
+
+def add_discriminators(
+    model: nn.Module, config: dict, names: Iterable[str]
+) -> None:
+    """Give a method discriminators, as children ``discriminator_<name>``.
+
+    Args:
+        model: A method with ``adversarial_weights``, whose keys are the
+            levels of each discriminator.
+        config: Config of a ``MultiLevelDiscriminator``.
+        names: Names of the discriminators.
+
+    Raises:
+        ConfigError: The discriminator does not fit the method.
+    """
+    for name in names:
+        built = MODELS.build(config)
+        check_discriminator(
+            built, model.adversarial_weights, model.num_classes
         )
-        losses = discriminator_losses(
-            self.discriminator, maps, label, self.gan, factor, valid
-        )
-        return {
-            f'discriminator.{head}.loss_{domain}': loss
-            for head, loss in losses.items()
-        }
+        model.add_module(f'discriminator_{name}', built)

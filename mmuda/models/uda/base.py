@@ -1,49 +1,68 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """What all methods of unsupervised domain adaptation share."""
 
-import logging
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import get_args
+from collections.abc import Sequence
+from functools import partial
 
-from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.models.utils import resize
 from mmseg.utils import SampleList, add_prefix
-from torch import Tensor
+from torch import Tensor, nn
 
-from mmuda.models.coverage import THE_CHECKPOINT
-from mmuda.models.data_preprocessor import valid_pixels
-from mmuda.models.losses import AverageOver, averaging_over
-from mmuda.models.pretrained import covered_by_pretrained_weights
-from mmuda.models.wrappers import unwrap
-from mmuda.registry import MODELS
-from mmuda.utils.distributed import mean_of_processes
-from mmuda.utils.errors import ConfigError
-from mmuda.utils.optimization import SequentialUpdate
-from mmuda.utils.schedule import current_iteration
-
-from .domains import (
+from mmuda.models.batch import (
     SOURCE,
-    Logits,
-    Losses,
+    Batch,
+    DomainBatch,
+    FullSize,
     check_preprocessor,
-    check_stacked,
+    prepared_batch,
+)
+from mmuda.models.coverage import THE_CHECKPOINT
+from mmuda.models.losses import AverageOver, averaging_over
+from mmuda.models.method_checks import (
+    check_choice,
+    check_pretrained,
+    check_segmentor,
+)
+from mmuda.models.pretrained import covered_by_pretrained_weights
+from mmuda.models.segmentors import Logits, Prediction
+from mmuda.models.terms import Term, add_term
+from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.players import (
+    SEGMENTOR,
+    Losses,
+    Steps,
+    current_iteration,
+    ddp_dummy_loss,
     detach,
+    run_steps,
+    unwrap,
+)
+
+from .followers import (
+    Follower,
+    Network,
+    add_teacher,
+    check_network,
+    forget_unsaved,
+    keep_unsaved,
+    set_modes,
+    start_followers,
 )
 from .loading import fit_state_dict, start_from
-from .target_heads import zero_loss
-from .teacher import Network, build_teacher, check_network, update_teacher
 
 
 class BaseUDA(BaseSegmentor):
     """A segmentor and a way to train it on several domains.
 
-    A method implements :meth:`training_step`, a generator that yields
+    An iteration is a generator, :meth:`training_step`, that yields
     ``(player, losses)``: a player is a child module with an optimizer of its
     own. Each yielded loss is backpropagated at once and its graph freed; at
-    the end each player takes one step. Validation and testing are those of
+    the end each player takes one step. Here it walks from the source to the
+    targets to the discriminators; a method says what is its own there, most
+    often :meth:`loss_on_target` alone. Validation and testing are those of
     the segmentor, or of its teacher.
 
     Args:
@@ -51,8 +70,11 @@ class BaseUDA(BaseSegmentor):
         data_preprocessor: Config of a ``DomainDataPreprocessor``.
         warmup_iters: Iterations on the source alone before adaptation starts.
         teacher: Have a ``teacher`` next to the segmentor, an average of its
-            weights that ``MeanTeacherHook`` updates.
+            weights that ``MeanTeacherHook`` updates. A dict may have its
+            options, and ``mode='batch_statistics'``, see :class:`Follower`.
         predict_on: The network that validation and testing use.
+        terms: Configs of further losses, each a ``Term`` that rides on the
+            method.
         average_over: What losses are the mean of, with several processes:
             the pixels that count (labelled, not rejected, no padding) of the
             whole ``batch``, so that the number of processes does not matter,
@@ -66,15 +88,21 @@ class BaseUDA(BaseSegmentor):
     Attributes:
         allows_padding: Whether the losses of a method leave out the padding
             of images of unequal size; others refuse such batches.
+        targets: Names of the targets that a method is built for, in its
+            order; None for any.
+        followers: How networks are kept that are never trained, by name.
+        teacher_options: Options of the hook that updates the teacher.
+        seams: Where a term may ride on the method.
+        without_labels: Losses that had no pixel to learn from, once told.
         loading_from: Name of what it is filled from, for messages.
-        valid: During a training step, by domain (N, H, W) bool, False on
-            padding; None for a domain without.
 
     Raises:
         ConfigError: ``average_over`` or ``predict_on`` is unknown.
     """
 
     allows_padding = False
+    targets: tuple[str, ...] | None = None
+    seams: tuple[str, ...] = ('on_source', 'on_target', 'extra')
     loading_from = THE_CHECKPOINT
 
     def __init__(
@@ -82,8 +110,9 @@ class BaseUDA(BaseSegmentor):
         segmentor: dict,
         data_preprocessor: dict | None = None,
         warmup_iters: int = 0,
-        teacher: bool = False,
+        teacher: bool | dict = False,
         predict_on: Network = 'segmentor',
+        terms: Sequence[dict] = (),
         average_over: AverageOver = 'batch',
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
@@ -91,76 +120,161 @@ class BaseUDA(BaseSegmentor):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
-        if pretrained is not None:
-            raise ConfigError(
-                f'model.pretrained={pretrained!r} is not read; set '
-                'model.segmentor.backbone.init_cfg'
-            )
+        check_pretrained(pretrained)
         if data_preprocessor is not None:
             check_preprocessor(self.data_preprocessor)
         self.segmentor = MODELS.build(segmentor)
         self.warmup_iters = warmup_iters
-        if average_over not in get_args(AverageOver):
-            raise ConfigError(
-                f'model.average_over must be one of {get_args(AverageOver)}, '
-                f'not {average_over!r}'
-            )
-        self.average_over = average_over
-        self.valid: dict[str, Tensor | None] = {}
-        self._without_labels: set[str] = set()
-        if not hasattr(self.segmentor, 'loss_from_logits'):
-            raise ConfigError(
-                "model.segmentor.type must be 'UDAEncoderDecoder', not "
-                f"'{segmentor['type']}'; it takes the same arguments as "
-                "mmseg's EncoderDecoder"
-            )
-        check_network(predict_on, teacher)
-        self.predict_on = predict_on
-        self.teacher = build_teacher(self.segmentor) if teacher else None
+        self.average_over = check_choice(
+            'average_over', average_over, AverageOver
+        )
+        self.without_labels: set[str] = set()
+        check_segmentor(self.segmentor)
+        self.followers: dict[str, Follower] = {}
+        self.teacher_options = add_teacher(self, teacher)
+        self.predict_on = check_network(predict_on, bool(self.followers))
+        self._register_state_dict_hook(forget_unsaved)
+        self.terms: list[Term] = []
+        for number, term in enumerate(terms):
+            add_term(self, f'term_{number}', term)
 
     def init_weights(self) -> None:
-        """Initialise all parts; the teacher starts as the segmentor."""
+        """Initialise all parts; followers start as theirs."""
         fresh = not self.is_init
         with covered_by_pretrained_weights(self):
             super().init_weights()
-        if fresh and self.teacher is not None:
-            update_teacher(self.teacher, unwrap(self.segmentor), momentum=0)
+        if fresh:
+            start_followers(self)
 
     def prepare_start(
         self, state_dict: dict, new_parts: Sequence[str] = ()
     ) -> None:
-        """Let a training begin with the weights of another, in place.
-
-        Args:
-            state_dict: Tensors by name; what this model needs is added.
-            new_parts: What starts anew, see ``start_from``.
-        """
+        """Make weights of another training fit; see ``start_from``."""
         start_from(self, state_dict, new_parts)
 
     def train(self, mode: bool = True) -> 'BaseUDA':
-        """Set the mode of all parts but the teacher, which never trains."""
+        """Set the mode of all parts; followers have their own."""
         super().train(mode)
-        if self.teacher is not None:
-            self.teacher.eval()
+        set_modes(self)
         return self
 
-    @abstractmethod
-    def training_step(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
-    ) -> Iterator[tuple[str, Losses]]:
+    def training_step(self, batch: Batch) -> Steps:
         """One iteration as the sequence of losses that are backpropagated.
 
         No forward pass of a later loss may need the graph of an earlier one.
+        Losses are yielded without a name, which would keep their graph.
 
         Args:
-            inputs: (N, 3, H, W) normalised images by domain.
-            data_samples: Samples by domain; the source's hold labels.
+            batch: Images of all domains.
 
         Yields:
             Name of the player whose gradients count, and its losses by name.
             Values whose name contains "loss" are summed and backpropagated,
             the others are logged only.
         """
+        self.check_batch(batch)
+        seen: dict[str, Logits] = {}
+        yield from self.source_steps(batch, seen)
+        if self.is_warming_up:
+            return
+        for name in self.targets or batch.targets:
+            yield from self.target_steps(batch, name, seen)
+        yield from self.discriminator_steps(batch, seen)
+
+    def check_batch(self, batch: Batch) -> None:
+        """Refuse a batch that the method can't learn from.
+
+        Raises:
+            ConfigError: It has no target, or others than the method.
+        """
+        batch.require_targets(self.targets)
+
+    def source_steps(self, batch: Batch, seen: dict[str, Logits]) -> Steps:
+        """What is learned from the source: its labels.
+
+        Args:
+            batch: Images of all domains.
+            seen: By domain, gets detached logits by head for discriminators.
+        """
+        yield SEGMENTOR, self.losses_on_source(batch.source, seen)
+
+    def target_steps(
+        self, batch: Batch, name: str, seen: dict[str, Logits]
+    ) -> Steps:
+        """What is learned from the target of a name; see also above."""
+        yield SEGMENTOR, self.losses_on_target(batch.targets[name], seen)
+
+    def discriminator_steps(
+        self, batch: Batch, seen: dict[str, Logits]
+    ) -> Steps:
+        """What discriminators learn at the end; arguments as before."""
+        yield from ()
+
+    def losses_on_source(
+        self, source: DomainBatch, seen: dict[str, Logits]
+    ) -> Losses:
+        """Supervised losses on the source.
+
+        Args:
+            source: Images with labels.
+            seen: Gets the detached logits.
+
+        Returns:
+            Losses named ``source.<head>.<loss>``.
+        """
+        prediction, full = self._pass_on(source)
+        losses = self.network.losses(prediction, source.require_labels())
+        for term in self.terms:
+            losses |= term.on_source(self, prediction, full, source)
+        losses |= ddp_dummy_loss(self.segmentor, prediction.logits)
+        seen[SOURCE] = detach(prediction.logits)
+        return add_prefix(losses, SOURCE)
+
+    def losses_on_target(
+        self, target: DomainBatch, seen: dict[str, Logits]
+    ) -> Losses:
+        """Losses of one pass on a target, as :meth:`losses_on_source`."""
+        prediction, full = self._pass_on(target)
+        losses = self.loss_on_target(prediction, full, target)
+        for term in self.terms:
+            losses |= term.on_target(self, prediction, full, target)
+        losses |= ddp_dummy_loss(self.segmentor, prediction.logits)
+        seen[target.name] = detach(prediction.logits)
+        return add_prefix(losses, target.name)
+
+    def _pass_on(self, domain: DomainBatch) -> tuple[Prediction, FullSize]:
+        prediction = self.segmentor(
+            domain.images,
+            heads=self.heads_on(domain.name),
+            features=any(term.needs_features for term in self.terms),
+        )
+        return prediction, FullSize(
+            prediction.logits, partial(self.upsample, images=domain.images)
+        )
+
+    def loss_on_target(
+        self, prediction: Prediction, full: Logits, target: DomainBatch
+    ) -> Losses:
+        """A method's own losses on the images of one target; here none.
+
+        Args:
+            prediction: Logits (N, C, h, w) by head, with their graph.
+            full: The same at the size of the images, (N, C, H, W); each is
+                computed when it is first asked for.
+            target: The images, and pseudo-labels if there are some.
+
+        Returns:
+            Weighted losses by name.
+        """
+        return {}
+
+    def heads_on(self, domain: str) -> tuple[str, ...]:
+        """Heads that predict a domain in training; here all.
+
+        Args:
+            domain: The source or a target.
+        """
+        return tuple(self.network.heads())
 
     def train_step(
         self,
@@ -174,93 +288,17 @@ class BaseUDA(BaseSegmentor):
             optim_wrapper: Optimizer wrappers by player.
 
         Returns:
-            Every loss of every player by name, for logging: the mean of all
-            processes.
-
-        Raises:
-            ConfigError: Images are padded and the method doesn't allow it,
-                or are not stacked by domain.
+            Every loss of every player by name, the mean of all processes.
         """
-        data = self.data_preprocessor(data, True)
-        check_stacked(data, self.data_preprocessor)
-        self.valid = {
-            domain: valid_pixels(images, data['data_samples'][domain])
-            for domain, images in data['inputs'].items()
-        }
-        self._check_padding()
         with averaging_over(self.average_over):
-            logs = self._run_steps(data, optim_wrapper)
-        self.valid = {}
-        logs = mean_of_processes(logs)
-        self._warn_without_labels(logs)
-        return logs
+            refuses = '' if self.allows_padding else type(self).__name__
+            batch = prepared_batch(data, self.data_preprocessor, refuses)
+            return run_steps(self, self._steps(batch), optim_wrapper)
 
-    def _run_steps(
-        self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict
-    ) -> dict[str, Tensor]:
-        update = SequentialUpdate(self, optim_wrapper)
-        steps = self.training_step(data['inputs'], data['data_samples'])
-        logs: dict[str, Tensor] = {}
-        totals: dict[str, Tensor] = {}
-        while True:
-            with update.forward_context():
-                player, losses = next(steps, (None, None))
-            if player is None:
-                break
-            total, values = self.parse_losses(losses)
-            update.backward(player, total)
-            totals[player] = totals.get(player, 0) + total.detach()
-            logs |= {k: v.detach() for k, v in values.items() if k != 'loss'}
-            del losses, total, values
-        update.step()
-        return add_prefix(totals, 'loss') | logs
-
-    def _warn_without_labels(self, logs: dict[str, Tensor]) -> None:
-        """Say once for each loss that a batch has nothing to learn from."""
-        for name, value in logs.items():
-            if 'acc_seg' not in name or name in self._without_labels:
-                continue
-            if value.isnan():
-                self._without_labels.add(name)
-                print_log(
-                    f'Iteration {current_iteration() + 1}: all pixels of the '
-                    f'batch are ignored, none has a label ({name} is nan); '
-                    'later ones like it are not reported',
-                    'current',
-                    logging.WARNING,
-                )
-
-    def _check_padding(self) -> None:
-        for domain, valid in self.valid.items():
-            if valid is not None and not self.allows_padding:
-                raise ConfigError(
-                    f"images of domain '{domain}' have unequal sizes or are "
-                    f'padded, and {type(self).__name__} would learn from the '
-                    'padding: crop or resize all images of a domain to one '
-                    'size in its pipeline (and leave size and size_divisor '
-                    'of model.data_preprocessor as they are by default)'
-                )
-
-    def loss_on_source(
-        self,
-        inputs: dict[str, Tensor],
-        data_samples: dict[str, SampleList],
-    ) -> tuple[Losses, Logits]:
-        """Supervised losses on the source.
-
-        Args:
-            inputs: Images by domain.
-            data_samples: Samples by domain.
-
-        Returns:
-            Losses named ``source.<head>.<loss>`` and the detached logits by
-            head, at the network's resolution.
-        """
-        logits = self.segmentor(inputs[SOURCE])
-        losses = unwrap(self.segmentor).loss_from_logits(
-            logits, data_samples[SOURCE]
-        )
-        return add_prefix(losses, SOURCE), detach(logits)
+    def _steps(self, batch: Batch) -> Steps:
+        yield from self.training_step(batch)
+        for term in () if self.is_warming_up else self.terms:
+            yield from term.extra(self, batch)
 
     def upsample(self, logits: Tensor, images: Tensor) -> Tensor:
         """Resize logits (N, C, h, w) to the size of the images."""
@@ -272,26 +310,23 @@ class BaseUDA(BaseSegmentor):
             warning=False,
         )
 
-    def upsample_heads(
-        self, logits: Logits, heads: Sequence[str], images: Tensor
-    ) -> Logits:
-        """Resize the logits of the named heads to the size of the images."""
-        return {
-            head: self.upsample(logits[head], images)
-            for head in dict.fromkeys(heads)
-        }
+    @property
+    def network(self) -> nn.Module:
+        """The segmentor itself, for its losses and the names of its heads.
 
-    def touch_unused(self, logits: Logits, used: Sequence[str]) -> Losses:
-        """Losses of value zero for heads that a step does not use.
-
-        Args:
-            logits: Logits of the heads that ran.
-            used: Heads that have a loss in this step.
-
-        Returns:
-            At most one loss; none without DDP.
+        Images are shown to ``segmentor``, which may be in a distributed
+        wrapper.
         """
-        return zero_loss(self.segmentor, logits, used)
+        return unwrap(self.segmentor)
+
+    @property
+    def needed_hooks(self) -> list[dict]:
+        """Configs of hooks without which training would not be right.
+
+        ``UDATrainLoop`` adds those that a config does not name.
+        """
+        hook = dict(type='MeanTeacherHook', **self.teacher_options)
+        return [] if self.teacher is None else [hook]
 
     @property
     def is_warming_up(self) -> bool:
@@ -306,17 +341,17 @@ class BaseUDA(BaseSegmentor):
     @property
     def align_corners(self) -> bool:
         """Of the segmentor."""
-        return unwrap(self.segmentor).align_corners
+        return self.network.align_corners
 
     @property
     def num_classes(self) -> int:
         """Number of classes of the main head."""
-        return unwrap(self.segmentor).num_classes
+        return self.network.num_classes
 
     @property
     def out_channels(self) -> int:
         """Output channels of the main head."""
-        return unwrap(self.segmentor).out_channels
+        return self.network.out_channels
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Features of the predictor's backbone and neck."""
@@ -327,6 +362,10 @@ class BaseUDA(BaseSegmentor):
     ) -> Tensor:
         """Logits of the predictor, (N, C, H, W)."""
         return self.predictor.encode_decode(inputs, batch_data_samples)
+
+    def predict_logits(self, inputs: Tensor) -> Tensor:
+        """Logits of the predictor, (N, C, h, w), of (N, 3, H, W)."""
+        return self.predictor.predict_logits(inputs)
 
     def predict(
         self, inputs: Tensor, data_samples: SampleList | None = None
@@ -344,17 +383,17 @@ class BaseUDA(BaseSegmentor):
 
     def _forward(
         self, inputs: Tensor, data_samples: SampleList | None = None
-    ) -> Logits:
-        return getattr(self, self.predict_on)(inputs, data_samples)
+    ) -> Tensor:
+        return self.predict_logits(inputs)
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
         """Refuse: a UDA method trains by several steps, not by one loss."""
         raise ConfigError(
-            f'{type(self).__name__} is trained through train_step(); under '
-            "several processes use model_wrapper_cfg=dict(type='"
-            "UDADistributedDataParallel')"
+            f'{type(self).__name__} is trained by train_step(); with several '
+            "processes: model_wrapper_cfg.type='UDADistributedDataParallel'"
         )
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         fit_state_dict(state_dict, prefix, self)
+        keep_unsaved(self, state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)

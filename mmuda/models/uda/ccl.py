@@ -2,12 +2,14 @@
 """An expert for each target and one student that serves all."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import permutations
 
-from mmseg.utils import SampleList, add_prefix
+from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
+from mmuda.models.batch import SOURCE, Batch, DomainBatch, FullSize
 from mmuda.models.coverage import check_cover
 from mmuda.models.losses import (
     SOURCE_LABEL,
@@ -16,31 +18,34 @@ from mmuda.models.losses import (
     kl_divergence,
     weight_distance,
 )
-from mmuda.models.wrappers import unwrap
+from mmuda.models.method_checks import (
+    check_choice,
+    check_heads,
+    check_number,
+    distinct_targets,
+)
+from mmuda.models.segmentors import Logits
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.head_names import DECODE
+from mmuda.utils.players import (
+    SEGMENTOR,
+    Losses,
+    Steps,
+    ddp_dummy_loss,
+    detach,
+    unwrap,
+)
 
-from .adversarial import (
+from .advent import (
     add_discriminators,
-    check_gan,
-    fooling_losses,
-    information_maps,
-    judgement,
+    adversarial_losses,
+    discriminator_step,
+    judged_maps,
+    self_information_maps,
 )
 from .base import BaseUDA
 from .collaborative_self_training import CollaborativeMixin, require_main_head
-from .colors import in_colors_of
-from .domains import (
-    SOURCE,
-    Logits,
-    Losses,
-    check_heads,
-    check_image_sizes,
-    check_number,
-    check_targets,
-    detach,
-    distinct_targets,
-)
 from .loading import add_segmentor_prefix, copy_segmentor_to
 
 
@@ -56,7 +61,7 @@ class AlignedExperts(BaseUDA):
             ``UDAEncoderDecoder``.
         targets: Names of the targets.
         discriminator: Config of each target's ``MultiLevelDiscriminator``.
-        adversarial_weights: Weight of an expert's fooling loss by head.
+        adversarial_weights: Weight of an expert's adversarial loss by head.
         gan: Form of the adversarial loss.
         **kwargs: As of :class:`BaseUDA`.
 
@@ -77,7 +82,7 @@ class AlignedExperts(BaseUDA):
         super().__init__(segmentor, **kwargs)
         self.targets = distinct_targets(targets)
         self.adversarial_weights = dict(adversarial_weights)
-        self.gan = check_gan(gan)
+        self.gan = check_choice('gan', gan, Gan)
         check_heads(self.segmentor, 'adversarial_weights', adversarial_weights)
         add_discriminators(self, discriminator, self.targets)
         for target in self.targets:
@@ -88,52 +93,31 @@ class AlignedExperts(BaseUDA):
         """The expert of a target."""
         return getattr(self, f'expert_{target}')
 
-    def loss_of_alignment(
-        self, images: Tensor, target: str
-    ) -> tuple[Losses, Logits]:
-        """Fooling losses of an expert on its target.
+    def losses_of_alignment(
+        self, target: DomainBatch, seen: dict[str, Logits]
+    ) -> Losses:
+        """Adversarial losses of an expert on its target.
 
-        Returns:
-            Weighted losses by name, and the expert's detached logits by head.
+        Args:
+            target: Its images.
+            seen: Gets the expert's detached logits by head.
         """
-        logits = self.expert(target)(images)
-        heads = list(self.adversarial_weights)
-        losses = fooling_losses(
-            getattr(self, f'discriminator_{target}'),
-            information_maps(
-                self.upsample_heads(logits, heads, images), heads
-            ),
+        player = f'expert_{target.name}'
+        expert = getattr(self, player)
+        prediction = expert(target.images, heads=unwrap(expert).heads())
+        full = FullSize(
+            prediction.logits, partial(self.upsample, images=target.images)
+        )
+        losses = adversarial_losses(
+            getattr(self, f'discriminator_{target.name}'),
+            self_information_maps(full, self.adversarial_weights),
             self.adversarial_weights,
             SOURCE_LABEL,
             self.gan,
         )
-        losses |= self.touch_unused(logits, heads)
-        return add_prefix(losses, target), detach(logits)
-
-    def judge(
-        self,
-        target: str,
-        logits: Mapping[str, Logits],
-        inputs: dict[str, Tensor],
-        domain: str,
-        label: float,
-    ) -> tuple[str, Losses]:
-        """Loss of a target's discriminator on one domain.
-
-        Args:
-            target: Whose discriminator it is.
-            logits: Of each target's expert by head, without a graph.
-            inputs: Images by domain.
-            domain: The domain.
-            label: What the discriminator should say.
-        """
-        heads = list(self.adversarial_weights)
-        maps = information_maps(
-            self.upsample_heads(logits[target], heads, inputs[domain]), heads
-        )
-        player = f'discriminator_{target}'
-        judge = getattr(self, player)
-        return judgement(player, judge, maps, label, domain, self.gan)
+        losses |= ddp_dummy_loss(expert, prediction.logits)
+        seen[target.name] = detach(prediction.logits)
+        return add_prefix(losses, target.name)
 
     def init_weights(self) -> None:
         """Initialise all parts; experts start as the segmentor."""
@@ -183,7 +167,7 @@ class CCL(CollaborativeMixin, AlignedExperts):
             expert.
         targets: Names of the targets.
         discriminator: Config of each target's ``MultiLevelDiscriminator``.
-        adversarial_weights: Weight of the fooling loss by head.
+        adversarial_weights: Weight of the adversarial loss by head.
         consistency_weights: :math:`\lambda_{con}` by head.
         distillation_weights: :math:`\lambda_{KD}` by head.
         regularization_weight: :math:`\lambda_W`.
@@ -197,6 +181,7 @@ class CCL(CollaborativeMixin, AlignedExperts):
             targets are named twice.
     """
 
+    seams = ('extra',)
     phases = ('distils', 'transfers_style')
     learns_by_distillation_only = True
 
@@ -236,130 +221,151 @@ class CCL(CollaborativeMixin, AlignedExperts):
         )
         self.regularization_norm = regularization_norm
 
-    def training_step(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
-    ) -> Iterator[tuple[str, Losses]]:
-        """Each expert, what experts teach, and the discriminators."""
-        check_targets(inputs, self.targets)
+    def check_batch(self, batch: Batch) -> None:
+        """As of :class:`BaseUDA`, and for images that are too small."""
+        super().check_batch(batch)
         first = getattr(self, f'discriminator_{self.targets[0]}')
-        check_image_sizes(unwrap(first), inputs)
-        on_source, on_target = {}, {}
-        for target in self.targets:
-            losses, on_source[target] = self.loss_on_styled_source(
-                inputs, data_samples, target
-            )
-            yield f'expert_{target}', losses
-            del losses
-        if self.is_warming_up:
-            return
-        for target in self.targets:
-            losses, on_target[target] = self.loss_of_alignment(
-                inputs[target], target
-            )
-            yield f'expert_{target}', losses
-            del losses
-        if self.phase.distils:
-            yield from self.losses_of_experts(inputs, data_samples, on_target)
-            yield from self.losses_of_student(inputs, on_target)
-        for target in self.targets:
-            yield self.judge(target, on_source, inputs, SOURCE, SOURCE_LABEL)
-            yield self.judge(target, on_target, inputs, target, TARGET_LABEL)
+        batch.require_size(unwrap(first).min_side)
 
-    def loss_on_styled_source(
-        self,
-        inputs: dict[str, Tensor],
-        data_samples: dict[str, SampleList],
-        target: str,
-    ) -> tuple[Losses, Logits]:
+    def source_steps(self, batch: Batch, seen: dict[str, Logits]) -> Steps:
+        """Each expert learns the source in the colours of its target."""
+        for name in self.targets:
+            yield (
+                f'expert_{name}',
+                self.losses_on_styled_source(batch, name, seen),
+            )
+
+    def target_steps(
+        self, batch: Batch, name: str, seen: dict[str, Logits]
+    ) -> Steps:
+        """The expert of a target is aligned with the source."""
+        target = batch.targets[name]
+        yield f'expert_{name}', self.losses_of_alignment(target, seen)
+
+    def discriminator_steps(
+        self, batch: Batch, seen: dict[str, Logits]
+    ) -> Steps:
+        """What experts teach, each other and the student; discriminators."""
+        if self.phase.distils:
+            yield from self.steps_of_experts(batch, seen)
+            yield from self.steps_of_student(batch, seen)
+        for name in self.targets:
+            on_source = seen[f'{SOURCE}_{name}']
+            sides = (
+                (batch.source, on_source, SOURCE_LABEL),
+                (batch.targets[name], seen[name], TARGET_LABEL),
+            )
+            for domain, logits, label in sides:
+                maps = judged_maps(self, logits, domain)
+                yield discriminator_step(
+                    self, f'discriminator_{name}', maps, domain, label
+                )
+
+    def losses_on_styled_source(
+        self, batch: Batch, name: str, seen: dict[str, Logits]
+    ) -> Losses:
         """Source labels in a target's colours, and the pull of the student.
 
-        Returns:
-            Losses by name, and the expert's detached logits by head.
+        Args:
+            batch: Images of all domains.
+            name: The target.
+            seen: Gets the expert's detached logits, as of
+                ``source_<target>``.
         """
-        expert = self.expert(target)
-        images = self._in_colors_of(SOURCE, target, inputs, data_samples)
-        logits = expert(images)
-        losses = unwrap(expert).loss_from_logits(logits, data_samples[SOURCE])
+        player, source = f'expert_{name}', batch.source
+        expert = getattr(self, player)
+        images = self.in_colors_of(source.images, batch.targets[name])
+        prediction = expert(images, heads=unwrap(expert).heads())
+        losses = unwrap(expert).losses(prediction, source.require_labels())
         losses['loss_weights'] = self._pull(expert, self.segmentor)
-        return add_prefix(losses, f'{target}.{SOURCE}'), detach(logits)
+        losses |= ddp_dummy_loss(expert, prediction.logits)
+        seen[f'{SOURCE}_{name}'] = detach(prediction.logits)
+        return add_prefix(losses, f'{name}.{SOURCE}')
 
-    def losses_of_experts(
-        self,
-        inputs: dict[str, Tensor],
-        data_samples: dict[str, SampleList],
-        teachers: Mapping[str, Logits],
-    ) -> Iterator[tuple[str, Losses]]:
+    def steps_of_experts(
+        self, batch: Batch, teachers: Mapping[str, Logits]
+    ) -> Steps:
         """What each expert learns of another target from that one's expert.
 
         Args:
-            inputs: Images by domain.
-            data_samples: Samples by domain.
+            batch: Images of all domains.
             teachers: Logits of each expert on its target by head.
         """
-        for target, other in permutations(self.targets, 2):
-            images = self._in_colors_of(target, other, inputs, data_samples)
-            logits = self.expert(other)(images)
-            losses = self._follow(
-                logits, teachers[target], self.consistency_weights
+        for name, other in permutations(self.targets, 2):
+            images = self.in_colors_of(
+                batch.targets[name].images, batch.targets[other]
             )
-            self.agreement.count(
-                target,
-                'expert',
-                dict(expert=teachers[target]['decode'])
-                | {f'expert_{other}': logits['decode']},
+            player = f'expert_{other}'
+            yield (
+                player,
+                add_prefix(
+                    self._follow(
+                        player,
+                        images,
+                        name,
+                        teachers[name],
+                        self.consistency_weights,
+                    ),
+                    f'{name}.{other}',
+                ),
             )
-            yield f'expert_{other}', add_prefix(losses, f'{target}.{other}')
-            del losses, logits
 
-    def losses_of_student(
-        self, inputs: dict[str, Tensor], teachers: Mapping[str, Logits]
-    ) -> Iterator[tuple[str, Losses]]:
+    def steps_of_student(
+        self, batch: Batch, teachers: Mapping[str, Logits]
+    ) -> Steps:
         """What the student learns on each target, and the experts' pull.
 
         Args:
-            inputs: Images by domain.
+            batch: Images of all domains.
             teachers: Logits of each expert on its target by head.
         """
-        for target in self.targets:
-            logits = self.segmentor(inputs[target])
-            losses = self._follow(
-                logits, teachers[target], self.distillation_weights
+        for name in self.targets:
+            yield (
+                SEGMENTOR,
+                self.losses_of_student(batch.targets[name], teachers[name]),
             )
-            losses['loss_weights'] = self._pull(
-                self.segmentor, self.expert(target)
-            )
-            self.agreement.count(
-                target,
-                'expert',
-                dict(expert=teachers[target]['decode'])
-                | dict(student=logits['decode']),
-            )
-            yield 'segmentor', add_prefix(losses, f'{target}.student')
-            del losses, logits
+
+    def losses_of_student(
+        self, target: DomainBatch, teacher: Logits
+    ) -> Losses:
+        """What the student learns on a target, and the pull of its expert."""
+        losses = self._follow(
+            SEGMENTOR,
+            target.images,
+            target.name,
+            teacher,
+            self.distillation_weights,
+        )
+        expert = self.expert(target.name)
+        losses['loss_weights'] = self._pull(self.segmentor, expert)
+        return add_prefix(losses, f'{target.name}.student')
 
     def _follow(
-        self, logits: Logits, teacher: Logits, weights: Mapping[str, float]
+        self,
+        player: str,
+        images: Tensor,
+        target: str,
+        teacher: Logits,
+        weights: Mapping[str, float],
     ) -> Losses:
+        """Divergence of a network from the expert of a target."""
+        network = getattr(self, player)
+        prediction = network(images, heads=unwrap(network).heads())
+        logits = prediction.logits
         losses = {
             f'{head}.loss_divergence': weight
             * kl_divergence(teacher[head], logits[head])
             for head, weight in weights.items()
         }
-        return losses | self.touch_unused(logits, list(weights))
+        name = 'student' if player == SEGMENTOR else player
+        self.agreement.count(
+            target,
+            'expert',
+            {'expert': teacher[DECODE], name: logits[DECODE]},
+        )
+        return losses | ddp_dummy_loss(network, prediction.logits)
 
     def _pull(self, network: nn.Module, towards: nn.Module) -> Tensor:
         return self.regularization_weight * weight_distance(
             unwrap(network), unwrap(towards), self.regularization_norm
-        )
-
-    def _in_colors_of(
-        self, domain: str, target: str, inputs: dict, data_samples: dict
-    ) -> Tensor:
-        if not self.phase.transfers_style:
-            return inputs[domain]
-        return in_colors_of(
-            self.data_preprocessor,
-            inputs[domain],
-            data_samples[target],
-            inputs[target],
         )

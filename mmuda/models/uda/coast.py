@@ -1,13 +1,14 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Cooperative self-training across target domains."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from mmengine.dist import all_gather, get_rank
-from mmseg.utils import SampleList
+from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
+from mmuda.models.batch import SOURCE, DomainBatch
 from mmuda.models.losses import (
     confidence_mask,
     divergence_map,
@@ -15,20 +16,20 @@ from mmuda.models.losses import (
     masked_mean,
     weighted_cross_entropy,
 )
-from mmuda.models.segmentors import View
-from mmuda.models.segmentors.feature_styles import Style
+from mmuda.models.method_checks import check_number
+from mmuda.models.segmentors import Logits, View
+from mmuda.models.segmentors.prediction import Style
 from mmuda.models.style import (
     ChannelStatistics,
     channel_statistics,
     swap_statistics,
 )
-from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
 from mmuda.utils.errors import CheckpointError, ConfigError
+from mmuda.utils.head_names import DECODE
+from mmuda.utils.players import Losses, ddp_dummy_loss
 
 from .collaborative_self_training import CollaborativeSelfTraining
-from .domains import SOURCE, Logits, Losses, check_number
-from .target_heads import DECODE, head_of
 
 
 @MODELS.register_module()
@@ -71,7 +72,7 @@ class CoaST(CollaborativeSelfTraining):
         **kwargs,
     ) -> None:
         super().__init__(segmentor, targets, **kwargs)
-        if not unwrap(self.segmentor).style_layers and len(self.targets) > 1:
+        if not self.network.style_layers and len(self.targets) > 1:
             raise ConfigError(
                 'model.segmentor.style_layers is empty; CoaST needs the names '
                 "of early parts of the backbone, such as ['layer1', 'layer2']"
@@ -82,44 +83,48 @@ class CoaST(CollaborativeSelfTraining):
         self.style_memory = StyleMemory(self.targets)
 
     def losses_on_source(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
-    ) -> Iterator[Losses]:
-        """Cross entropy of all heads."""
-        heads = (*(head_of(target) for target in self.targets), DECODE)
-        seen = self.segmentor(View(inputs[SOURCE], heads))
+        self, source: DomainBatch, seen: dict[str, Logits]
+    ) -> Losses:
+        """As of :class:`BaseUDA`, of the targets' heads and the agnostic."""
+        heads = (*self.own_head.values(), DECODE)
+        prediction = self.segmentor(source.images, heads=heads)
         if not self.freeze_style:
-            self.style_memory.keep_features(self.targets[-1], seen.style)
-        losses = unwrap(self.segmentor).loss_from_logits(
-            seen.logits, data_samples[SOURCE]
+            self.style_memory.keep_features(self.targets[-1], prediction.style)
+        losses = self.network.losses(prediction, source.require_labels())
+        return add_prefix(
+            losses | ddp_dummy_loss(self.segmentor, prediction.logits), SOURCE
         )
-        yield losses | self.touch_unused(seen.logits, heads)
 
-    def loss_on_target(
-        self,
-        inputs: dict[str, Tensor],
-        data_samples: dict[str, SampleList],
-        target: str,
+    def losses_on_target(
+        self, target: DomainBatch, seen: dict[str, Logits]
     ) -> Losses:
         """Pseudo-labels in the own and in other styles, and distillation."""
-        images, own = inputs[target], head_of(target)
-        seen = self.segmentor(View(images, (own, DECODE)))
+        images, own = target.images, self.own_head[target.name]
+        prediction = self.segmentor(images, heads=(own, DECODE))
         statistics = channel_statistics(images.detach())
-        self.style_memory.keep(target, (statistics, *seen.style))
-        logits = {k: self.at_stride(v, images) for k, v in seen.logits.items()}
-        styled = self.logits_in_other_styles(images, target)
-        self.agreement.count(target, own, logits | styled)
-        labels = confidence_mask(
-            self.soft_labels(data_samples[target], images), self.confidence
-        )
+        self.style_memory.keep(target.name, (statistics, *prediction.style))
+        # (N, C, h, w) -> (N, C, H / stride, W / stride)
+        logits = {
+            head: self.at_stride(values, images)
+            for head, values in prediction.logits.items()
+        }
+        styled_logits = self.logits_in_other_styles(images, target.name)
+        styled = {
+            head: self.at_stride(values, images)
+            for head, values in styled_logits.items()
+        }
+        self.agreement.count(target.name, own, logits | styled)
+        labels = confidence_mask(self.soft_labels(target), self.confidence)
         losses = self.pseudo_label_losses(logits[own], styled, labels)
-        used = [own, *styled]
         if self.phase.distils:
             losses['loss_distillation'] = (
                 self.distillation_factor
                 * kl_divergence(logits[own].detach(), logits[DECODE])
             )
-            used.append(DECODE)
-        return losses | self.touch_unused(logits | styled, used)
+        losses |= ddp_dummy_loss(
+            self.segmentor, prediction.logits | styled_logits
+        )
+        return add_prefix(losses, target.name)
 
     def pseudo_label_losses(
         self, logits: Tensor, styled: Logits, labels: Tensor
@@ -159,22 +164,20 @@ class CoaST(CollaborativeSelfTraining):
             target: Its name.
 
         Returns:
-            (N, C, h, w) logits by head, at the size of the losses; no head of
-            a target whose style is not known yet.
+            (N, C, h, w) logits by head; no head of a target whose style is
+            not known yet.
         """
         logits: Logits = {}
-        if not self.phase.transfers_style:
-            return logits
-        for other in self.others(target):
+        for other in self.others(target) if self.phase.transfers_style else ():
             style = self.style_memory.recall(other, len(images), images.device)
             if not style:
                 continue
-            head = head_of(other)
             swapped = swap_statistics(images, style[0])
-            seen = self.segmentor(View(swapped, (head,), style[1:]))
+            view = View(swapped, (self.own_head[other],), style[1:])
+            prediction = self.segmentor(view)
             if not self.freeze_style:
-                self.style_memory.keep_features(target, seen.style)
-            logits[head] = self.at_stride(seen.logits[head], images)
+                self.style_memory.keep_features(target, prediction.style)
+            logits |= prediction.logits
         return logits
 
 

@@ -1,28 +1,26 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Self-training of several heads on soft labels that is common to methods."""
 
-from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from mmseg.models.utils import resize
-from mmseg.utils import SampleList, add_prefix
-from torch import Tensor
+from torch import Tensor, nn
 
+from mmuda.models.batch import DomainBatch
 from mmuda.models.losses import rectification_weights, valid_at
-from mmuda.utils.errors import ConfigError, DataError
-
-from .base import BaseUDA
-from .domains import (
-    SOURCE,
-    Logits,
-    Losses,
+from mmuda.models.method_checks import (
     check_number,
-    check_targets,
+    check_target_heads,
     distinct_targets,
 )
-from .target_heads import check_target_heads
+from mmuda.models.segmentors import Logits
+from mmuda.models.style import transfer_colors
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.head_names import DECODE, head_name
+
+from .base import BaseUDA
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def require_main_head(key: str, weights: Mapping[str, float]) -> None:
     Raises:
         ConfigError: That of the main head is missing or not positive.
     """
-    if not weights.get('decode', 0) > 0:
+    if not weights.get(DECODE, 0) > 0:
         raise ConfigError(
             f"model.{key} needs a positive weight of 'decode', the head that "
             f'predicts; it is {dict(weights)}'
@@ -152,7 +150,6 @@ class CollaborativeMixin:
             predicts has no other loss.
     """
 
-    needs_consistency_hook = True
     phases = ('distils', 'rectifies', 'transfers_style')
     learns_by_distillation_only = False
 
@@ -160,6 +157,28 @@ class CollaborativeMixin:
         super().__init__(*args, **kwargs)
         self.phase = Phase()
         self.agreement = HeadAgreement()
+
+    @property
+    def needed_hooks(self) -> list[dict]:
+        """As of :class:`BaseUDA`, and the one of the schedule."""
+        return [
+            *super().needed_hooks,
+            dict(type='CollaborativeConsistencyHook'),
+        ]
+
+    def in_colors_of(
+        self, images: Tensor, target: DomainBatch, weak: bool = True
+    ) -> Tensor:
+        """Images in the colours of a target, once that has begun.
+
+        Args:
+            images: (N, 3, H, W) normalised images.
+            target: Whose colours they get.
+            weak: Take its images before strong augmentation.
+        """
+        if not self.phase.transfers_style:
+            return images
+        return in_colors_of(self.data_preprocessor, images, target, weak)
 
 
 # Half, less what the rounding of float16 takes from it.
@@ -171,7 +190,8 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
 
     Training begins with the weights of :class:`MultiHeadAdvEnt`. Target
     images come with soft labels (``LoadSoftPseudoLabels``), which each
-    target's own head made.
+    target's own head made. The passes are the methods' own, each with several
+    heads or styles.
 
     Args:
         segmentor: Config of a ``MultiHeadEncoderDecoder``.
@@ -188,10 +208,15 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
             divided by this.
         **kwargs: As of :class:`BaseUDA`.
 
+    Attributes:
+        own_head: Name of each target's own head.
+
     Raises:
         ConfigError: A value is out of its range, or the segmentor has not
             these targets.
     """
+
+    seams = ('extra',)
 
     def __init__(
         self,
@@ -214,36 +239,7 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
             'pseudo_label_weight', pseudo_label_weight
         )
         self.loss_stride = int(check_number('loss_stride', loss_stride, 1))
-
-    def training_step(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
-    ) -> Iterator[tuple[str, Losses]]:
-        """The source, then target by target."""
-        check_targets(inputs, self.targets)
-        for losses in self.losses_on_source(inputs, data_samples):
-            yield 'segmentor', add_prefix(losses, SOURCE)
-            del losses
-        if self.is_warming_up:
-            return
-        for target in self.targets:
-            losses = self.loss_on_target(inputs, data_samples, target)
-            yield 'segmentor', add_prefix(losses, target)
-            del losses
-
-    @abstractmethod
-    def losses_on_source(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
-    ) -> Iterator[Losses]:
-        """Supervised losses, in one or more backward passes."""
-
-    @abstractmethod
-    def loss_on_target(
-        self,
-        inputs: dict[str, Tensor],
-        data_samples: dict[str, SampleList],
-        target: str,
-    ) -> Losses:
-        """Losses on the images of one target."""
+        self.own_head = {name: head_name(name) for name in self.targets}
 
     def others(self, target: str) -> list[str]:
         """The other targets, in their order."""
@@ -259,16 +255,15 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
             warning=False,
         )
 
-    def soft_labels(self, samples: SampleList, images: Tensor) -> Tensor:
-        """Soft labels of a batch at the size of the losses.
+    def soft_labels(self, target: DomainBatch) -> Tensor:
+        """Soft labels of a target at the size of the losses.
 
         They are read where the logits of :meth:`at_stride` lie: bilinearly,
         as in the published code. A place has a label if half of what it sees
         has one.
 
         Args:
-            samples: Target samples with ``pseudo_soft_seg``.
-            images: (N, 3, H, W) images of the samples.
+            target: Images with soft labels.
 
         Returns:
             (N, C, h, w) float32 probabilities that sum to 1, or zeros where
@@ -277,26 +272,10 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
         Raises:
             DataError: A sample has no soft label, or one of another size.
         """
-        labels = []
-        for sample in samples:
-            if 'pseudo_soft_seg' not in sample:
-                raise DataError(
-                    f'{sample.get("img_path", "a target sample")} has no soft '
-                    "label; add dict(type='LoadSoftPseudoLabels') to the "
-                    "target's pipeline"
-                )
-            # Autocast cannot stack half precision on every device.
-            labels.append(sample.pseudo_soft_seg.data.float())
-            if labels[-1].shape[1:] != images.shape[2:]:
-                raise DataError(
-                    f'{sample.get("img_path", "a target sample")}: the soft '
-                    f'label is {tuple(labels[-1].shape[1:])}, the batch '
-                    f'{tuple(images.shape[2:])} pixels; crop or pad all '
-                    'images of a target to one size in its pipeline'
-                )
-        read = self.at_stride(torch.stack(labels).to(images.device), images)
+        # (N, C, H, W) -> (N, C, h, w)
+        read = self.at_stride(target.require_soft_labels(), target.images)
         # Pixels without a label add nothing to it.
-        share = read.sum(dim=1, keepdim=True)
+        share = read.sum(dim=1, keepdim=True)  # (N, 1, h, w)
         labelled = share > _LABELLED
         return (read / share.where(labelled, 1)).where(labelled, 0)
 
@@ -328,3 +307,91 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
         return tuple(
             max(1, side // self.loss_stride) for side in images.shape[2:]
         )
+
+
+@torch.no_grad()
+def in_colors_of(
+    preprocessor: nn.Module,
+    images: Tensor,
+    target: DomainBatch,
+    weak: bool = True,
+) -> Tensor:
+    """Give images the colours of a target, the n-th those of the n-th.
+
+    If the target has fewer images, they begin anew.
+
+    Args:
+        preprocessor: What normalised the images.
+        images: (N, 3, H, W) normalised images.
+        target: M images of the target.
+        weak: As of :func:`reference_colors`.
+
+    Returns:
+        (N, 3, H, W) normalised images.
+    """
+    style = reference_colors(preprocessor, target, weak)
+    places = torch.arange(len(images), device=style.device) % len(style)
+    colors = transfer_colors(to_rgb(preprocessor, images), style[places])
+    return from_rgb(preprocessor, colors, images)
+
+
+def to_rgb(preprocessor: nn.Module, images: Tensor) -> Tensor:
+    """Undo the normalisation of images.
+
+    Args:
+        preprocessor: What normalised them.
+        images: (N, 3, H, W) normalised images.
+
+    Returns:
+        (N, 3, H, W) float32 RGB in [0, 255].
+    """
+    values = images.float()
+    if preprocessor._enable_normalize:
+        values = values * preprocessor.std + preprocessor.mean
+    return values if _gives_rgb(preprocessor) else values.flip(1)
+
+
+def from_rgb(preprocessor: nn.Module, colors: Tensor, like: Tensor) -> Tensor:
+    """Normalise images.
+
+    Args:
+        preprocessor: Normalises BGR images, as they are loaded.
+        colors: (N, 3, H, W) RGB in [0, 255].
+        like: Images whose type the result has.
+
+    Returns:
+        (N, 3, H, W) as the preprocessor would have made them.
+    """
+    values = colors if _gives_rgb(preprocessor) else colors.flip(1)
+    if preprocessor._enable_normalize:
+        values = (values - preprocessor.mean) / preprocessor.std
+    return values.to(like)
+
+
+def reference_colors(
+    preprocessor: nn.Module, target: DomainBatch, weak: bool = True
+) -> Tensor:
+    """Images whose colours are typical of a target.
+
+    Args:
+        preprocessor: What normalised the images.
+        target: Its images. Samples' ``weak_image`` holds what an image was
+            before strong augmentation, BGR (3, H, W) uint8.
+        weak: Take these, if they are there.
+
+    Returns:
+        (N, 3, H, W) float32 RGB in [0, 255].
+    """
+    samples = target.samples
+    if not (weak and samples and all('weak_image' in s for s in samples)):
+        return to_rgb(preprocessor, target.images)
+    images = torch.stack([sample.weak_image.data for sample in samples])
+    return images.to(target.images.device, torch.float32).flip(1)
+
+
+def _gives_rgb(preprocessor: nn.Module) -> bool:
+    # The name of mmsegmentation 1.2.2 is the second.
+    for name in ('_channel_conversion', 'channel_conversion'):
+        if hasattr(preprocessor, name):
+            return getattr(preprocessor, name)
+    return False

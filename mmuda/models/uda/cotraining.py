@@ -1,37 +1,30 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """One training of the co-training procedure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 import torch
-from mmengine.structures import PixelData
-from mmseg.models.utils import resize
-from mmseg.structures import SegDataSample
-from mmseg.utils import SampleList
-from torch import Tensor, nn
+from torch import Tensor
 
+from mmuda.models.batch import SOURCE, Batch, DomainBatch
+from mmuda.models.method_checks import check_pseudo_label_weight
 from mmuda.models.mixing import (
-    LabelledBatch,
     Thresholds,
     check_one_size,
     join_batches,
     paste_on_targets,
     pasted_classes,
     read_thresholds,
+    weighted,
 )
-from mmuda.models.segmentors import losses_of
-from mmuda.models.wrappers import unwrap
 from mmuda.registry import MODELS
-from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.players import SEGMENTOR, Losses, Steps
 
 from .base import BaseUDA
-from .domains import SOURCE, Logits, Losses, target_domains
-from .pseudo_label import check_pseudo_label_weight
 
 PastedClasses = Literal['demand', 'random']
-
-_LOADERS = dict(gt_sem_seg='LoadLabels', pseudo_sem_seg='LoadPseudoLabels')
 
 
 @MODELS.register_module()
@@ -69,6 +62,7 @@ class CoTraining(BaseUDA):
     """
 
     allows_padding = True
+    seams = ('extra',)
 
     def __init__(
         self,
@@ -99,43 +93,45 @@ class CoTraining(BaseUDA):
         if self.pasted_classes == 'demand':
             self._read_difficulty()
 
-    def training_step(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
-    ) -> Iterator[tuple[str, Losses]]:
+    def training_step(self, batch: Batch) -> Steps:
         """One loss on both domains; see :class:`BaseUDA`."""
-        target = _only_target(inputs)
+        self.check_batch(batch)
         if self.is_warming_up:
-            losses, _ = self.loss_on_source(inputs, data_samples)
-            yield 'segmentor', losses
+            yield from self.source_steps(batch, {})
             return
-        batch = self.training_batch(
-            inputs[SOURCE],
-            _labels(data_samples[SOURCE], 'gt_sem_seg'),
-            inputs[target],
-            _labels(data_samples[target], 'pseudo_sem_seg'),
-        )
-        logits = self.segmentor(batch.images)
-        segmentor = unwrap(self.segmentor)
-        if self.pseudo_label_weight == 1:
-            samples = [_as_sample(label) for label in batch.labels]
-            yield 'segmentor', segmentor.loss_from_logits(logits, samples)
-        else:
-            yield 'segmentor', _weighted_losses(segmentor, logits, batch)
+        (target,) = batch.targets.values()
+        yield SEGMENTOR, self.joint_losses(batch.source, target)
+
+    def check_batch(self, batch: Batch) -> None:
+        """Refuse a batch without a target, or of several."""
+        targets = batch.require_targets()
+        if len(targets) > 1:
+            raise ConfigError(
+                'CoTraining adapts to one target, but train_dataloader.dataset'
+                f' has {targets}: leave one of them'
+            )
+
+    def joint_losses(self, source: DomainBatch, target: DomainBatch) -> Losses:
+        """Cross entropy on images of both domains, named ``<head>.<loss>``.
+
+        Args:
+            source: Images with labels.
+            target: Images with pseudo-labels.
+        """
+        joint = self.training_batch(source, target)
+        # With weights pixel samplers of the heads (OHEM) would not be asked.
+        weights = None if self.pseudo_label_weight == 1 else joint.weights
+        prediction = self.segmentor(joint.images, heads=self.heads_on(SOURCE))
+        return self.network.losses(prediction, joint.labels, weights)
 
     def training_batch(
-        self,
-        source_images: Tensor,
-        source_labels: list[Tensor],
-        target_images: Tensor,
-        target_labels: list[Tensor],
-    ) -> LabelledBatch:
+        self, source: DomainBatch, target: DomainBatch
+    ) -> DomainBatch:
         """Join, or mix, the images of both domains.
 
         Args:
-            source_images: (N_s, 3, H, W).
-            source_labels: N_s labels (H, W).
-            target_images: (N_t, 3, H, W).
-            target_labels: N_t pseudo-labels (H, W).
+            source: N_s images with labels.
+            target: N_t images with pseudo-labels.
 
         Returns:
             N_s images if they are mixed, else N_s + N_t.
@@ -143,24 +139,17 @@ class CoTraining(BaseUDA):
         Raises:
             ConfigError: Sizes differ, or too few source images are given.
         """
-        labels = (*source_labels, *target_labels)
+        parts = [
+            weighted(source, 1.0),
+            weighted(target, self.pseudo_label_weight),
+        ]
         check_one_size(
-            *(t.shape[-2:] for t in (source_images, target_images, *labels))
-        )
-        source, target = (
-            LabelledBatch(
-                images,
-                stacked := torch.stack(labels),
-                torch.full_like(stacked, weight, dtype=torch.float32),
-            )
-            for images, labels, weight in (
-                (source_images, source_labels, 1.0),
-                (target_images, target_labels, self.pseudo_label_weight),
-            )
+            *(part.images.shape[-2:] for part in parts),
+            *(part.labels.shape[-2:] for part in parts),
         )
         if self.pasted_classes is None:
-            return join_batches(source, target)
-        return paste_on_targets(source, target, self._choose_classes)
+            return join_batches(*parts)
+        return paste_on_targets(*parts, self._choose_classes)
 
     def _choose_classes(self, label: Tensor) -> Tensor:
         if self.pasted_classes == 'random':
@@ -174,29 +163,6 @@ class CoTraining(BaseUDA):
         self._difficulty = torch.tensor(values, dtype=torch.float64)
 
 
-def _weighted_losses(
-    segmentor: nn.Module, logits: Logits, batch: LabelledBatch
-) -> Losses:
-    """Losses of all heads, each pixel with its weight."""
-    losses: Losses = {}
-    for name, head in segmentor.heads().items():
-        values = resize(
-            logits[name],
-            size=batch.labels.shape[1:],
-            mode='bilinear',
-            align_corners=head.align_corners,
-        )
-        for loss in losses_of(head):
-            key = f'{name}.{loss.loss_name}'
-            losses[key] = losses.get(key, 0) + loss(
-                values,
-                batch.labels,
-                weight=batch.weights,
-                ignore_index=head.ignore_index,
-            )
-    return losses
-
-
 def _check_class_mix(class_mix: dict | None) -> PastedClasses | None:
     if class_mix is None:
         return None
@@ -208,29 +174,3 @@ def _check_class_mix(class_mix: dict | None) -> PastedClasses | None:
             f'dict(classes=...) with one of {list(kinds)}'
         )
     return class_mix['classes']
-
-
-def _only_target(inputs: Mapping[str, Tensor]) -> str:
-    targets = target_domains(inputs)
-    if len(targets) > 1:
-        raise ConfigError(
-            'CoTraining adapts to one target, but train_dataloader.dataset '
-            f'has {targets}: leave one of them'
-        )
-    return targets[0]
-
-
-def _labels(samples: SampleList, name: str) -> list[Tensor]:
-    for sample in samples:
-        if name not in sample:
-            raise DataError(
-                f'{sample.get("img_path", "a sample")} has no {name}; add '
-                f"dict(type='{_LOADERS[name]}') to the pipeline of its domain"
-            )
-    return [sample.get(name).data[0].long() for sample in samples]
-
-
-def _as_sample(label: Tensor) -> SegDataSample:
-    sample = SegDataSample()
-    sample.gt_sem_seg = PixelData(data=label[None])
-    return sample

@@ -14,9 +14,9 @@ from mmseg.models.segmentors.base import BaseSegmentor
 from torch import nn
 
 from mmuda.models.coverage import HEADS, check_cover
-from mmuda.models.wrappers import unwrap
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import CheckpointError, ConfigError
+from mmuda.utils.players import unwrap
 from mmuda.utils.weights import check_finite
 
 

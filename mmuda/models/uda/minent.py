@@ -1,38 +1,32 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Direct entropy minimisation on target images."""
 
-from collections.abc import Iterator
-
-from mmseg.utils import SampleList, add_prefix
-from torch import Tensor
-
+from mmuda.models.batch import DomainBatch
+from mmuda.models.losses import entropy_losses
+from mmuda.models.method_checks import check_heads, check_top_fraction
+from mmuda.models.segmentors import Logits, Prediction
+from mmuda.models.terms import add_deprecated_term
 from mmuda.registry import MODELS
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.players import Losses
 
-from .adversarial import direct_losses
 from .base import BaseUDA
-from .domains import (
-    Losses,
-    build_prior,
-    check_heads,
-    target_domains,
-)
 
 
 @MODELS.register_module()
 class MinEnt(BaseUDA):
-    """MinEnt of `ADVENT <https://arxiv.org/abs/1811.12833>`_.
+    r"""MinEnt of `ADVENT <https://arxiv.org/abs/1811.12833>`_.
 
     The segmentation loss on the source plus the mean entropy of the
-    predictions on the target (equation 4).
+    predictions on the target (equation 4):
+
+    .. math:: L_{seg}(x_s, y_s) + \lambda_{ent} \, \overline{E}(x_t)
 
     Args:
         segmentor: Config of a ``UDAEncoderDecoder``.
-        entropy_weights: Weight of the entropy loss by head.
+        entropy_weights: Weight :math:`\lambda_{ent}` by head.
         top_fraction: Part of each target image's pixels, those of highest
             entropy, that counts; 0.3 in the variant "ER", 1 for all.
-        class_ratio_prior: Config of a ``ClassRatioPrior`` ("CP"), applied to
-            the main head; None leaves it out.
+        class_ratio_prior: Deprecated, a term ``ClassRatioPrior`` ("CP").
         **kwargs: As of :class:`BaseUDA`.
 
     Raises:
@@ -51,49 +45,15 @@ class MinEnt(BaseUDA):
     ) -> None:
         super().__init__(segmentor, **kwargs)
         check_heads(self.segmentor, 'entropy_weights', entropy_weights)
-        if not 0 < top_fraction <= 1:
-            raise ConfigError(
-                f'model.top_fraction must lie in (0, 1], not {top_fraction}'
-            )
         self.entropy_weights = dict(entropy_weights)
-        self.top_fraction = top_fraction
-        self.class_ratio_prior = build_prior(
-            class_ratio_prior, self.num_classes
+        self.top_fraction = check_top_fraction(top_fraction)
+        if class_ratio_prior is not None:
+            add_deprecated_term(self, 'class_ratio_prior', class_ratio_prior)
+
+    def loss_on_target(
+        self, prediction: Prediction, full: Logits, target: DomainBatch
+    ) -> Losses:
+        """Mean entropy of target predictions (equation 4)."""
+        return entropy_losses(
+            full, self.entropy_weights, self.top_fraction, target.valid
         )
-
-    def training_step(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
-    ) -> Iterator[tuple[str, Losses]]:
-        """Equation 4 of ADVENT, one domain after the other."""
-        targets = target_domains(inputs)
-        losses, _ = self.loss_on_source(inputs, data_samples)
-        yield 'segmentor', losses
-        del losses
-        if self.is_warming_up:
-            return
-        for target in targets:
-            yield 'segmentor', self.loss_on_target(inputs[target], target)
-
-    def loss_on_target(self, images: Tensor, target: str) -> Losses:
-        """Entropy (and class-ratio) losses on one target domain.
-
-        Args:
-            images: (N, 3, H, W) normalised target images.
-            target: Name of the domain, used in the names of the losses.
-
-        Returns:
-            Weighted losses by name.
-        """
-        logits = self.segmentor(images)
-        heads = list(self.entropy_weights)
-        if self.class_ratio_prior is not None:
-            heads.append('decode')
-        losses = direct_losses(
-            self.upsample_heads(logits, heads, images),
-            self.entropy_weights,
-            self.top_fraction,
-            self.class_ratio_prior,
-            self.valid.get(target),
-        )
-        losses |= self.touch_unused(logits, heads)
-        return add_prefix(losses, target)

@@ -1,29 +1,29 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Multi-level collaborative learning of several target domains."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal
 
-from mmseg.utils import SampleList
+from mmseg.utils import add_prefix
 from torch import Tensor
 
+from mmuda.models.batch import SOURCE, Batch
 from mmuda.models.losses import (
     class_entropy_mask,
     divergence_map,
+    gather_padded,
     kl_divergence,
     weighted_cross_entropy,
 )
-from mmuda.models.segmentors import ENSEMBLE, View
-from mmuda.models.wrappers import unwrap
+from mmuda.models.method_checks import check_choice, check_number
+from mmuda.models.segmentors import Logits, View
 from mmuda.registry import MODELS
-from mmuda.utils.distributed import gather_padded
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.head_names import DECODE, ENSEMBLE
+from mmuda.utils.players import SEGMENTOR, Losses, Steps, ddp_dummy_loss
 
 from .collaborative_self_training import CollaborativeSelfTraining
-from .colors import in_colors_of
-from .domains import SOURCE, Logits, Losses, check_number
-from .target_heads import DECODE, head_of
 
 Slots = Literal['fixed', 'own_first']
 
@@ -81,11 +81,6 @@ class MLCL(CollaborativeSelfTraining):
         super().__init__(segmentor, targets, **kwargs)
         if ENSEMBLE not in self.segmentor.heads():
             raise ConfigError('MLCL needs model.segmentor.ensemble=True')
-        if ensemble_slots not in get_args(Slots):
-            raise ConfigError(
-                f'model.ensemble_slots must be one of {get_args(Slots)}, not '
-                f"'{ensemble_slots}'"
-            )
         self.collaborative_weight = check_number(
             'collaborative_weight', collaborative_weight
         )
@@ -94,61 +89,73 @@ class MLCL(CollaborativeSelfTraining):
             'entropy_quantile', entropy_quantile, most=1
         )
         self.entropy_floor = check_number('entropy_floor', entropy_floor)
-        self.ensemble_slots = ensemble_slots
+        self.ensemble_slots = check_choice(
+            'ensemble_slots', ensemble_slots, Slots
+        )
         self.weak_references = weak_references
 
-    def losses_on_source(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
-    ) -> Iterator[Losses]:
+    def source_steps(self, batch: Batch, seen: dict[str, Logits]) -> Steps:
         """The agnostic head on the source, the others in targets' colours."""
-        segmentor, samples = unwrap(self.segmentor), data_samples[SOURCE]
-        logits = self.segmentor(View(inputs[SOURCE], (DECODE,))).logits
-        losses = segmentor.loss_from_logits(logits, samples)
-        yield losses | self.touch_unused(logits, list(logits))
-        del losses, logits
+        labels = batch.source.require_labels()
+        view = View(batch.source.images, (DECODE,))
+        yield SEGMENTOR, self.supervised(view, labels)
         views = {
-            target: View(
-                self.in_colors_of(
-                    inputs[SOURCE], data_samples[target], inputs[target]
-                ),
-                (head_of(target),),
+            name: View(
+                self.in_colors_of(batch.source.images, batch.targets[name]),
+                (self.own_head[name],),
             )
-            for target in self.targets
+            for name in self.targets
         }
-        logits = _by_head(self.segmentor(views))
-        losses = segmentor.loss_from_logits(logits, samples)
-        yield losses | self.touch_unused(logits, list(logits))
+        yield SEGMENTOR, self.supervised(views, labels)
 
-    def loss_on_target(
-        self,
-        inputs: dict[str, Tensor],
-        data_samples: dict[str, SampleList],
-        target: str,
+    def supervised(
+        self, views: View | Mapping[str, View], labels: Tensor
     ) -> Losses:
+        """Segmentation losses of all that predicts in views of the source.
+
+        Args:
+            views: One view, or one in the colours of each target.
+            labels: (N, H, W).
+        """
+        prediction = self.segmentor(views)
+        losses = self.network.losses(prediction, labels)
+        return add_prefix(
+            losses | ddp_dummy_loss(self.segmentor, prediction.logits), SOURCE
+        )
+
+    def target_steps(
+        self, batch: Batch, name: str, seen: dict[str, Logits]
+    ) -> Steps:
         """Individual, collaborative and ensemble learning; distillation."""
-        images = inputs[target]
+        losses = self.losses_of_target(batch, name)
+        yield SEGMENTOR, add_prefix(losses, name)
+
+    def losses_of_target(self, batch: Batch, name: str) -> Losses:
+        """All of what is learned from the images of one target.
+
+        Args:
+            batch: Images of all domains.
+            name: The target.
+        """
+        target = batch.targets[name]
+        prediction = self.segmentor(self.views_in_all_colors(batch, name))
+        # (N, C, h, w) -> (N, C, H / stride, W / stride)
         logits = {
-            head: self.at_stride(values, images)
-            for head, values in self.logits_in_all_colors(
-                inputs, data_samples, target
-            ).items()
+            head: self.at_stride(values, target.images)
+            for head, values in prediction.logits.items()
         }
-        self.agreement.count(target, head_of(target), logits)
+        self.agreement.count(name, self.own_head[name], logits)
         labels = class_entropy_mask(
-            self.soft_labels(data_samples[target], images),
+            self.soft_labels(target),
             self.entropy_quantile,
             self.entropy_floor,
             # A class has one threshold, however many processes there are.
             gather=partial(gather_padded, fill=255),
         )
-        losses = self.learning_losses(logits, labels, target)
-        used = [head for head in logits if head != DECODE]
+        losses = self.learning_losses(logits, labels, name)
         if self.phase.distils:
-            losses['loss_distillation'] = self.distillation_loss(
-                logits, target
-            )
-            used.append(DECODE)
-        return losses | self.touch_unused(logits, used)
+            losses['loss_distillation'] = self.distillation_loss(logits, name)
+        return losses | ddp_dummy_loss(self.segmentor, prediction.logits)
 
     def learning_losses(
         self, logits: Logits, labels: Tensor, target: str
@@ -160,8 +167,8 @@ class MLCL(CollaborativeSelfTraining):
             labels: (N, h, w) pseudo-labels of a target, 255 = rejected.
             target: Its name.
         """
-        own = head_of(target)
-        others = [head_of(other) for other in self.others(target)]
+        own = self.own_head[target]
+        others = [self.own_head[other] for other in self.others(target)]
         divergences = [
             divergence_map(logits[own].detach(), logits[head].detach())
             for head in others
@@ -185,59 +192,36 @@ class MLCL(CollaborativeSelfTraining):
 
     def distillation_loss(self, logits: Logits, target: str) -> Tensor:
         """From the ensemble to the target's own head, to the agnostic one."""
-        own = logits[head_of(target)]
+        own = logits[self.own_head[target]]
         return self.distillation_factor * (
             kl_divergence(own.detach(), logits[DECODE])
             + kl_divergence(logits[ENSEMBLE].detach(), own)
         )
 
-    def logits_in_all_colors(
-        self,
-        inputs: dict[str, Tensor],
-        data_samples: dict[str, SampleList],
-        target: str,
-    ) -> Logits:
-        """Logits of all heads for images of a target.
+    def views_in_all_colors(self, batch: Batch, name: str) -> dict[str, View]:
+        """Images of a target in the colours of each.
 
         Args:
-            inputs: Images by domain.
-            data_samples: Samples by domain.
-            target: Whose images are shown.
+            batch: Images of all domains.
+            name: Whose images are shown.
 
         Returns:
-            (N, C, h, w) by head: the own and the agnostic head of the images
-            as they are, the other targets' in their colours, and the
-            ensemble of all.
+            By the place in the ensemble head's input: the images as they are
+            for the own and the agnostic head, and in the colours of the
+            others for theirs.
         """
+        images = batch.targets[name].images
         order = list(self.targets)
         if self.ensemble_slots == 'own_first':
-            order = [target, *self.others(target)]
+            order = [name, *self.others(name)]
         views = {}
         for slot, other in zip(self.targets, order, strict=True):
-            images, heads = inputs[target], (head_of(other),)
-            if other == target:
+            shown, heads = images, (self.own_head[other],)
+            if other == name:
                 heads = (*heads, DECODE)
             else:
-                samples = data_samples[other] if self.weak_references else []
-                images = self.in_colors_of(images, samples, inputs[other])
-            views[slot] = View(images, heads)
-        return _by_head(self.segmentor(views))
-
-    def in_colors_of(
-        self, images: Tensor, samples: SampleList, references: Tensor
-    ) -> Tensor:
-        """Images in the colours of a target, once that has begun."""
-        if not self.phase.transfers_style:
-            return images
-        return in_colors_of(
-            self.data_preprocessor, images, samples, references
-        )
-
-
-def _by_head(logits: dict[str, Logits]) -> Logits:
-    """Logits by head instead of by view and head."""
-    return {
-        head: values
-        for view in logits.values()
-        for head, values in view.items()
-    }
+                shown = self.in_colors_of(
+                    images, batch.targets[other], self.weak_references
+                )
+            views[slot] = View(shown, heads)
+        return views

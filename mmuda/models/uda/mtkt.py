@@ -2,18 +2,20 @@
 """Several target-specific teachers and one student that serves all targets."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 from torch import Tensor
 
+from mmuda.models.batch import DomainBatch
 from mmuda.models.losses import Gan, kl_divergence
+from mmuda.models.method_checks import check_choice
+from mmuda.models.segmentors import Logits, Prediction
 from mmuda.registry import MODELS
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.head_names import DECODE, head_name
+from mmuda.utils.players import Losses
 
 from .collaborative_self_training import CollaborativeMixin, require_main_head
-from .domains import Logits, Losses
 from .multi_head_advent import MultiHeadAdvEnt
-from .target_heads import DECODE, head_of
 
 Judge = Literal['own', 'last']
 
@@ -34,8 +36,8 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         targets: Names of the targets.
         discriminator: Config of each target's ``MultiLevelDiscriminator``;
             its levels are the keys of ``adversarial_weights``.
-        adversarial_weights: Weight of the fooling loss by level (``decode``,
-            ``aux``).
+        adversarial_weights: Weight of the adversarial loss by level
+            (``decode``, ``aux``).
         divergence_weights: Weight of the divergence from the target's to the
             agnostic head by level.
         gan: Form of the adversarial loss.
@@ -71,23 +73,20 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
             gan,
             **kwargs,
         )
-        if auxiliary_judge not in get_args(Judge):
-            raise ConfigError(
-                f'model.auxiliary_judge must be one of {get_args(Judge)}, '
-                f"not '{auxiliary_judge}'"
-            )
-        self.auxiliary_judge = auxiliary_judge
+        self.auxiliary_judge = check_choice(
+            'auxiliary_judge', auxiliary_judge, Judge
+        )
         self.divergence_weights = dict(divergence_weights)
         self.check_weights('divergence_weights')
         require_main_head('divergence_weights', divergence_weights)
 
-    def loss_of_fooling(
+    def adversarial_losses(
         self, target: str, maps: Logits, valid: Tensor | None = None
     ) -> Losses:
         """As of MultiHeadAdvEnt, by the judge of the auxiliary heads."""
-        losses = super().loss_of_fooling(target, maps, valid)
+        losses = super().adversarial_losses(target, maps, valid)
         if self.auxiliary_judge == 'last':
-            last = super().loss_of_fooling(self.targets[-1], maps, valid)
+            last = super().adversarial_losses(self.targets[-1], maps, valid)
             own = f'{DECODE}.'
             losses = {
                 name: loss if name.startswith(own) else last[name]
@@ -101,7 +100,7 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         return tuple(self.divergence_weights) if self.phase.distils else ()
 
     def loss_of_students(
-        self, logits: Logits, teachers: Logits, images: Tensor, target: str
+        self, prediction: Prediction, full: Logits, target: DomainBatch
     ) -> Losses:
         """Divergence of the agnostic heads from the target's own.
 
@@ -110,23 +109,28 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         about a border, it is another than theirs.
 
         Args:
-            logits: (N, C, h, w) logits on the target's images by head.
-            teachers: (N, C, H, W) logits of the target's own heads by level.
-            images: (N, 3, H, W) images of the target.
-            target: Its name.
+            prediction: Logits (N, C, h, w) on the target's images by head.
+            full: The same at the size of the images, (N, C, H, W).
+            target: The images.
 
         Returns:
             Weighted losses by name; none before teaching begins.
         """
         if not self.students:
             return {}
-        valid = self.valid.get(target)
         self.agreement.count(
-            target, head_of(target), logits, valid, self.align_corners
+            target.name,
+            head_name(target.name),
+            prediction.logits,
+            target.valid,
+            self.align_corners,
         )
-        students = self.upsample_heads(logits, self.students, images)
         return {
             f'{level}.loss_divergence': weight
-            * kl_divergence(teachers[level].detach(), students[level], valid)
+            * kl_divergence(
+                full[head_name(target.name, level)].detach(),
+                full[level],
+                target.valid,
+            )
             for level, weight in self.divergence_weights.items()
         }

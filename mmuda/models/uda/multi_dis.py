@@ -1,33 +1,29 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Adversarial alignment of several targets with the source and each other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from mmseg.utils import SampleList, add_prefix
-from torch import Tensor
+from mmseg.utils import add_prefix
 
+from mmuda.models.batch import SOURCE, Batch, DomainBatch
 from mmuda.models.losses import SOURCE_LABEL, TARGET_LABEL, Gan
-from mmuda.models.wrappers import unwrap
-from mmuda.registry import MODELS
-
-from .adversarial import (
-    add_discriminators,
-    check_gan,
-    fooling_losses,
-    information_maps,
-    judgement,
-)
-from .base import BaseUDA
-from .domains import (
-    SOURCE,
-    Logits,
-    Losses,
+from mmuda.models.method_checks import (
+    check_choice,
     check_heads,
-    check_image_sizes,
-    check_targets,
-    detach,
     distinct_targets,
 )
+from mmuda.models.segmentors import Logits, Prediction
+from mmuda.registry import MODELS
+from mmuda.utils.players import Losses, Steps, unwrap
+
+from .advent import (
+    add_discriminators,
+    adversarial_losses,
+    discriminator_step,
+    judged_maps,
+    self_information_maps,
+)
+from .base import BaseUDA
 
 PAIR = 'targets'
 
@@ -49,7 +45,7 @@ class MultiDis(BaseUDA):
         targets: Names of the targets, in the order of the data set.
         discriminator: Config of each ``MultiLevelDiscriminator``. Its levels
             must be the heads of ``adversarial_weights``.
-        adversarial_weights: Weight of the fooling losses by head.
+        adversarial_weights: Weight of the adversarial losses by head.
         gan: Form of the adversarial loss.
         **kwargs: As of :class:`BaseUDA`.
 
@@ -72,7 +68,7 @@ class MultiDis(BaseUDA):
         super().__init__(segmentor, **kwargs)
         self.targets = distinct_targets(targets)
         self.adversarial_weights = dict(adversarial_weights)
-        self.gan = check_gan(gan)
+        self.gan = check_choice('gan', gan, Gan)
         check_heads(self.segmentor, 'adversarial_weights', adversarial_weights)
         names = [f'{SOURCE}_{target}' for target in self.targets]
         names += self.names_among_targets()
@@ -103,62 +99,60 @@ class MultiDis(BaseUDA):
             for name in self.names_among_targets()
         }
 
-    def training_step(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
-    ) -> Iterator[tuple[str, Losses]]:
-        """The segmentor on each domain, then each discriminator on each."""
-        check_targets(inputs, self.targets)
-        first = self._discriminator(f'{SOURCE}_{self.targets[0]}')
-        check_image_sizes(unwrap(first), inputs)
-        losses, source_logits = self.loss_on_source(inputs, data_samples)
-        yield 'segmentor', losses
-        del losses
-        if self.is_warming_up:
-            return
-        target_logits = {}
-        for target in self.targets:
-            losses, target_logits[target] = self.loss_on_target(
-                inputs[target], target
-            )
-            yield 'segmentor', losses
-            del losses
-        maps = self._detached_maps(source_logits, inputs[SOURCE], SOURCE)
-        for target in self.targets:
-            yield self._judge(f'source_{target}', maps, SOURCE_LABEL, SOURCE)
-        for target in self.targets:
-            maps = self._detached_maps(
-                target_logits[target], inputs[target], target
-            )
-            yield self._judge(f'source_{target}', maps, TARGET_LABEL, target)
-            for name, label in self.labels_among_targets(target).items():
-                yield self._judge(
-                    name, maps, label, target, self._share(label)
-                )
+    def check_batch(self, batch: Batch) -> None:
+        """As of :class:`BaseUDA`, and for images that are too small."""
+        super().check_batch(batch)
+        first = getattr(self, f'discriminator_{SOURCE}_{self.targets[0]}')
+        batch.require_size(unwrap(first).min_side)
 
     def loss_on_target(
-        self, images: Tensor, target: str
-    ) -> tuple[Losses, Logits]:
-        """Fooling losses on one target.
-
-        Args:
-            images: (N, 3, H, W) normalised target images.
-            target: Name of the target.
-
-        Returns:
-            Weighted losses by name, and the detached logits by head.
-        """
-        logits = self.segmentor(images)
-        heads = list(self.adversarial_weights)
-        valid = self.valid.get(target)
-        maps = information_maps(
-            self.upsample_heads(logits, heads, images), heads, valid
+        self, prediction: Prediction, full: Logits, target: DomainBatch
+    ) -> Losses:
+        """Maps ought to look like those of the source and other targets."""
+        maps = self_information_maps(
+            full, self.adversarial_weights, target.valid
         )
-        losses = self._fool(f'source_{target}', maps, SOURCE_LABEL, valid)
-        wanted = self._wanted_among_targets(target)
-        for name, label in wanted.items():
-            losses |= self._fool(name, maps, label, valid, 1 / len(wanted))
-        losses |= self.touch_unused(logits, heads)
-        return add_prefix(losses, target), detach(logits)
+        wanted = self._wanted_among_targets(target.name)
+        judges = {f'{SOURCE}_{target.name}': (SOURCE_LABEL, 1.0)}
+        judges |= {
+            name: (label, 1 / len(wanted)) for name, label in wanted.items()
+        }
+        losses: Losses = {}
+        for name, (label, share) in judges.items():
+            weights = {
+                head: share * weight
+                for head, weight in self.adversarial_weights.items()
+            }
+            judge = getattr(self, f'discriminator_{name}')
+            judged = adversarial_losses(
+                judge, maps, weights, label, self.gan, target.valid
+            )
+            losses |= add_prefix(judged, name)
+        return losses
+
+    def discriminator_steps(
+        self, batch: Batch, seen: dict[str, Logits]
+    ) -> Steps:
+        """Tell each target from the source, then targets from each other."""
+        maps = judged_maps(self, seen[SOURCE], batch.source)
+        for name in self.targets:
+            player = f'discriminator_{SOURCE}_{name}'
+            yield discriminator_step(
+                self, player, maps, batch.source, SOURCE_LABEL
+            )
+        for name in self.targets:
+            target = batch.targets[name]
+            maps = judged_maps(self, seen[name], target)
+            judges = {f'{SOURCE}_{name}': (TARGET_LABEL, 0.5)}
+            judges |= {
+                judge: (label, self._share(label))
+                for judge, label in self.labels_among_targets(name).items()
+            }
+            for judge, (label, share) in judges.items():
+                player = f'discriminator_{judge}'
+                yield discriminator_step(
+                    self, player, maps, target, label, share
+                )
 
     def _wanted_among_targets(self, target: str) -> dict[str, float]:
         """Labels of other targets, which the segmentor wants to hear."""
@@ -172,49 +166,3 @@ class MultiDis(BaseUDA):
         """Half for each side; the rest shares its half."""
         others = len(self.targets) - 1
         return 0.5 / others if len(self.targets) > 2 and label == 1 else 0.5
-
-    def _discriminator(self, name: str):
-        return getattr(self, f'discriminator_{name}')
-
-    def _detached_maps(
-        self, logits: Logits, images: Tensor, domain: str
-    ) -> Logits:
-        heads = list(self.adversarial_weights)
-        upsampled = self.upsample_heads(logits, heads, images)
-        return information_maps(upsampled, heads, self.valid.get(domain))
-
-    def _fool(
-        self,
-        name: str,
-        maps: Logits,
-        label: float,
-        valid: Tensor | None,
-        share: float = 1.0,
-    ) -> Losses:
-        weights = {
-            head: share * weight
-            for head, weight in self.adversarial_weights.items()
-        }
-        losses = fooling_losses(
-            self._discriminator(name), maps, weights, label, self.gan, valid
-        )
-        return add_prefix(losses, name)
-
-    def _judge(
-        self,
-        name: str,
-        maps: Logits,
-        label: float,
-        domain: str,
-        factor: float = 0.5,
-    ) -> tuple[str, Losses]:
-        return judgement(
-            f'discriminator_{name}',
-            self._discriminator(name),
-            maps,
-            label,
-            domain,
-            self.gan,
-            factor,
-            self.valid.get(domain),
-        )

@@ -1,40 +1,31 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """AdvEnt with heads and a discriminator of each target's own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from mmseg.utils import SampleList, add_prefix
 from torch import Tensor
 
+from mmuda.models.batch import SOURCE, Batch, DomainBatch
 from mmuda.models.losses import SOURCE_LABEL, TARGET_LABEL, Gan
-from mmuda.models.segmentors import View
-from mmuda.models.wrappers import unwrap
-from mmuda.registry import MODELS
-
-from .adversarial import (
-    add_discriminators,
-    check_gan,
-    fooling_losses,
-    information_maps,
-    judgement,
-)
-from .base import BaseUDA
-from .domains import (
-    SOURCE,
-    Logits,
-    Losses,
-    check_image_sizes,
-    check_targets,
-    detach,
-    distinct_targets,
-)
-from .target_heads import (
+from mmuda.models.method_checks import (
+    check_choice,
     check_levels,
     check_target_heads,
-    drop_gradients,
-    head_of,
-    levels_of,
+    distinct_targets,
 )
+from mmuda.models.segmentors import Logits, Prediction
+from mmuda.registry import MODELS
+from mmuda.utils.head_names import head_name
+from mmuda.utils.players import Losses, Steps, drop_gradients, unwrap
+
+from .advent import (
+    add_discriminators,
+    adversarial_losses,
+    discriminator_step,
+    judged_maps,
+    self_information_maps,
+)
+from .base import BaseUDA
 
 
 @MODELS.register_module()
@@ -53,8 +44,8 @@ class MultiHeadAdvEnt(BaseUDA):
         targets: Names of the targets.
         discriminator: Config of each target's ``MultiLevelDiscriminator``;
             its levels are the keys of ``adversarial_weights``.
-        adversarial_weights: Weight of the fooling loss by level (``decode``,
-            ``aux``).
+        adversarial_weights: Weight of the adversarial loss by level
+            (``decode``, ``aux``).
         gan: Form of the adversarial loss.
         **kwargs: As of :class:`BaseUDA`.
 
@@ -77,7 +68,7 @@ class MultiHeadAdvEnt(BaseUDA):
         super().__init__(segmentor, **kwargs)
         self.targets = distinct_targets(targets)
         self.adversarial_weights = dict(adversarial_weights)
-        self.gan = check_gan(gan)
+        self.gan = check_choice('gan', gan, Gan)
         check_target_heads(self.segmentor, self.targets)
         self.check_weights('adversarial_weights')
         add_discriminators(self, discriminator, self.targets)
@@ -87,100 +78,49 @@ class MultiHeadAdvEnt(BaseUDA):
         levels = getattr(self, name)
         check_levels(self.segmentor, self.targets[0], name, levels)
 
-    def training_step(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
-    ) -> Iterator[tuple[str, Losses]]:
-        """Source labels for all targets' heads, then target by target."""
-        yield from self._losses(inputs, data_samples)
+    def check_batch(self, batch: Batch) -> None:
+        """As of :class:`BaseUDA`, and for images that are too small."""
+        super().check_batch(batch)
+        first = getattr(self, f'discriminator_{self.targets[0]}')
+        batch.require_size(unwrap(first).min_side)
+
+    def training_step(self, batch: Batch) -> Steps:
+        """As of :class:`BaseUDA`; heads without a loss stay as they are."""
+        yield from super().training_step(batch)
         drop_gradients(self.segmentor, self._idle_heads())
 
     def _idle_heads(self) -> list[str]:
         """Agnostic heads that learn nothing in this iteration."""
-        segmentor = unwrap(self.segmentor)
-        own = [n for t in self.targets for n in segmentor.heads_of(t)]
-        learning = {*own, *(() if self.is_warming_up else self.students)}
-        return [name for name in segmentor.heads() if name not in learning]
+        learning = {
+            *self.heads_on(SOURCE),
+            *(() if self.is_warming_up else self.students),
+        }
+        return [name for name in self.network.heads() if name not in learning]
 
-    def _losses(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
-    ) -> Iterator[tuple[str, Losses]]:
-        check_targets(inputs, self.targets)
-        first = getattr(self, f'discriminator_{self.targets[0]}')
-        check_image_sizes(unwrap(first), inputs)
-        losses, source_logits = self.loss_of_specific_heads(
-            inputs[SOURCE], data_samples[SOURCE]
-        )
-        yield 'segmentor', losses
-        del losses
-        if self.is_warming_up:
-            return
-        target_logits = {}
-        for target in self.targets:
-            losses, target_logits[target] = self.loss_on_target(
-                inputs[target], target
-            )
-            yield 'segmentor', losses
-            del losses
-        for target in self.targets:
-            yield self._judge(
-                target, source_logits, inputs[SOURCE], SOURCE_LABEL, SOURCE
-            )
-            yield self._judge(
-                target,
-                target_logits[target],
-                inputs[target],
-                TARGET_LABEL,
-                target,
-            )
-
-    def loss_of_specific_heads(
-        self, images: Tensor, samples: SampleList
-    ) -> tuple[Losses, Logits]:
-        """Supervised losses of the heads of all targets.
-
-        Args:
-            images: (N, 3, H, W) normalised source images.
-            samples: Their labels.
-
-        Returns:
-            Losses by name, and the detached logits of the specific heads.
-        """
-        segmentor = unwrap(self.segmentor)
-        names = [n for t in self.targets for n in segmentor.heads_of(t)]
-        logits = self.segmentor(View(images, tuple(names))).logits
-        losses = segmentor.loss_from_logits(logits, samples)
-        losses |= self.touch_unused(logits, names)
-        return add_prefix(losses, SOURCE), detach(logits)
+    def heads_on(self, domain: str) -> tuple[str, ...]:
+        """Those of a target and students; on the source of all targets."""
+        if domain == SOURCE:
+            own = [self.network.heads_of(target) for target in self.targets]
+            return tuple(name for names in own for name in names)
+        return (*self.network.heads_of(domain), *self.students)
 
     def loss_on_target(
-        self, images: Tensor, target: str
-    ) -> tuple[Losses, Logits]:
-        """Alignment of a target's heads, and what they teach.
-
-        Args:
-            images: (N, 3, H, W) normalised target images.
-            target: Name of the target.
-
-        Returns:
-            Weighted losses by name, and the detached logits of its heads.
-        """
-        own, students = unwrap(self.segmentor).heads_of(target), self.students
-        logits = self.segmentor(View(images, (*own, *students))).logits
-        by_level = levels_of(logits, target)
-        levels = list(self.adversarial_weights)
-        upsampled = self.upsample_heads(by_level, (*levels, *students), images)
-        valid = self.valid.get(target)
-        losses = self.loss_of_fooling(
-            target, information_maps(upsampled, levels, valid), valid
+        self, prediction: Prediction, full: Logits, target: DomainBatch
+    ) -> Losses:
+        """Alignment of a target's heads, and what they teach."""
+        by_level = {
+            level: full[head_name(target.name, level)]
+            for level in self.adversarial_weights
+        }
+        losses = self.adversarial_losses(
+            target.name,
+            # Not by a name, which would keep them while students learn.
+            self_information_maps(by_level, by_level, target.valid),
+            target.valid,
         )
-        losses |= self.loss_of_students(logits, upsampled, images, target)
-        used = [f'{target}.{level}' for level in levels] + list(students)
-        losses |= self.touch_unused(logits, used)
-        return add_prefix(losses, target), detach(
-            {name: logits[name] for name in own}
-        )
+        return losses | self.loss_of_students(prediction, full, target)
 
-    def loss_of_fooling(
+    def adversarial_losses(
         self, target: str, maps: Logits, valid: Tensor | None = None
     ) -> Losses:
         """Weighted losses of looking like the source to a discriminator.
@@ -190,7 +130,7 @@ class MultiHeadAdvEnt(BaseUDA):
             maps: Self-information maps (N, C, H, W) by level.
             valid: (N, H, W) bool, False on padding; None if there is none.
         """
-        return fooling_losses(
+        return adversarial_losses(
             getattr(self, f'discriminator_{target}'),
             maps,
             self.adversarial_weights,
@@ -198,6 +138,40 @@ class MultiHeadAdvEnt(BaseUDA):
             self.gan,
             valid,
         )
+
+    def loss_of_students(
+        self, prediction: Prediction, full: Logits, target: DomainBatch
+    ) -> Losses:
+        """What students learn from a target's own heads; nothing here.
+
+        Args:
+            prediction: Logits (N, C, h, w) on the target's images by head.
+            full: The same at the size of the images, (N, C, H, W).
+            target: The images.
+        """
+        return {}
+
+    def discriminator_steps(
+        self, batch: Batch, seen: dict[str, Logits]
+    ) -> Steps:
+        """Tell each target from the source by its own heads."""
+        for name in self.targets:
+            sides = (
+                (batch.source, SOURCE_LABEL),
+                (
+                    batch.targets[name],
+                    TARGET_LABEL,
+                ),
+            )
+            for domain, label in sides:
+                logits = {
+                    level: seen[domain.name][head_name(name, level)]
+                    for level in self.adversarial_weights
+                }
+                maps = judged_maps(self, logits, domain)
+                yield discriminator_step(
+                    self, f'discriminator_{name}', maps, domain, label
+                )
 
     @property
     def students(self) -> tuple[str, ...]:
@@ -215,40 +189,4 @@ class MultiHeadAdvEnt(BaseUDA):
         """
         if self.students:
             return None
-        return head_of(domain if domain in self.targets else self.targets[0])
-
-    def loss_of_students(
-        self, logits: Logits, teachers: Logits, images: Tensor, target: str
-    ) -> Losses:
-        """What students learn from a target's own heads; nothing here.
-
-        Args:
-            logits: (N, C, h, w) logits on the target's images by head.
-            teachers: (N, C, H, W) logits of the target's own heads by level.
-            images: (N, 3, H, W) images of the target.
-            target: Its name.
-        """
-        return {}
-
-    def _judge(
-        self,
-        target: str,
-        logits: Logits,
-        images: Tensor,
-        label: float,
-        domain: str,
-    ) -> tuple[str, Losses]:
-        levels = list(self.adversarial_weights)
-        upsampled = self.upsample_heads(
-            levels_of(logits, target), levels, images
-        )
-        player = f'discriminator_{target}'
-        return judgement(
-            player,
-            getattr(self, player),
-            information_maps(upsampled, levels, self.valid.get(domain)),
-            label,
-            domain,
-            self.gan,
-            valid=self.valid.get(domain),
-        )
+        return head_name(domain if domain in self.targets else self.targets[0])

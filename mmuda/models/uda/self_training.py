@@ -1,17 +1,13 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Training on the source and on pseudo-labels of the target."""
 
-from collections.abc import Iterator
-
-from mmseg.utils import SampleList, add_prefix
-from torch import Tensor
-
-from mmuda.models.wrappers import unwrap
+from mmuda.models.batch import DomainBatch
+from mmuda.models.segmentors import Logits, Prediction
+from mmuda.models.terms import PseudoLabels
 from mmuda.registry import MODELS
+from mmuda.utils.players import Losses
 
 from .base import BaseUDA
-from .domains import Losses, target_domains
-from .pseudo_label import check_pseudo_label_weight, loss_on_pseudo_labels
 
 
 @MODELS.register_module()
@@ -38,26 +34,10 @@ class SelfTraining(BaseUDA):
         self, segmentor: dict, pseudo_label_weight: float = 1.0, **kwargs
     ) -> None:
         super().__init__(segmentor, **kwargs)
-        self.pseudo_label_weight = check_pseudo_label_weight(
-            pseudo_label_weight
-        )
+        self.pseudo_labels = PseudoLabels(pseudo_label_weight)
 
-    def training_step(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
-    ) -> Iterator[tuple[str, Losses]]:
-        """Source first, then each target."""
-        targets = target_domains(inputs)
-        losses, _ = self.loss_on_source(inputs, data_samples)
-        yield 'segmentor', losses
-        del losses
-        if self.is_warming_up:
-            return
-        for target in targets:
-            losses = loss_on_pseudo_labels(
-                unwrap(self.segmentor),
-                self.segmentor(inputs[target]),
-                data_samples[target],
-                self.pseudo_label_weight,
-            )
-            yield 'segmentor', add_prefix(losses, target)
-            del losses
+    def loss_on_target(
+        self, prediction: Prediction, full: Logits, target: DomainBatch
+    ) -> Losses:
+        """Weighted cross entropy of all heads on pseudo-labels."""
+        return self.pseudo_labels.on_target(self, prediction, full, target)

@@ -1,16 +1,11 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Training on the source alone: the lower bound of every comparison."""
 
-from collections.abc import Iterator
-
-from mmseg.utils import SampleList
-from torch import Tensor
-
+from mmuda.models.batch import Batch
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
 from .base import BaseUDA
-from .domains import SOURCE, Losses
 
 
 @MODELS.register_module()
@@ -25,15 +20,12 @@ class SourceOnly(BaseUDA):
     """
 
     allows_padding = True
+    seams = ('on_source',)
 
-    def training_step(
-        self, inputs: dict[str, Tensor], data_samples: dict[str, SampleList]
-    ) -> Iterator[tuple[str, Losses]]:
-        """Segmentation loss on the source; see :class:`BaseUDA`."""
-        if set(inputs) != {SOURCE}:
+    def check_batch(self, batch: Batch) -> None:
+        """Refuse target images."""
+        if batch.targets:
             raise ConfigError(
                 'SourceOnly must not see target images: set '
                 'train_dataloader.dataset.target=None'
             )
-        losses, _ = self.loss_on_source(inputs, data_samples)
-        yield 'segmentor', losses

@@ -1,17 +1,22 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Entropy of predictions, as in `ADVENT <https://arxiv.org/abs/1811.12833>`_.
+"""What brings target predictions nearer to source ones, as in ADVENT.
 
-All functions take raw logits of shape (N, C, H, W). They work on
+Vu et al., `ADVENT <https://arxiv.org/abs/1811.12833>`_, CVPR 2019: entropy,
+class ratios, and the loss of discriminators and of what has to pass them.
+Functions of predictions take raw logits of shape (N, C, H, W). They work on
 log-probabilities in at least single precision, so that they stay finite for
 logits of any magnitude and under automatic mixed precision.
 """
 
 import math
+from collections.abc import Mapping
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from .averaging import mean_of_valid
+from .averaging import mean_of_valid, of_all_processes, valid_at
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
@@ -101,6 +106,30 @@ def entropy_loss(
     return mean_of_valid(torch.cat(parts))
 
 
+def entropy_losses(
+    logits: Mapping[str, Tensor],
+    weights: Mapping[str, float],
+    top_fraction: float = 1.0,
+    valid: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Weighted entropies of several heads.
+
+    Args:
+        logits: (N, C, H, W) at image size by head.
+        weights: Weight of the entropy by head.
+        top_fraction: As of :func:`entropy_loss`.
+        valid: As of :func:`entropy_loss`.
+
+    Returns:
+        Losses named ``<head>.loss_entropy``.
+    """
+    return {
+        f'{head}.loss_entropy': weight
+        * entropy_loss(logits[head], top_fraction, valid)
+        for head, weight in weights.items()
+    }
+
+
 def class_ratio_prior_loss(
     logits: Tensor,
     prior: Tensor,
@@ -131,3 +160,39 @@ def class_ratio_prior_loss(
         counted = probabilities.where(valid[:, None], 0).sum(dim=(2, 3))
         ratio = counted / valid.sum(dim=(1, 2))[:, None]
     return (relaxation * prior.to(ratio) - ratio).relu().sum(dim=1).mean()
+
+
+SOURCE_LABEL = 0.0
+TARGET_LABEL = 1.0
+Gan = Literal['vanilla', 'least_squares']
+
+
+def domain_loss(
+    decision: Tensor,
+    label: float,
+    kind: Gan = 'vanilla',
+    valid: Tensor | None = None,
+) -> Tensor:
+    """Distance of a discriminator's decision from one domain label.
+
+    Args:
+        decision: (N, 1, h, w) raw output of the discriminator.
+        label: 0 for source, 1 for target. ADVENT's text has them the other
+            way round; the problem is symmetric.
+        kind: ``vanilla`` is the binary cross entropy with logits of ADVENT,
+            ``least_squares`` the squared distance of LSGAN.
+        valid: (N, H, W) bool at the size of the images, False on padding;
+            decisions about padding don't count. None if there is none.
+
+    Returns:
+        Scalar, averaged over the map, in float32 or better.
+    """
+    decision = decision.to(torch.promote_types(decision.dtype, torch.float32))
+    wanted = torch.full_like(decision, label)
+    distance = F.mse_loss
+    if kind == 'vanilla':
+        distance = F.binary_cross_entropy_with_logits
+    if valid is None:
+        return of_all_processes(distance(decision, wanted), decision.numel())
+    values = distance(decision, wanted, reduction='none').squeeze(1)
+    return mean_of_valid(values, valid_at(valid, values.shape[1:]))

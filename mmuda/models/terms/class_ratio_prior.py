@@ -1,21 +1,27 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""ADVENT's class-ratio prior as a module that configs can name."""
+"""ADVENT's class-ratio prior as a term."""
 
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from mmuda.models.batch import DomainBatch
+from mmuda.models.losses import class_ratio_prior_loss
+from mmuda.models.segmentors import Prediction
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.head_names import DECODE
 from mmuda.utils.json_files import read_json
 
-from .entropy import class_ratio_prior_loss
+from .term import Losses, Term
 
 
 @MODELS.register_module()
-class ClassRatioPrior(nn.Module):
+class ClassRatioPrior(Term):
     """Keep classes from vanishing on the target (ADVENT, equation 7).
+
+    A loss of the main head.
 
     Args:
         ratio: Frequency (or count) of each class in the source labels, or a
@@ -49,32 +55,30 @@ class ClassRatioPrior(nn.Module):
         """What ``ratio`` holds, which a resumed run must hold, too."""
         return dict(ratio=self.ratio.tolist())
 
-    def check_num_classes(self, num_classes: int) -> None:
-        """Refuse a prior of another number of classes.
-
-        Args:
-            num_classes: Classes of the segmentor.
+    def attach(self, model) -> None:
+        """Refuse a method of another number of classes.
 
         Raises:
             ConfigError: The numbers differ.
         """
-        if len(self.ratio) != num_classes:
+        if len(self.ratio) != model.num_classes:
             raise ConfigError(
                 f'class_ratio_prior.ratio has {len(self.ratio)} values; the '
-                f'segmentor has {num_classes} classes'
+                f'segmentor has {model.num_classes} classes'
             )
 
-    def forward(self, logits: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Weighted loss of target logits (N, C, H, W), a scalar.
-
-        Args:
-            logits: Class scores on target images.
-            valid: (N, H, W) bool, False on padding; None if there is none.
-        """
+    def on_target(
+        self,
+        model,
+        prediction: Prediction,
+        full: dict[str, Tensor],
+        target: DomainBatch,
+    ) -> Losses:
+        """Weighted loss, named ``decode.loss_class_ratio``."""
         loss = class_ratio_prior_loss(
-            logits, self.ratio, self.relaxation, valid
+            full[DECODE], self.ratio, self.relaxation, target.valid
         )
-        return self.weight * loss
+        return {f'{DECODE}.loss_class_ratio': self.weight * loss}
 
 
 def _as_ratio(ratio: Sequence[float] | str) -> Tensor:

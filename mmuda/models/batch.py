@@ -1,0 +1,393 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Training batches of several domains, and what makes them of samples."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.model import ImgDataPreprocessor
+from mmseg.models import SegDataPreProcessor
+from mmseg.utils import SampleList
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError, DataError
+
+SOURCE = 'source'
+
+# Where labels come from. Ground truth of a target is never looked at.
+_TRUTH, _PSEUDO, _SOFT = 'gt_sem_seg', 'pseudo_sem_seg', 'pseudo_soft_seg'
+_MISSING = {
+    _TRUTH: ('label', 'LoadLabels'),
+    _PSEUDO: ('pseudo-label', 'LoadPseudoLabels'),
+    _SOFT: ('soft label', 'LoadSoftPseudoLabels'),
+}
+
+
+@dataclass(frozen=True)
+class DomainBatch:
+    """Images of one domain and what is known of them.
+
+    Attributes:
+        images: (N, 3, H, W) normalised images.
+        labels: (N, H, W) train ids, int64, 255 where a pixel has none: the
+            source's ground truth or a target's pseudo-labels. None if the
+            pipeline has loaded none.
+        weights: (N, H, W) factors of the pixels' losses; None for 1.
+        soft_labels: N times (C, H, W) probabilities of a target's classes, or
+            None; as large as the logits, they are stacked when needed.
+        valid: (N, H, W) bool, False on the padding of images of unequal
+            size; None if there is none.
+        samples: Meta information of each image, and what else the pipeline
+            has packed.
+        name: Name of the domain.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    weights: Tensor | None = None
+    soft_labels: Sequence[Tensor] | None = None
+    valid: Tensor | None = None
+    samples: SampleList = ()
+    name: str = ''
+
+    @classmethod
+    def of_samples(
+        cls, name: str, images: Tensor, samples: SampleList
+    ) -> 'DomainBatch':
+        """Take labels out of samples.
+
+        Args:
+            name: Name of the domain.
+            images: (N, 3, H, W).
+            samples: Their samples.
+        """
+        labels = _values(samples, _TRUTH if name == SOURCE else _PSEUDO)
+        soft = _values(samples, _SOFT)
+        return cls(
+            images,
+            # N times (1, H, W) -> (N, H, W)
+            None if labels is None else torch.cat(labels).long(),
+            soft_labels=soft,
+            valid=valid_pixels(images, samples),
+            samples=samples,
+            name=name,
+        )
+
+    def require_labels(self) -> Tensor:
+        """The labels.
+
+        Raises:
+            DataError: There are none; it names image and remedy.
+        """
+        if self.labels is None:
+            raise self._fault(_TRUTH if self.name == SOURCE else _PSEUDO)
+        return self.labels
+
+    def require_soft_labels(self) -> Tensor:
+        """The soft labels, (N, C, H, W) float32.
+
+        Raises:
+            DataError: There are none, or of another size than the images; it
+                names image and remedy.
+        """
+        soft = self.soft_labels
+        if soft is None or soft[0].shape[1:] != self.images.shape[2:]:
+            raise self._fault(_SOFT)
+        # Autocast cannot stack half precision on every device.
+        return torch.stack([values.float() for values in soft])
+
+    def _fault(self, field: str) -> DataError:
+        what, transform = _MISSING[field]
+        for sample in self.samples:
+            image = sample.get('img_path', f'an image of {self.name!r}')
+            if field not in sample:
+                return DataError(
+                    f"{image} has no {what}; add dict(type='{transform}') to "
+                    f'the pipeline of {self.name!r}'
+                )
+            size = tuple(sample.get(field).data.shape[-2:])
+            if size != tuple(self.images.shape[2:]):
+                return DataError(
+                    f'{image}: the {what} is {size}, the batch '
+                    f'{tuple(self.images.shape[2:])} pixels; crop or pad all '
+                    'images of a domain to one size in its pipeline'
+                )
+        return DataError(f'the batch of {self.name!r} has no {what}s')
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a method sees in one iteration.
+
+    Attributes:
+        source: Images of the source.
+        targets: Images of each target by name.
+    """
+
+    source: DomainBatch
+    targets: dict[str, DomainBatch]
+
+    @classmethod
+    def of_domains(
+        cls,
+        inputs: Mapping[str, Tensor],
+        data_samples: Mapping[str, SampleList],
+    ) -> 'Batch':
+        """Make a batch of stacked images and samples by domain.
+
+        Raises:
+            ConfigError: There is no source.
+        """
+        if SOURCE not in inputs:
+            raise ConfigError(
+                f'a batch has the domains {list(inputs)}, but no '
+                f'{SOURCE!r}; set train_dataloader.dataset.source'
+            )
+        parts = {
+            name: DomainBatch.of_samples(name, images, data_samples[name])
+            for name, images in inputs.items()
+        }
+        return cls(parts.pop(SOURCE), parts)
+
+    @property
+    def domains(self) -> dict[str, DomainBatch]:
+        """All domains by name, the source first."""
+        return {SOURCE: self.source} | self.targets
+
+    def require_targets(self, names: Sequence[str] | None = None) -> list[str]:
+        """Names of the targets.
+
+        Args:
+            names: Those that a method was built for; None for any.
+
+        Raises:
+            ConfigError: There is none, or there are others.
+        """
+        found = list(self.targets)
+        if not found:
+            raise ConfigError(
+                'train_dataloader.dataset has no target domain; this method '
+                'needs one (SourceOnly does not)'
+            )
+        if names is None:
+            return found
+        if sorted(found) != sorted(names):
+            raise ConfigError(
+                f'model.targets is {list(names)}, but '
+                f'train_dataloader.dataset has the targets {found}; name the '
+                'same in both'
+            )
+        return list(names)
+
+    def refuse_padding(self, method: str) -> None:
+        """Refuse images of unequal size.
+
+        Args:
+            method: Name of the method, whose losses would count padding.
+
+        Raises:
+            ConfigError: Some are padded.
+        """
+        for domain, part in self.domains.items():
+            if part.valid is not None:
+                raise ConfigError(
+                    f"images of domain '{domain}' have unequal sizes or are "
+                    f'padded, and {method} would learn from the padding: '
+                    'crop or resize all images of a domain to one size in '
+                    'its pipeline (and leave size and size_divisor of '
+                    'model.data_preprocessor as they are by default)'
+                )
+
+    def require_size(self, smallest: int) -> None:
+        """Refuse images that are too small for a discriminator.
+
+        Known before the first adversarial iteration, which may come late.
+
+        Args:
+            smallest: Shortest side of the maps that it judges, which have
+                the size of the images.
+
+        Raises:
+            ConfigError: A side is shorter.
+        """
+        for domain, part in self.domains.items():
+            height, width = part.images.shape[-2:]
+            if min(height, width) < smallest:
+                raise ConfigError(
+                    f"images of domain '{domain}' are {width}x{height} "
+                    f'pixels, the discriminator needs {smallest}x{smallest}: '
+                    'resize or crop them to more in the pipeline'
+                )
+
+
+@MODELS.register_module()
+class DomainDataPreprocessor(SegDataPreProcessor):
+    """Apply mmseg's preprocessor to each domain of a training batch.
+
+    Images of one domain are stacked; sizes may differ between domains. Where
+    they are padded to one size, so are labels and pseudo-labels, with a value
+    that is ignored (``seg_pad_val``); see :func:`valid_pixels`. A
+    batch without domains (validation, test) is handled as in mmseg.
+
+    Args:
+        size_divisor: As in mmseg; the default of 1 pads only to the largest
+            image of a domain's batch.
+        **kwargs: Further arguments of mmseg's ``SegDataPreProcessor``.
+    """
+
+    def __init__(self, size_divisor: int | None = 1, **kwargs) -> None:
+        if kwargs.get('size') is not None:
+            size_divisor = None
+        super().__init__(size_divisor=size_divisor, **kwargs)
+
+    def forward(
+        self, data: dict[str, Any], training: bool = False
+    ) -> Batch | dict[str, Any]:
+        """Preprocess one batch.
+
+        Args:
+            data: ``inputs`` and ``data_samples``, each a list or, by domain,
+                a dict of lists; images are uint8 (3, H, W).
+            training: Whether to pad to one size.
+
+        Returns:
+            A :class:`Batch`; of images without domains (validation, test)
+            what mmseg gives.
+
+        Raises:
+            ConfigError: If items of several samples were not collated.
+        """
+        if not isinstance(data['inputs'], dict):
+            return super().forward(data, training)
+        for domain, images in data['inputs'].items():
+            if isinstance(images[0], (list, tuple)):
+                raise ConfigError(
+                    f'the batch has lists of {domain!r} samples in place of '
+                    "samples; set collate_fn=dict(type='domain_collate') in "
+                    "train_dataloader, or train_cfg.type='UDATrainLoop'"
+                )
+        batches = {
+            domain: super(DomainDataPreprocessor, self).forward(
+                dict(inputs=images, data_samples=data['data_samples'][domain]),
+                training,
+            )
+            for domain, images in data['inputs'].items()
+        }
+        for batch in batches.values():
+            _pad_pseudo_labels(batch['data_samples'], self.seg_pad_val)
+        return Batch.of_domains(
+            *(
+                {domain: batch[key] for domain, batch in batches.items()}
+                for key in ('inputs', 'data_samples')
+            )
+        )
+
+
+def valid_pixels(images: Tensor, samples: SampleList) -> Tensor | None:
+    """Pixels of a batch that belong to an image.
+
+    Args:
+        images: (N, 3, H, W) padded images.
+        samples: Their samples, as the preprocessor leaves them.
+
+    Returns:
+        (N, H, W) bool, False on padding; None if no image is padded.
+    """
+    paddings = [sample.get('padding_size', (0, 0, 0, 0)) for sample in samples]
+    if not any(any(padding) for padding in paddings):
+        return None
+    height, width = images.shape[-2:]
+    valid = torch.zeros(
+        (len(paddings), height, width), dtype=torch.bool, device=images.device
+    )
+    for mask, (left, right, top, bottom) in zip(valid, paddings, strict=True):
+        mask[top : height - bottom, left : width - right] = True
+    return valid
+
+
+def _values(samples: SampleList, field: str) -> list[Tensor] | None:
+    """Values of all samples; None if one has none, or they differ in size."""
+    values = [sample.get(field).data for sample in samples if field in sample]
+    alike = len({value.shape for value in values}) == 1
+    return values if alike and len(values) == len(samples) else None
+
+
+def _pad_pseudo_labels(samples: SampleList, value: int) -> None:
+    for sample in samples:
+        padding = sample.get('padding_size', ())
+        if 'pseudo_sem_seg' in sample and any(padding):
+            label = sample.pseudo_sem_seg.data
+            del sample.pseudo_sem_seg.data
+            sample.pseudo_sem_seg.data = pad(label, padding, value=value)
+
+
+class FullSize(dict):
+    """Logits at the size of the images by head, made when first asked for.
+
+    Args:
+        logits: (N, C, h, w) by head.
+        resize: Brings them to (N, C, H, W).
+    """
+
+    def __init__(
+        self, logits: dict[str, Tensor], resize: Callable[[Tensor], Tensor]
+    ) -> None:
+        super().__init__()
+        self._logits, self._resize = logits, resize
+
+    def __missing__(self, head: str) -> Tensor:
+        self[head] = self._resize(self._logits[head])
+        return self[head]
+
+
+def check_preprocessor(preprocessor: nn.Module) -> None:
+    """Refuse a preprocessor that takes one batch of images at a time.
+
+    Args:
+        preprocessor: Of a method.
+
+    Raises:
+        ConfigError: It is one of MMEngine's or mmseg's.
+    """
+    single = (SegDataPreProcessor, ImgDataPreprocessor)
+    if type(preprocessor).forward in {kind.forward for kind in single}:
+        raise _no_domains(preprocessor)
+
+
+def prepared_batch(
+    data: Mapping[str, Any], preprocessor: nn.Module, padding_for: str = ''
+) -> Batch:
+    """What a preprocessor makes of a batch of the data loader.
+
+    Args:
+        data: Of a ``DomainDataset``.
+        preprocessor: Gives a batch, or stacked images and samples by domain,
+            as MMEngine's base class passes on what it gets.
+        padding_for: Name of a method that does not allow padding; '' if it
+            does.
+
+    Raises:
+        ConfigError: Images are not tensors by domain, or padded.
+    """
+    batch = preprocessor(data, True)
+    if not isinstance(batch, Batch):
+        images = batch.get('inputs')
+        if not isinstance(images, Mapping) or not all(
+            isinstance(part, Tensor) for part in images.values()
+        ):
+            raise _no_domains(preprocessor)
+        batch = Batch.of_domains(images, batch['data_samples'])
+    if padding_for:
+        batch.refuse_padding(padding_for)
+    return batch
+
+
+def _no_domains(preprocessor: nn.Module) -> ConfigError:
+    return ConfigError(
+        f"model.data_preprocessor: '{type(preprocessor).__name__}' does not "
+        "know domains; use 'DomainDataPreprocessor', which takes the "
+        "arguments of 'SegDataPreProcessor'"
+    )

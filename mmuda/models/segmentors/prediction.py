@@ -1,0 +1,68 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""What a segmentor is shown, and what it answers."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from torch import Tensor
+
+from mmuda.models.style import ChannelStatistics
+
+Logits = dict[str, Tensor]
+Features = tuple[Tensor, ...]
+Style = tuple[ChannelStatistics, ...]
+
+
+class View(NamedTuple):
+    """Images, and what is wanted of them.
+
+    Attributes:
+        images: (N, 3, H, W) normalised images.
+        heads: Names of the heads that predict.
+        style: Statistics that the features of the segmentor's
+            ``style_layers`` get; none leaves them as they are.
+    """
+
+    images: Tensor
+    heads: tuple[str, ...]
+    style: Style = ()
+
+
+class Box(NamedTuple):
+    """Part of an image, in pixels; ends are not in it."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
+class Prediction(NamedTuple):
+    """What a segmentor makes of a view, or of several.
+
+    Not a dataclass: DDP looks for tensors in tuples and dicts.
+
+    Attributes:
+        logits: (N, C, h, w) by head, at the network's resolution.
+        features: (N, D, h, w) of each stage of the backbone, or of the neck,
+            if they were asked for.
+        style: Statistics of the features after each of the segmentor's
+            ``style_layers``, before they are swapped; without a graph.
+        boxes: Part of the images that a head's logits are of; a head that is
+            not named saw all.
+    """
+
+    logits: Logits
+    features: Features = ()
+    style: Style = ()
+    boxes: Mapping[str, Box] = {}
+
+
+def crop(box: Box, *maps: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Part of maps (N, H, W) that lies in a box; None stays so."""
+    return tuple(
+        None
+        if values is None
+        else values[:, box.top : box.bottom, box.left : box.right]
+        for values in maps
+    )

@@ -1,0 +1,16 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Losses that ride on any method."""
+
+from .class_ratio_prior import ClassRatioPrior
+from .entropy import Entropy
+from .pseudo_labels import PseudoLabels
+from .term import Term, add_deprecated_term, add_term
+
+__all__ = [
+    'ClassRatioPrior',
+    'Entropy',
+    'PseudoLabels',
+    'Term',
+    'add_deprecated_term',
+    'add_term',
+]

@@ -1,0 +1,43 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Cross entropy on pseudo-labels of the target as a term."""
+
+from torch import Tensor
+
+from mmuda.models.batch import DomainBatch
+from mmuda.models.method_checks import check_pseudo_label_weight
+from mmuda.models.segmentors import Prediction
+from mmuda.registry import MODELS
+
+from .term import Losses, Term
+
+
+@MODELS.register_module()
+class PseudoLabels(Term):
+    """Segmentation losses of all heads on pseudo-labels (ESL).
+
+    Target samples carry them by ``LoadPseudoLabels``.
+
+    Args:
+        weight: Factor on top of the heads' own loss weights.
+
+    Raises:
+        ConfigError: It is no positive number.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = check_pseudo_label_weight(weight)
+
+    def on_target(
+        self,
+        model,
+        prediction: Prediction,
+        full: dict[str, Tensor],
+        target: DomainBatch,
+    ) -> Losses:
+        """Weighted losses, named ``<head>.loss_<name>_pseudo``."""
+        losses = model.network.losses(prediction, target.require_labels())
+        return {
+            f'{name}_pseudo': self.weight * value if 'loss' in name else value
+            for name, value in losses.items()
+        }

@@ -1,0 +1,233 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Followers: networks that are never trained themselves.
+
+A teacher is the average of a trained network, a frozen encoder stays as its
+pretraining left it. mmengine's averaged models are not used: they put
+``module.`` into the names of a checkpoint and keep a count of their own.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from mmengine.model import BaseModel
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmuda.models.method_checks import check_choice
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.players import unwrap
+
+Network = Literal['segmentor', 'teacher']
+Buffers = Literal['copy', 'ema']
+Mode = Literal['eval', 'batch_statistics']
+
+# What MeanTeacherHook takes of ``model.teacher``.
+_HOOK_OPTIONS = ('momentum', 'warmup', 'interval', 'begin', 'buffers')
+
+
+@dataclass(frozen=True)
+class Follower:
+    """How a network of a model is kept that is never trained.
+
+    Attributes:
+        of: Part of the model that it starts as, such as ``segmentor`` or
+            ``segmentor.backbone``.
+        mode: Its mode while the model trains: that of testing, or
+            ``batch_statistics``, in which norms take the batch's and do not
+            count it, still without dropout.
+        saved: Whether checkpoints hold it. One that is not saved is, in each
+            run, what its part is initialised to.
+    """
+
+    of: str
+    mode: Mode = 'eval'
+    saved: bool = True
+
+
+def add_follower(model: BaseModel, name: str, follower: Follower) -> None:
+    """Give a model a network that is never trained.
+
+    It is no player: no optimizer holds it, no distributed wrapper. Copied,
+    since building it anew would draw random numbers, and other parts would
+    start from other weights than without it.
+
+    Args:
+        model: Has a dict ``followers`` by name.
+        name: Of the child.
+        follower: How it is kept.
+
+    Raises:
+        ConfigError: The mode is unknown.
+    """
+    check_choice(f'{name}.mode', follower.mode, Mode)
+    network = copy.deepcopy(part_of(model, follower.of))
+    network.requires_grad_(False).eval()
+    # For mmengine: it gets the weights of its part, not some of its own.
+    network.is_init = True
+    for module in network.modules():
+        module.init_cfg = None
+    if follower.mode == 'batch_statistics':
+        for module in network.modules():
+            if isinstance(module, _BatchNorm):
+                # In training the batch's count, in testing the running ones.
+                module.track_running_stats = False
+    model.add_module(name, network)
+    model.followers[name] = follower
+
+
+def part_of(model: nn.Module, path: str) -> nn.Module:
+    """A part of a model, whatever distributed wrappers it is in.
+
+    Args:
+        model: The model.
+        path: Names of children, joined by dots.
+    """
+    for name in path.split('.'):
+        model = unwrap(getattr(unwrap(model), name))
+    return model
+
+
+def start_followers(model: BaseModel) -> None:
+    """Let all followers be what their parts are."""
+    for name, follower in model.followers.items():
+        part = part_of(model, follower.of)
+        update_teacher(getattr(model, name), part, momentum=0)
+
+
+def set_modes(model: BaseModel) -> None:
+    """Give followers their own modes after those of the model were set."""
+    for name, follower in model.followers.items():
+        network = getattr(model, name)
+        own = model.training and follower.mode == 'batch_statistics'
+        network.train(own)
+        for module in network.modules() if own else ():
+            module.training &= isinstance(module, _BatchNorm)
+
+
+def forget_unsaved(
+    model: BaseModel, state_dict: dict, prefix: str, *_: Any
+) -> None:
+    """Leave out of a state what is not saved, in place."""
+    for name in _unsaved(model):
+        start = f'{prefix}{name}.'
+        for key in [key for key in state_dict if key.startswith(start)]:
+            del state_dict[key]
+
+
+def keep_unsaved(model: BaseModel, state_dict: dict, prefix: str) -> None:
+    """Let what is not saved stay as it is when a state is loaded, in place."""
+    for name in _unsaved(model):
+        for key, value in getattr(model, name).state_dict().items():
+            state_dict[f'{prefix}{name}.{key}'] = value
+
+
+def _unsaved(model: BaseModel) -> list[str]:
+    return [name for name, kept in model.followers.items() if not kept.saved]
+
+
+def add_teacher(model: BaseModel, teacher: bool | Mapping[str, Any]) -> dict:
+    """Give a model a teacher, the moving average of its segmentor.
+
+    Args:
+        model: Has a ``segmentor``.
+        teacher: Whether; or options of ``MeanTeacherHook``, and ``mode`` of
+            a :class:`Follower`.
+
+    Returns:
+        Options of the hook.
+
+    Raises:
+        ConfigError: An option is unknown.
+    """
+    model.teacher = None
+    if teacher is False or teacher is None:
+        return {}
+    options = {} if teacher is True else dict(teacher)
+    mode = options.pop('mode', 'eval')
+    for key in options:
+        if key not in _HOOK_OPTIONS:
+            raise ConfigError(
+                f"model.teacher: there is no '{key}', only mode, "
+                f'{", ".join(_HOOK_OPTIONS)}'
+            )
+    del model.teacher
+    add_follower(model, 'teacher', Follower('segmentor', mode))
+    return options
+
+
+def check_network(predict_on: str, teacher: bool) -> Network:
+    """Refuse to predict by a network that the model does not have.
+
+    Args:
+        predict_on: Name of the network.
+        teacher: Whether the model has a teacher.
+
+    Raises:
+        ConfigError: The name is unknown, or there is no teacher.
+    """
+    check_choice('predict_on', predict_on, Network)
+    if predict_on == 'teacher' and not teacher:
+        raise ConfigError(
+            "model.predict_on='teacher' needs model.teacher=True"
+        )
+    return predict_on
+
+
+def warmed_up_momentum(updates: int, momentum: float) -> float:
+    r"""Momentum of an average that is still short of values.
+
+    .. math:: m_t = \min(1 - 1 / (t + 1), m)
+
+    Until the limit is reached, the average weighs all students since the
+    start alike. From the code of `Mean Teacher
+    <https://arxiv.org/abs/1703.01780>`_; DACS and DAFormer have it, too.
+
+    Args:
+        updates: Number of this update, :math:`t`, from 1; 0 gives momentum
+            0, that is a copy of the student.
+        momentum: Limit :math:`m`, from 0 to 1.
+
+    Returns:
+        Weight of the old teacher, from 0 to 1.
+    """
+    return min(1 - 1 / (updates + 1), momentum)
+
+
+@torch.no_grad()
+def update_teacher(
+    teacher: nn.Module,
+    student: nn.Module,
+    momentum: float,
+    buffers: Buffers = 'copy',
+) -> None:
+    r"""Move a teacher's weights towards the student's, in place.
+
+    .. math:: \theta' \leftarrow m \, \theta' + (1 - m) \, \theta
+
+    This is the exponential moving average of `Mean Teacher
+    <https://arxiv.org/abs/1703.01780>`_ (equation 1).
+
+    Args:
+        teacher: Network with weights :math:`\theta'`.
+        student: Network of the same parts, without a distributed wrapper,
+            with weights :math:`\theta`.
+        momentum: Weight :math:`m` of the old teacher, from 0 to 1; 0 copies
+            the student exactly.
+        buffers: What happens to buffers, which are running statistics of
+            norms: ``copy`` takes the student's, ``ema`` averages them like
+            weights. Integer ones are always copied.
+    """
+    pairs = [*zip(teacher.parameters(), student.parameters(), strict=True)]
+    copied = []
+    for old, new in zip(teacher.buffers(), student.buffers(), strict=True):
+        averaged = buffers == 'ema' and old.is_floating_point()
+        (pairs if averaged else copied).append((old, new))
+    if pairs:
+        # As lerp_ of each, bit for bit, in far fewer calls.
+        olds, news = zip(*pairs, strict=True)
+        torch._foreach_lerp_(olds, news, 1 - momentum)
+    for old, new in copied:
+        old.copy_(new)

@@ -1,0 +1,63 @@
+"""Terms as a later method would bring them along."""
+
+import torch
+from mmseg.utils import add_prefix
+from torch.nn.functional import interpolate
+
+from mmuda.models.losses import mean_of_valid
+from mmuda.models.terms import Term
+from mmuda.models.uda.followers import Follower, add_follower
+from mmuda.registry import MODELS
+from mmuda.utils.head_names import DECODE
+from mmuda.utils.players import SEGMENTOR, ddp_dummy_loss
+
+
+def checkered(images, block):
+    """Images of which every second block is black, (N, 3, H, W)."""
+    height, width = images.shape[2:]
+    rows = torch.arange(height // block)[:, None]
+    kept = (rows + torch.arange(width // block)) % 2
+    return images * interpolate(kept[None, None].to(images), (height, width))
+
+
+@MODELS.register_module()
+class MaskedConsistency(Term):
+    """The teacher labels whole images, the student sees blocks of them."""
+
+    def __init__(self, block=8, weight=0.5):
+        super().__init__()
+        self.block, self.weight = block, weight
+
+    def extra(self, model, batch):
+        for name, target in batch.targets.items():
+            with torch.no_grad():
+                logits = model.teacher(target.images)
+                labels = model.upsample(logits, target.images).argmax(dim=1)
+            weights = torch.full_like(labels, self.weight, dtype=torch.float32)
+            prediction = model.segmentor(
+                checkered(target.images, self.block), heads=(DECODE,)
+            )
+            losses = model.network.losses(prediction, labels, weights)
+            losses |= ddp_dummy_loss(model.segmentor, prediction.logits)
+            yield SEGMENTOR, add_prefix(losses, f'{name}.masked')
+
+
+@MODELS.register_module()
+class FeatureDistance(Term):
+    """Features of the source stay near those of the first backbone."""
+
+    needs_features = True
+
+    def __init__(self, weight=0.1, mode='eval'):
+        super().__init__()
+        self.weight, self.mode = weight, mode
+
+    def attach(self, model):
+        backbone = Follower('segmentor.backbone', self.mode, saved=False)
+        add_follower(model, 'imagenet', backbone)
+
+    def on_source(self, model, prediction, full, source):
+        with torch.no_grad():
+            fixed = model.imagenet(source.images)[-1]
+        distance = (prediction.features[-1] - fixed).norm(dim=1)  # (N, h, w)
+        return {'loss_feature_distance': self.weight * mean_of_valid(distance)}

@@ -1,0 +1,122 @@
+"""Networks of a model that are never trained."""
+
+import copy
+
+import pytest
+import torch
+from tiny_models import model_config, segmentor_config
+
+from mmuda.models.uda.followers import (
+    Follower,
+    add_follower,
+    update_teacher,
+)
+from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
+
+
+def build(teacher=True, dropout=0.0, **options):
+    torch.manual_seed(0)
+    segmentor = segmentor_config()
+    for head in ('decode_head', 'auxiliary_head'):
+        segmentor[head]['dropout_ratio'] = dropout
+    config = model_config(
+        'MinEnt', segmentor=segmentor, teacher=teacher, **options
+    )
+    model = MODELS.build(config)
+    model.init_weights()
+    return model.train()
+
+
+IMAGES = torch.randn(2, 3, 33, 41, generator=torch.Generator().manual_seed(1))
+
+
+def test_batch_statistics_are_those_of_training_without_dropout():
+    model = build(dict(mode='batch_statistics'), dropout=0.5)
+    buffers = copy.deepcopy(dict(model.teacher.named_buffers()))
+    plain = build(False)
+    expected = plain.segmentor(IMAGES)
+    assert torch.equal(model.teacher(IMAGES), expected)
+    assert not torch.equal(model.segmentor(IMAGES), expected)
+    for name, value in model.teacher.named_buffers():
+        assert torch.equal(value, buffers[name]), name
+
+
+def test_batch_statistics_are_not_those_of_testing():
+    model = build(dict(mode='batch_statistics'))
+    training = model.teacher(IMAGES)
+    update_teacher(model.teacher, model.segmentor, 0)
+    found, expected = model.eval().teacher(IMAGES), model.segmentor(IMAGES)
+    assert torch.equal(found, expected)
+    assert not torch.allclose(training, expected)
+
+
+def with_encoder(saved, seed=0):
+    model = build(False)
+    add_follower(
+        model, 'imagenet', Follower('segmentor.backbone', saved=saved)
+    )
+    torch.manual_seed(seed)
+    for parameter in model.parameters():
+        parameter.data.normal_()
+    return model
+
+
+@pytest.mark.parametrize('saved', [True, False])
+def test_checkpoints_hold_what_is_saved(saved):
+    model, other = with_encoder(saved), with_encoder(saved, seed=1)
+    before = copy.deepcopy(other.imagenet.state_dict())
+    state = model.state_dict()
+    assert any(name.startswith('imagenet.') for name in state) == saved
+    other.load_state_dict(state)
+    expected = model.imagenet.state_dict() if saved else before
+    for name, value in other.imagenet.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    for name, value in other.segmentor.state_dict().items():
+        assert torch.equal(value, model.segmentor.state_dict()[name]), name
+
+
+def test_a_follower_starts_as_its_part():
+    model = build(False)
+    add_follower(model, 'imagenet', Follower('segmentor.backbone'))
+    model.train()
+    assert not any(part.training for part in model.imagenet.modules())
+    assert not any(p.requires_grad for p in model.imagenet.parameters())
+    for name, value in model.imagenet.state_dict().items():
+        assert torch.equal(value, model.segmentor.backbone.state_dict()[name])
+
+
+@pytest.mark.parametrize(
+    ('teacher', 'message'),
+    [
+        (dict(mode='train'), r"teacher\.mode must be one of .* 'train'"),
+        (dict(momentun=0.9), "model.teacher: there is no 'momentun'"),
+    ],
+)
+def test_unknown_options_are_refused(teacher, message):
+    with pytest.raises(ConfigError, match=message):
+        build(teacher)
+
+
+def drawn(seed):
+    network = build(False).segmentor
+    generator = torch.Generator().manual_seed(seed)
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.is_floating_point():
+            tensor.data.normal_(generator=generator)
+    return network
+
+
+@pytest.mark.parametrize('momentum', [0.0, 0.3, 0.5, 0.999, 1.0])
+def test_the_average_is_that_of_each_tensor_bit_for_bit(momentum):
+    teacher, student = drawn(1), drawn(2)
+    expected = copy.deepcopy(teacher)
+    for old, new in zip(
+        expected.parameters(), student.parameters(), strict=True
+    ):
+        old.data.lerp_(new.data, 1 - momentum)
+    update_teacher(teacher, student, momentum)
+    for old, new in zip(
+        expected.parameters(), teacher.parameters(), strict=True
+    ):
+        assert torch.equal(old, new)
