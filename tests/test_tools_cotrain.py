@@ -92,7 +92,7 @@ def test_status_finds_finished_stages(cotrain, tmp_path):
         (
             ['--dry-run'],
             {'cotraining.collaboration.keep': 0},
-            'collaboration.keep must be a whole number of at least 1',
+            'collaboration.keep=0: must be a whole number above 0',
         ),
         (['--train-processes', '2'], {}, 'at most --processes 1'),
         (
@@ -104,7 +104,7 @@ def test_status_finds_finished_stages(cotrain, tmp_path):
         (
             ['--dry-run'],
             {'pseudo_labels.rule.low': 2},
-            'low=2 must be a number in [0, 1]',
+            'low=2: must be a number in [0, 1]',
         ),
         (
             ['--dry-run', '--baseline-checkpoint', 'lost.pth'],

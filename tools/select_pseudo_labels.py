@@ -11,12 +11,22 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
-from mmuda.cotraining.accumulation import AccumulatedLabels
-from mmuda.cotraining.exchange import choose_exchange, exchange_warnings
+from mmuda.cotraining.accumulation import (
+    AccumulatedLabels,
+    Accumulation,
+    Better,
+)
+from mmuda.cotraining.exchange import (
+    ExchangeOrder,
+    choose_exchange,
+    exchange_warnings,
+)
 from mmuda.cotraining.image_statistics import LabelledImages
-from mmuda.cotraining.merge import merge_folders
+from mmuda.cotraining.merge import Disagreement, merge_folders
 from mmuda.cotraining.ranking import (
+    Ranking,
     keys_text,
     own_share,
     rank_images,
@@ -53,7 +63,7 @@ def parse_args() -> argparse.Namespace:
     rank.add_argument(
         '--by',
         default='confidence',
-        choices=('confidence', 'num_classes', 'rejected'),
+        choices=get_args(Ranking),
     )
     exchange = _add_exchange(commands)
     update = commands.add_parser(
@@ -65,7 +75,7 @@ def parse_args() -> argparse.Namespace:
     )
     merge.add_argument('labels', type=Path, nargs=2)
     merge.add_argument(
-        '--disagreement', default='keep', choices=('keep', 'void')
+        '--disagreement', default='keep', choices=get_args(Disagreement)
     )
     for parts in (rank, exchange, update):
         _add_accumulation(parts)
@@ -85,14 +95,14 @@ def _add_accumulation(parts: argparse.ArgumentParser) -> None:
     parts.add_argument(
         '--better',
         default='confidence',
-        choices=('confidence', 'rejected'),
+        choices=get_args(Better),
         help='which label of an image is better: the surer one, or the '
         'one with fewer rejected pixels',
     )
     parts.add_argument(
         '--mode',
         default='update_best_score',
-        choices=('update_best_score', 'all', 'none'),
+        choices=get_args(Accumulation),
     )
 
 
@@ -128,7 +138,7 @@ def _add_exchange(
     exchange.add_argument(
         '--by',
         default='difference',
-        choices=('difference', 'demand', 'confidence'),
+        choices=get_args(ExchangeOrder),
     )
     exchange.add_argument(
         '--own', action='store_true', help='half of them are its own images'

@@ -18,6 +18,7 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     label_path,
 )
 from mmuda.pseudo_labels.image_statistics import STATISTICS, ImageStatistics
+from mmuda.utils.checks import one_of
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_path, atomic_write
 
@@ -97,12 +98,8 @@ class AccumulatedLabels:
             ConfigError: A value is unknown.
             DataError: Labels differ in the number of classes or bins.
         """
-        for name, value, choices in (
-            ('accumulation', mode, get_args(Accumulation)),
-            ('better label', by, get_args(Better)),
-        ):
-            if value not in choices:
-                raise ConfigError(f"{name} '{value}': must be in {choices}")
+        one_of(get_args(Accumulation)).require(mode, 'accumulation')
+        one_of(get_args(Better)).require(by, 'better label')
         if mode == 'none':
             return selected
         both = self._joined(selected)

@@ -13,7 +13,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from mmuda.pseudo_labels.image_statistics import ImageStatistics
-from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.checks import COUNT, SHARE, WHOLE, one_of
+from mmuda.utils.errors import DataError
 
 from .image_statistics import LabelledImages, require_same_classes
 
@@ -63,15 +64,10 @@ def choose_exchange(
         DataError: The two have other classes, or, for ``confidence``, other
             images.
     """
-    if order not in get_args(ExchangeOrder):
-        raise ConfigError(
-            f"exchange '{order}': must be one of {get_args(ExchangeOrder)}"
-        )
-    if number < 1 or min_pixels < 0 or not 0 <= control <= 1:
-        raise ConfigError(
-            f'exchange: number={number} must be at least 1, '
-            f'min_pixels={min_pixels} at least 0, control={control} in [0, 1]'
-        )
+    one_of(get_args(ExchangeOrder)).require(order, 'exchange')
+    COUNT.require(number, 'exchange.number')
+    WHOLE.require(min_pixels, 'exchange.min_pixels')
+    SHARE.require(control, 'exchange.control')
     require_same_classes(giver, receiver)
     if order == 'confidence':
         return exchange_by_confidence(

@@ -17,6 +17,7 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
 from mmuda.pseudo_labels.image_statistics import ImageStatistics, count_image
 from mmuda.pseudo_labels.report import read_label
 from mmuda.pseudo_labels.second_pass import encode_png, read_scores
+from mmuda.utils.checks import one_of
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.threads import BoundedThreads
@@ -191,11 +192,7 @@ def _check(
     folders: tuple[Path, Path],
     disagreement: str,
 ) -> None:
-    if disagreement not in get_args(Disagreement):
-        raise ConfigError(
-            f"disagreement '{disagreement}': must be one of "
-            f'{get_args(Disagreement)}'
-        )
+    one_of(get_args(Disagreement)).require(disagreement, 'disagreement')
     four = [path.resolve() for path in (first.root, second.root, *folders)]
     if len(set(four)) < len(four):
         raise ConfigError(

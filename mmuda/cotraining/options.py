@@ -3,14 +3,19 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Literal
 
 from mmengine.config import Config
 
-from mmuda.utils.checks import SHARE, whole_number
+from mmuda.utils.checks import COUNT, SHARE, WHOLE
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_fields
 from mmuda.utils.errors import ConfigError
+
+from .accumulation import Accumulation
+from .exchange import ExchangeOrder
+from .merge import Disagreement
+from .ranking import Ranking
 
 
 @dataclass(frozen=True)
@@ -40,34 +45,25 @@ class CycleOptions:
     """
 
     place: ClassVar[str] = 'cotraining'
-    cycles: int
-    sample: int | None = 500
-    keep: int = 100
-    portion: float = 0.5
-    portion_step: float = 0.0
-    portion_limit: float = 1.0
-    low: float = 0.5
-    high: float = 0.9
-    relabel: int = 0
-    accumulation: str = 'update_best_score'
+    cycles: Annotated[int, COUNT]
+    sample: Annotated[int, COUNT] | None = 500
+    keep: Annotated[int, COUNT] = 100
+    portion: Annotated[float, SHARE] = 0.5
+    portion_step: Annotated[float, SHARE] = 0.0
+    portion_limit: Annotated[float, SHARE] = 1.0
+    low: Annotated[float, SHARE] = 0.5
+    high: Annotated[float, SHARE] = 0.9
+    relabel: Annotated[int, WHOLE] = 0
+    accumulation: Accumulation = 'update_best_score'
     restart: bool = True
     changes: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_whole(self, 'cycles', 1)
-        check_whole(self, 'keep', 1)
-        check_whole(self, 'relabel', 0)
-        if self.sample is not None:
-            check_whole(self, 'sample', 1)
-        for name in ('portion', 'portion_step', 'portion_limit'):
-            check_number(self, name)
-        if check_number(self, 'low') > check_number(self, 'high'):
+        check_fields(type(self), vars(self), self.place)
+        if self.low > self.high:
             raise ConfigError(
                 f'{self.place}: low={self.low} is above high={self.high}'
             )
-        check_choice(
-            self, 'accumulation', ('update_best_score', 'all', 'none')
-        )
 
     def portion_at(self, cycle: int) -> float:
         """Portion of each class's pixels to keep.
@@ -96,12 +92,11 @@ class SelfTrainingOptions(CycleOptions):
     """
 
     place: ClassVar[str] = 'cotraining.self_training'
-    order: str = 'confidence'
+    order: Ranking = 'confidence'
     models: tuple[int, int] = (0, -1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice(self, 'order', ('confidence', 'num_classes', 'rejected'))
         pair = tuple(self.models)
         valid = len(pair) == 2 and all(
             isinstance(cycle, int) and -self.cycles <= cycle < self.cycles
@@ -141,20 +136,13 @@ class CollaborationOptions(CycleOptions):
     """
 
     place: ClassVar[str] = 'cotraining.collaboration'
-    high: float = 0.95
-    min_pixels: int = 5000
-    control: float = 0.2
-    order: str = 'difference'
+    high: Annotated[float, SHARE] = 0.95
+    min_pixels: Annotated[int, WHOLE] = 5000
+    control: Annotated[float, SHARE] = 0.2
+    order: ExchangeOrder = 'difference'
     own: bool = False
     merge: bool = True
-    disagreement: str = 'keep'
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_whole(self, 'min_pixels', 0)
-        check_number(self, 'control')
-        check_choice(self, 'order', ('difference', 'demand', 'confidence'))
-        check_choice(self, 'disagreement', ('keep', 'void'))
+    disagreement: Disagreement = 'keep'
 
 
 @dataclass(frozen=True)
@@ -183,8 +171,8 @@ class CoTrainingOptions:
     self_training: SelfTrainingOptions
     collaboration: CollaborationOptions
     translate: bool = True
-    seed: int = 100
-    final_thresholds: str = 'last_cycle'
+    seed: Annotated[int, WHOLE] = 100
+    final_thresholds: Literal['last_cycle', 'anew'] = 'last_cycle'
 
     @classmethod
     def from_config(cls, cfg: Config) -> 'CoTrainingOptions':
@@ -207,19 +195,12 @@ class CoTrainingOptions:
         return cls(**values)
 
     def __post_init__(self) -> None:
-        check_whole(self, 'seed', 0)
-        check_choice(self, 'final_thresholds', ('last_cycle', 'anew'))
+        check_fields(type(self), vars(self), self.place)
 
 
 _PARTS = dict(
     self_training=SelfTrainingOptions, collaboration=CollaborationOptions
 )
-
-
-class Placed(Protocol):
-    """Options that know their place in a config."""
-
-    place: ClassVar[str]
 
 
 def known_values(kind: type, given: Mapping, place: str) -> dict:
@@ -238,30 +219,3 @@ def known_values(kind: type, given: Mapping, place: str) -> dict:
             raise ConfigError(f'{place}.{name} is missing')
     check_fields(kind, given, place)
     return dict(given)
-
-
-def check_whole(options: Placed, name: str, least: int) -> None:
-    """Refuse a value that is no whole number, or too small a one."""
-    value = getattr(options, name)
-    if not whole_number(least).fits(value):
-        message = f'must be a whole number of at least {least}, not {value!r}'
-        raise ConfigError(f'{options.place}.{name} {message}')
-
-
-def check_number(options: Placed, name: str) -> float:
-    """Refuse a value that is no number in [0, 1]; return it."""
-    value = getattr(options, name)
-    if not SHARE.fits(value):
-        raise ConfigError(
-            f'{options.place}.{name} must be a number in [0, 1], not {value!r}'
-        )
-    return value
-
-
-def check_choice(options: Placed, name: str, choices: tuple[str, ...]) -> None:
-    """Refuse a value that is none of the choices."""
-    value = getattr(options, name)
-    if value not in choices:
-        raise ConfigError(
-            f'{options.place}.{name} must be one of {choices}, not {value!r}'
-        )

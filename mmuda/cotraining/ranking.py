@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from mmuda.pseudo_labels.image_statistics import ImageStatistics
+from mmuda.utils.checks import one_of
 from mmuda.utils.errors import ConfigError
 
 Ranking = Literal['confidence', 'num_classes', 'rejected']
@@ -32,10 +33,7 @@ def rank_images(
     Raises:
         ConfigError: ``by`` is unknown.
     """
-    if by not in get_args(Ranking):
-        raise ConfigError(
-            f"ranking '{by}': must be one of {get_args(Ranking)}"
-        )
+    one_of(get_args(Ranking)).require(by, 'ranking')
     filled = np.flatnonzero(statistics.num_classes_present)
     columns = {
         'confidence': [-statistics.score],

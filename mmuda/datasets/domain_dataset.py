@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from mmuda.datasets.class_sets import require_same_classes
 from mmuda.datasets.transforms.loading import LoadLabels
 from mmuda.registry import DATASETS
+from mmuda.utils.checks import COUNT
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError, DataError
 
@@ -317,12 +318,7 @@ def samples_per_item(
                 f'{did_you_mean(name, domains)}; the domains are '
                 f'{", ".join(domains)}'
             )
-        whole = isinstance(number, int) and not isinstance(number, bool)
-        if not whole or number < 1:
-            raise ConfigError(
-                f'samples.{name} must be a whole number of at least 1, not '
-                f'{number!r}'
-            )
+        COUNT.require(number, f'samples.{name}')
     return {name: samples.get(name, 1) for name in domains}
 
 

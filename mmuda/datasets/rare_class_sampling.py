@@ -18,8 +18,10 @@ from mmuda.datasets.class_statistics import (
 )
 from mmuda.datasets.domain_dataset import DomainDataset
 from mmuda.registry import DATASETS
-from mmuda.utils.checks import POSITIVE, whole_number
+from mmuda.utils.checks import COUNT, POSITIVE, WHOLE, Check, optional
 from mmuda.utils.errors import ConfigError, DataError
+
+_TEMPERATURE = Check(f'{POSITIVE.expected}; DAFormer uses 0.01', POSITIVE.fits)
 
 
 def class_probabilities(
@@ -45,7 +47,7 @@ def class_probabilities(
         ConfigError: The temperature is not above 0.
         DataError: No image has enough pixels of any class.
     """
-    _require_temperature(temperature)
+    _TEMPERATURE.require(temperature, 'RareClassSampling.temperature')
     exponents = (1 - statistics.shares) / temperature
     found = statistics.images_with_more_than(min_pixels) > 0
     if not found.any():
@@ -106,12 +108,11 @@ class RareClassSampling(BaseDataset):
         tries: int = 10,
         lazy_init: bool = False,
     ) -> None:
-        _require_at_least('min_pixels', min_pixels, 0)
-        _require_at_least('tries', tries, 0)
-        _require_at_least('num_workers', num_workers, 1)
-        if crop_pixels is not None:
-            _require_at_least('crop_pixels', crop_pixels, 0)
-        _require_temperature(temperature)
+        WHOLE.require(min_pixels, 'RareClassSampling.min_pixels')
+        WHOLE.require(tries, 'RareClassSampling.tries')
+        COUNT.require(num_workers, 'RareClassSampling.num_workers')
+        optional(WHOLE).require(crop_pixels, 'RareClassSampling.crop_pixels')
+        _TEMPERATURE.require(temperature, 'RareClassSampling.temperature')
         # It builds lists, and compares their classes.
         self.dataset = DomainDataset(source=dataset).domains['source']
         self.temperature = temperature
@@ -183,23 +184,6 @@ def _pixels_of(label: int, sample: dict) -> int:
             'or leave crop_pixels out'
         )
     return int((data_sample.gt_sem_seg.data == label).sum())
-
-
-def _require_temperature(temperature: float) -> None:
-    # False of NaN too.
-    if not POSITIVE.fits(temperature):
-        raise ConfigError(
-            f'RareClassSampling: temperature={temperature!r} must be a number '
-            'above 0; DAFormer uses 0.01'
-        )
-
-
-def _require_at_least(name: str, value: int, least: int) -> None:
-    if not whole_number(least).fits(value):
-        raise ConfigError(
-            f'RareClassSampling: {name} must be a whole number of at least '
-            f'{least}, not {value!r}'
-        )
 
 
 def _warn_of_classes_left_out(

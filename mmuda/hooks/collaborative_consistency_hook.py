@@ -14,7 +14,7 @@ from mmuda.models.uda.collaborative_self_training import (
     describe_agreement,
 )
 from mmuda.registry import HOOKS
-from mmuda.utils.checks import whole_number
+from mmuda.utils.checks import COUNT, WHOLE, optional
 from mmuda.utils.config_keys import did_you_mean, init_parameters
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.head_names import head_name
@@ -74,9 +74,12 @@ class CollaborativeConsistencyHook(Hook):
             style_begin=style_begin,
         )
         for name, value in begins.items():
-            if value is not None or name == 'distillation_begin':
-                _check_count(name, value, least=0)
-        _check_count('agreement_interval', agreement_interval, least=1)
+            check = WHOLE if name == 'distillation_begin' else optional(WHOLE)
+            check.require(value, f'CollaborativeConsistencyHook.{name}')
+        COUNT.require(
+            agreement_interval,
+            'CollaborativeConsistencyHook.agreement_interval',
+        )
         if refresh is not None:
             _check_refresh(refresh)
         self.begins = dict(zip(_MEANING, begins.values(), strict=True))
@@ -193,14 +196,6 @@ class CollaborativeConsistencyHook(Hook):
         if scalars and is_main_process():
             step = runner.iter + 1
             runner.visualizer.add_scalars(scalars | {'step': step}, step=step)
-
-
-def _check_count(name: str, value: int, least: int) -> None:
-    if not whole_number(least).fits(value):
-        raise ConfigError(
-            f'CollaborativeConsistencyHook.{name} must be a whole number of '
-            f'at least {least}, not {value!r}'
-        )
 
 
 def _check_refresh(refresh: dict) -> None:

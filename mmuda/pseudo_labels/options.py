@@ -5,7 +5,7 @@ import copy
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import get_args
+from typing import Annotated
 
 from mmengine.config import Config
 from torch import nn
@@ -67,48 +67,18 @@ class PseudoLabelOptions:
     order: Order = 'softmax_first'
     combination: Combination = 'sum'
     original_size: bool = False
-    bins: int = 4096
+    bins: Annotated[int, whole_number(4096, 65536)] = 4096
     ego_mask: str | None = None
-    soft_top_k: int | None = None
-    batch_size: int = 1
-    num_workers: int = 4
-    write_threads: int = 0
+    soft_top_k: Annotated[int, whole_number(0, 255)] | None = None
+    batch_size: Annotated[int, whole_number(1, 1024)] = 1
+    num_workers: Annotated[int, whole_number(0, 1024)] = 4
+    write_threads: Annotated[int, whole_number(0, 1024)] = 0
     ground_truth: str | None = None
     image_statistics: bool = False
     keep_scores: bool = False
 
     def __post_init__(self) -> None:
-        for name, choices in (('order', Order), ('combination', Combination)):
-            if getattr(self, name) not in get_args(choices):
-                raise ConfigError(
-                    f'pseudo_labels.{name} must be one of '
-                    f"{get_args(choices)}, not '{getattr(self, name)}'"
-                )
-        for name, least, most in (
-            ('bins', 4096, 65536),
-            ('batch_size', 1, 1024),
-            ('num_workers', 0, 1024),
-            ('write_threads', 0, 1024),
-            ('soft_top_k', 0, 255),
-        ):
-            value = getattr(self, name)
-            if value is None and name == 'soft_top_k':
-                continue
-            if not whole_number(least, most).fits(value):
-                raise ConfigError(
-                    f'pseudo_labels.{name} must be a whole number in '
-                    f'[{least}, {most}], not {value!r}'
-                )
-        for name in ('original_size', *_LATER):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigError(
-                    f'pseudo_labels.{name} must be True or False, not '
-                    f'{getattr(self, name)!r}'
-                )
-        if not isinstance(self.rule, Mapping):
-            raise ConfigError(
-                f'pseudo_labels.rule must be dict(type=...), not {self.rule!r}'
-            )
+        check_fields(type(self), vars(self), 'pseudo_labels')
         for transform in self.pipeline:
             if str(transform.get('type')).startswith(_RANDOM):
                 raise ConfigError(
@@ -142,7 +112,6 @@ class PseudoLabelOptions:
         for key in ('rule', 'pipeline'):
             if not given.get(key):
                 raise ConfigError(f'pseudo_labels: {key} is missing')
-        check_fields(cls, given, 'pseudo_labels')
         plain = copy.deepcopy(dict(given))
         return cls(**plain)
 

@@ -11,10 +11,12 @@ import torch.distributed as dist
 from torch import Tensor
 
 from mmuda.registry import PSEUDO_LABEL_RULES
-from mmuda.utils.checks import SHARE
+from mmuda.utils.checks import SHARE, one_of
 from mmuda.utils.errors import ConfigError
 
 from .prediction import Score, quantise
+
+_PLACE = 'pseudo_labels.rule'
 
 
 class ScoreHistogram:
@@ -178,8 +180,8 @@ class EntropyQuantile(SelectionRule):
     score = 'entropy'
 
     def __init__(self, quantile: float = 0.5, floor: float = 0.1) -> None:
-        self.quantile = _fraction('quantile', quantile)
-        self.floor = _fraction('floor', floor)
+        self.quantile = SHARE.require(quantile, f'{_PLACE}.quantile')
+        self.floor = SHARE.require(floor, f'{_PLACE}.floor')
 
     def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
         """Larger of quantile and floor; the floor for an empty class."""
@@ -205,8 +207,8 @@ class ConfidenceQuantile(SelectionRule):
     score = 'confidence'
 
     def __init__(self, quantile: float = 0.5, cap: float = 0.9) -> None:
-        self.quantile = _fraction('quantile', quantile)
-        self.cap = _fraction('cap', cap)
+        self.quantile = SHARE.require(quantile, f'{_PLACE}.quantile')
+        self.cap = SHARE.require(cap, f'{_PLACE}.cap')
 
     def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
         """Smaller of quantile and cap; the cap for an empty class."""
@@ -243,11 +245,11 @@ class ClassBalancedPortion(SelectionRule):
     ) -> None:
         several = isinstance(portion, (list, tuple))
         for value in portion if several else [portion]:
-            _fraction('portion', value)
-        if _fraction('low', low) > _fraction('high', high):
-            raise ConfigError(
-                f'pseudo_labels.rule: low={low} is above high={high}'
-            )
+            SHARE.require(value, f'{_PLACE}.portion')
+        SHARE.require(low, f'{_PLACE}.low')
+        SHARE.require(high, f'{_PLACE}.high')
+        if low > high:
+            raise ConfigError(f'{_PLACE}: low={low} is above high={high}')
         self.portion = list(portion) if several else portion
         self.low, self.high = low, high
 
@@ -282,13 +284,9 @@ class GlobalThreshold(SelectionRule):
     """
 
     def __init__(self, threshold: float, score: Score = 'confidence') -> None:
-        if score not in get_args(Score):
-            raise ConfigError(
-                f'pseudo_labels.rule.score must be one of {get_args(Score)}, '
-                f"not '{score}'"
-            )
+        one_of(get_args(Score)).require(score, f'{_PLACE}.score')
         self.score = score
-        self.threshold = _fraction('threshold', threshold)
+        self.threshold = SHARE.require(threshold, f'{_PLACE}.threshold')
 
     def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
         """The threshold, for each class."""
@@ -327,7 +325,7 @@ class FixedThresholds(SelectionRule):
             )
         for value in thresholds:
             if value is not None:
-                _fraction('thresholds', value)
+                SHARE.require(value, f'{_PLACE}.thresholds')
         self.thresholds = list(thresholds)
 
     def check(self, num_classes: int) -> None:
@@ -350,14 +348,6 @@ class FixedThresholds(SelectionRule):
             for value in self.thresholds
         ]
         return torch.tensor(limits, device=histogram.counts.device)
-
-
-def _fraction(name: str, value: float) -> float:
-    if not SHARE.fits(value):
-        raise ConfigError(
-            f'pseudo_labels.rule: {name}={value!r} must be a number in [0, 1]'
-        )
-    return value
 
 
 def _limit(value: float, histogram: ScoreHistogram) -> int:

@@ -3,11 +3,14 @@
 
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.text import shorten
+
+T = TypeVar('T')
 
 
 @dataclass(frozen=True)
@@ -29,18 +32,22 @@ class Check:
         except (ArithmeticError, TypeError, ValueError, LookupError):
             return False
 
-    def require(self, value: object, place: str) -> None:
+    def require(self, value: T, place: str) -> T:
         """Refuse a value outside the range.
 
         Args:
             value: To check.
             place: Keys that lead to it in the config, or the option.
 
+        Returns:
+            The value.
+
         Raises:
             ConfigError: Names the place, the value and the range.
         """
         if not self.fits(value):
             raise ConfigError(wrong_value(place, value, self.expected))
+        return value
 
 
 def wrong_value(place: str, value: object, expected: str) -> str:
@@ -79,6 +86,16 @@ def whole_number(least: int, most: int | None = None) -> Check:
         f'a whole number from {least} to {most}',
         lambda v: is_whole(v) and least <= v <= most,
     )
+
+
+def one_of(choices: Iterable[object]) -> Check:
+    """Some values, such as ``get_args`` of a ``Literal``.
+
+    Args:
+        choices: All of them.
+    """
+    known = tuple(choices)
+    return Check('one of ' + ', '.join(map(repr, known)), lambda v: v in known)
 
 
 def optional(check: Check) -> Check:

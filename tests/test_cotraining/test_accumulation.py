@@ -121,7 +121,7 @@ def test_the_set_grows_by_the_number_of_a_cycle_at_most():
 
 @pytest.mark.parametrize('change', [dict(mode='best'), dict(by='size')])
 def test_unknown_values_are_refused(change):
-    with pytest.raises(ConfigError, match='must be in'):
+    with pytest.raises(ConfigError, match='must be one of'):
         selected(dict(a=0.5)).update(selected(dict(a=0.5)), **change)
 
 

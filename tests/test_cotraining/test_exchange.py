@@ -165,10 +165,10 @@ def test_orders_of_a_whole_exchange(order, indices):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (dict(order='random'), "exchange 'random'"),
-        (dict(number=0), 'number=0 must be'),
-        (dict(min_pixels=-1), 'min_pixels=-1 at least 0'),
-        (dict(control=1.5), 'control=1.5 in'),
+        (dict(order='random'), "exchange='random'"),
+        (dict(number=0), 'number=0: must be'),
+        (dict(min_pixels=-1), 'min_pixels=-1: must be'),
+        (dict(control=1.5), 'control=1.5: must be'),
     ],
 )
 def test_values_out_of_range_are_refused(change, message):

@@ -180,7 +180,7 @@ def test_folders_that_are_read_are_not_written_to(folders, tmp_path):
 
 
 def test_unknown_rule_is_refused(folders, roots):
-    with pytest.raises(ConfigError, match="disagreement 'max'"):
+    with pytest.raises(ConfigError, match="disagreement='max'"):
         merge_folders(*folders, roots, disagreement='max')
 
 

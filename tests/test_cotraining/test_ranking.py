@@ -56,7 +56,7 @@ def test_images_without_labels_are_left_out(by):
 
 
 def test_unknown_ranking_is_refused():
-    with pytest.raises(ConfigError, match="ranking 'size'"):
+    with pytest.raises(ConfigError, match="ranking='size'"):
         rank_images(statistics([[1]]), 'size')
 
 

@@ -71,7 +71,8 @@ def test_no_cut_with_probability_0():
 @pytest.mark.parametrize('options', [{'ratio': 1.2}, {'prob': -1}])
 def test_wrong_options_of_cutout(options):
     name = next(iter(options))
-    with pytest.raises(ConfigError, match=f'Cutout: {name} must be a number'):
+    expected = rf'Cutout\.{name}=.*: must be a number'
+    with pytest.raises(ConfigError, match=expected):
         Cutout(**options)
 
 

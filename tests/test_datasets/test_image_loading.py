@@ -77,8 +77,8 @@ def test_empty_image(tmp_path):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(color_type='colour'), "color_type='colour': choose one of"),
-        (dict(imdecode_backend='gdal'), "backend='gdal': choose one of"),
+        (dict(color_type='colour'), "color_type='colour': must be one of"),
+        (dict(imdecode_backend='gdal'), "backend='gdal': must be one of"),
     ],
 )
 def test_readers_that_there_are_not(options, message):

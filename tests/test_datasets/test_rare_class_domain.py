@@ -200,13 +200,13 @@ def test_nothing_is_said_otherwise(tmp_path, log):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'temperature': 0}, 'temperature=0 must be a number above 0'),
+        ({'temperature': 0}, 'temperature=0: must be a finite number above 0'),
         ({'temperature': float('nan')}, 'temperature=nan'),
         ({'temperature': '1'}, "temperature='1'"),
-        ({'min_pixels': -1}, 'min_pixels must be a whole number'),
-        ({'crop_pixels': 0.5}, 'crop_pixels must be a whole number'),
-        ({'tries': -1}, 'tries must be a whole number'),
-        ({'num_workers': 0}, 'num_workers must be a whole number'),
+        ({'min_pixels': -1}, 'min_pixels=-1: must be a whole number'),
+        ({'crop_pixels': 0.5}, 'crop_pixels=0.5: must be a whole number'),
+        ({'tries': -1}, 'tries=-1: must be a whole number'),
+        ({'num_workers': 0}, 'num_workers=0: must be a whole number'),
     ],
 )
 def test_options_out_of_range(tmp_path, options, message):

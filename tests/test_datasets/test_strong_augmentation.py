@@ -153,10 +153,10 @@ def test_a_sample_depends_on_its_seed_only(tmp_path):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'num_ops': 0}, 'num_ops must be a whole number of at least 1'),
-        ({'num_ops': 1.5}, 'num_ops .*not 1.5'),
-        ({'prob': 1.5}, r'prob must be a number in \[0, 1\], not 1.5'),
-        ({'prob': '0.5'}, "prob .*not '0.5'"),
+        ({'num_ops': 0}, 'num_ops=0: must be a whole number above 0'),
+        ({'num_ops': 1.5}, 'num_ops=1.5: must be'),
+        ({'prob': 1.5}, r'prob=1.5: must be a number in \[0, 1\]'),
+        ({'prob': '0.5'}, "prob='0.5': must be"),
         ({'operations': []}, 'operations must be a list of names'),
         ({'operations': 'rotate'}, "operations .*not 'rotate'"),
         (
@@ -166,7 +166,7 @@ def test_a_sample_depends_on_its_seed_only(tmp_path):
     ],
 )
 def test_wrong_options_of_strong_augmentation(options, message):
-    with pytest.raises(ConfigError, match=f'StrongAugmentation: {message}'):
+    with pytest.raises(ConfigError, match=f'StrongAugmentation.*{message}'):
         StrongAugmentation(**options)
 
 

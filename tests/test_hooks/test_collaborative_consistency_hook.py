@@ -207,10 +207,16 @@ def test_a_method_gets_its_hook_from_the_loop(data, tmp_path):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(distillation_begin=-1), 'at least 0, not -1'),
-        (dict(distillation_begin=None), 'at least 0, not None'),
-        (dict(agreement_interval=0), 'at least 1, not 0'),
-        (dict(agreement_interval=1.5), 'whole number .* not 1.5'),
+        (
+            dict(distillation_begin=-1),
+            'begin=-1: must be .* at least 0',
+        ),
+        (dict(distillation_begin=None), 'distillation_begin=None: must be'),
+        (
+            dict(agreement_interval=0),
+            'interval=0: must be .* above 0',
+        ),
+        (dict(agreement_interval=1.5), 'interval=1.5: must be a whole number'),
         (dict(refresh=dict(begni=0)), "no 'begni' .did you mean 'begin'"),
         (dict(refresh=dict(domain='idd')), "there is no 'domain'"),
         (dict(refresh={}), 'refresh needs begin'),

@@ -172,5 +172,5 @@ def test_rules_on_entropy_are_refused():
 
 @pytest.mark.parametrize('name', ['image_statistics', 'keep_scores'])
 def test_switches_are_true_or_false(name):
-    with pytest.raises(ConfigError, match=f'{name} must be True or False'):
+    with pytest.raises(ConfigError, match=f'{name}=1: must be True or False'):
         PseudoLabelOptions(rule=RULE, pipeline=[], **{name: 1})

@@ -144,8 +144,11 @@ def test_more_bins_are_more_exact(pixels):
         (lambda: ConfidenceQuantile(cap=2), 'cap=2'),
         (lambda: ClassBalancedPortion([0.5, 7]), 'portion=7'),
         (lambda: ClassBalancedPortion(low=0.9, high=0.5), 'low=0.9 is above'),
-        (lambda: GlobalThreshold('a'), "threshold='a' must be a number"),
-        (lambda: GlobalThreshold(0.5, score='margin'), "not 'margin'"),
+        (lambda: GlobalThreshold('a'), "threshold='a': must be a number"),
+        (
+            lambda: GlobalThreshold(0.5, score='margin'),
+            "'margin': must be one of",
+        ),
     ],
 )
 def test_values_out_of_range_are_refused(make, message):

@@ -8,7 +8,8 @@ from mmengine.logging import MMLogger
 
 from mmuda.datasets.images.image_header import ImageHeader
 from mmuda.datasets.images.image_io import read_header, turn, turn_back
-from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.checks import one_of
+from mmuda.utils.errors import DataError
 
 _CHOICES = ('auto', 'displayed', 'stored')
 # Headers of images and labels that are read to decide.
@@ -17,10 +18,7 @@ _MOST_PAIRS = 256
 
 def check_label_orientation(value: str) -> None:
     """Raise a ConfigError if there is no such ``label_orientation``."""
-    if value not in _CHOICES:
-        raise ConfigError(
-            f'label_orientation={value!r}: choose one of {_CHOICES}'
-        )
+    one_of(_CHOICES).require(value, 'label_orientation')
 
 
 def size_says(header: ImageHeader, shape: tuple[int, int]) -> str | None:

@@ -33,10 +33,7 @@ class LabTranslation(BaseTransform):
     """
 
     def __init__(self, statistics: str, prob: float = 1.0) -> None:
-        if not SHARE.fits(prob):
-            raise ConfigError(
-                f'LabTranslation: prob must be in [0, 1], not {prob!r}'
-            )
+        SHARE.require(prob, 'LabTranslation.prob')
         self.statistics = statistics
         self.prob = prob
         self.styles = read_styles(statistics)

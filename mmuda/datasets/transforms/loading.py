@@ -16,6 +16,7 @@ from mmuda.datasets.images.image_io import (
 )
 from mmuda.datasets.labels.label_frame import LabelFrame
 from mmuda.registry import TRANSFORMS
+from mmuda.utils.checks import one_of, optional
 from mmuda.utils.errors import ConfigError, DataError
 
 # Of samples that come from no data set of ours.
@@ -83,14 +84,10 @@ def _require_reader(color_type: str, backend: str | None) -> None:
     """Raise a ConfigError unless mmcv can read images like this."""
     if color_type.removesuffix(STORED) not in _COLOUR_TYPES:
         raise ConfigError(
-            f'LoadImage: color_type={color_type!r}: choose one of '
+            f'LoadImage.color_type={color_type!r}: must be one of '
             f'{_COLOUR_TYPES}, or one of them followed by {STORED!r}'
         )
-    if backend is not None and backend not in _BACKENDS:
-        raise ConfigError(
-            f'LoadImage: imdecode_backend={backend!r}: choose one of '
-            f'{tuple(_BACKENDS)}'
-        )
+    optional(one_of(_BACKENDS)).require(backend, 'LoadImage.imdecode_backend')
     module = _BACKENDS.get(backend, 'cv2')
     if find_spec(module) is None:
         raise ConfigError(

@@ -11,7 +11,7 @@ from mmcv.transforms.utils import cache_randomness
 
 from mmuda.datasets.labels.label_maps import IGNORE_ID
 from mmuda.registry import TRANSFORMS
-from mmuda.utils.checks import SHARE
+from mmuda.utils.checks import COUNT, SHARE
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
 
@@ -53,13 +53,8 @@ class StrongAugmentation(BaseTransform):
         prob: float = 0.5,
         operations: Sequence[str] | None = None,
     ) -> None:
-        whole = isinstance(num_ops, int) and not isinstance(num_ops, bool)
-        if not whole or num_ops < 1:
-            raise ConfigError(
-                'StrongAugmentation: num_ops must be a whole number of at '
-                f'least 1, not {num_ops!r}'
-            )
-        _require_share('StrongAugmentation', 'prob', prob)
+        COUNT.require(num_ops, 'StrongAugmentation.num_ops')
+        SHARE.require(prob, 'StrongAugmentation.prob')
         operations = OPERATIONS if operations is None else operations
         _require_operations(operations)
         self.num_ops = num_ops
@@ -122,8 +117,8 @@ class Cutout(BaseTransform):
     """
 
     def __init__(self, ratio: float = 1 / 3, prob: float = 1.0) -> None:
-        _require_share('Cutout', 'ratio', ratio)
-        _require_share('Cutout', 'prob', prob)
+        SHARE.require(ratio, 'Cutout.ratio')
+        SHARE.require(prob, 'Cutout.prob')
         self.ratio = ratio
         self.prob = prob
 
@@ -157,13 +152,6 @@ class Cutout(BaseTransform):
 
     def __repr__(self) -> str:
         return f'Cutout(ratio={self.ratio}, prob={self.prob})'
-
-
-def _require_share(transform: str, name: str, value: float) -> None:
-    if not SHARE.fits(value):
-        raise ConfigError(
-            f'{transform}: {name} must be a number in [0, 1], not {value!r}'
-        )
 
 
 def _require_operations(operations: Sequence[str]) -> None:
