@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.logging import MMLogger
 from rich.progress import track
-from torch.utils.data import Dataset
 
-from mmuda.datasets.domain_dataset import iter_leaves
+from mmuda.datasets.domain_dataset import DomainDataset, iter_leaves
 from mmuda.datasets.labels.label_content import LabelContent
 from mmuda.datasets.labels.label_verdict import Verdict, judge_labels
 from mmuda.datasets.pseudo_labels.pseudo_label_checks import (
@@ -24,6 +23,8 @@ from mmuda.datasets.raw_samples import (
     read_label_facts,
     read_sample,
 )
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
+from mmuda.datasets.sets.base import DomainSegDataset
 from mmuda.datasets.transforms.pseudo_label_loading import PseudoLabelTransform
 from mmuda.utils.errors import DataError
 
@@ -42,6 +43,10 @@ __all__ = [
 # these samples are odd in a way that others may refute.
 _SAMPLES = 16
 _LABELS = 256
+# Of data sets without labels, where nothing is looked up.
+_NO_TABLE = np.zeros(0, np.uint8)
+
+AnyDataset = DomainDataset | SegmentationDataset
 
 # Calls a function for some indices in threads: title, function, indices.
 _Run = Callable[[str, Callable[[int], object], Sequence[int]], Iterable]
@@ -67,21 +72,22 @@ class Report(NamedTuple):
     warnings: list[str]
 
 
-def iter_domains(dataset: Dataset) -> Iterator[tuple[str, Dataset]]:
+def iter_domains(
+    dataset: AnyDataset,
+) -> Iterator[tuple[str, SegmentationDataset]]:
     """Yield name and data set of each domain.
 
     A data set that is no ``DomainDataset`` is one domain, named after its
     class.
     """
-    domains = getattr(dataset, 'domains', None)
-    if domains is None:
-        yield type(dataset).__name__, dataset
+    if isinstance(dataset, DomainDataset):
+        yield from dataset.domains.items()
     else:
-        yield from domains.items()
+        yield type(dataset).__name__, dataset
 
 
 def examine_dataset(
-    dataset: Dataset,
+    dataset: AnyDataset,
     every: bool = False,
     workers: int = 4,
     progress: bool = False,
@@ -121,7 +127,11 @@ def examine_dataset(
 
 
 def _examine(
-    name: str, leaf: Dataset, report: Report, every: bool, run: _Run
+    name: str,
+    leaf: SegmentationDataset,
+    report: Report,
+    every: bool,
+    run: _Run,
 ) -> None:
     """Add what is found out about a data set to a report."""
     count = len(leaf)
@@ -129,7 +139,7 @@ def _examine(
     readings = list(run(name, partial(read_sample, leaf), indices))
     faults = [r.fault for r in readings if r.fault is not None]
     report.faults.extend(f'{name}: {fault}' for fault in faults)
-    content = LabelContent(leaf.get_data_info(0).get('label_lut'))
+    content = LabelContent(leaf.get_data_info(0).get('label_lut', _NO_TABLE))
     for reading in readings:
         if reading.facts is not None:
             content.add(reading.facts)
@@ -148,7 +158,7 @@ def _examine(
         report.lines.append(_describe(name, leaf, readings, words))
 
 
-def _judge(leaf: Dataset, content: LabelContent) -> Verdict:
+def _judge(leaf: SegmentationDataset, content: LabelContent) -> Verdict:
     return judge_labels(
         content,
         leaf.metainfo['classes'],
@@ -163,11 +173,11 @@ def _spread(count: int, most: int) -> list[int]:
     return np.unique(places).tolist()
 
 
-def _orphans(name: str, leaf: Dataset) -> list[str]:
+def _orphans(name: str, leaf: SegmentationDataset) -> list[str]:
     """Tell how many labels have no image."""
-    orphans = getattr(leaf, 'orphans', [])
-    if not orphans:
+    if not isinstance(leaf, DomainSegDataset) or not leaf.orphans:
         return []
+    orphans = leaf.orphans
     return [
         f'{name}: {len(orphans)} label(s) have no image, the first is '
         f'{orphans[0] + leaf.seg_map_suffix!r} in '
@@ -178,9 +188,14 @@ def _orphans(name: str, leaf: Dataset) -> list[str]:
 
 
 def _describe(
-    name: str, leaf: Dataset, readings: Sequence[Reading], labels: str
+    name: str,
+    leaf: SegmentationDataset,
+    readings: Sequence[Reading],
+    labels: str,
 ) -> str:
-    height, width = readings[0].shape
+    shape = readings[0].shape
+    assert shape is not None, 'data sets with faults are not described'
+    height, width = shape
     path = leaf.get_data_info(0)['img_path']
     return (
         f'{name}: {len(leaf)} images, {len(readings)} read, first {path} '
@@ -197,7 +212,7 @@ def _describe_labels(content: LabelContent, classes: Sequence[str]) -> str:
     return f'{share:.0%} ignored, classes: {", ".join(names) or "none"}'
 
 
-def describe_domains(dataset: Dataset) -> list[str]:
+def describe_domains(dataset: AnyDataset) -> list[str]:
     """Read a few samples of each domain and describe them.
 
     Args:
@@ -225,7 +240,7 @@ def require_sound(report: Report) -> None:
         raise DataError(f'{found[0]}{more}')
 
 
-def check_dataset(dataset: Dataset) -> None:
+def check_dataset(dataset: AnyDataset) -> None:
     """Log what ``examine_dataset`` finds; a fault or doubt raises.
 
     Raises:
@@ -242,7 +257,7 @@ def check_dataset(dataset: Dataset) -> None:
 
 
 def scan_dataset(
-    dataset: Dataset, workers: int = 4, progress: bool = True
+    dataset: AnyDataset, workers: int = 4, progress: bool = True
 ) -> list[str]:
     """Read the files of all samples and collect every fault.
 
@@ -259,7 +274,7 @@ def scan_dataset(
     return report.doubts + report.incomplete + report.faults
 
 
-def describe_left_out(dataset: Dataset) -> list[str]:
+def describe_left_out(dataset: AnyDataset) -> list[str]:
     """Sum the polygons without an area that were left out of labels.
 
     Args:
@@ -283,7 +298,9 @@ def describe_left_out(dataset: Dataset) -> list[str]:
     return lines
 
 
-def _scan_pseudo_labels(name: str, domain: Dataset, run: _Run) -> list[str]:
+def _scan_pseudo_labels(
+    name: str, domain: SegmentationDataset, run: _Run
+) -> list[str]:
     faults = []
     for part, loader in iter_pseudo_label_loaders(domain):
         try:
@@ -300,7 +317,7 @@ def _scan_pseudo_labels(name: str, domain: Dataset, run: _Run) -> list[str]:
 
 
 def _pseudo_label_fault(
-    part: Dataset, loader: PseudoLabelTransform, index: int
+    part: SegmentationDataset, loader: PseudoLabelTransform, index: int
 ) -> str | None:
     try:
         loader.read(part.get_data_info(index))

@@ -3,12 +3,11 @@
 
 from collections.abc import Mapping
 
-from torch.utils.data import Dataset
-
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.utils.errors import ConfigError
 
 
-def require_same_classes(datasets: Mapping[str, Dataset]) -> None:
+def require_same_classes(datasets: Mapping[str, SegmentationDataset]) -> None:
     """Refuse domains that differ in their classes or label sets.
 
     Args:
@@ -31,7 +30,9 @@ def require_same_classes(datasets: Mapping[str, Dataset]) -> None:
     require_same_label_set(datasets)
 
 
-def require_same_label_set(datasets: Mapping[str, Dataset]) -> None:
+def require_same_label_set(
+    datasets: Mapping[str, SegmentationDataset],
+) -> None:
     """Refuse label sets that differ, also where their classes are named alike.
 
     ``seven_class`` and ``seven_class_consistent`` have the same names for

@@ -14,10 +14,10 @@ import numpy as np
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import MMLogger
 from rich.progress import track
-from torch.utils.data import Dataset
 
 from mmuda.datasets.images.image_io import map_ids
 from mmuda.datasets.label_files import LabelFile, label_files
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.transforms.loading import read_label_ids
 from mmuda.utils.errors import ConfigError, DataError, MMUDAError
 from mmuda.utils.files import atomic_path, read_arrays
@@ -122,7 +122,7 @@ _SECONDS_BETWEEN_WRITES = 30.0
 
 
 def class_statistics(
-    dataset: Dataset,
+    dataset: SegmentationDataset,
     path: str | Path | None = None,
     workers: int = 4,
     progress: bool = True,
@@ -173,7 +173,9 @@ def class_statistics(
 
 
 def shared_class_statistics(
-    dataset: Dataset, path: str | Path | None = None, workers: int = 4
+    dataset: SegmentationDataset,
+    path: str | Path | None = None,
+    workers: int = 4,
 ) -> ClassStatistics:
     """Let one process count and tell the others.
 
@@ -198,7 +200,7 @@ def shared_class_statistics(
     return report[0]
 
 
-def default_path(dataset: Dataset) -> Path:
+def default_path(dataset: SegmentationDataset) -> Path:
     """Return where statistics lie if nobody names a file.
 
     Args:
@@ -214,7 +216,9 @@ def default_path(dataset: Dataset) -> Path:
     return _default_path(dataset, label_files(dataset))
 
 
-def _default_path(dataset: Dataset, labels: Sequence[LabelFile]) -> Path:
+def _default_path(
+    dataset: SegmentationDataset, labels: Sequence[LabelFile]
+) -> Path:
     classes = tuple(dataset.metainfo['classes'])
     digest = hashlib.sha256(repr(classes).encode())
     for label in labels:

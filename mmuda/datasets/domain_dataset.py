@@ -5,7 +5,7 @@ import math
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from mmengine.registry import FUNCTIONS
 from torch.utils.data import Dataset
 
 from mmuda.datasets.class_sets import require_same_classes
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.transforms.loading import LoadLabels
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT
@@ -82,7 +83,7 @@ class DomainDataset(Dataset):
         absent = () if targets else (SOURCE, TARGET)
         numbers = samples_per_item(samples, configs, absent)
         self.samples = tuple(numbers.values())
-        self.domains: dict[str, Dataset] = {
+        self.domains: dict[str, SegmentationDataset] = {
             name: _build(name, config) for name, config in configs.items()
         }
         require_same_classes(self.domains)
@@ -166,7 +167,9 @@ class DomainDataset(Dataset):
         }
 
 
-def iter_leaves(name: str, dataset: Dataset) -> Iterator[tuple[str, Dataset]]:
+def iter_leaves(
+    name: str, dataset: SegmentationDataset
+) -> Iterator[tuple[str, SegmentationDataset]]:
     """Yield the data sets that a domain is made of, without wrappers.
 
     Args:
@@ -183,7 +186,9 @@ def iter_leaves(name: str, dataset: Dataset) -> Iterator[tuple[str, Dataset]]:
         yield name, dataset
 
 
-def leaf_datasets(dataset: Dataset) -> Iterator[Dataset]:
+def leaf_datasets(
+    dataset: SegmentationDataset,
+) -> Iterator[SegmentationDataset]:
     """Yield the data sets inside concatenated and wrapped ones."""
     for _, leaf in iter_leaves('', dataset):
         yield leaf
@@ -225,10 +230,11 @@ def _name_domains(
     return named
 
 
-def _build(name: str, config: DatasetConfig) -> Dataset:
+def _build(name: str, config: DatasetConfig) -> SegmentationDataset:
     """Build the data set of a domain; a list is concatenated."""
     if isinstance(config, Dataset):
-        return config
+        # Those of mmengine and ours have more than a bare one of torch.
+        return cast(SegmentationDataset, config)
     if isinstance(config, Mapping):
         try:
             return DATASETS.build(config)
@@ -246,7 +252,7 @@ def _build(name: str, config: DatasetConfig) -> Dataset:
     return ConcatDataset(parts, ignore_keys='palette')
 
 
-def _require_no_labels(name: str, dataset: Dataset) -> None:
+def _require_no_labels(name: str, dataset: SegmentationDataset) -> None:
     """Raise a ConfigError if the pipeline of a target loads ground truth."""
     if any(
         isinstance(transform, LoadLabels | LoadAnnotations)

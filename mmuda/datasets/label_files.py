@@ -6,8 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch.utils.data import Dataset
-
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.utils.errors import ConfigError, DataError
 
 # What the loaders need of a sample to read its label.
@@ -63,7 +62,7 @@ class LabelFile:
         return digest.hexdigest()[:32]
 
 
-def label_files(dataset: Dataset) -> list[LabelFile]:
+def label_files(dataset: SegmentationDataset) -> list[LabelFile]:
     """List the labels of a data set.
 
     Args:

@@ -6,15 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from torch.utils.data import Dataset
-
 from mmuda.datasets.domain_dataset import leaf_datasets
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.utils.errors import ConfigError
 
 SUFFIX = '.png'
 
 
-def prediction_names(dataset: Dataset) -> dict[str, str]:
+def prediction_names(dataset: SegmentationDataset) -> dict[str, str]:
     """Name a file for each image, so that none overwrites another.
 
     The name is the key of the image, or in a data set of mmseg its path below
@@ -51,13 +50,13 @@ def prediction_names(dataset: Dataset) -> dict[str, str]:
             chosen[path] += 1
 
 
-def image_paths(dataset: Dataset) -> list[str]:
+def image_paths(dataset: SegmentationDataset) -> list[str]:
     """Return the files of the images of a single data set."""
     indices = range(len(dataset))
     return [dataset.get_data_info(i)['img_path'] for i in indices]
 
 
-def _plain_names(dataset: Dataset) -> dict[str, str]:
+def _plain_names(dataset: SegmentationDataset) -> dict[str, str]:
     if not hasattr(dataset, 'get_data_info'):
         raise ConfigError(
             f'images of {type(dataset).__name__} have no names for files of '
@@ -74,7 +73,7 @@ def _plain_names(dataset: Dataset) -> dict[str, str]:
     }
 
 
-def _image_folder(dataset: Dataset, paths: Sequence[str]) -> str:
+def _image_folder(dataset: SegmentationDataset, paths: Sequence[str]) -> str:
     prefix = getattr(dataset, 'data_prefix', None) or {}
     folder = prefix.get('img_path') or ''
     inside = os.path.join(folder, '')

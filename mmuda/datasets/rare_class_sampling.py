@@ -95,6 +95,8 @@ class RareClassSampling(BaseDataset):
             any class.
     """
 
+    _fully_initialized: bool
+
     # A BaseDataset since mmengine concatenates nothing else; what that class
     # stores belongs to the data set inside.
     def __init__(

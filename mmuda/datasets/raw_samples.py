@@ -5,10 +5,10 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from mmcv.transforms import BaseTransform
-from torch.utils.data import Dataset
 
 from mmuda.datasets.domain_dataset import iter_transforms
 from mmuda.datasets.labels.label_content import LabelFacts, read_with_facts
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.transforms.loading import LoadImage, LoadLabels
 from mmuda.utils.errors import DataError
 
@@ -27,7 +27,7 @@ class Reading(NamedTuple):
     fault: str | None
 
 
-def load_raw(dataset: Dataset, index: int) -> dict:
+def load_raw(dataset: SegmentationDataset, index: int) -> dict:
     """Read image and label of a sample as they are on disk.
 
     Of the data set's own pipeline only the options of ``LoadImage`` and
@@ -47,7 +47,7 @@ def load_raw(dataset: Dataset, index: int) -> dict:
     return sample
 
 
-def read_sample(leaf: Dataset, index: int) -> Reading:
+def read_sample(leaf: SegmentationDataset, index: int) -> Reading:
     """Read a sample as :func:`load_raw` does, and look at its label.
 
     Args:
@@ -67,7 +67,9 @@ def read_sample(leaf: Dataset, index: int) -> Reading:
     return Reading(shape, facts, None)
 
 
-def read_label_facts(leaf: Dataset, index: int) -> LabelFacts | None:
+def read_label_facts(
+    leaf: SegmentationDataset, index: int
+) -> LabelFacts | None:
     """Look at a label alone; None if it can't be read."""
     try:
         info = leaf.get_data_info(index)
@@ -80,16 +82,20 @@ def _is_labelled(sample: dict) -> bool:
     return 'seg_map_path' in sample and 'label_lut' in sample
 
 
-def _step(part: Dataset, kind: type[BaseTransform]) -> BaseTransform:
+def _step(
+    part: SegmentationDataset, kind: type[BaseTransform]
+) -> BaseTransform:
     """Return the loader of a pipeline, or one without options."""
     steps = (step for step in iter_transforms(part) if isinstance(step, kind))
     return next(steps, None) or kind()
 
 
-def _part_of(dataset: Dataset, index: int) -> Dataset:
+def _part_of(dataset: SegmentationDataset, index: int) -> SegmentationDataset:
     """Return the data set inside wrappers that a sample comes from."""
     while True:
-        if hasattr(dataset, 'cumulative_sizes'):
+        if hasattr(dataset, 'cumulative_sizes') and hasattr(
+            dataset, 'datasets'
+        ):
             ends = dataset.cumulative_sizes
             part = bisect_right(ends, index)
             index -= ends[part - 1] if part else 0

@@ -12,7 +12,6 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.structures import SegDataSample
 from PIL import Image
-from torch.utils.data import Dataset
 
 from mmuda.datasets.domain_dataset import iter_transforms, leaf_datasets
 from mmuda.datasets.prediction_names import (
@@ -20,6 +19,7 @@ from mmuda.datasets.prediction_names import (
     image_paths,
     prediction_names,
 )
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.transforms.formatting import CropFraction
 from mmuda.datasets.transforms.loading import LoadImage
 from mmuda.registry import HOOKS
@@ -64,7 +64,7 @@ class _TestedImagesHook(Hook):
     def draw(
         self,
         runner: Runner,
-        dataset: Dataset,
+        dataset: SegmentationDataset,
         name: str,
         sample: SegDataSample,
     ) -> Image.Image:
@@ -121,7 +121,7 @@ class PredictionFilesHook(_TestedImagesHook):
     def draw(
         self,
         runner: Runner,
-        dataset: Dataset,
+        dataset: SegmentationDataset,
         name: str,
         sample: SegDataSample,
     ) -> Image.Image:
@@ -159,7 +159,7 @@ class PredictionDrawingHook(_TestedImagesHook):
         super().__init__(out_dir, '--show-dir')
         self.show = show
         self.wait_time = wait_time
-        self._parts: dict[int, dict[str, Dataset]] = {}
+        self._parts: dict[int, dict[str, SegmentationDataset]] = {}
 
     def before_test(self, runner: Runner) -> None:
         """Refuse a visualizer that can't draw a sample."""
@@ -172,7 +172,7 @@ class PredictionDrawingHook(_TestedImagesHook):
     def draw(
         self,
         runner: Runner,
-        dataset: Dataset,
+        dataset: SegmentationDataset,
         name: str,
         sample: SegDataSample,
     ) -> Image.Image:
@@ -186,7 +186,9 @@ class PredictionDrawingHook(_TestedImagesHook):
             visualizer.show(drawn, name, self.wait_time)
         return Image.fromarray(drawn)
 
-    def _part_with(self, dataset: Dataset, path: str) -> Dataset:
+    def _part_with(
+        self, dataset: SegmentationDataset, path: str
+    ) -> SegmentationDataset:
         """The one of several data sets that an image is of."""
         if id(dataset) not in self._parts:
             self._parts[id(dataset)] = {
@@ -197,7 +199,7 @@ class PredictionDrawingHook(_TestedImagesHook):
         return self._parts[id(dataset)][path]
 
 
-def read_image(dataset: Dataset, path: str) -> np.ndarray:
+def read_image(dataset: SegmentationDataset, path: str) -> np.ndarray:
     """Read an image as the pipeline of its data set does, before resizing.
 
     Args:

@@ -10,7 +10,6 @@ import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 from torch import nn
-from torch.utils.data import Dataset
 
 from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     MANIFEST,
@@ -19,6 +18,7 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     label_path,
     soft_label_path,
 )
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.registry import DATASETS
 from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.errors import ConfigError
@@ -58,7 +58,7 @@ class LabellingJob:
     report: Report
     show_dir: Path | None = None
     show_count: int = 20
-    dataset: Dataset = field(init=False)
+    dataset: SegmentationDataset = field(init=False)
 
     def __post_init__(self) -> None:
         self.dataset = _build(self.config)
@@ -236,7 +236,7 @@ def exchange_device() -> str:
     return 'cuda' if nccl else 'cpu'
 
 
-def _build(config: dict | list) -> Dataset:
+def _build(config: dict | list) -> SegmentationDataset:
     if not isinstance(config, list):
         return DATASETS.build(config)
     return DATASETS.build(dict(type='ConcatDataset', datasets=config))

@@ -16,13 +16,13 @@ import torch
 from mmengine.dist import all_reduce, get_rank, get_world_size
 from PIL import Image
 from rich.table import Table
-from torch.utils.data import Dataset
 
 from mmuda.datasets.images.image_io import decode_ids, read_bytes
 from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     PseudoLabelManifest,
     label_path,
 )
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.utils.drawing import colourise, heat_map, legend, panel
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path
@@ -62,7 +62,9 @@ class Accuracy:
 
 
 def measure_accuracy(
-    root: Path, dataset: Dataset, device: torch.device | str = 'cpu'
+    root: Path,
+    dataset: SegmentationDataset,
+    device: torch.device | str = 'cpu',
 ) -> Accuracy:
     """Compare pseudo-labels with true labels, all processes sharing the work.
 
@@ -322,7 +324,7 @@ class Pictures:
 
     folder: Path | None
     count: int
-    dataset: Dataset
+    dataset: SegmentationDataset
 
     @cached_property
     def _indices(self) -> set[int]:

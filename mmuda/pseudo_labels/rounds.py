@@ -9,13 +9,13 @@ from pathlib import Path
 
 from mmengine.dist import broadcast_object_list
 from mmengine.logging import print_log
-from torch.utils.data import Dataset
 
 from mmuda.datasets.domain_dataset import iter_transforms
 from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     MANIFEST,
     PseudoLabelManifest,
 )
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.transforms.pseudo_label_loading import (
     LoadPseudoLabels,
     LoadSoftPseudoLabels,
@@ -36,7 +36,9 @@ def round_name(point: int) -> str:
     return f'iter_{point:08d}'
 
 
-def read_rounds(dataset: Dataset | None, domain: str, root: Path) -> None:
+def read_rounds(
+    dataset: SegmentationDataset | None, domain: str, root: Path
+) -> None:
     """Let a data set read the current round, or nothing before the first.
 
     Args:

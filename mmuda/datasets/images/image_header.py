@@ -34,13 +34,13 @@ class ImageHeader(NamedTuple):
         height: Rows.
         orientation: Of EXIF, 1 to 8: how a viewer turns the stored pixels;
             1 if they are shown as they are.
-        format: As Pillow names it, such as ``PNG``.
+        format: As Pillow names it, such as ``PNG``; None if it does not.
     """
 
     width: int
     height: int
     orientation: int
-    format: str
+    format: str | None
 
 
 def max_pixels() -> float:

@@ -8,6 +8,7 @@ from mmengine.logging import MMLogger
 
 from mmuda.datasets.images.image_header import ImageHeader
 from mmuda.datasets.images.image_io import read_header, turn, turn_back
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.utils.checks import one_of
 from mmuda.utils.errors import DataError
 
@@ -52,10 +53,12 @@ class LabelFrame:
 
     Args:
         choice: ``label_orientation`` of the data set.
-        dataset: The data set, to look at other pairs.
+        dataset: The data set, to look at other pairs; None without one.
     """
 
-    def __init__(self, choice: str, dataset: object) -> None:
+    def __init__(
+        self, choice: str, dataset: SegmentationDataset | None
+    ) -> None:
         self.choice = choice
         self._dataset = dataset
         self._usual: str | None = None
@@ -94,12 +97,16 @@ class LabelFrame:
 
     def _votes(self) -> set[str]:
         """What the sizes of some labels of the data set say."""
+        if self._dataset is None:
+            return set()
         count = len(self._dataset)
         indices = np.linspace(0, count - 1, min(count, _MOST_PAIRS))
-        votes = set()
+        votes: set[str] = set()
         for index in np.unique(indices.astype(int)):
-            votes.add(_vote(self._dataset.get_data_info(int(index))))
-        return votes - {None}
+            vote = _vote(self._dataset.get_data_info(int(index)))
+            if vote is not None:
+                votes.add(vote)
+        return votes
 
 
 def _vote(info: Mapping) -> str | None:

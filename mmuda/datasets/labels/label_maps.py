@@ -105,7 +105,9 @@ def seven_class_names(
     Returns:
         ``{id: class}``; ids that are left out or None have no class.
     """
-    seven = {key: _SEVEN_OF_CLASS[name] for key, name in names.items()}
+    seven: dict[int, str | None] = {
+        key: _SEVEN_OF_CLASS[name] for key, name in names.items()
+    }
     seven.update(_PUBLISHED.get(id_list, {}))
     if consistent:
         seven.update(_CONSISTENT.get(id_list, {}))
@@ -272,12 +274,14 @@ def label_table(id_list: str, label_set: str) -> dict[int, int]:
             f'label_table={id_list!r} is unknown; choose one of '
             f'{sorted(VALID_IDS)} or write the table as {{id: train_id}}'
         )
-    names = ID_NAMES[id_list]
+    names: Mapping[int, str | None] = ID_NAMES[id_list]
     if label_set in ('seven_class', 'seven_class_consistent'):
         consistent = label_set == 'seven_class_consistent'
-        names = seven_class_names(id_list, names, consistent)
+        names = seven_class_names(id_list, ID_NAMES[id_list], consistent)
     classes = label_set_metainfo(label_set)['classes']
-    train_id = {name: index for index, name in enumerate(classes)}
+    train_id: dict[str | None, int] = {
+        name: index for index, name in enumerate(classes)
+    }
     return {
         key: train_id.get(names.get(key), IGNORE_ID)
         for key in VALID_IDS[id_list]

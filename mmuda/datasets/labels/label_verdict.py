@@ -73,7 +73,7 @@ def judge_labels(
 def _numbering_doubts(content: LabelContent, id_list: str | None) -> list[str]:
     is_few = len(content.paths) < _FEW_LABELS
     other = other_numbering(id_list, content.ids, is_few)
-    if other is None:
+    if id_list is None or other is None:
         return []
     names, others = ID_NAMES[id_list], ID_NAMES[other]
     common = [
@@ -190,7 +190,7 @@ def _class_warnings(
     absent = [c for i, c in enumerate(classes) if i not in found]
     if absent and is_whole:
         warnings.append(f'no label has the classes {", ".join(absent)}')
-    largest = max(found, key=found.get)
+    largest = max(found, key=found.__getitem__)
     share = found[largest] / sum(found.values())
     if share > _NEARLY_ALL and len(classes) > 1:
         warnings.append(
@@ -314,7 +314,7 @@ def other_numbering(
     # Conventions of the same ids, such as that of ADAS, are no others.
     same = [n for n, v in VALID_IDS.items() if v == VALID_IDS[id_list]]
     own = min(surprises[name] for name in same)
-    best = min(_CANDIDATES, key=surprises.get)
+    best = min(_CANDIDATES, key=surprises.__getitem__)
     margin = _MARGIN_OF_FEW if is_few else _MARGIN
     if best in same or surprises[best] > min(own - margin, _PLAUSIBLE):
         return None
@@ -340,9 +340,9 @@ def _id_shares(id_list: str) -> dict[int, float]:
     """Expected share of each id of a numbering."""
     names = ID_NAMES[id_list]
     ids = [i for i in VALID_IDS[id_list] if i != IGNORE_ID]
-    groups: dict[str | None, list[int]] = {}
+    groups: dict[str, list[int]] = {}
     for i in ids:
-        groups.setdefault(names.get(i), []).append(i)
+        groups.setdefault(names.get(i, ''), []).append(i)
     return {
         i: _SHARES.get(name, _OTHERS) / len(members)
         for name, members in groups.items()

@@ -10,7 +10,8 @@ from mmuda.utils.errors import ConfigError
 
 # How a config gives a table: the name of an id list, a dict or list of train
 # ids, or None if the files hold train ids already.
-LabelTable = str | Mapping[int | str, int] | Sequence[int] | None
+OwnTable = Mapping[int, int] | Mapping[int | str, int] | Sequence[int]
+LabelTable = str | OwnTable | None
 
 # Entry of a dense table for ids that the data set does not define.
 UNKNOWN_ID = 254
@@ -24,7 +25,7 @@ def identity_table(num_classes: int) -> dict[int, int]:
 
 
 def lookup_table(
-    table: Mapping[int | str, int] | Sequence[int],
+    table: OwnTable,
     num_classes: int,
 ) -> np.ndarray:
     """Turn a table into a dense array, for one indexing per image.
@@ -43,18 +44,18 @@ def lookup_table(
         ConfigError: If an id or train id of the table is not possible.
     """
     entries = table if isinstance(table, Mapping) else enumerate(table)
-    # A config that went through a file may hold the ids as strings.
-    ids = {
-        key if key == OTHERS else int(key): int(value)
-        for key, value in dict(entries).items()
+    train_ids: dict[int | str, int] = {
+        key: int(value) for key, value in dict(entries).items()
     }
-    wrong = sorted({*ids.values()} - {*range(num_classes), IGNORE_ID})
+    wrong = sorted({*train_ids.values()} - {*range(num_classes), IGNORE_ID})
     if wrong:
         raise ConfigError(
             f'label_table has train ids {wrong}; they must be '
             f'0..{num_classes - 1} or {IGNORE_ID}'
         )
-    others = ids.pop(OTHERS, UNKNOWN_ID)
+    others = train_ids.pop(OTHERS, UNKNOWN_ID)
+    # A config that went through a file may hold the ids as strings.
+    ids = {int(key): value for key, value in train_ids.items()}
     if -1 in ids:
         ids[255] = ids.pop(-1)
     outside = [i for i in ids if not 0 <= i <= 65535]

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mmcv.transforms import Pad, RandomFlip, Resize
 from mmseg.datasets.transforms import RandomCrop, RandomRotate, RandomRotFlip
-from torch.utils.data import Dataset
 
 from mmuda.datasets.domain_dataset import iter_transforms
 from mmuda.datasets.pseudo_labels.pseudo_label_store import check_pseudo_labels
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.transforms.fitting import ResizeToFit
 from mmuda.datasets.transforms.pseudo_label_loading import (
     LoadSoftPseudoLabels,
@@ -33,8 +33,8 @@ _INTERPOLATES = (Pad, RandomRotFlip, RandomRotate, Resize, ResizeToFit)
 
 
 def iter_pseudo_label_loaders(
-    domain: Dataset,
-) -> Iterator[tuple[Dataset, PseudoLabelTransform]]:
+    domain: SegmentationDataset,
+) -> Iterator[tuple[SegmentationDataset, PseudoLabelTransform]]:
     """Yield the transforms that load pseudo-labels, each with its data set.
 
     Args:
@@ -52,7 +52,7 @@ def iter_pseudo_label_loaders(
                 yield domain, transform
 
 
-def unique_keys(datasets: Iterable[Dataset]) -> list[str]:
+def unique_keys(datasets: Iterable[SegmentationDataset]) -> list[str]:
     """Return the keys of all images of some data sets.
 
     Args:
@@ -84,7 +84,7 @@ def unique_keys(datasets: Iterable[Dataset]) -> list[str]:
     return list(paths)
 
 
-def check_domain_labels(name: str, domain: Dataset) -> list[str]:
+def check_domain_labels(name: str, domain: SegmentationDataset) -> list[str]:
     """Check the pseudo-labels that a domain reads.
 
     Args:
@@ -98,7 +98,7 @@ def check_domain_labels(name: str, domain: Dataset) -> list[str]:
         ConfigError: If they are loaded at the wrong place of the pipeline.
         DataError: If they are unfinished, or of other images or classes.
     """
-    folders: dict[tuple, list[Dataset]] = {}
+    folders: dict[tuple, list[SegmentationDataset]] = {}
     loaders = {}
     for part, loader in iter_pseudo_label_loaders(domain):
         _check_order(name, list(iter_transforms(part)), loader)

@@ -3,6 +3,7 @@
 
 import io
 import os
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,8 @@ def write_soft_label(
         raise ConfigError(f'top_k={top_k} must be at least 1, or None for all')
     probabilities = _normalised(probabilities)
     num_classes = len(probabilities)
-    arrays = {}
+    # Arrays; numpy's stub would take them for its flags, too.
+    arrays: dict[str, Any] = {}
     if top_k is not None and top_k < num_classes:
         # Stable, so that equal ones give the same file on every machine.
         order = np.argsort(-probabilities, axis=0, kind='stable')[:top_k]

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.logging import MMLogger
@@ -140,7 +140,7 @@ class Annotation(NamedTuple):
     """
 
     size: tuple[int, int]
-    polygons: list[tuple[int, Vertices]]
+    polygons: Sequence[tuple[int, Vertices]]
 
 
 def draw_polygons(annotation: Annotation) -> tuple[np.ndarray, int]:
@@ -221,7 +221,7 @@ def _label_id(label: str, path: str) -> int:
     )
 
 
-def _whole(value: object) -> int:
+def _whole(value: Any) -> int:
     """Return the size that a file gives, which may be text of digits."""
     if isinstance(value, bool) or int(value) != float(value):
         raise ValueError(f'{value!r} is no number of pixels')

@@ -56,9 +56,8 @@ class MapillaryVistasDataset(DomainSegDataset):
             name: None if path is None else existing_split(path, root)
             for name, path in data_prefix.items()
         }
-        if prefix.get('img_path') is not None:
-            # Here, to be found with lazy_init too.
-            refuse_missing_labels(prefix, root)
+        # Here, to be found with lazy_init too.
+        refuse_missing_labels(prefix, root)
         super().__init__(
             data_prefix=prefix,
             label_set=label_set,
@@ -163,10 +162,10 @@ def refuse_missing_labels(
             ``seg_map_path``, if labels are wanted.
         data_root: What both are relative to.
     """
-    labels = prefix.get('seg_map_path')
-    if labels is None or _exists(labels, data_root):
+    images, labels = prefix.get('img_path'), prefix.get('seg_map_path')
+    if images is None or labels is None or _exists(labels, data_root):
         return
-    split = os.path.dirname(prefix['img_path'].rstrip('/'))
+    split = os.path.dirname(images.rstrip('/'))
     found = [
         f'{os.path.join(split, folder)!r} with label_table={table!r}'
         for folder, table in _LABEL_FOLDERS.items()

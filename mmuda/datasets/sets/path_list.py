@@ -96,7 +96,7 @@ class PathListDataset(DomainSegDataset):
         if self.has_other_images:
             images = [self._other_version(line, folder) for line in images]
         columns = [(self.image_list, 'img_path', images)]
-        if self.has_labels:
+        if self.label_list is not None:
             labels = read_path_lines(self.label_list, self.data_root)
             self._require_pairs(images, labels)
             check_file_names(self.id_list, [line.text for line in labels])

@@ -36,7 +36,8 @@ class ResizeToFit(BaseTransform):
         interpolation: str = 'bicubic',
         backend: str = 'pillow',
     ) -> None:
-        self.scale = tuple(scale)
+        width, height = scale
+        self.scale = width, height
         self.interpolation = interpolation
         self.backend = backend
 

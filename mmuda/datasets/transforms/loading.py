@@ -20,7 +20,7 @@ from mmuda.utils.checks import one_of, optional
 from mmuda.utils.errors import ConfigError, DataError
 
 # Of samples that come from no data set of ours.
-_NO_DATASET = LabelFrame('auto', ())
+_NO_DATASET = LabelFrame('auto', None)
 _COLOUR_TYPES = ('color', 'grayscale', 'unchanged')
 # Backends of mmcv, with the module that each needs.
 _BACKENDS = {
@@ -88,7 +88,7 @@ def _require_reader(color_type: str, backend: str | None) -> None:
             f'{_COLOUR_TYPES}, or one of them followed by {STORED!r}'
         )
     optional(one_of(_BACKENDS)).require(backend, 'LoadImage.imdecode_backend')
-    module = _BACKENDS.get(backend, 'cv2')
+    module = _BACKENDS.get(backend or 'cv2', 'cv2')
     if find_spec(module) is None:
         raise ConfigError(
             f'LoadImage: imdecode_backend={backend!r} needs the package '
@@ -162,7 +162,8 @@ class LoadLabels(BaseTransform):
         self, labels: np.ndarray, shape: tuple[int, int], results: dict
     ) -> np.ndarray:
         """Return labels of the given height and width."""
-        shape = tuple(shape)
+        height, width = shape
+        shape = height, width
         if labels.shape == shape:
             return labels
         if labels.shape == shape[::-1]:

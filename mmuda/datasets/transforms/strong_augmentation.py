@@ -277,7 +277,7 @@ def apply_operations(
     # Of each pixel the number of the one that came to lie there, or -1. One
     # map for all labels: they stay aligned, whatever their type and number of
     # channels, for which OpenCV has code of its own each.
-    source = np.arange(image[..., 0].size, dtype=np.int32)
+    source: np.ndarray = np.arange(image[..., 0].size, dtype=np.int32)
     source = source.reshape(image.shape[:2])
     grey = (GREY,) * image.shape[2]
     still = True
