@@ -14,6 +14,8 @@ from mmuda.utils.files import atomic_write, read_arrays
 from mmuda.utils.json_files import read_plain_file
 
 STATISTICS = 'statistics.npz'
+# The arrays of statistics, in their order.
+_ARRAYS = 'predicted', 'kept', 'score_sums', 'sizes'
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,13 @@ class ImageStatistics:
         return cls(tuple(keys), predicted, kept, sums, sizes, bins)
 
     @classmethod
+    def _of(
+        cls, keys: tuple[str, ...], arrays: Sequence[np.ndarray], bins: int
+    ) -> 'ImageStatistics':
+        predicted, kept, sums, sizes = arrays
+        return cls(keys, predicted, kept, sums, sizes, bins)
+
+    @classmethod
     def read(cls, root: str | os.PathLike) -> 'ImageStatistics':
         """Read ``statistics.npz``.
 
@@ -76,10 +85,11 @@ class ImageStatistics:
         )
         try:
             arrays = read_arrays(data)
-            values = {f.name: arrays[f.name] for f in fields(cls)}
-            values['keys'] = tuple(values['keys'].tolist())
-            values['bins'] = int(values['bins'])
-            statistics = cls(**values)
+            statistics = cls._of(
+                tuple(arrays['keys'].tolist()),
+                [arrays[name] for name in _ARRAYS],
+                int(arrays['bins']),
+            )
             fault = statistics._fault()
         except (IndexError, KeyError, TypeError, ValueError) as error:
             fault = f'it is no file of statistics ({error})'
@@ -144,9 +154,9 @@ class ImageStatistics:
     def subset(self, indices: Sequence[int]) -> 'ImageStatistics':
         """Statistics of some images, in that order."""
         rows = np.asarray(indices, dtype=np.int64)
-        return ImageStatistics(
+        return self._of(
             tuple(self.keys[index] for index in rows),
-            *(getattr(self, f.name)[rows] for f in fields(self)[1:-1]),
+            [getattr(self, name)[rows] for name in _ARRAYS],
             self.bins,
         )
 
@@ -164,11 +174,11 @@ class ImageStatistics:
                 f'{theirs[1]} bins; label with one label_set and one '
                 'pseudo_labels.bins'
             )
-        arrays = (
-            np.concatenate([getattr(s, f.name) for s in (self, other)])
-            for f in fields(self)[1:-1]
-        )
-        return ImageStatistics(self.keys + other.keys, *arrays, self.bins)
+        arrays = [
+            np.concatenate([getattr(s, name) for s in (self, other)])
+            for name in _ARRAYS
+        ]
+        return self._of(self.keys + other.keys, arrays, self.bins)
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     soft_label_path,
 )
 from mmuda.datasets.pseudo_labels.soft_labels import write_soft_label
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.utils.threads import BoundedThreads
 
 from .image_statistics import ImageStatistics
@@ -67,7 +69,7 @@ class PseudoLabeler:
         self.ego_mask = EgoMask(self.options.ego_mask)
 
     def run(
-        self, dataset: Dataset, root: Path, **about
+        self, dataset: SegmentationDataset, root: Path, **about
     ) -> PseudoLabelManifest:
         """Label all images, or the rest of what a stopped run began.
 
@@ -119,7 +121,7 @@ class PseudoLabeler:
 
     def _predict(
         self,
-        dataset: Dataset,
+        dataset: SegmentationDataset,
         keys: Sequence[str],
         batches: Sequence[list[int]],
         spool: Spool,
@@ -140,7 +142,8 @@ class PseudoLabeler:
             done += len(batch)
             self.report('labelling', done, total)
         loader = DataLoader(
-            dataset,
+            # All of mmengine are such, and a Protocol cannot say so.
+            cast(Dataset, dataset),
             batch_sampler=todo,
             num_workers=min(self.options.num_workers, len(todo)),
             collate_fn=pseudo_collate,
@@ -168,8 +171,7 @@ class PseudoLabeler:
         bins = quantise(score, histogram.bins)
         histogram.update(label, bins)
         # All bins fit 16 bits, which halves the copy from the device.
-        score = bins.to(torch.uint16).cpu().numpy()
-        arrays = label.cpu().numpy(), score
+        arrays = label.cpu().numpy(), bins.to(torch.uint16).cpu().numpy()
         for index, key in enumerate(keys):
             writer.submit(
                 self._write,
@@ -249,7 +251,7 @@ def _array(maps: Tensor | None, index: int) -> np.ndarray | None:
     return None if maps is None else maps[index].cpu().numpy()
 
 
-def dataset_keys(dataset: Dataset) -> list[str]:
+def dataset_keys(dataset: SegmentationDataset) -> list[str]:
     """Keys of all images of a data set.
 
     Args:

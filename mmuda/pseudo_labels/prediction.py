@@ -4,7 +4,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.models.utils import resize
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmuda.datasets.images.image_io import read_image
 from mmuda.datasets.labels.label_maps import IGNORE_ID
@@ -143,7 +144,7 @@ class Predictor:
         ConfigError: Sliding windows are asked for with ``softmax_first``.
     """
 
-    model: nn.Module
+    model: BaseSegmentor
     order: Order = 'softmax_first'
     combination: Combination = 'sum'
     original_size: bool = False
@@ -167,7 +168,7 @@ class Predictor:
         Raises:
             ConfigError: Networks of an ensemble differ in resolution.
         """
-        model = unwrap(self.model)
+        model: BaseSegmentor = unwrap(self.model)
         data = model.data_preprocessor(batch, False)
         images, samples = data['inputs'], data['data_samples']
         metas = [sample.metainfo for sample in samples]
@@ -179,16 +180,16 @@ class Predictor:
         full = self._fit(full, metas, align_corners)
         if not self.coarse:
             return Prediction(full, None)
-        size = logits[0].shape[2:]
+        height, width = logits[0].shape[2:]
+        size = height, width
         coarse = self._combine(logits, weights, size, align_corners)
         coarse = coarse / coarse.sum(dim=1, keepdim=True)
-        area = valid_area(
-            metas[0], tuple(images.shape[2:]), tuple(size), align_corners
-        )
+        height, width = images.shape[2:]
+        area = valid_area(metas[0], (height, width), size, align_corners)
         return Prediction(full, coarse * area.to(coarse))
 
     def _logits(
-        self, network: nn.Module, images: Tensor, metas: Sequence[dict]
+        self, network: BaseSegmentor, images: Tensor, metas: Sequence[dict]
     ) -> Tensor:
         if _slides(network):
             return network.slide_inference(images, metas)
@@ -212,8 +213,11 @@ class Predictor:
                 'pseudo_labels: the networks of this ensemble differ in '
                 "resolution; use combination='max'"
             )
-        share = [weight / sum(weights) for weight in weights]
-        total = sum(w * part for w, part in zip(share, logits, strict=True))
+        first, *others = (
+            weight / sum(weights) * part
+            for weight, part in zip(weights, logits, strict=True)
+        )
+        total = sum(others, start=first)
         return probabilities(total, size, self.order, align_corners)
 
     def _output_size(
@@ -221,8 +225,10 @@ class Predictor:
     ) -> tuple[int, int]:
         """Size to upsample to in one step; padding is cut off after it."""
         if self.original_size and not _padding(metas[0]):
-            return tuple(metas[0]['ori_shape'])
-        return tuple(images.shape[2:])
+            height, width = metas[0]['ori_shape']
+        else:
+            height, width = images.shape[2:]
+        return height, width
 
     def _fit(
         self, full: Tensor, metas: Sequence[dict], align_corners: bool
@@ -245,7 +251,7 @@ class Predictor:
         return full
 
 
-def members(model: nn.Module) -> tuple[list[nn.Module], list[float]]:
+def members(model: BaseSegmentor) -> tuple[list[BaseSegmentor], list[float]]:
     """Networks that predict, and their weights.
 
     Args:
@@ -260,18 +266,22 @@ def members(model: nn.Module) -> tuple[list[nn.Module], list[float]]:
     return [getattr(model, 'predictor', model)], [1.0]
 
 
-def _slides(network: nn.Module) -> bool:
+def _slides(network: BaseSegmentor) -> bool:
     return network.test_cfg.get('mode', 'whole') == 'slide'
 
 
 def _padding(meta: dict) -> tuple[int, int, int, int] | None:
     """Left, right, top and bottom, of the pipeline and the preprocessor."""
-    parts = [
-        meta[key]
-        for key in ('padding_size', 'img_padding_size')
-        if meta.get(key)
-    ]
-    total = tuple(map(sum, zip(*parts, strict=True)))
+    none = 0, 0, 0, 0
+    left, right, top, bottom = (
+        sum(sides)
+        for sides in zip(
+            meta.get('padding_size') or none,
+            meta.get('img_padding_size') or none,
+            strict=True,
+        )
+    )
+    total = left, right, top, bottom
     return total if any(total) else None
 
 
@@ -324,8 +334,8 @@ class EgoMask:
     """
 
     def __init__(self, path: str | None) -> None:
-        self._mask = None
-        self.digest = None
+        self._mask: np.ndarray | None = None
+        self.digest: str | None = None
         if path is None:
             return
         if not Path(path).is_file():
@@ -336,7 +346,7 @@ class EgoMask:
             raise ConfigError(f'pseudo_labels.ego_mask: {error}') from error
         self._mask = (mask > 0).astype(np.uint8)
         self.digest = hashlib.sha256(mask.tobytes()).hexdigest()
-        self._resized = lru_cache(maxsize=8)(self._resize)
+        self._resized = lru_cache(maxsize=8)(partial(_resize, self._mask))
 
     def apply(self, labels: Tensor, coarse: Tensor | None) -> None:
         """Reject labels on the vehicle, in place.
@@ -355,8 +365,11 @@ class EgoMask:
         """The mask (H, W) at the size and on the device of maps."""
         return self._resized(*maps.shape[-2:], maps.device)
 
-    def _resize(self, height: int, width: int, device: torch.device) -> Tensor:
-        resized = cv2.resize(
-            self._mask, (width, height), interpolation=cv2.INTER_NEAREST
-        )
-        return torch.from_numpy(resized).bool().to(device)
+
+def _resize(
+    mask: np.ndarray, height: int, width: int, device: torch.device
+) -> Tensor:
+    resized = cv2.resize(
+        mask, (width, height), interpolation=cv2.INTER_NEAREST
+    )
+    return torch.from_numpy(resized).bool().to(device)

@@ -247,7 +247,7 @@ def selection_warnings(manifest: PseudoLabelManifest) -> list[str]:
     ]
 
 
-def kept_shares(manifest: PseudoLabelManifest) -> dict[str, float]:
+def kept_shares(manifest: PseudoLabelManifest) -> dict[str, float | None]:
     """Kept share in percent and threshold of each class, for curves.
 
     Args:
@@ -259,7 +259,9 @@ def kept_shares(manifest: PseudoLabelManifest) -> dict[str, float]:
     """
     pixels, kept = manifest.pixels, manifest.kept
     total = max(sum(pixels.values()), 1)
-    values = {'kept': 100 * sum(kept.values()) / total}
+    values: dict[str, float | None] = {
+        'kept': 100 * sum(kept.values()) / total
+    }
     for name in manifest.classes:
         if pixels[name]:
             values[f'kept.{name}'] = 100 * kept[name] / pixels[name]
@@ -357,6 +359,7 @@ class Pictures:
             selected: (H, W) classes, 255 where rejected.
             score: What the scores are.
         """
+        assert self.folder is not None, 'without it nothing is drawn'
         palette = self.dataset.metainfo['palette']
         # as the network saw it, cropped and resized
         sample = self.dataset[index]

@@ -92,7 +92,7 @@ def usable_labels(
 
 def describe_round(
     job: LabellingJob, manifest: PseudoLabelManifest, previous: Path | None
-) -> tuple[list[str], dict[str, float]]:
+) -> tuple[list[str], dict[str, float | None]]:
     """What was kept, how right it is and what has changed.
 
     All processes call it and share the work.

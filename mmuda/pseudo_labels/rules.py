@@ -3,7 +3,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, get_args
+from typing import cast, get_args
 
 import numpy as np
 import torch
@@ -102,7 +102,7 @@ class SelectionRule(ABC):
     made, and a threshold lies within one bin of the exact one.
     """
 
-    score: ClassVar[Score]
+    score: Score
 
     @abstractmethod
     def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
@@ -243,14 +243,19 @@ class ClassBalancedPortion(SelectionRule):
         low: float = 0.0,
         high: float = 1.0,
     ) -> None:
-        several = isinstance(portion, (list, tuple))
-        for value in portion if several else [portion]:
+        self.portion: float | list[float]
+        if isinstance(portion, list | tuple):
+            self.portion = list(portion)
+            values = self.portion
+        else:
+            self.portion = cast(float, portion)
+            values = [self.portion]
+        for value in values:
             SHARE.require(value, f'{_PLACE}.portion')
         SHARE.require(low, f'{_PLACE}.low')
         SHARE.require(high, f'{_PLACE}.high')
         if low > high:
             raise ConfigError(f'{_PLACE}: low={low} is above high={high}')
-        self.portion = list(portion) if several else portion
         self.low, self.high = low, high
 
     def check(self, num_classes: int) -> None:

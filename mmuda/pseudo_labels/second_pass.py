@@ -173,8 +173,8 @@ class Selection:
         # In the spool, a killed process leaves nothing among the labels.
         atomic_write(label_path(root, key), encode_png(selected), spool)
         if self.options.keep_scores:
-            scores = encode_scores(np.where(keep, score, 0).astype(np.uint16))
-            atomic_write(score_path(root, key), scores, spool)
+            kept = np.where(keep, score, 0).astype(np.uint16)
+            atomic_write(score_path(root, key), encode_scores(kept), spool)
         if pictures.wanted(index):
             scores = score / self.options.bins
             pictures.draw(index, key, label, scores, selected, self.rule.score)
