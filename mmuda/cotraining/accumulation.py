@@ -190,10 +190,11 @@ class AccumulatedLabels:
         )
 
     def _rows(self, rows: list[int]) -> 'AccumulatedLabels':
-        values = (self.files, self.cycles, self.givers)
         return AccumulatedLabels(
             self.statistics.subset(rows),
-            *(tuple(value[row] for row in rows) for value in values),
+            tuple(self.files[row] for row in rows),
+            tuple(self.cycles[row] for row in rows),
+            tuple(self.givers[row] for row in rows),
         )
 
     def _table(self) -> str:

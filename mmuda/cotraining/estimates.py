@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
+from mmseg.models.segmentors.base import BaseSegmentor
 from rich.table import Table
 
 from mmuda.color.lab_uint8 import in_style, style_of
@@ -100,7 +101,7 @@ def _validation_images(cfg: Config) -> int:
     return len(DATASETS.build(cfg.val_dataloader.dataset))
 
 
-def _training_seconds(cfg: Config, model: torch.nn.Module) -> float:
+def _training_seconds(cfg: Config, model: BaseSegmentor) -> float:
     loader = {**cfg.train_dataloader, 'num_workers': 0}
     loader.pop('persistent_workers', None)
     loader['collate_fn'] = dict(type='domain_collate')
@@ -114,9 +115,7 @@ def _training_seconds(cfg: Config, model: torch.nn.Module) -> float:
     return time.monotonic() - start
 
 
-def _labelling_seconds(
-    cfg: Config, model: torch.nn.Module
-) -> tuple[float, int]:
+def _labelling_seconds(cfg: Config, model: BaseSegmentor) -> tuple[float, int]:
     config = dataset_to_label(cfg, cfg.pseudo_labels['pipeline'])
     dataset = DATASETS.build(config)
     model.eval()
@@ -214,8 +213,9 @@ def estimate(
         return f'{count} images', seconds, costs.source_bytes[number]
     if stage.tool == 'generate_pseudo_labels.py':
         count = _labelled_images(stage, procedure, costs.targets)
-        models = len(stage.uses['weights'])
-        seconds = count * models * costs.label
+        weights = stage.uses['weights']
+        assert isinstance(weights, Sequence), 'files, as of the factory'
+        seconds = count * len(weights) * costs.label
         size = int(count * costs.pixels * _label_bytes(stage))
         return f'{count} images', seconds, size
     if stage.name.endswith('merge'):
@@ -238,9 +238,9 @@ def validated_images(cfg: Config, iterations: int, costs: Costs) -> int:
 
 
 def _label_bytes(stage: Stage) -> float:
-    scores = 'final' not in stage.name and stage.config().pseudo_labels.get(
-        'keep_scores'
-    )
+    if stage.config is None or 'final' in stage.name:
+        return _LABEL_BYTES
+    scores = stage.config().pseudo_labels.get('keep_scores')
     return _LABEL_BYTES + (_SCORE_BYTES if scores else 0)
 
 

@@ -148,6 +148,7 @@ class Executor:
 
     def _skip(self, stage: Stage) -> None:
         """Take the result of an earlier stage for that of this one."""
+        assert stage.fallback is not None, 'as of has_no_images'
         self.tell(
             f'warning: {stage.name} has no image, as no cycle selected any; '
             f'{stage.fallback} takes its place'
@@ -170,6 +171,7 @@ class Executor:
         self, stage: Stage, devices: Devices, together: bool
     ) -> Command:
         if stage.config is not None:
+            assert stage.config_file is not None, 'configs are read as files'
             atomic_write(stage.config_file, config_text(stage.config()))
         processes = devices.processes
         if not stage.distributed:

@@ -124,7 +124,7 @@ def merge_folders(
             report(index + 1, len(keys))
     bins = first.statistics.bins
     parts = zip((first, second), (second, first), folders, tables, strict=True)
-    return tuple(
+    ours, theirs = (
         _finish(
             own,
             other,
@@ -134,6 +134,7 @@ def merge_folders(
         )
         for own, other, folder, table in parts
     )
+    return ours, theirs
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class _Merging:
 
     def merge(self, key: str) -> np.ndarray:
         """Write both labels of an image; (2, 3C + 2) rows of statistics."""
-        pair = [self._read(part, key) for part in (self.first, self.second)]
+        pair = self._read(self.first, key), self._read(self.second, key)
         if pair[0].label.shape != pair[1].label.shape:
             paths = (
                 label_path(p.root, key) for p in (self.first, self.second)

@@ -110,7 +110,8 @@ class SelfTrainingOptions(CycleOptions):
 
     def model_cycles(self) -> tuple[int, int]:
         """Cycles of the models that go on, counted from 0."""
-        return tuple(cycle % self.cycles for cycle in self.models)
+        first, second = self.models
+        return first % self.cycles, second % self.cycles
 
 
 @dataclass(frozen=True)

@@ -271,17 +271,16 @@ class Procedure:
             parts = list(zip(learners, selects, labels, strict=True))
             trains = tuple(cycle.train(*part) for part in parts)
             steps += [selects, trains]
-            renewals, learners = zip(
-                *(
-                    cycle.finish(learner, select, train)
-                    for (learner, select, _), train in zip(
-                        parts, trains, strict=True
-                    )
-                ),
-                strict=True,
-            )
+            finished = [
+                cycle.finish(learner, select, train)
+                for (learner, select, _), train in zip(
+                    parts, trains, strict=True
+                )
+            ]
+            renewals = [renewed for renewed, _ in finished]
+            learners = [learner for _, learner in finished]
             steps += list(zip(*renewals, strict=True))
-        return steps, list(learners), labels
+        return steps, learners, labels
 
     def _cycles(self, name: str, options: CycleOptions) -> Iterator[Cycle]:
         for number in range(options.cycles):

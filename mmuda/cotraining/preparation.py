@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
-from torch.utils.data import Dataset
+from mmseg.models.segmentors.base import BaseSegmentor
 
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.engine import skip_validation_without_labels
 from mmuda.models.pretrained import covered_by_pretrained_weights
 from mmuda.models.uda.base import BaseUDA
@@ -58,7 +59,7 @@ def check_procedure(procedure: Procedure) -> None:
 
 def _check_given(cycle: Config, file: str) -> None:
     """Refuse a baseline of another network, or of other classes."""
-    model = load_model(cycle, [file], None)
+    model: BaseSegmentor = load_model(cycle, [file], None)
     target = DATASETS.build({**target_leaf(cycle), 'pipeline': []})
     classes = target.metainfo['classes']
     require_trained_classes(model.trained_classes, classes, file, 'target')
@@ -86,7 +87,7 @@ def image_files(config: dict) -> list[str]:
     Args:
         config: Of the data set; its pipeline is not run.
     """
-    dataset: Dataset = DATASETS.build({**config, 'pipeline': []})
+    dataset: SegmentationDataset = DATASETS.build({**config, 'pipeline': []})
     paths = (
         dataset.get_data_info(index)['img_path']
         for index in range(len(dataset))

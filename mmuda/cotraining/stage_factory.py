@@ -86,7 +86,10 @@ class StageFactory:
         """
         folder = self.work_dir / name / 'training'
         file = self.work_dir / name / 'training.py'
-        uses = {'seed': seed, 'weights': load_from or pretrained_files(cfg)}
+        uses: dict[str, object] = {
+            'seed': seed,
+            'weights': load_from or pretrained_files(cfg),
+        }
         # A config may write 40e3.
         iterations = int(with_changes(cfg, changes).train_cfg.max_iters)
         translated = [f / TRANSLATED for f in self.translated.values()]
@@ -133,6 +136,8 @@ class StageFactory:
             thresholds: Manifests that the rule is made from.
             **options: Further values of ``pseudo_labels``.
         """
+        # Those that are made anew are of images that were selected.
+        selected = keys if step == 'relabel' else None
         folder = self.work_dir / name / f'{step}s'
         file = self.work_dir / name / f'{step}ling.py'
         return Stage(
@@ -152,7 +157,7 @@ class StageFactory:
                 'thresholds': list(thresholds) or None,
             },
             distributed=True,
-            fallback=keys.with_name(MANIFEST) if step == 'relabel' else None,
+            fallback=selected and selected.with_name(MANIFEST),
         )
 
     def sample(self, name: str, number: int | None, seed: int) -> Stage:
@@ -201,8 +206,10 @@ class Accumulation:
 
     def arguments(self) -> tuple[str, ...]:
         """Arguments of the tool."""
-        words = ('--cycle', str(self.cycle), '--mode', self.mode)
-        words += ('--better', self.better)
+        words = (
+            *('--cycle', str(self.cycle), '--mode', self.mode),
+            *('--better', self.better),
+        )
         if self.previous is None:
             return words
         return (*words, '--previous', str(self.previous))
@@ -281,6 +288,7 @@ class SelectionStages:
             name, ('update', str(labels)), accumulation, [labels], 'update'
         )
         previous = accumulation.previous
+        assert previous is not None, 'labels that are made anew were selected'
         uses = {**stage.uses, 'images': previous / KEYS}
         return replace(stage, uses=uses, fallback=previous / MANIFEST)
 
@@ -315,7 +323,9 @@ class SelectionStages:
     ) -> Stage:
         folders = {'select': 'selected', 'update': 'updated'}
         folder = self.work_dir / name / folders[step]
-        uses = {'labels': [part / MANIFEST for part in labels]}
+        uses: dict[str, object] = {
+            'labels': [part / MANIFEST for part in labels]
+        }
         if accumulation.previous is not None:
             uses['previous'] = accumulation.previous / MANIFEST
         return Stage(

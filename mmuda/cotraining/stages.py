@@ -52,7 +52,7 @@ class Stage:
     def has_no_images(self) -> bool:
         """Whether the list of its images is there and empty."""
         images = self.uses.get('images')
-        if self.fallback is None or images is None:
+        if self.fallback is None or not isinstance(images, Path):
             return False
         return images.is_file() and not images.read_text().strip()
 

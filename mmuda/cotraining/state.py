@@ -136,7 +136,10 @@ class ProcedureState:
             name = str(value.relative_to(self.work_dir))
         if not value.is_file():
             return name
-        described = {'file': name, 'sha256': sha256_of(value)}
+        described: dict[str, str | int] = {
+            'file': name,
+            'sha256': sha256_of(value),
+        }
         if value.suffix == '.txt':
             described['images'] = len(value.read_text().splitlines())
         return described
