@@ -38,6 +38,8 @@ _LAB_TO_ROOTS = np.linalg.inv(_ROOTS_TO_LAB[:, :3])
 # sRGB's power, and the slopes of these lines.
 _EPSILON, _ROOT_EPSILON, _ROOT_SLOPE = 0.008856, 0.2068966, 7.787
 _DARK, _DARK_SLOPE = 0.0031308, 12.92
+# OpenCV's stub knows the maximum of two arrays only, so that the types of
+# those of an array and a number are ignored below.
 # A hundredth of a step of 8-bit Lab: a channel that varies less is constant.
 _FLAT = 0.01
 _STRIP_PIXELS = 16384
@@ -143,7 +145,7 @@ def _lab_strip(bgr: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     flat = xyz.reshape(len(xyz), -1)
     # The line is the tangent of the root where it takes over, so the part
     # below that point is added to the root of that point.
-    upper = cv2.max(flat, _EPSILON)
+    upper = cv2.max(flat, _EPSILON)  # type: ignore[call-overload]
     roots = cv2.pow(upper, 1 / 3)
     cv2.subtract(flat, upper, dst=flat)
     cv2.scaleAdd(flat, _ROOT_SLOPE, roots, dst=roots)
@@ -168,13 +170,13 @@ def _bgr_strip(lab: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
     z = roots[..., 2]
     np.maximum(z, 0, out=z)
     flat = roots.reshape(len(roots), -1)
-    upper = cv2.max(flat, _ROOT_EPSILON)
+    upper = cv2.max(flat, _ROOT_EPSILON)  # type: ignore[call-overload]
     xyz = cv2.pow(upper, 3)
     cv2.subtract(flat, upper, dst=flat)
     cv2.scaleAdd(flat, 1 / _ROOT_SLOPE, xyz, dst=xyz)
     linear = cv2.transform(xyz.reshape(lab.shape), _XYZ_TO_BGR)
     flat = linear.reshape(len(linear), -1)
-    upper = cv2.max(flat, _DARK)
+    upper = cv2.max(flat, _DARK)  # type: ignore[call-overload]
     curve = cv2.pow(upper, 1 / 2.4)
     cv2.subtract(flat, upper, dst=flat)
     # Rounds, and clips to [0, 255].

@@ -264,11 +264,11 @@ def head_entries(
         By published name, mmuda's name and the published shape.
     """
     width = _NUM_BRANCHES * channels
-    layers = {}
+    layers: dict[str, tuple[str, tuple[int, ...]]] = {}
     for i in range(_NUM_BRANCHES):
         old, new, kernel = f'conv2d_list.{i}', f'branches.{i}', 3 if i else 1
-        shape = (channels, inputs, kernel, kernel)
-        layers[f'{old}.0'] = (f'{new}.0', shape)
+        weight = (channels, inputs, kernel, kernel)
+        layers[f'{old}.0'] = (f'{new}.0', weight)
         layers[f'{old}.1'] = (f'{new}.1', (channels,))
     layers |= {
         'bottleneck.0.se.0': ('se.conv1.conv', (squeezed, width)),
@@ -276,12 +276,12 @@ def head_entries(
         'bottleneck.1': ('bottleneck.0', (channels, width, 3, 3)),
         'bottleneck.2': ('bottleneck.1', (channels,)),
     }
-    entries = {}
+    entries: dict[str, tuple[str, tuple[int, ...]]] = {}
     for old, (new, shape) in layers.items():
         entries[f'{old}.weight'] = (f'{new}.weight', shape)
         entries[f'{old}.bias'] = (f'{new}.bias', shape[:1])
-    shape = (num_classes, channels, 1, 1)
-    return {**entries, 'head.1.weight': ('conv_seg.weight', shape)}
+    entries['head.1.weight'] = 'conv_seg.weight', (num_classes, channels, 1, 1)
+    return entries
 
 
 def with_convolutions(state_dict: Mapping[str, Tensor]) -> StateDict:

@@ -244,7 +244,7 @@ def backbone_layout(
 
 def _block_name(name: str) -> str:
     """Name of a block's tensor in detectron2, ``layer1.0.bn1.bias`` here."""
-    stage, rest = re.fullmatch(r'layer(\d+)\.(.*)', name).groups()
+    stage, rest = name.removeprefix('layer').split('.', 1)
     rest = re.sub(r'\bbn(\d)', r'conv\1.norm', rest)
     rest = rest.replace('downsample.0', 'shortcut')
     rest = rest.replace('downsample.1', 'shortcut.norm')

@@ -77,15 +77,14 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def _allowed() -> dict[tuple[str, str], Callable]:
-    multiarray = (
-        np._core.multiarray if hasattr(np, '_core') else np.core.multiarray
-    )
-    core = 'numpy.core.multiarray'
+    core = getattr(np, '_core' if hasattr(np, '_core') else 'core')
+    multiarray = core.multiarray
+    module = 'numpy.core.multiarray'
     return {
         ('numpy', 'ndarray'): np.ndarray,
         ('numpy', 'dtype'): np.dtype,
-        (core, '_reconstruct'): multiarray._reconstruct,
-        (core, 'scalar'): multiarray.scalar,
+        (module, '_reconstruct'): multiarray._reconstruct,
+        (module, 'scalar'): multiarray.scalar,
         ('collections', 'OrderedDict'): OrderedDict,
         ('_codecs', 'encode'): _encode,
     }

@@ -90,7 +90,7 @@ def plain_config(cfg: Config) -> Config:
             ' method was trained with.'
         )
     raw = cfg.to_dict()
-    plain = dict(model=_plain_model(raw['model']))
+    plain: dict[str, Any] = dict(model=_plain_model(raw['model']))
     plain.update({key: raw[key] for key in _KEPT_KEYS if key in raw})
     own = _own_types()
     plain['test_pipeline'] = _test_pipeline(raw)

@@ -156,9 +156,8 @@ def _data_of(path: Path, **kwargs) -> dict:
 
 def _safe_globals() -> list:
     """Return what mmengine's checkpoints hold besides tensors."""
-    multiarray = (
-        np._core.multiarray if hasattr(np, '_core') else np.core.multiarray
-    )
+    core = getattr(np, '_core' if hasattr(np, '_core') else 'core')
+    multiarray = core.multiarray
     # NumPy 2 moved the module; files of either version are to be readable.
     rebuild = [
         (getattr(multiarray, function), f'numpy.{core}.multiarray.{function}')
