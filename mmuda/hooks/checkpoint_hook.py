@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
@@ -179,7 +180,9 @@ class UDACheckpointHook(CheckpointHook):
         _prepare_to_save(runner, runner.iter)
         # One metric has an attribute, several have a dict.
         single = len(self.key_indicators) == 1
-        paths = vars(self) if single else self.best_ckpt_path_dict
+        paths: dict[str, Any] = (
+            self.__dict__ if single else self.best_ckpt_path_dict
+        )
         keys = ['best_ckpt_path'] if single else self.key_indicators
         previous = {key: paths[key] for key in keys}
         # The parent removes before it saves what it finds here.

@@ -1,15 +1,22 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Finding faults of the data before training starts."""
 
+from collections.abc import Mapping
+
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel
 from mmengine.runner import BaseLoop, Runner
-from torch import nn
-from torch.utils.data import Dataset
+from mmseg.models.segmentors.base import BaseSegmentor
 
-from mmuda.datasets.checks import Report, examine_dataset, require_sound
+from mmuda.datasets.checks import (
+    AnyDataset,
+    Report,
+    examine_dataset,
+    require_sound,
+)
 from mmuda.datasets.class_sets import require_same_label_set
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.registry import HOOKS
 from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.errors import ConfigError, MMUDAError
@@ -78,7 +85,9 @@ class DataCheckHook(Hook):
             require_trained_classes(trained, classes, file, f'{name} data')
 
 
-def check_class_counts(num_classes: int, datasets: dict[str, Dataset]) -> None:
+def check_class_counts(
+    num_classes: int, datasets: Mapping[str, SegmentationDataset]
+) -> None:
     """Compare the classes of the data with those of the model.
 
     Args:
@@ -98,7 +107,9 @@ def check_class_counts(num_classes: int, datasets: dict[str, Dataset]) -> None:
             )
 
 
-def evaluated_datasets(name: str, loop: BaseLoop | None) -> dict[str, Dataset]:
+def evaluated_datasets(
+    name: str, loop: BaseLoop | None
+) -> dict[str, SegmentationDataset]:
     """Data sets of a loop, and of which target, by a name for messages.
 
     Args:
@@ -135,7 +146,7 @@ def _check_save_best(runner: Runner) -> None:
                 )
 
 
-def model_of(runner: Runner) -> nn.Module:
+def model_of(runner: Runner) -> BaseSegmentor:
     """The model of a runner, without wrappers.
 
     Args:
@@ -145,12 +156,12 @@ def model_of(runner: Runner) -> nn.Module:
     return unwrap(model.module) if isinstance(model, BaseTTAModel) else model
 
 
-def _num_classes(model: nn.Module) -> int:
+def _num_classes(model: BaseSegmentor) -> int:
     # An ensemble has the output channels only.
     return getattr(model, 'num_classes', model.out_channels)
 
 
-def _examine_on_all_processes(dataset: Dataset) -> Report:
+def _examine_on_all_processes(dataset: AnyDataset) -> Report:
     report: list = [None]
     if is_main_process():
         try:

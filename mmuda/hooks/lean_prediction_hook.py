@@ -44,7 +44,7 @@ def _choose(runner: Runner, loop: BaseLoop) -> None:
         return
     loops = getattr(loop, 'loops', {'': loop}).values()
     metrics = [metric for part in loops for metric in part.evaluator.metrics]
-    needed = set()
+    needed: set[str] = set()
     for metric in metrics:
         usual = () if isinstance(metric, IoUMetric) else (LOGITS,)
         needed.update(getattr(metric, 'needed_outputs', usual))

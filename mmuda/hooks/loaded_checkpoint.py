@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 
 from mmengine.runner import Runner
-from torch import nn
+from mmseg.models.segmentors.base import BaseSegmentor
 
 from mmuda.engine.loops import trains
 from mmuda.models.coverage import HEADS
@@ -58,7 +58,9 @@ def check_loaded(
         require_trained_classes(trained, classes, file, f'{name} data', remedy)
 
 
-def _start(model: nn.Module, state: dict, new_parts: Sequence[str]) -> None:
+def _start(
+    model: BaseSegmentor, state: dict, new_parts: Sequence[str]
+) -> None:
     if hasattr(model, 'prepare_start'):
         model.prepare_start(state, new_parts)
     elif new_parts:

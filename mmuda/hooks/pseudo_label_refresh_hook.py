@@ -7,6 +7,7 @@ from pathlib import Path
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmseg.models.segmentors.base import BaseSegmentor
 
 from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     CURRENT,
@@ -198,7 +199,8 @@ class PseudoLabelRefreshHook(Hook):
 
     def _job(self, runner: Runner, point: int) -> LabellingJob:
         """What to label in a round; its place and weights are its name."""
-        weights = weights_digest(unwrap(runner.model).predictor)
+        model: BaseSegmentor = unwrap(runner.model)
+        weights = weights_digest(model.predictor)
         return LabellingJob(
             self.options,
             dataset_to_label(runner.cfg, self.options.pipeline, self.domain),
@@ -250,9 +252,10 @@ class PseudoLabelRefreshHook(Hook):
     ) -> None:
         """Log what was kept, how right it is and what has changed."""
         previous = self.root / round_name(point - self.interval)
-        if point == self.begin or not (previous / MANIFEST).is_file():
-            previous = None
-        lines, scalars = describe_round(job, manifest, previous)
+        follows = point != self.begin and (previous / MANIFEST).is_file()
+        lines, scalars = describe_round(
+            job, manifest, previous if follows else None
+        )
         if not is_main_process():
             return
         runner.logger.info('\n'.join(lines))

@@ -19,9 +19,10 @@ from mmengine.optim import OptimWrapper
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from mmengine.runner import Runner
 from torch import nn
-from torch.utils.data import Dataset
 
-from mmuda.datasets.domain_dataset import leaf_datasets
+from mmuda.datasets.checks import AnyDataset
+from mmuda.datasets.domain_dataset import DomainDataset, leaf_datasets
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.engine.schedules import continue_on_schedule, schedulers_by_player
 from mmuda.utils.config_keys import type_name
 from mmuda.utils.errors import CheckpointError
@@ -220,7 +221,7 @@ def _images(about: Mapping[str, Any] | None) -> str:
 
 def _describe_numbers(model: nn.Module) -> dict[str, float]:
     """What a model has read from files that may lie anywhere."""
-    found = {}
+    found: dict[str, float] = {}
     for name, module in model.named_modules():
         place = f'model.{name}'.rstrip('.')
         found |= _flat(getattr(module, 'numbers_of_files', {}), place)
@@ -238,12 +239,13 @@ def _describe_labelling(runner: Runner) -> dict[str, Any]:
     return found
 
 
-def _describe_data(dataset: Dataset) -> dict[str, dict]:
-    domains = getattr(dataset, 'domains', None) or {'training': dataset}
-    return {name: _describe(part) for name, part in domains.items()}
+def _describe_data(dataset: AnyDataset) -> dict[str, dict]:
+    if isinstance(dataset, DomainDataset):
+        return {n: _describe(part) for n, part in dataset.domains.items()}
+    return {'training': _describe(dataset)}
 
 
-def _describe(dataset: Dataset) -> dict[str, Any]:
+def _describe(dataset: SegmentationDataset) -> dict[str, Any]:
     """Number of images, and a digest of their keys in order."""
     about: dict[str, Any] = dict(images=len(dataset))
     digest = hashlib.sha256()

@@ -248,6 +248,7 @@ class ClassBalancedPortion(SelectionRule):
             self.portion = list(portion)
             values = self.portion
         else:
+            # Other sequences are refused below.
             self.portion = cast(float, portion)
             values = [self.portion]
         for value in values:
