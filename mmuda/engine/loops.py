@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import is_distributed
@@ -235,13 +236,13 @@ def signal_afterwards(number: signal.Signals) -> Iterator[Callable]:
     Yields:
         Function to call after the block; it handles the signal if it came.
     """
-    received = []
+    received: list[tuple[int, FrameType | None]] = []
+    handler = signal.getsignal(number)
 
     def handle() -> None:
-        if received:
+        if received and callable(handler):
             handler(*received[0])
 
-    handler = signal.getsignal(number)
     if not callable(handler) or (
         threading.current_thread() is not threading.main_thread()
     ):

@@ -91,7 +91,11 @@ class _MultiTargetLoop(BaseLoop):
         self.current_target = next(iter(self.loops))
 
     def _add(
-        self, target: str, loader: dict, evaluator: dict, kwargs: dict
+        self,
+        target: str,
+        loader: dict,
+        evaluator: dict | list[dict],
+        kwargs: dict,
     ) -> None:
         dataset = loader['dataset']
         reason = _missing_labels(dataset)
@@ -142,7 +146,8 @@ class _MultiTargetLoop(BaseLoop):
         Raises:
             ConfigError: Two targets give metrics of one name.
         """
-        runner, results, metrics = self._runner, {}, {}
+        runner, results = self._runner, {}
+        metrics: dict[str, float] = {}
         runner.call_hook(f'before_{self.event}')
         runner.call_hook(f'before_{self.event}_epoch')
         runner.model.eval()

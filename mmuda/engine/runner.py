@@ -34,7 +34,7 @@ class UDARunner(Runner):
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if isinstance(handler, logging.FileHandler):
-                handler.handleError = _tell_current_error
+                vars(handler)['handleError'] = _tell_current_error
         return logger
 
     def build_visualizer(self, *args, **kwargs) -> Visualizer:

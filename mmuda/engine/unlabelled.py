@@ -80,7 +80,7 @@ def _reason_not_to_validate(cfg: Config) -> str:
                 f'val_dataloader: {missing_labels(dataset)}{hint}; to train '
                 'without an evaluation set val_dataloader=None'
             )
-    return ' and '.join(dict.fromkeys(reasons))
+    return ' and '.join(dict.fromkeys(filter(None, reasons)))
 
 
 def predict_without_labels(cfg: Config, writes: bool) -> list[str]:

@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -286,7 +287,7 @@ class ConfusionMatrixMetric(BaseMetric):
             results: (C, C + 1) pixels of each image.
         """
         classes = tuple(self.dataset_meta['classes'])
-        matrix = ConfusionMatrix(classes, sum(results).numpy())
+        matrix = ConfusionMatrix(classes, reduce(torch.add, results).numpy())
         print_log(f'confusion by class\n{matrix.table()}', logger='current')
         if self.out_dir is not None:
             matrix.save(self.out_dir)

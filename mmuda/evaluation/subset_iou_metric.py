@@ -3,8 +3,10 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import numpy as np
+import torch
 from mmseg.evaluation import IoUMetric
 from torch import Tensor
 
@@ -107,9 +109,11 @@ class DomainIoUMetric(IoUMetric):
         # Sums over a data set exceed the whole numbers that float32 holds.
         results = [tuple(area.double() for area in areas) for areas in results]
         metrics = super().compute_metrics(results)
-        intersection = sum(areas[0] for areas in results)
-        union = sum(areas[1] for areas in results)
+        intersection, union = (
+            reduce(torch.add, (areas[i] for areas in results)) for i in (0, 1)
+        )
         values = (100 * intersection / union).numpy()
+        assert self.dataset_meta is not None, 'set when the loop is built'
         iou = dict(zip(self.dataset_meta['classes'], values, strict=True))
         for name, value in iou.items():
             metrics[f'IoU.{name}'] = round(float(value), 2)
