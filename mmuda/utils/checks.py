@@ -5,7 +5,7 @@ import math
 import numbers
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.text import shorten
@@ -23,7 +23,7 @@ class Check:
     """
 
     expected: str
-    test: Callable[[object], bool]
+    test: Callable[[Any], object]
 
     def fits(self, value: object) -> bool:
         """Whether a value lies in the range."""
@@ -57,9 +57,10 @@ def wrong_value(place: str, value: object, expected: str) -> str:
 
 def is_number(value: object) -> bool:
     """Whether a value is a finite number and no truth value."""
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
     try:
-        return real and math.isfinite(value)
+        return math.isfinite(value)
     except OverflowError:
         # A whole number that no float can hold.
         return False

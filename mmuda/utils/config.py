@@ -289,7 +289,7 @@ def _evaluation_sets(cfg: Config, event: str) -> Iterator[tuple[str, dict]]:
         metrics = evaluators[position : position + 1]
         while metrics and isinstance(metrics, (list, tuple)):
             metrics = metrics[0]
-        yield (metrics or {}).get('prefix') or '', loader['dataset']
+        yield dict(metrics or {}).get('prefix') or '', loader['dataset']
 
 
 def dataset_leaves(dataset: dict | list) -> Iterator[dict]:
@@ -352,7 +352,7 @@ def data_set(cfg: Config, name: str, option: str) -> DatasetConfig:
     return found[name]
 
 
-def _evaluated(cfg: Config, event: str) -> dict[str, DatasetConfig]:
+def _evaluated(cfg: Config, event: str) -> dict[str, DatasetConfig | None]:
     loaders = cfg.get(f'{event}_dataloader') or {}
     if not isinstance(loaders, (list, tuple)):
         return {event: loaders.get('dataset')}

@@ -50,7 +50,7 @@ def check_config_keys(cfg: Mapping) -> None:
     own = own_classes()
     for path, part in config_parts(cfg):
         kind = class_of(part, own)
-        if kind not in own.values():
+        if kind is None or kind not in own.values():
             continue
         known = init_parameters(kind)
         for key in part:
@@ -149,7 +149,8 @@ def init_parameters(kind: type) -> set[str]:
         # These take **kwargs only to complain about them.
         if parent in (nn.Module, object) or '__init__' not in vars(parent):
             continue
-        parameters = inspect.signature(parent.__init__).parameters.values()
+        init = vars(parent)['__init__']
+        parameters = inspect.signature(init).parameters.values()
         variadic = {p.kind: p.name for p in parameters if p.kind in _VARIADIC}
         names.update({p.name for p in parameters} - {*variadic.values()})
         if inspect.Parameter.VAR_KEYWORD not in variadic:

@@ -127,7 +127,8 @@ def _faults(cfg: Mapping | Config) -> Iterator[Fault]:
         if kind is not None:
             yield from _faults_of_class(part, kind, place)
         for key, shape in PARTS.items():
-            own = {kind, _class_of_value(part.get(key), classes)} - {None}
+            kinds = kind, _class_of_value(part.get(key), classes)
+            own = (owner for owner in kinds if owner is not None)
             if key in part and all(map(_is_known, own)):
                 yield from _found(part[key], shape, join(place, key))
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from mmuda.utils.config_keys import did_you_mean, type_name
 from mmuda.utils.errors import ConfigError
@@ -194,8 +194,8 @@ def _mirrored(pipeline: Sequence[dict]) -> list[dict]:
         )
     pack = steps[-1]
     if 'meta_keys' in pack:
-        flips = ('flip', 'flip_direction')
-        pack['meta_keys'] = tuple(dict.fromkeys((*pack['meta_keys'], *flips)))
+        keys = (*pack['meta_keys'], 'flip', 'flip_direction')
+        pack['meta_keys'] = tuple(dict.fromkeys(keys))
     flips = [
         dict(type='RandomFlip', prob=prob, direction='horizontal')
         for prob in (0.0, 1.0)
@@ -272,8 +272,8 @@ def _require_main_head(segmentor: dict, name: str) -> None:
 
 
 def _use_own_heads(cfg: Config) -> None:
-    loop = cfg.get('test_cfg') or {}
-    if type_name(loop) != 'MultiTargetTestLoop':
+    loop = cfg.get('test_cfg')
+    if type_name(loop or {}) != 'MultiTargetTestLoop':
         raise ConfigError(
             "--head own needs test_cfg.type='MultiTargetTestLoop', with a "
             'test set for each target; for one test set name the target'
@@ -296,7 +296,7 @@ def _metrics(cfg: Config) -> Iterator[dict]:
         )
 
 
-def _as_list(value: dict | list[dict]) -> list[dict]:
+def _as_list(value: ConfigDict | list[ConfigDict]) -> list[ConfigDict]:
     """Unpack what mmengine takes as one, as a list or as an evaluator."""
     if isinstance(value, list):
         return value

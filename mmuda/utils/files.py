@@ -101,7 +101,7 @@ def atomic_write(
         temporary.write_bytes(data)
 
 
-def require_writable_folder(path: str | os.PathLike, option: str) -> None:
+def require_writable_folder(path: str | os.PathLike[str], option: str) -> None:
     """Make a folder if it is missing, and try to write into it.
 
     Args:
@@ -140,7 +140,7 @@ def disk_full_errors(path: str | os.PathLike) -> Iterator[None]:
         raise _disk_full_error(path, error.strerror) from error
 
 
-def remove_dead_temporaries(folder: str | os.PathLike) -> None:
+def remove_dead_temporaries(folder: str | os.PathLike[str]) -> None:
     """Remove temporary files whose writers were killed.
 
     Args:
@@ -191,7 +191,9 @@ def _can_grow(temporary: Path) -> bool:
     return True
 
 
-def _disk_full_error(path: str | os.PathLike, reason: str) -> DiskFullError:
+def _disk_full_error(
+    path: str | os.PathLike, reason: str | None
+) -> DiskFullError:
     return DiskFullError(
         f'disk full: cannot write {str(path)!r} ({reason}); make space and '
         'start again'
@@ -208,10 +210,11 @@ class _DataLoader(yaml.SafeLoader):
     """Plain data, and the tuples that mmengine writes."""
 
 
-_DataLoader.add_constructor(
-    'tag:yaml.org,2002:python/tuple',
-    lambda loader, node: tuple(loader.construct_sequence(node, deep=True)),
-)
+def _tuple(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> tuple:
+    return tuple(loader.construct_sequence(node, deep=True))
+
+
+_DataLoader.add_constructor('tag:yaml.org,2002:python/tuple', _tuple)
 
 
 class _DataYamlHandler(YamlHandler):
