@@ -256,7 +256,7 @@ def label_set_metainfo(label_set: str) -> dict:
     }
 
 
-def label_table(id_list: str, label_set: str) -> dict[int, int]:
+def label_table(id_list: str, label_set: str) -> dict[int | str, int]:
     """Return the table from the ids of a data set to those of a label set.
 
     Args:

@@ -10,8 +10,7 @@ from mmuda.utils.errors import ConfigError
 
 # How a config gives a table: the name of an id list, a dict or list of train
 # ids, or None if the files hold train ids already.
-OwnTable = Mapping[int, int] | Mapping[int | str, int] | Sequence[int]
-LabelTable = str | OwnTable | None
+LabelTable = str | Mapping[int | str, int] | Sequence[int] | None
 
 # Entry of a dense table for ids that the data set does not define.
 UNKNOWN_ID = 254
@@ -19,13 +18,13 @@ UNKNOWN_ID = 254
 OTHERS = 'others'
 
 
-def identity_table(num_classes: int) -> dict[int, int]:
+def identity_table(num_classes: int) -> dict[int | str, int]:
     """Return the table of labels that hold train ids already."""
     return {**{i: i for i in range(num_classes)}, IGNORE_ID: IGNORE_ID}
 
 
 def lookup_table(
-    table: OwnTable,
+    table: Mapping[int | str, int] | Sequence[int],
     num_classes: int,
 ) -> np.ndarray:
     """Turn a table into a dense array, for one indexing per image.
