@@ -16,6 +16,7 @@ test: .venv/installed
 lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/mypy
 
 # Made once, and again when what it depends on changes.
 .venv/installed: pyproject.toml setup.py $(wildcard requirements/*.txt)
@@ -26,4 +27,4 @@ lint: .venv/installed
 	touch .venv/installed
 
 clean:
-	rm -rf .venv build dist *.egg-info mmuda/.mim
+	rm -rf .venv .mypy_cache build dist *.egg-info mmuda/.mim

@@ -58,6 +58,7 @@ def build(what, folder):
 def test_wheel_holds_tools_and_configs(checkout):
     names = zipfile.ZipFile(build('build_wheel', checkout)).namelist()
     assert 'mmuda/registry.py' in names
+    assert 'mmuda/py.typed' in names
     assert 'mmuda/.mim/model-index.yml' in names
     assert 'mmuda/.mim/tools/train.py' in names
     assert 'mmuda/.mim/configs/_base_/default_runtime.py' in names
