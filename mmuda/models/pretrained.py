@@ -17,6 +17,7 @@ from mmengine.model.weight_init import PretrainedInit, update_init_info
 from mmengine.registry import WEIGHT_INITIALIZERS as ROOT_INITIALIZERS
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import load_state_dict
+from mmseg.models.segmentors.base import BaseSegmentor
 from torch import Tensor, nn
 
 from mmuda.registry import WEIGHT_INITIALIZERS
@@ -81,8 +82,9 @@ class CoveringPretrainedInit(PretrainedInit):
             stored = _without_wrappers(stored, expected)
         stored = _without_classifier(stored, expected)
         if hasattr(module, 'prepare_start'):
-            module.loading_from = self.checkpoint
-            module.prepare_start(stored)
+            method: BaseSegmentor = module
+            method.loading_from = self.checkpoint
+            method.prepare_start(stored)
         check_coverage(stored, expected, self.partial, self.checkpoint, kind)
         # Together with its own values, so that mmengine finds nothing missing.
         whole = {**expected, **fitting(stored, expected)}

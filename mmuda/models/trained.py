@@ -7,6 +7,7 @@ from typing import Any
 
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import load_state_dict
+from mmseg.models.segmentors.base import BaseSegmentor
 from torch import nn
 
 from mmuda.utils.class_names import stored_classes
@@ -59,7 +60,9 @@ def named_tensors(checkpoint: Mapping[str, Any], file: str) -> dict[str, Any]:
     return {n.removeprefix('module.'): value for n, value in state.items()}
 
 
-def check_state(model: nn.Module, state: Mapping[str, Any], file: str) -> None:
+def check_state(
+    model: BaseSegmentor, state: Mapping[str, Any], file: str
+) -> None:
     """Refuse weights that would leave random ones in a network.
 
     Methods of mmuda do so whenever they are filled; all they need is the name

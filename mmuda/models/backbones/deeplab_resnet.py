@@ -54,6 +54,8 @@ class DeepLabResNet(ResNet):
             positive number for each stage.
     """
 
+    arch_settings: dict[int, tuple[type[nn.Module], tuple[int, ...]]]
+
     def __init__(
         self,
         depth: int = 101,

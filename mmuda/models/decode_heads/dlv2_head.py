@@ -75,6 +75,7 @@ class DLV2Head(BaseDecodeHead):
         """Draw weights from N(0, 0.01), then apply ``init_cfg`` if given."""
         if not self.is_init:
             for conv in self.convs:
+                assert isinstance(conv, nn.Conv2d)
                 nn.init.normal_(conv.weight, std=0.01)
         super().init_weights()
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 from mmengine.structures import PixelData
+from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
 from mmseg.utils import SampleList
@@ -33,7 +34,8 @@ def choose_outputs(model: nn.Module, outputs: Iterable[str]) -> None:
     """
     for module in model.modules():
         if hasattr(module, 'outputs'):
-            module.outputs = frozenset(outputs)
+            segmentor: BaseSegmentor = module
+            segmentor.outputs = frozenset(outputs)
 
 
 def is_large(num_classes: int, metas: Iterable[dict], limit: int) -> bool:
@@ -49,7 +51,7 @@ def is_large(num_classes: int, metas: Iterable[dict], limit: int) -> bool:
 
 
 def predict_large_images(
-    model: nn.Module, inputs: Tensor, samples: SampleList
+    model: BaseSegmentor, inputs: Tensor, samples: SampleList
 ) -> SampleList:
     """Predict a batch of large images with a model that gives planes.
 
@@ -109,7 +111,7 @@ def _first_largest(
     planes: Planes, ranges: list[tuple[int, int]]
 ) -> tuple[Tensor, Tensor]:
     """Largest values and their classes, as ``max`` of all planes."""
-    best = label = None
+    best: Tensor | None = None
     for first, last in ranges:
         for number, value in enumerate(planes(first, last), first):
             if best is None:
@@ -120,6 +122,7 @@ def _first_largest(
             better = ~(value <= best) & ~best.isnan()
             label.masked_fill_(better, number)
             torch.maximum(best, value, out=best)
+    assert best is not None, 'there are at least 2 planes'
     return best, label
 
 
