@@ -6,12 +6,12 @@ import logging
 from collections.abc import Iterable
 
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 from torch import nn
 
 from mmuda.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.players import unwrap
 
 
 class PlayerOptimWrapperDict(OptimWrapperDict):
@@ -25,7 +25,7 @@ class PlayerOptimWrapperDict(OptimWrapperDict):
         self, model: nn.Module, cur_iter: int, max_iters: int
     ) -> None:
         """Tell each member the iteration to start from and the last one."""
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap(model)
         for player, wrapper in self.items():
             wrapper.initialize_count_status(
                 getattr(model, player), cur_iter, max_iters
@@ -82,7 +82,7 @@ class MultiOptimWrapperConstructor:
         Returns:
             Wrappers by player.
         """
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap(model)
         wrappers = {}
         for entry, config in self.configs.items():
             _check_optimizer(entry, config)

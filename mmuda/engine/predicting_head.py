@@ -4,6 +4,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from mmseg.models.segmentors.base import BaseSegmentor
 from torch import nn
 
 from mmuda.utils.errors import ConfigError
@@ -66,5 +67,5 @@ def predicting_by(model: nn.Module, head: str | None) -> Iterator[None]:
             segmentor.predict_head = name
 
 
-def _segmentors(model: nn.Module) -> list[nn.Module]:
+def _segmentors(model: nn.Module) -> list[BaseSegmentor]:
     return [m for m in model.modules() if hasattr(m, 'predict_head')]

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from mmengine.dist import all_reduce, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import nn
+from mmseg.models.segmentors.base import BaseSegmentor
 
 from mmuda.engine.loops import trains
 from mmuda.models.uda.collaborative_self_training import (
@@ -118,7 +118,7 @@ class CollaborativeConsistencyHook(Hook):
         for refresher in self.refreshers:
             refresher.before_run(runner)
 
-    def _check_schedule(self, model: nn.Module, runner: Runner) -> None:
+    def _check_schedule(self, model: BaseSegmentor, runner: Runner) -> None:
         """Refuse what would have no effect, or leave the predictor as new."""
         for name, begin in self.begins.items():
             if begin != 0 and name not in model.phases:
@@ -127,6 +127,7 @@ class CollaborativeConsistencyHook(Hook):
                     f'knows no {_MEANING[name]}; leave its beginning out'
                 )
         begin = self.begins['distils']
+        assert begin is not None, 'the only one that is always a number'
         if not model.learns_by_distillation_only:
             return
         if begin >= runner.max_iters:

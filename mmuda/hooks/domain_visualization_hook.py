@@ -11,6 +11,7 @@ import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.structures import SegDataSample
 from PIL import Image
 from torch import Tensor, nn
@@ -80,7 +81,7 @@ class DomainVisualizationHook(Hook):
 
 @torch.no_grad()
 def predict_logits(
-    model: nn.Module, image: Tensor, sample: SegDataSample
+    model: BaseSegmentor, image: Tensor, sample: SegDataSample
 ) -> Tensor:
     """Logits of the head that predicts, for an image as the loader gives it.
 

@@ -4,15 +4,18 @@
 import math
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-from torch import nn
+from mmengine.model import BaseModule
+from mmseg.models.segmentors.base import BaseSegmentor
 
 from mmuda.utils.checks import is_number
 from mmuda.utils.errors import ConfigError
 
+Choice = TypeVar('Choice', bound=str)
 
-def check_choice(key: str, value: str, choices: Any) -> str:
+
+def check_choice(key: str, value: Choice, choices: Any) -> Choice:
     """Refuse an option of a method that is none of its choices.
 
     Args:
@@ -42,7 +45,7 @@ def check_pretrained(pretrained: str | None) -> None:
         )
 
 
-def check_segmentor(segmentor: nn.Module) -> None:
+def check_segmentor(segmentor: BaseSegmentor) -> None:
     """Refuse a segmentor that can't be trained under methods.
 
     Raises:
@@ -99,7 +102,7 @@ def distinct_targets(targets: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_heads(
-    segmentor: nn.Module, name: str, weights: dict[str, float]
+    segmentor: BaseSegmentor, name: str, weights: dict[str, float]
 ) -> None:
     """Refuse weights of heads that the segmentor does not have.
 
@@ -121,7 +124,7 @@ def check_heads(
 
 
 def check_discriminator(
-    discriminator: nn.Module, heads: Iterable[str], num_classes: int
+    discriminator: BaseModule, heads: Iterable[str], num_classes: int
 ) -> None:
     """Refuse a discriminator that does not fit the maps it judges.
 
@@ -147,7 +150,9 @@ def check_discriminator(
         )
 
 
-def check_target_heads(segmentor: nn.Module, targets: Sequence[str]) -> None:
+def check_target_heads(
+    segmentor: BaseSegmentor, targets: Sequence[str]
+) -> None:
     """Refuse a segmentor with heads of other targets.
 
     Args:
@@ -168,7 +173,7 @@ def check_target_heads(segmentor: nn.Module, targets: Sequence[str]) -> None:
 
 
 def check_levels(
-    segmentor: nn.Module, target: str, name: str, levels: Iterable[str]
+    segmentor: BaseSegmentor, target: str, name: str, levels: Iterable[str]
 ) -> None:
     """Refuse weights of heads that targets do not have.
 

@@ -11,7 +11,6 @@ from mmengine.model import (
 )
 from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from mmuda.registry import MODEL_WRAPPERS as UDA_WRAPPERS
 from mmuda.utils.errors import ConfigError
@@ -69,7 +68,7 @@ class UDADistributedDataParallel(MMSeparateDistributedDataParallel):
         **kwargs,
     ) -> None:
         # The parent's constructor would wrap the children in plain DDP.
-        super(DistributedDataParallel, self).__init__()
+        nn.Module.__init__(self)
         if broadcast_buffers:
             raise ConfigError(
                 'model_wrapper_cfg.broadcast_buffers must be False: a network '
@@ -99,5 +98,6 @@ class UDADistributedDataParallel(MMSeparateDistributedDataParallel):
         with ExitStack() as stack:
             for child in self.module.children():
                 if is_model_wrapper(child):
-                    stack.enter_context(child.no_sync())
+                    wrapper: MMDistributedDataParallel = child
+                    stack.enter_context(wrapper.no_sync())
             yield

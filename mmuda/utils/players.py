@@ -10,12 +10,14 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import reduce
+from typing import TypeVar, cast
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.logging import MessageHub, print_log
 from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
@@ -26,9 +28,13 @@ Losses = dict[str, Tensor]
 Steps = Iterator[tuple[str, Losses]]
 
 
-def unwrap(module: nn.Module) -> nn.Module:
+Module = TypeVar('Module', bound=nn.Module)
+
+
+def unwrap(module: Module) -> Module:
     """The module inside a distributed wrapper, or the module itself."""
-    return module.module if is_model_wrapper(module) else module
+    # What is wrapped is as good as its wrapper wherever a type is named.
+    return cast(Module, module.module) if is_model_wrapper(module) else module
 
 
 @contextmanager
@@ -251,7 +257,7 @@ def detach(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: values.detach() for name, values in logits.items()}
 
 
-def drop_gradients(segmentor: nn.Module, heads: Iterable[str]) -> None:
+def drop_gradients(segmentor: BaseSegmentor, heads: Iterable[str]) -> None:
     """Leave heads as they are that had no loss in a whole iteration.
 
     Under DDP ``ddp_dummy_loss`` gives them gradients of zero, by
@@ -268,7 +274,9 @@ def drop_gradients(segmentor: nn.Module, heads: Iterable[str]) -> None:
             parameter.grad = None
 
 
-def ddp_dummy_loss(network: nn.Module, logits: Mapping[str, Tensor]) -> Losses:
+def ddp_dummy_loss(
+    network: BaseSegmentor, logits: Mapping[str, Tensor]
+) -> Losses:
     """A loss of value zero on all that a pass of a network trains.
 
     Under DDP each trained parameter needs a gradient in each backward pass.
@@ -288,4 +296,5 @@ def ddp_dummy_loss(network: nn.Module, logits: Mapping[str, Tensor]) -> Losses:
     for name, head in unwrap(network).heads().items():
         if name not in logits:
             parts += [p for p in head.parameters() if p.requires_grad]
-    return {'loss_unused': sum((0 * part).sum() for part in parts)}
+    nothing = ((0 * part).sum() for part in parts)
+    return {'loss_unused': reduce(torch.add, nothing)}

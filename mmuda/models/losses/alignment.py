@@ -9,7 +9,7 @@ logits of any magnitude and under automatic mixed precision.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -189,7 +189,7 @@ def domain_loss(
     """
     decision = decision.to(torch.promote_types(decision.dtype, torch.float32))
     wanted = torch.full_like(decision, label)
-    distance = F.mse_loss
+    distance: Callable[..., Tensor] = F.mse_loss
     if kind == 'vanilla':
         distance = F.binary_cross_entropy_with_logits
     if valid is None:

@@ -14,6 +14,7 @@ from typing import Literal
 
 import torch
 from mmengine.dist import all_gather, all_reduce, get_world_size
+from mmengine.model import BaseModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.losses import CrossEntropyLoss, accuracy
 from mmseg.models.utils import resize
@@ -107,7 +108,7 @@ def mean_of_valid(values: Tensor, valid: Tensor | None = None) -> Tensor:
 
 
 def valid_at(
-    valid: Tensor | None, size: tuple[int, int], align_corners: bool = False
+    valid: Tensor | None, size: tuple[int, ...], align_corners: bool = False
 ) -> Tensor | None:
     """Valid pixels of a map in another resolution.
 
@@ -176,7 +177,7 @@ def _weight_by_share(
     return of_all_processes(output, count)
 
 
-def losses_of(head: BaseDecodeHead) -> list[nn.Module]:
+def losses_of(head: BaseDecodeHead) -> list[BaseModule]:
     """Losses of a head, whether it has one or several."""
     losses = head.loss_decode
     return list(losses) if isinstance(losses, nn.ModuleList) else [losses]
@@ -208,7 +209,7 @@ def losses_of_head(
     if weights is None and head.sampler is not None:
         weights = head.sampler.sample(logits, labels[:, None])
     index = head.ignore_index
-    losses = {}
+    losses: dict[str, Tensor] = {}
     for loss in losses_of(head):
         value = loss(logits, labels, weight=weights, ignore_index=index)
         losses[loss.loss_name] = losses.get(loss.loss_name, 0) + value

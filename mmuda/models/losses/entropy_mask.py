@@ -11,7 +11,7 @@ from .alignment import normalised_entropy
 
 _IGNORE = 255
 
-Gather = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Gather = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 
 
 def class_entropy_mask(
@@ -41,8 +41,9 @@ def class_entropy_mask(
     labels = confidence_mask(probabilities)
     entropy = normalised_entropy(probabilities)
     ranked = (entropy, labels) if gather is None else gather(entropy, labels)
+    entropies, classes = ranked
     thresholds = class_entropy_thresholds(
-        *ranked, probabilities.shape[1], quantile, floor
+        entropies, classes, probabilities.shape[1], quantile, floor
     )
     return below_thresholds(entropy, labels, thresholds)
 

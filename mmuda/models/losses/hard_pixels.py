@@ -86,6 +86,8 @@ class HardPixelCrossEntropyLoss(nn.Module):
         ConfigError: The portion is out of its range.
     """
 
+    class_weight: Tensor | None
+
     def __init__(
         self,
         portion: float = 0.2,
@@ -141,7 +143,9 @@ class HardPixelCrossEntropyLoss(nn.Module):
         if reduction == 'mean' and avg_factor is None:
             return mean_of_hardest(losses, self.portion)
         total = hardest(losses, self.portion).sum()
-        return total if reduction == 'sum' else total / avg_factor
+        if reduction == 'sum' or avg_factor is None:
+            return total
+        return total / avg_factor
 
     def pixel_losses(
         self, logits: Tensor, label: Tensor, ignore_index: int = _IGNORE

@@ -30,7 +30,8 @@ def weighted(batch: DomainBatch, weight: float) -> DomainBatch:
 def join_batches(first: DomainBatch, second: DomainBatch) -> DomainBatch:
     """Put one weighted batch behind another of the same size of images."""
     parts = zip(_parts(first), _parts(second), strict=True)
-    return DomainBatch(*(torch.cat(pair) for pair in parts))
+    images, labels, weights = (torch.cat(pair) for pair in parts)
+    return DomainBatch(images, labels, weights)
 
 
 def paste_on_targets(
@@ -60,20 +61,22 @@ def paste_on_targets(
             f'{len(target.images)} of the target: raise source in '
             'train_dataloader.dataset.samples'
         )
-    pure = DomainBatch(*(part[:kept] for part in _parts(source)))
-    pasted = zip(*(part[kept:] for part in _parts(source)), strict=True)
+    images, labels, weights = _parts(source)
+    pure = DomainBatch(images[:kept], labels[:kept], weights[:kept])
+    pasted = zip(images[kept:], labels[kept:], weights[kept:], strict=True)
     under = zip(*_parts(target), strict=True)
     mixed = [
         _paste(one, other, choose)
         for one, other in zip(pasted, under, strict=True)
     ]
-    stacked = (torch.stack(parts) for parts in zip(*mixed, strict=True))
-    return join_batches(pure, DomainBatch(*stacked))
+    images, labels, weights = map(torch.stack, zip(*mixed, strict=True))
+    return join_batches(pure, DomainBatch(images, labels, weights))
 
 
 def _parts(batch: DomainBatch) -> tuple[Tensor, Tensor, Tensor]:
     """Images (N, 3, H, W), labels and weights (N, H, W)."""
-    return batch.images, batch.labels, batch.weights
+    assert batch.weights is not None, 'as of weighted()'
+    return batch.images, batch.require_labels(), batch.weights
 
 
 def _paste(

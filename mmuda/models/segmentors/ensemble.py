@@ -84,14 +84,19 @@ class SegmentorEnsemble(BaseSegmentor):
         self.requires_grad_(False)
 
     @property
+    def members(self) -> list[BaseSegmentor]:
+        """The models, in the order of their weights."""
+        return list(self.models)
+
+    @property
     def align_corners(self) -> bool:
         """Of the first model."""
-        return self.models[0].align_corners
+        return self.members[0].align_corners
 
     @property
     def out_channels(self) -> int:
         """Number of classes."""
-        return self.models[0].out_channels
+        return self.members[0].out_channels
 
     def predict(
         self, inputs: Tensor, data_samples: SampleList | None = None
@@ -110,9 +115,9 @@ class SegmentorEnsemble(BaseSegmentor):
         if metas and self.predicts_by_planes(metas):
             return predict_large_images(self, inputs, data_samples)
         if data_samples is None:
-            data_samples = self.models[0].predict(inputs)
+            data_samples = self.members[0].predict(inputs)
         total: list[Tensor] = []
-        for weight, model in zip(self.weights, self.models, strict=True):
+        for weight, model in zip(self.weights, self.members, strict=True):
             samples = model.predict(inputs, copy.deepcopy(data_samples))
             logits = [weight * s.seg_logits.data for s in samples]
             total = (
@@ -120,11 +125,11 @@ class SegmentorEnsemble(BaseSegmentor):
                 if total
                 else logits
             )
-        for sample, logits in zip(data_samples, total, strict=True):
-            label = logits.argmax(dim=0, keepdim=True)
+        for sample, summed in zip(data_samples, total, strict=True):
+            label = summed.argmax(dim=0, keepdim=True)
             sample.set_data(
                 dict(
-                    seg_logits=PixelData(data=logits),
+                    seg_logits=PixelData(data=summed),
                     pred_sem_seg=PixelData(data=label),
                 )
             )
@@ -139,7 +144,7 @@ class SegmentorEnsemble(BaseSegmentor):
         return all(
             hasattr(model, 'predicts_by_planes')
             and model.predicts_by_planes(metas)
-            for model in self.models
+            for model in self.members
         )
 
     def output_planes(self, inputs: Tensor, metas: list[dict]) -> list[Planes]:
@@ -149,9 +154,9 @@ class SegmentorEnsemble(BaseSegmentor):
             inputs: (N, 3, H, W) normalised images.
             metas: Meta information of each image.
         """
-        members = [
+        parts_of_models = [
             model.output_planes(inputs, copy.deepcopy(metas))
-            for model in self.models
+            for model in self.members
         ]
 
         def planes(parts: Sequence[Planes], first: int, last: int) -> Tensor:
@@ -163,12 +168,12 @@ class SegmentorEnsemble(BaseSegmentor):
 
         return [
             functools.partial(planes, parts)
-            for parts in zip(*members, strict=True)
+            for parts in zip(*parts_of_models, strict=True)
         ]
 
     def extract_feat(self, inputs: Tensor) -> list:
         """Features of each model."""
-        return [model.extract_feat(inputs) for model in self.models]
+        return [model.extract_feat(inputs) for model in self.members]
 
     def encode_decode(
         self, inputs: Tensor, batch_data_samples: SampleList
@@ -176,7 +181,7 @@ class SegmentorEnsemble(BaseSegmentor):
         """Weighted sum of the models' logits, (N, C, H, W)."""
         parts = [
             weight * model.encode_decode(inputs, batch_data_samples)
-            for weight, model in zip(self.weights, self.models, strict=True)
+            for weight, model in zip(self.weights, self.members, strict=True)
         ]
         return torch.stack(parts).sum(dim=0)
 
@@ -186,7 +191,7 @@ class SegmentorEnsemble(BaseSegmentor):
         Raises:
             ConfigError: They differ in resolution.
         """
-        parts = [model(inputs) for model in self.models]
+        parts = [model(inputs) for model in self.members]
         if len({part.shape for part in parts}) > 1:
             raise ConfigError(
                 'the networks of an ensemble differ in resolution'

@@ -240,7 +240,7 @@ def style_blocks(
     Raises:
         ConfigError: There is no submodule of a name.
     """
-    blocks = []
+    blocks: list[nn.Module] = []
     for name in layers:
         try:
             layer = backbone.get_submodule(name)
@@ -250,8 +250,10 @@ def style_blocks(
                 f'segmentor.style_layers: {type(backbone).__name__} has no '
                 f"'{name}' (it has {names})"
             ) from error
-        parts = isinstance(layer, nn.Sequential | nn.ModuleList)
-        blocks += list(layer) if parts else [layer]
+        if isinstance(layer, nn.Sequential | nn.ModuleList):
+            blocks += layer
+        else:
+            blocks.append(layer)
     return blocks
 
 
@@ -299,7 +301,9 @@ def constant_statistics(module: nn.Module) -> Iterator[None]:
     norms = [
         (norm, norm.momentum, norm.num_batches_tracked)
         for norm in module.modules()
-        if isinstance(norm, _BatchNorm) and norm.running_mean is not None
+        if isinstance(norm, _BatchNorm)
+        and norm.running_mean is not None
+        and norm.num_batches_tracked is not None
     ]
     for norm, _, count in norms:
         norm.momentum = 0.0

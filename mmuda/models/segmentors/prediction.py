@@ -58,11 +58,11 @@ class Prediction(NamedTuple):
     boxes: Mapping[str, Box] = {}
 
 
-def crop(box: Box, *maps: Tensor | None) -> tuple[Tensor | None, ...]:
+def crop(
+    box: Box, labels: Tensor, weights: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
     """Part of maps (N, H, W) that lies in a box; None stays so."""
-    return tuple(
-        None
-        if values is None
-        else values[:, box.top : box.bottom, box.left : box.right]
-        for values in maps
-    )
+    rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
+    if weights is not None:
+        weights = weights[:, rows, columns]
+    return labels[:, rows, columns], weights

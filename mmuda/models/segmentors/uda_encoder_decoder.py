@@ -42,6 +42,7 @@ from .prediction import (
 
 _HEAD_METHODS = ('loss', 'predict', 'loss_by_feat')
 _MARK = '_mmuda_single_values'
+_SINGLE = '_is_single_valued'
 _TEST_KEYS = ('mode', 'crop_size', 'stride', 'upsample_once')
 
 
@@ -210,9 +211,9 @@ class UDAEncoderDecoder(EncoderDecoder):
             ``acc_seg`` over processes is that of all labelled pixels; it is
             not a number if there is none.
         """
-        losses = {}
+        losses: dict[str, Tensor] = {}
         for name, logits in prediction.logits.items():
-            parts = (labels, weights)
+            parts: tuple[Tensor, Tensor | None] = labels, weights
             if name in prediction.boxes:
                 parts = crop(prediction.boxes[name], *parts)
             head = self.heads()[name]
@@ -355,7 +356,7 @@ def _before(norm: _BatchNorm, inputs: tuple[Tensor, ...]) -> None:
         and not _synchronised(norm)
     ):
         norm.training = False
-        norm._is_single_valued = True
+        setattr(norm, _SINGLE, True)
         if getattr(norm, _MARK):
             print_log(
                 f'{getattr(norm, _MARK)}: a batch of one image has one value '
@@ -368,9 +369,9 @@ def _before(norm: _BatchNorm, inputs: tuple[Tensor, ...]) -> None:
 
 
 def _after(norm: _BatchNorm, *_: object) -> None:
-    if getattr(norm, '_is_single_valued', False):
+    if getattr(norm, _SINGLE, False):
         norm.training = True
-        norm._is_single_valued = False
+        setattr(norm, _SINGLE, False)
 
 
 def _synchronised(norm: _BatchNorm) -> bool:

@@ -34,6 +34,8 @@ class ClassRatioPrior(Term):
         ConfigError: The file can't be read, or a value is out of range.
     """
 
+    ratio: Tensor
+
     def __init__(
         self,
         ratio: Sequence[float] | str,

@@ -3,7 +3,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from torch import Tensor, nn
+from mmengine.model import BaseModule
+from torch import Tensor
 
 from mmuda.models.batch import SOURCE, Batch, DomainBatch
 from mmuda.models.losses import (
@@ -161,7 +162,7 @@ def judged_maps(model: BaseUDA, logits: Logits, domain: DomainBatch) -> Logits:
 
 
 def adversarial_losses(
-    discriminator: nn.Module,
+    discriminator: BaseModule,
     maps: Logits,
     weights: Mapping[str, float],
     label: float,
@@ -196,7 +197,7 @@ def adversarial_losses(
 
 
 def discriminator_step(
-    model: nn.Module,
+    model: BaseUDA,
     player: str,
     maps: Logits,
     domain: DomainBatch,
@@ -225,7 +226,7 @@ def discriminator_step(
 
 
 def add_discriminators(
-    model: nn.Module, config: dict, names: Iterable[str]
+    model: BaseUDA, config: dict, names: Iterable[str]
 ) -> None:
     """Give a method discriminators, as children ``discriminator_<name>``.
 

@@ -8,7 +8,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.models.utils import resize
 from mmseg.utils import SampleList, add_prefix
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmuda.models.batch import (
     SOURCE,
@@ -93,6 +93,7 @@ class BaseUDA(BaseSegmentor):
         followers: How networks are kept that are never trained, by name.
         teacher_options: Options of the hook that updates the teacher.
         seams: Where a term may ride on the method.
+        further_hooks: Types of hooks that a method needs, but a teacher's.
         without_labels: Losses that had no pixel to learn from, once told.
         loading_from: Name of what it is filled from, for messages.
 
@@ -103,6 +104,7 @@ class BaseUDA(BaseSegmentor):
     allows_padding = False
     targets: tuple[str, ...] | None = None
     seams: tuple[str, ...] = ('on_source', 'on_target', 'extra')
+    further_hooks: tuple[str, ...] = ()
     loading_from = THE_CHECKPOINT
 
     def __init__(
@@ -277,9 +279,7 @@ class BaseUDA(BaseSegmentor):
         return tuple(self.network.heads())
 
     def train_step(
-        self,
-        data: dict,
-        optim_wrapper: OptimWrapper | OptimWrapperDict,
+        self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict
     ) -> dict[str, Tensor]:
         """Run :meth:`training_step` and step each player once.
 
@@ -311,7 +311,7 @@ class BaseUDA(BaseSegmentor):
         )
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> BaseSegmentor:
         """The segmentor itself, for its losses and the names of its heads.
 
         Images are shown to ``segmentor``, which may be in a distributed
@@ -326,7 +326,8 @@ class BaseUDA(BaseSegmentor):
         ``UDATrainLoop`` adds those that a config does not name.
         """
         hook = dict(type='MeanTeacherHook', **self.teacher_options)
-        return [] if self.teacher is None else [hook]
+        needed = [] if self.teacher is None else [hook]
+        return [*needed, *(dict(type=name) for name in self.further_hooks)]
 
     @property
     def is_warming_up(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import permutations
 
+from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
@@ -70,6 +71,8 @@ class AlignedExperts(BaseUDA):
             targets are named twice.
     """
 
+    targets: tuple[str, ...]
+
     def __init__(
         self,
         segmentor: dict,
@@ -89,7 +92,7 @@ class AlignedExperts(BaseUDA):
             expert = MODELS.build(copy.deepcopy(segmentor))
             self.add_module(f'expert_{target}', expert)
 
-    def expert(self, target: str) -> nn.Module:
+    def expert(self, target: str) -> BaseSegmentor:
         """The expert of a target."""
         return getattr(self, f'expert_{target}')
 

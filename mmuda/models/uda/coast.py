@@ -2,6 +2,7 @@
 """Cooperative self-training across target domains."""
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from mmengine.dist import all_gather, get_rank
@@ -147,13 +148,13 @@ class CoaST(CollaborativeSelfTraining):
         }
         if styled:
             factor = self.pseudo_label_weight * self.style_weight / len(styled)
-            losses['loss_style'] = factor * sum(
+            learned = (
                 weighted_cross_entropy(values, labels, weights)
                 for values in styled.values()
             )
-            losses['loss_consistency'] = factor * sum(
-                masked_mean(values, labels) for values in divergences
-            )
+            losses['loss_style'] = factor * reduce(torch.add, learned)
+            differing = (masked_mean(values, labels) for values in divergences)
+            losses['loss_consistency'] = factor * reduce(torch.add, differing)
         return losses
 
     def logits_in_other_styles(self, images: Tensor, target: str) -> Logits:

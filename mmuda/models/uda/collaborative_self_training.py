@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from mmseg.models import SegDataPreProcessor
 from mmseg.models.utils import resize
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmuda.models.batch import DomainBatch
 from mmuda.models.losses import rectification_weights, valid_at
@@ -74,6 +75,7 @@ class HeadAgreement:
         if valid is not None:
             size = logits[teacher].shape[2:]
             cells = valid_at(valid, size, align_corners)
+            assert cells is not None, 'as valid is not'
             counted = cells.flatten().long()
         for head, values in logits.items():
             if head == teacher or values.shape != logits[teacher].shape:
@@ -150,21 +152,15 @@ class CollaborativeMixin:
             predicts has no other loss.
     """
 
-    phases = ('distils', 'rectifies', 'transfers_style')
+    phases: tuple[str, ...] = ('distils', 'rectifies', 'transfers_style')
     learns_by_distillation_only = False
+    further_hooks: tuple[str, ...] = ('CollaborativeConsistencyHook',)
+    data_preprocessor: SegDataPreProcessor
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.phase = Phase()
         self.agreement = HeadAgreement()
-
-    @property
-    def needed_hooks(self) -> list[dict]:
-        """As of :class:`BaseUDA`, and the one of the schedule."""
-        return [
-            *super().needed_hooks,
-            dict(type='CollaborativeConsistencyHook'),
-        ]
 
     def in_colors_of(
         self, images: Tensor, target: DomainBatch, weak: bool = True
@@ -217,6 +213,7 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
     """
 
     seams = ('extra',)
+    targets: tuple[str, ...]
 
     def __init__(
         self,
@@ -304,14 +301,15 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
         )
 
     def _loss_size(self, images: Tensor) -> tuple[int, int]:
-        return tuple(
+        height, width = (
             max(1, side // self.loss_stride) for side in images.shape[2:]
         )
+        return height, width
 
 
 @torch.no_grad()
 def in_colors_of(
-    preprocessor: nn.Module,
+    preprocessor: SegDataPreProcessor,
     images: Tensor,
     target: DomainBatch,
     weak: bool = True,
@@ -335,7 +333,7 @@ def in_colors_of(
     return from_rgb(preprocessor, colors, images)
 
 
-def to_rgb(preprocessor: nn.Module, images: Tensor) -> Tensor:
+def to_rgb(preprocessor: SegDataPreProcessor, images: Tensor) -> Tensor:
     """Undo the normalisation of images.
 
     Args:
@@ -351,7 +349,9 @@ def to_rgb(preprocessor: nn.Module, images: Tensor) -> Tensor:
     return values if _gives_rgb(preprocessor) else values.flip(1)
 
 
-def from_rgb(preprocessor: nn.Module, colors: Tensor, like: Tensor) -> Tensor:
+def from_rgb(
+    preprocessor: SegDataPreProcessor, colors: Tensor, like: Tensor
+) -> Tensor:
     """Normalise images.
 
     Args:
@@ -369,7 +369,7 @@ def from_rgb(preprocessor: nn.Module, colors: Tensor, like: Tensor) -> Tensor:
 
 
 def reference_colors(
-    preprocessor: nn.Module, target: DomainBatch, weak: bool = True
+    preprocessor: SegDataPreProcessor, target: DomainBatch, weak: bool = True
 ) -> Tensor:
     """Images whose colours are typical of a target.
 
@@ -389,7 +389,7 @@ def reference_colors(
     return images.to(target.images.device, torch.float32).flip(1)
 
 
-def _gives_rgb(preprocessor: nn.Module) -> bool:
+def _gives_rgb(preprocessor: SegDataPreProcessor) -> bool:
     # The name of mmsegmentation 1.2.2 is the second.
     for name in ('_channel_conversion', 'channel_conversion'):
         if hasattr(preprocessor, name):

@@ -139,13 +139,13 @@ class CoTraining(BaseUDA):
         Raises:
             ConfigError: Sizes differ, or too few source images are given.
         """
-        parts = [
+        parts = (
             weighted(source, 1.0),
             weighted(target, self.pseudo_label_weight),
-        ]
+        )
         check_one_size(
             *(part.images.shape[-2:] for part in parts),
-            *(part.labels.shape[-2:] for part in parts),
+            *(part.require_labels().shape[-2:] for part in parts),
         )
         if self.pasted_classes is None:
             return join_batches(*parts)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from mmengine.model import BaseModel
-from torch import nn
+from mmengine.model import BaseModel, BaseModule
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmuda.models.method_checks import check_choice
@@ -63,7 +63,7 @@ def add_follower(model: BaseModel, name: str, follower: Follower) -> None:
         ConfigError: The mode is unknown.
     """
     check_choice(f'{name}.mode', follower.mode, Mode)
-    network = copy.deepcopy(part_of(model, follower.of))
+    network: BaseModule = copy.deepcopy(part_of(model, follower.of))
     network.requires_grad_(False).eval()
     # For mmengine: it gets the weights of its part, not some of its own.
     network.is_init = True
@@ -158,7 +158,7 @@ def add_teacher(model: BaseModel, teacher: bool | Mapping[str, Any]) -> dict:
     return options
 
 
-def check_network(predict_on: str, teacher: bool) -> Network:
+def check_network(predict_on: Network, teacher: bool) -> Network:
     """Refuse to predict by a network that the model does not have.
 
     Args:
@@ -220,8 +220,10 @@ def update_teacher(
             norms: ``copy`` takes the student's, ``ema`` averages them like
             weights. Integer ones are always copied.
     """
-    pairs = [*zip(teacher.parameters(), student.parameters(), strict=True)]
-    copied = []
+    pairs: list[tuple[Tensor, Tensor]] = [
+        *zip(teacher.parameters(), student.parameters(), strict=True)
+    ]
+    copied: list[tuple[Tensor, Tensor]] = []
     for old, new in zip(teacher.buffers(), student.buffers(), strict=True):
         averaged = buffers == 'ema' and old.is_floating_point()
         (pairs if averaged else copied).append((old, new))

@@ -20,7 +20,9 @@ from mmuda.utils.players import unwrap
 from mmuda.utils.weights import check_finite
 
 
-def fit_state_dict(state_dict: dict, prefix: str, model: nn.Module) -> None:
+def fit_state_dict(
+    state_dict: dict, prefix: str, model: BaseSegmentor
+) -> None:
     """Make a state loadable by a UDA model, in place.
 
     Nothing that predicts is made up: see :func:`start_from` for that.
@@ -50,7 +52,7 @@ def fit_state_dict(state_dict: dict, prefix: str, model: nn.Module) -> None:
 
 
 def start_from(
-    model: nn.Module, state_dict: dict, new_parts: Sequence[str] = ()
+    model: BaseSegmentor, state_dict: dict, new_parts: Sequence[str] = ()
 ) -> None:
     """Let a training begin with the weights of another, in place.
 
@@ -86,7 +88,7 @@ def start_from(
         add_teacher(state_dict, '')
 
 
-def _check_parts(model: nn.Module, state_dict: dict) -> None:
+def _check_parts(model: BaseSegmentor, state_dict: dict) -> None:
     parts = [('segmentor', unwrap(model.segmentor))]
     parts += _other_parts(model, state_dict, '')
     faults = {}
@@ -106,7 +108,7 @@ def _check_parts(model: nn.Module, state_dict: dict) -> None:
         )
 
 
-def check_new_parts(model: nn.Module, new_parts: Sequence[str]) -> None:
+def check_new_parts(model: BaseSegmentor, new_parts: Sequence[str]) -> None:
     """Refuse parts that a model does not have, or that can't start anew.
 
     Args:
@@ -132,7 +134,7 @@ def check_new_parts(model: nn.Module, new_parts: Sequence[str]) -> None:
 
 
 def _other_parts(
-    model: nn.Module, state_dict: Mapping[str, Any], prefix: str
+    model: BaseSegmentor, state_dict: Mapping[str, Any], prefix: str
 ) -> list[tuple[str, nn.Module]]:
     """Parts of a model that are stored, but its segmentors."""
     stored = {
@@ -150,7 +152,7 @@ def _other_parts(
     ]
 
 
-def _renew_heads(model: nn.Module, state_dict: dict) -> None:
+def _renew_heads(model: BaseSegmentor, state_dict: dict) -> None:
     kept = ('segmentor.backbone.', 'segmentor.neck.')
     for name, child in model.named_children():
         if name != 'segmentor' and isinstance(unwrap(child), BaseSegmentor):
@@ -179,7 +181,9 @@ def _require_teacher(state_dict: dict, prefix: str, file: str) -> None:
         )
 
 
-def fit_other_parts(state_dict: dict, prefix: str, model: nn.Module) -> None:
+def fit_other_parts(
+    state_dict: dict, prefix: str, model: BaseSegmentor
+) -> None:
     """Let a model start from another stage or method, in place.
 
     Parts such as discriminators that are not stored keep the values they
@@ -267,7 +271,9 @@ def copy_segmentor_to(name: str, state_dict: dict, prefix: str) -> None:
     _log(f"it has no {name}: the model's starts as a copy of the segmentor")
 
 
-def add_new_heads(segmentor: nn.Module, state_dict: dict, prefix: str) -> None:
+def add_new_heads(
+    segmentor: BaseSegmentor, state_dict: dict, prefix: str
+) -> None:
     """Let heads start that an earlier stage of a method had not, in place.
 
     Heads of targets start as the main one, unless some are stored: then the

@@ -2,9 +2,10 @@
 """Multi-level collaborative learning of several target domains."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import Literal
 
+import torch
 from mmseg.utils import add_prefix
 from torch import Tensor
 
@@ -185,8 +186,8 @@ class MLCL(CollaborativeSelfTraining):
         }
         if others:
             factor = self.collaborative_weight / len(others)
-            losses['loss_collaborative'] = factor * sum(
-                learn[head] for head in others
+            losses['loss_collaborative'] = factor * reduce(
+                torch.add, (learn[head] for head in others)
             )
         return losses
 
@@ -216,12 +217,12 @@ class MLCL(CollaborativeSelfTraining):
             order = [name, *self.others(name)]
         views = {}
         for slot, other in zip(self.targets, order, strict=True):
-            shown, heads = images, (self.own_head[other],)
+            shown, heads = images, [self.own_head[other]]
             if other == name:
-                heads = (*heads, DECODE)
+                heads.append(DECODE)
             else:
                 shown = self.in_colors_of(
                     images, batch.targets[other], self.weak_references
                 )
-            views[slot] = View(shown, heads)
+            views[slot] = View(shown, tuple(heads))
         return views

@@ -56,6 +56,8 @@ class MultiDis(BaseUDA):
 
     allows_padding = True
 
+    targets: tuple[str, ...]
+
     def __init__(
         self,
         segmentor: dict,

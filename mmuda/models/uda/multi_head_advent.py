@@ -55,6 +55,7 @@ class MultiHeadAdvEnt(BaseUDA):
     """
 
     allows_padding = True
+    targets: tuple[str, ...]
 
     def __init__(
         self,
