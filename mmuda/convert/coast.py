@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from mmuda.utils.errors import CheckpointError
+from mmuda.utils.head_names import head_name
 
 from .advent import RESNET101_BLOCKS
 from .published import (
@@ -123,7 +124,7 @@ def segmentor_layout(
         width: Channels of the stem.
         head_sizes: Classes, channels of a branch, channels squeezed to.
     """
-    own = [f'{TARGET_HEADS}{target}.decode' for target in targets]
+    own = [TARGET_HEADS + head_name(target) for target in targets]
     count = len(own) + 1 if num_heads is None else num_heads
     own = [*own, _AGNOSTIC, _ENSEMBLE][:count]
     shapes = resnet_shapes(width, stage_blocks)
@@ -202,7 +203,7 @@ def segmentor_to_published(
     targets = check_targets(targets, required=True)
     check_own_targets(state_dict, targets, path)
     own = with_linear_layers(state_dict)
-    first = f'{TARGET_HEADS}{targets[0]}.decode'
+    first = TARGET_HEADS + head_name(targets[0])
     sizes = (
         side(own, f'{first}.conv_seg.weight'),
         side(own, f'{first}.branches.0.0.weight'),

@@ -54,7 +54,7 @@ _FREE = re.compile(
     r'|predict_on|predict_head|data_prefix|\w+_(root|dir|file|list|path)'
     r'|thresholds$|backend_args|num_workers|persistent_workers|pin_memory'
     r'|prefetch_factor|timeout|multiprocessing_context|nonfinite_patience'
-    r'|class_ratio_prior\.ratio$'
+    r'|(class_ratio_prior|terms\[\d+\])\.ratio$'
     r'|val_interval|val_begin|dynamic_intervals|_scope_)'
     r'(\.|\[|$)'
 )

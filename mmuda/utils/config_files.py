@@ -63,13 +63,13 @@ def _files(node: Any, place: str) -> Iterator[NamedFile]:
         key = f'{place}.pretrained'
         remedy = 'put the weights there; ' + _RANDOM.format(place=key)
         yield NamedFile(key, node['pretrained'], remedy)
-    prior = node.get('class_ratio_prior')
-    if isinstance(prior, dict) and isinstance(prior.get('ratio'), str):
+    if node.get('type') == 'ClassRatioPrior' and isinstance(
+        node.get('ratio'), str
+    ):
         remedy = (
             'write it by tools/misc/class_statistics.py CONFIG --ratios '
-            f'{prior["ratio"]}'
+            f'{node["ratio"]}'
         )
-        key = f'{place}.class_ratio_prior.ratio'
-        yield NamedFile(key, prior['ratio'], remedy)
+        yield NamedFile(f'{place}.ratio', node['ratio'], remedy)
     for key, part in node.items():
         yield from _files(part, f'{place}.{key}')

@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 from mmuda.utils.config_keys import did_you_mean, type_name
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import require_writable_folder
+from mmuda.utils.head_names import DECODE, ENSEMBLE, head_name
 
 Protocol = Literal['native', 'published']
 AT_INPUT_SIZE = 'EvaluateAtInputSize'
@@ -41,13 +42,12 @@ def use_head(cfg: Config, name: str) -> None:
     if not targets:
         _require_main_head(segmentor, name)
         return
-    heads = {'agnostic': 'decode', 'decode': 'decode'}
+    heads = {'agnostic': DECODE, DECODE: DECODE}
     if segmentor.get('ensemble'):
-        heads['ensemble'] = 'ensemble'
+        heads[ENSEMBLE] = ENSEMBLE
     for target in targets:
-        heads |= dict.fromkeys(
-            (f'{target}.decode', target), f'{target}.decode'
-        )
+        own = head_name(target)
+        heads |= {own: own, target: own}
     if name == 'own':
         _use_own_heads(cfg)
     elif name in heads:

@@ -18,6 +18,7 @@ from mmuda.convert.command_line import conversion_parser, convert
 from mmuda.convert.published import meta_of
 from mmuda.utils.cli import run_tool
 from mmuda.utils.compat import load_checkpoint_file
+from mmuda.utils.head_names import head_name
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -52,7 +53,7 @@ def from_published(args: argparse.Namespace) -> None:
         args.stage_blocks,
         training.warm_up,
     )
-    first = f'segmentor.target_heads.{args.targets[0]}.decode'
+    first = f'segmentor.target_heads.{head_name(args.targets[0])}'
     meta = meta_of(len(state_dict[f'{first}.conv_seg.weight']))
     meta['published'] = dict(
         iter=training.iteration, best_iou=training.best_iou
