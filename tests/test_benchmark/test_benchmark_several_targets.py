@@ -5,7 +5,7 @@ from benchmark_config import SIZES, tiny_config
 from benchmarks.several_targets import several_targets_rows
 from benchmarks.several_targets_case import SeveralTargetsCase
 from benchmarks.several_targets_config import METHODS, needed_passes
-from mmuda.models.uda import ccl, mlcl
+from mmuda.models.uda import collaborative_self_training
 from mmuda.utils.setup_env import register_all_modules
 
 # Of an iteration with 1, 2, 3 and 5 targets.
@@ -66,16 +66,17 @@ def test_counting_leaves_no_hook_behind():
     assert [m._forward_hooks for m in case.model.modules()] == before
 
 
-@pytest.mark.parametrize(('method', 'module'), [('MLCL', mlcl), ('CCL', ccl)])
+@pytest.mark.parametrize('method', ['MLCL', 'CCL'])
 @pytest.mark.parametrize('number', [1, 2, 3])
 def test_colour_transfers_are_those_of_an_iteration(
-    monkeypatch, method, module, number
+    monkeypatch, method, number
 ):
+    module = collaborative_self_training
     case, transfer, calls = build(method, number), module.in_colors_of, []
 
-    def watched(preprocessor, images, samples, references):
-        calls.append((images.shape, references.shape))
-        return transfer(preprocessor, images, samples, references)
+    def watched(preprocessor, images, target, weak):
+        calls.append((images.shape, target.images.shape))
+        return transfer(preprocessor, images, target, weak)
 
     monkeypatch.setattr(module, 'in_colors_of', watched)
     case.step()
@@ -112,14 +113,14 @@ def test_images_have_the_sizes_of_the_config():
 def test_targets_have_no_labels():
     case = build('MLCL', 2)
     labelled = {
-        name: 'gt_sem_seg' in samples[0]
-        for name, samples in case.samples.items()
+        name: 'gt_sem_seg' in domain.samples[0]
+        for name, domain in case.domains.items()
     }
     assert labelled == dict(source=True, target_1=False, target_2=False)
 
 
 def test_soft_labels_are_distributions():
-    sample = build('MLCL', 1).samples['target_1'][0]
+    sample = build('MLCL', 1).domains['target_1'].samples[0]
     total = sample.pseudo_soft_seg.data.float().sum(dim=0)
     torch.testing.assert_close(
         total, torch.ones_like(total), atol=1e-2, rtol=0

@@ -91,7 +91,7 @@ def test_a_joint_step_gives_the_gradients_of_a_training_step(case):
     ]
     model = case.models['AdvEnt']
     model.zero_grad()
-    steps = model.training_step(case.images, case.samples)
+    steps = model.training_step(case.prepared)
     for _, losses in steps:
         model.parse_losses(losses)[0].backward()
     separate = [p.grad for p in model.parameters() if p.grad is not None]
