@@ -20,8 +20,8 @@ from benchmarks.evaluation import forward_all
 from benchmarks.measure import Row, Times, paired_times, ratio_row
 from benchmarks.setting import domain_configs
 from mmuda.pseudo_labels.labeler import PseudoLabeler, own_batches
-from mmuda.pseudo_labels.options import PseudoLabelOptions
-from mmuda.pseudo_labels.prediction import members
+from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
+from mmuda.pseudo_labels.predictor import members
 from mmuda.registry import DATASETS, MODELS
 
 # 0.9 of the images in the same time.

@@ -14,7 +14,7 @@ from benchmarks.tiny_labelling import (
     resident_growth,
     spool_image_bytes,
 )
-from mmuda.pseudo_labels.options import PseudoLabelOptions
+from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
 from mmuda.pseudo_labels.rules import ScoreHistogram
 from mmuda.utils.threads import BoundedThreads
 

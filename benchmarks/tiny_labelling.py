@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from benchmarks.labelling import ESL_RULE, spread_logits
 from benchmarks.setting import Size
 from mmuda.pseudo_labels.labeler import PseudoLabeler
-from mmuda.pseudo_labels.options import PseudoLabelOptions
+from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
 from mmuda.pseudo_labels.second_pass import FOLDER, JOB, Report
 from mmuda.registry import DATASETS, MODELS
 from mmuda.utils.errors import ConfigError

@@ -1,8 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """A tour of the methods on procedural street scenes, on a CPU in minutes."""
 
+from demo.demo_report import read_results, result_table, write_results
 from demo.pictures import draw_comparison
-from demo.report import read_results, result_table, write_results
 from demo.runs import DemoSettings, make_data, run_methods
 
 __all__ = [

@@ -13,6 +13,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from demo.demo_labels import use_pseudo_labels
 from mmuda.hooks import GracefulStopHook
 from mmuda.utils.cli import build_runner
 from mmuda.utils.config import load_config, override_data_roots
@@ -24,8 +25,6 @@ from street_scenes import (
     write_gta5,
     write_idd,
 )
-
-from .labels import use_pseudo_labels
 
 RESULT = 'result.json'
 _FOLDERS = {

@@ -1,13 +1,13 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Procedural street scenes in the file layouts of the real data sets."""
 
-from street_scenes.domains import (
+from street_scenes.presets import DOMAINS, get_domain
+from street_scenes.render import render_label_ids, render_scene
+from street_scenes.street_domains import (
     Domain,
     Look,
     SceneStatistics,
 )
-from street_scenes.presets import DOMAINS, get_domain
-from street_scenes.render import render_label_ids, render_scene
 from street_scenes.writers import (
     WriteReport,
     write_bdd100k,

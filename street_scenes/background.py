@@ -10,8 +10,8 @@ from street_scenes.geometry import (
     ground_strip,
     upright,
 )
-from street_scenes.labels import LABEL_IDS
-from street_scenes.plan import Street
+from street_scenes.street_labels import LABEL_IDS
+from street_scenes.street_plan import Street
 
 FAR = 160.0
 _NEAR = 1.5

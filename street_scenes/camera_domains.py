@@ -4,7 +4,7 @@
 from dataclasses import replace
 
 from street_scenes import palettes
-from street_scenes.domains import (
+from street_scenes.street_domains import (
     Domain,
     Look,
     SceneStatistics,

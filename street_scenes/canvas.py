@@ -6,9 +6,9 @@ import math
 import cv2
 import numpy as np
 
-from street_scenes.domains import Domain
 from street_scenes.geometry import Box, Camera
-from street_scenes.labels import LABEL_IDS
+from street_scenes.street_domains import Domain
+from street_scenes.street_labels import LABEL_IDS
 
 _SHIFT = 3  # fractional bits of the pixel coordinates given to OpenCV
 _TURN = np.linspace(0, 2 * np.pi, 14, endpoint=False)

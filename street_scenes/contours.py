@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from street_scenes.labels import LABELS
+from street_scenes.street_labels import LABELS
 
 # IDD has other names for these; what is left has the name of Cityscapes.
 _IDD_NAMES = {

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from street_scenes.labels import (
+from street_scenes.street_labels import (
     INSTANCE_NAMES,
     LABEL_IDS,
     label_palette,

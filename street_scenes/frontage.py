@@ -7,7 +7,7 @@ import numpy as np
 
 from street_scenes.canvas import Canvas
 from street_scenes.geometry import grid, patches, upright
-from street_scenes.plan import SIDES, Street
+from street_scenes.street_plan import SIDES, Street
 
 _STOREY = 3.1
 _DEEP = 14.0  # metres that a house goes back from the street

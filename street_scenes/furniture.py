@@ -4,7 +4,7 @@
 import numpy as np
 
 from street_scenes.canvas import CIRCLE, Board, Canvas
-from street_scenes.plan import Thing
+from street_scenes.street_plan import Thing
 
 _DETAILED = 40.0  # metres within which crowns are drawn with all blobs
 

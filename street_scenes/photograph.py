@@ -4,8 +4,8 @@
 import cv2
 import numpy as np
 
-from street_scenes.domains import Look
-from street_scenes.labels import LABEL_IDS
+from street_scenes.street_domains import Look
+from street_scenes.street_labels import LABEL_IDS
 
 # Standard deviation of the fine and the coarse texture in grey levels.
 _TEXTURE = {

@@ -8,12 +8,12 @@ from street_scenes.camera_domains import (
     IDD,
     MAPILLARY,
 )
-from street_scenes.domains import Domain
 from street_scenes.rendered_domains import (
     GTA5,
     SYNSCAPES,
     SYNTHIA,
 )
+from street_scenes.street_domains import Domain
 
 DOMAINS = {
     domain.name: domain

@@ -13,16 +13,16 @@ from street_scenes import (
     vehicles,
 )
 from street_scenes.canvas import CIRCLE, Canvas
-from street_scenes.domains import Domain
 from street_scenes.frontage import draw_frontage
-from street_scenes.labels import LABEL_IDS, to_train_ids
 from street_scenes.photograph import photograph
-from street_scenes.plan import (
+from street_scenes.presets import get_domain
+from street_scenes.street_domains import Domain
+from street_scenes.street_labels import LABEL_IDS, to_train_ids
+from street_scenes.street_plan import (
     plan_camera,
     plan_street,
     plan_things,
 )
-from street_scenes.presets import get_domain
 
 _SMALLEST = 16
 _DRAW = {

@@ -9,8 +9,8 @@ from pathlib import Path
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json
-from street_scenes.domains import Domain
 from street_scenes.layouts import LAYOUTS, SceneLayout
+from street_scenes.street_domains import Domain
 
 SETTINGS_FILE = 'street_scenes.json'
 _FORMAT = 1  # to be raised whenever the same settings give other pictures

@@ -5,7 +5,7 @@ import numpy as np
 
 from street_scenes.canvas import CIRCLE, Canvas
 from street_scenes.geometry import Box, grid, patches
-from street_scenes.plan import Thing
+from street_scenes.street_plan import Thing
 
 _DETAILED = 40.0  # metres within which wheels and lamps of cars are drawn
 

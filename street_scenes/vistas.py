@@ -12,7 +12,7 @@ import numpy as np
 from mmseg.datasets import MapillaryDataset_v1, MapillaryDataset_v2
 
 from street_scenes.encoders import palette_png
-from street_scenes.labels import LABELS
+from street_scenes.street_labels import LABELS
 
 _METAINFO = {
     'v1.2': MapillaryDataset_v1.METAINFO,

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from mmuda.utils.errors import ConfigError
-from street_scenes.domains import Domain
-from street_scenes.jobs import SceneJob, run_jobs
 from street_scenes.layouts import (
     BDD100KLayout,
     CityscapesLayout,
@@ -27,6 +25,8 @@ from street_scenes.settings import (
     save_common_files,
     save_settings,
 )
+from street_scenes.street_domains import Domain
+from street_scenes.street_jobs import SceneJob, run_jobs
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmuda.cotraining.options import CoTrainingOptions
+from mmuda.cotraining.cotraining_options import CoTrainingOptions
 from mmuda.cotraining.plan import Procedure
 
 ROOT = Path('work')

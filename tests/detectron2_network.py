@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from published_networks import fill
 
-from mmuda.convert.detectron2 import segmentor_layout
+from mmuda.convert.from_detectron2 import segmentor_layout
 
 BLOCKS = (1, 1, 1, 3)
 STEM, WIDTH = 16, 8

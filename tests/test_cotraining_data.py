@@ -12,7 +12,10 @@ from mmengine.config import Config
 from mmengine.dataset import ConcatDataset
 
 from mmuda.datasets import DomainIndex, DomainInfiniteSampler
-from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label
+from mmuda.pseudo_labels.labelling_options import (
+    PseudoLabelOptions,
+    dataset_to_label,
+)
 from mmuda.registry import DATASETS
 from mmuda.utils.config_keys import check_config_keys
 from mmuda.utils.setup_env import register_all_modules

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ MAX_CLASS_DEPTH = 3
 # What runs, without the tests; ``mmuda`` alone is installed.
 PROGRAMS = ('mmuda', 'street_scenes', 'benchmarks', 'demo', 'tools')
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+# Names of two modules, until one of them has a name of its own.
+NAMED_TWICE = {'base', 'checks', 'loading'}
 # A row of the README's table of floors: number, part.
 ROW = re.compile(r'^\| (\d+) \| `([\w./]+)` \|', re.MULTILINE)
 
@@ -100,6 +103,12 @@ def test_imports_go_down():
             if part not in (own, None) and known[part] >= known[own]:
                 climbs.add(f'{path} imports {name}')
     assert climbs == set()
+
+
+def test_modules_have_names_of_their_own():
+    names = Counter(path.stem for path in files(*PROGRAMS[:-1]))
+    twice = {name for name, count in names.items() if count > 1}
+    assert twice - {'__init__'} == NAMED_TWICE
 
 
 def test_classes_are_not_deep():

@@ -7,7 +7,10 @@ import pytest
 from mtda_leaves import domains_of, load
 
 from mmuda.datasets import DomainIndex
-from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label
+from mmuda.pseudo_labels.labelling_options import (
+    PseudoLabelOptions,
+    dataset_to_label,
+)
 from mmuda.registry import DATASETS
 from mmuda.utils.config import override_data_roots
 from street_scenes import (

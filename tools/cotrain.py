@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from mmuda.cotraining.cotraining_options import CoTrainingOptions
 from mmuda.cotraining.curves import write_curves
 from mmuda.cotraining.estimates import plan_table
 from mmuda.cotraining.execution import (
@@ -23,7 +24,6 @@ from mmuda.cotraining.execution import (
     require_first_inputs,
     visible_gpus,
 )
-from mmuda.cotraining.options import CoTrainingOptions
 from mmuda.cotraining.plan import Procedure
 from mmuda.cotraining.preparation import check_procedure, list_images
 from mmuda.cotraining.stages import Step

@@ -17,9 +17,12 @@ from rich.console import Console
 
 from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
 from mmuda.pseudo_labels.checkpoints import describe_checkpoints, load_model
-from mmuda.pseudo_labels.jobs import LabellingJob
-from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label
-from mmuda.pseudo_labels.report import (
+from mmuda.pseudo_labels.labelling_jobs import LabellingJob
+from mmuda.pseudo_labels.labelling_options import (
+    PseudoLabelOptions,
+    dataset_to_label,
+)
+from mmuda.pseudo_labels.labelling_report import (
     ProgressLines,
     result_table,
     selection_warnings,

@@ -23,7 +23,7 @@ from mmuda.cotraining.exchange import (
     choose_exchange,
     exchange_warnings,
 )
-from mmuda.cotraining.image_statistics import LabelledImages
+from mmuda.cotraining.labelled_images import LabelledImages
 from mmuda.cotraining.merge import Disagreement, merge_folders
 from mmuda.cotraining.ranking import (
     Ranking,
@@ -34,7 +34,7 @@ from mmuda.cotraining.ranking import (
 )
 from mmuda.datasets.pseudo_labels.pseudo_label_store import MANIFEST
 from mmuda.pseudo_labels.labeler import dataset_keys
-from mmuda.pseudo_labels.options import dataset_to_label
+from mmuda.pseudo_labels.labelling_options import dataset_to_label
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT, SEED, SHARE, WHOLE
 from mmuda.utils.cli import (

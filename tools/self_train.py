@@ -16,8 +16,8 @@ from pathlib import Path
 from mmengine.config import Config
 from rich.console import Console
 
-from mmuda.pseudo_labels.jobs import check_labelling
-from mmuda.pseudo_labels.options import target_names
+from mmuda.pseudo_labels.labelling_jobs import check_labelling
+from mmuda.pseudo_labels.labelling_options import target_names
 from mmuda.pseudo_labels.recipe import (
     Recipe,
     SelfTrainingOptions,

@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Checkpoints and configs of other projects, to and from mmuda's."""
 
-from .advent import (
+from .from_advent import (
     discriminator_from_published,
     discriminator_to_published,
     segmentor_from_published,

@@ -3,7 +3,7 @@
 
 from .accumulation import AccumulatedLabels
 from .exchange import Exchange, choose_exchange, exchange_warnings
-from .image_statistics import (
+from .labelled_images import (
     LabelledImages,
     minimum_thresholds,
 )

@@ -22,7 +22,7 @@ from mmuda.utils.checks import one_of
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_path, atomic_write
 
-from .image_statistics import LabelledImages, subset_manifest
+from .labelled_images import LabelledImages, subset_manifest
 from .ranking import keys_text
 
 KEYS = 'keys.txt'

@@ -17,7 +17,7 @@ from rich.table import Table
 from mmuda.color.lab_uint8 import in_style, style_of
 from mmuda.datasets.images.image_io import read_image
 from mmuda.datasets.sets.missing_labels import missing_labels
-from mmuda.pseudo_labels.options import dataset_to_label
+from mmuda.pseudo_labels.labelling_options import dataset_to_label
 from mmuda.registry import DATASETS, MODELS
 from mmuda.translation.lab_images import encode_image
 

@@ -16,7 +16,7 @@ from mmuda.pseudo_labels.image_statistics import ImageStatistics
 from mmuda.utils.checks import COUNT, SHARE, WHOLE, one_of
 from mmuda.utils.errors import DataError
 
-from .image_statistics import LabelledImages, require_same_classes
+from .labelled_images import LabelledImages, require_same_classes
 
 ExchangeOrder = Literal['difference', 'demand', 'confidence']
 Thresholds = Sequence[float | None]

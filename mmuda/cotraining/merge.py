@@ -15,14 +15,14 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     label_path,
 )
 from mmuda.pseudo_labels.image_statistics import ImageStatistics, count_image
-from mmuda.pseudo_labels.report import read_label
+from mmuda.pseudo_labels.labelling_report import read_label
 from mmuda.pseudo_labels.second_pass import encode_png, read_scores
 from mmuda.utils.checks import one_of
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.threads import BoundedThreads
 
-from .image_statistics import (
+from .labelled_images import (
     LabelledImages,
     require_same_classes,
     subset_manifest,

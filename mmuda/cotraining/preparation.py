@@ -14,7 +14,7 @@ from mmuda.engine import skip_validation_without_labels
 from mmuda.models.pretrained import covered_by_pretrained_weights
 from mmuda.models.uda.base import BaseUDA
 from mmuda.pseudo_labels.checkpoints import load_model
-from mmuda.pseudo_labels.jobs import check_labelling
+from mmuda.pseudo_labels.labelling_jobs import check_labelling
 from mmuda.registry import DATASETS, MODELS
 from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.config_keys import config_errors

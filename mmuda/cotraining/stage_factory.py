@@ -11,7 +11,7 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import MANIFEST
 from mmuda.translation.lab_folder import FINISHED as TRANSLATED
 
 from .accumulation import KEYS
-from .options import CollaborationOptions
+from .cotraining_options import CollaborationOptions
 from .stage_configs import (
     TargetLabels,
     image_root,

@@ -17,10 +17,13 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
 )
 from mmuda.engine.loops import UDATrainLoop, trains
 from mmuda.engine.predicting_head import predicting_by
-from mmuda.pseudo_labels.jobs import LabellingJob
 from mmuda.pseudo_labels.labeler import weights_digest
-from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label
-from mmuda.pseudo_labels.report import ProgressLines
+from mmuda.pseudo_labels.labelling_jobs import LabellingJob
+from mmuda.pseudo_labels.labelling_options import (
+    PseudoLabelOptions,
+    dataset_to_label,
+)
+from mmuda.pseudo_labels.labelling_report import ProgressLines
 from mmuda.pseudo_labels.rounds import (
     describe_round,
     read_rounds,

@@ -32,9 +32,9 @@ from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.utils.threads import BoundedThreads
 
 from .image_statistics import ImageStatistics
-from .options import PseudoLabelOptions
-from .prediction import EgoMask, Predictor, label_and_score, quantise
-from .report import Pictures
+from .labelling_options import PseudoLabelOptions
+from .labelling_report import Pictures
+from .predictor import EgoMask, Predictor, label_and_score, quantise
 from .rules import ScoreHistogram, SelectionRule
 from .second_pass import Report, Selection, Spool
 

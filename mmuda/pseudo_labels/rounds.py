@@ -22,9 +22,9 @@ from mmuda.datasets.transforms.pseudo_label_loading import (
 )
 from mmuda.utils.errors import ConfigError, DataError
 
-from .jobs import LabellingJob, exchange_device
 from .labeler import dataset_keys
-from .report import kept_shares, rows, share_changed
+from .labelling_jobs import LabellingJob, exchange_device
+from .labelling_report import kept_shares, rows, share_changed
 
 
 def round_name(point: int) -> str:

@@ -14,7 +14,7 @@ from mmuda.registry import PSEUDO_LABEL_RULES
 from mmuda.utils.checks import SHARE, one_of
 from mmuda.utils.errors import ConfigError
 
-from .prediction import Score, quantise
+from .predictor import Score, quantise
 
 _PLACE = 'pseudo_labels.rule'
 

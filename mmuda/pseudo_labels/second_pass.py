@@ -22,8 +22,8 @@ from mmuda.utils.files import atomic_path, atomic_write
 from mmuda.utils.threads import BoundedThreads
 
 from .image_statistics import count_image
-from .options import PseudoLabelOptions
-from .report import Pictures
+from .labelling_options import PseudoLabelOptions
+from .labelling_report import Pictures
 from .rules import SelectionRule
 
 FOLDER = '.spool'

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 
 from mmuda.color.lab_uint8 import LabStyle, in_style
-from mmuda.translation.style_measurement import measure_styles
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write, require_writable_folder
 from mmuda.utils.locks import locked_folder
@@ -16,6 +15,7 @@ from mmuda.utils.locks import locked_folder
 from .lab_folder import UNFINISHED, TranslationFolder
 from .lab_images import ImageSet, encode_image, read_stored
 from .lab_workers import call_all
+from .style_measurement import measure_styles
 
 # Of what files are made of: images of different ones must not mix.
 _VERSION = 1

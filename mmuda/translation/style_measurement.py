@@ -7,9 +7,10 @@ from pathlib import Path
 from mmuda.color.lab_styles import MeasuredStyle, StyleFile
 from mmuda.color.lab_uint8 import LabStyle, style_of
 from mmuda.datasets.images.image_io import read_image
-from mmuda.translation.lab_images import ImageSet
-from mmuda.translation.lab_workers import call_all
 from mmuda.utils.errors import DataError
+
+from .lab_images import ImageSet
+from .lab_workers import call_all
 
 # Images after which those that were measured are saved.
 _SAVE_EVERY = 500

@@ -8,7 +8,7 @@ from mmuda.convert import (
     segmentor_from_published,
     segmentor_to_published,
 )
-from mmuda.convert.advent import segmentor_names
+from mmuda.convert.from_advent import segmentor_names
 from mmuda.models import MultiLevelDiscriminator, UDAEncoderDecoder
 from mmuda.utils.errors import CheckpointError
 

@@ -1,6 +1,6 @@
 import torch
 
-from mmuda.convert.coast import (
+from mmuda.convert.from_coast import (
     ensemble_from_published,
     ensemble_to_published,
 )

@@ -3,7 +3,7 @@ import pytest
 import torch
 from mmseg.models.utils import make_divisible
 
-from mmuda.convert.coast import (
+from mmuda.convert.from_coast import (
     find_network,
     segmentor_from_published,
     segmentor_layout,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmuda.convert.detectron2 import (
+from mmuda.convert.from_detectron2 import (
     VOID_BIAS,
     backbone_from_published,
     segmentor_from_published,

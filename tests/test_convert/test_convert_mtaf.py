@@ -2,7 +2,7 @@ import published_networks as plain
 import pytest
 import torch
 
-from mmuda.convert.mtaf import (
+from mmuda.convert.from_mtaf import (
     segmentor_from_published,
     segmentor_layout,
     segmentor_to_published,

@@ -2,7 +2,7 @@ import golden_inputs
 import pytest
 import torch
 
-from mmuda.convert.mtaf import (
+from mmuda.convert.from_mtaf import (
     discriminator_files,
     discriminator_from_published,
     discriminator_to_published,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmuda.convert.detectron2 import segmentor_from_published
+from mmuda.convert.from_detectron2 import segmentor_from_published
 from mmuda.utils.errors import CheckpointError
 
 TOOL = (

@@ -10,7 +10,8 @@ import published_networks as plain
 import pytest
 import torch
 
-from mmuda.convert import coast, mtaf
+from mmuda.convert import from_coast as coast
+from mmuda.convert import from_mtaf as mtaf
 from mmuda.utils.errors import CheckpointError
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'model_converters'

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmuda.cotraining.options import CoTrainingOptions
+from mmuda.cotraining.cotraining_options import CoTrainingOptions
 from mmuda.cotraining.plan import Procedure
 from mmuda.registry import MODELS
 from mmuda.utils.config_keys import check_config_keys

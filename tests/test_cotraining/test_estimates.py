@@ -4,6 +4,7 @@ import pytest
 from cotraining_configs import ROOT, find, procedure_config
 from mmengine.config import Config
 
+from mmuda.cotraining.cotraining_options import CoTrainingOptions
 from mmuda.cotraining.estimates import (
     Costs,
     batch_images,
@@ -11,7 +12,6 @@ from mmuda.cotraining.estimates import (
     shown_size,
     validated_images,
 )
-from mmuda.cotraining.options import CoTrainingOptions
 from mmuda.cotraining.plan import Procedure
 
 COSTS = Costs(

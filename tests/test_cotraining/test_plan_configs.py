@@ -9,7 +9,7 @@ from cotraining_configs import (
     procedure_config,
 )
 
-from mmuda.cotraining.options import CoTrainingOptions
+from mmuda.cotraining.cotraining_options import CoTrainingOptions
 from mmuda.cotraining.plan import Procedure
 
 

@@ -13,7 +13,7 @@ from street_scenes import (
     render_scene,
 )
 from street_scenes.geometry import Box, Camera
-from street_scenes.labels import LABEL_IDS
+from street_scenes.street_labels import LABEL_IDS
 
 SIZE = (96, 54)
 

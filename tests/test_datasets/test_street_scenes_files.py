@@ -15,8 +15,8 @@ from street_scenes import (
     write_scenes,
     write_synthia,
 )
-from street_scenes.labels import LABEL_IDS, LABELS
 from street_scenes.layouts import GTA5Layout
+from street_scenes.street_labels import LABEL_IDS, LABELS
 
 SIZE = (96, 54)
 SMALL = {'size': SIZE, 'progress': False}

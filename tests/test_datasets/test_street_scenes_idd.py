@@ -21,8 +21,8 @@ from street_scenes.contours import (
     encode_idd_polygons,
     trace_regions,
 )
-from street_scenes.labels import LABEL_IDS, LABELS, to_train_ids
 from street_scenes.layouts import IDDLayout
+from street_scenes.street_labels import LABEL_IDS, LABELS, to_train_ids
 
 SIZE = (128, 72)
 SMALL = {'size': SIZE, 'progress': False}

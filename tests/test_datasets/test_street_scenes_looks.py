@@ -11,7 +11,7 @@ from street_scenes import (
     render_scene,
     write_cityscapes,
 )
-from street_scenes.labels import (
+from street_scenes.street_labels import (
     LABEL_IDS,
     to_cityscapes_ids,
     to_train_ids,

@@ -16,8 +16,8 @@ from street_scenes import (
     write_idd,
     write_mapillary,
 )
-from street_scenes.labels import LABEL_IDS, LABELS, to_train_ids
 from street_scenes.layouts import MapillaryLayout
+from street_scenes.street_labels import LABEL_IDS, LABELS, to_train_ids
 from street_scenes.vistas import vistas_config, vistas_ids
 
 SMALL = {'size': (80, 60), 'progress': False}

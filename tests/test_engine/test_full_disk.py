@@ -12,7 +12,7 @@ from forked import forked, on_full_disk
 from mmengine.config import Config
 from mmengine.hooks import Hook
 
-from demo.report import write_results
+from demo.demo_report import write_results
 from mmuda.convert import write_checkpoint
 from mmuda.datasets.class_statistics import ClassStatistics
 from mmuda.datasets.pseudo_labels.soft_labels import write_soft_label

@@ -7,7 +7,7 @@ from tiny_models import logits_of, model_config, segmentor_config
 
 from mmuda.datasets.pseudo_labels.pseudo_label_store import label_path
 from mmuda.pseudo_labels.labeler import PseudoLabeler
-from mmuda.pseudo_labels.options import PseudoLabelOptions
+from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
 from mmuda.registry import DATASETS, MODELS
 from mmuda.utils.setup_env import register_all_modules
 

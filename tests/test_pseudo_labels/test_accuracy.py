@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from labeling_runs import dataset_config
 
-from mmuda.pseudo_labels.options import ground_truth_of
-from mmuda.pseudo_labels.report import (
+from mmuda.pseudo_labels.labelling_options import ground_truth_of
+from mmuda.pseudo_labels.labelling_report import (
     count_correct,
     measure_accuracy,
     share_changed,

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmuda.pseudo_labels import ScoreHistogram
-from mmuda.pseudo_labels.options import PseudoLabelOptions
+from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
 from mmuda.pseudo_labels.rules import FixedThresholds
 from mmuda.utils.errors import ConfigError
 

@@ -17,8 +17,8 @@ from labeling_runs import (
 
 from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
 from mmuda.pseudo_labels.image_statistics import ImageStatistics
-from mmuda.pseudo_labels.jobs import LabellingJob
-from mmuda.pseudo_labels.options import PseudoLabelOptions
+from mmuda.pseudo_labels.labelling_jobs import LabellingJob
+from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
 from mmuda.pseudo_labels.second_pass import read_scores
 from mmuda.utils.errors import ConfigError
 

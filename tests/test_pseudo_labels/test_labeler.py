@@ -18,8 +18,8 @@ from labeling_runs import (
 )
 
 from mmuda.datasets.pseudo_labels.soft_labels import read_soft_label
-from mmuda.pseudo_labels.options import PseudoLabelOptions
-from mmuda.pseudo_labels.report import kept_shares
+from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
+from mmuda.pseudo_labels.labelling_report import kept_shares
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError, DataError
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmuda.pseudo_labels.options import PseudoLabelOptions
+from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
 from mmuda.utils.errors import ConfigError
 
 

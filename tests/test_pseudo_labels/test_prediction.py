@@ -9,7 +9,7 @@ from mmseg.structures import SegDataSample
 from tiny_models import model_config
 
 from mmuda.models.segmentors import SegmentorEnsemble
-from mmuda.pseudo_labels.prediction import Predictor, valid_area
+from mmuda.pseudo_labels.predictor import Predictor, valid_area
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from mmuda.models.losses import normalised_entropy
-from mmuda.pseudo_labels.prediction import (
+from mmuda.pseudo_labels.predictor import (
     label_and_score,
     probabilities,
     quantise,

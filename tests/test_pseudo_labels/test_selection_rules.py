@@ -12,7 +12,7 @@ from mmuda.pseudo_labels import (
     KeepAll,
     ScoreHistogram,
 )
-from mmuda.pseudo_labels.prediction import quantise
+from mmuda.pseudo_labels.predictor import quantise
 from mmuda.utils.errors import ConfigError
 
 BINS = 4096

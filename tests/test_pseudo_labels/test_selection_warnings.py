@@ -1,7 +1,7 @@
 import pytest
 
 from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
-from mmuda.pseudo_labels.report import selection_warnings
+from mmuda.pseudo_labels.labelling_report import selection_warnings
 
 CLASSES = ('road', 'sky', 'car')
 

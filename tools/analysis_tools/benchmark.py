@@ -35,8 +35,8 @@ from mmuda.utils.setup_env import register_all_modules
 
 # These are beside tools/ in the repository, no part of the package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.benchmark_report import environment, make_table, save_json
 from benchmarks.parts import PARTS, Benchmark
-from benchmarks.report import environment, make_table, save_json
 
 count = checked(COUNT)
 

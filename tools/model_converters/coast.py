@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmuda.convert import find_state_dict, write_checkpoint
-from mmuda.convert.coast import (
+from mmuda.convert.command_line import conversion_parser, convert
+from mmuda.convert.from_coast import (
     NETWORK,
     find_network,
     segmentor_from_published,
     segmentor_to_published,
 )
-from mmuda.convert.command_line import conversion_parser, convert
 from mmuda.convert.published import meta_of
 from mmuda.utils.cli import run_tool
 from mmuda.utils.compat import load_checkpoint_file

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from mmuda.convert import find_state_dict, write_checkpoint
 from mmuda.convert.command_line import conversion_parser, convert
-from mmuda.convert.detectron2 import (
+from mmuda.convert.from_detectron2 import (
     backbone_from_published,
     find_network,
     segmentor_from_published,

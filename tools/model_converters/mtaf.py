@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmuda.convert import load_state_dict_file, write_checkpoint
 from mmuda.convert.command_line import conversion_parser, convert
-from mmuda.convert.mtaf import (
+from mmuda.convert.from_mtaf import (
     discriminator_files,
     discriminator_from_published,
     discriminator_to_published,

@@ -7,10 +7,13 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmuda.pseudo_labels.checkpoints import describe_checkpoints, load_model
-from mmuda.pseudo_labels.jobs import LabellingJob
-from mmuda.pseudo_labels.options import PseudoLabelOptions, dataset_to_label
+from mmuda.pseudo_labels.labelling_jobs import LabellingJob
+from mmuda.pseudo_labels.labelling_options import (
+    PseudoLabelOptions,
+    dataset_to_label,
+)
+from mmuda.pseudo_labels.labelling_report import ProgressLines
 from mmuda.pseudo_labels.recipe import SelfTrainingOptions
-from mmuda.pseudo_labels.report import ProgressLines
 from mmuda.utils.config import set_pseudo_label_root
 
 

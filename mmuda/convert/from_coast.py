@@ -28,7 +28,7 @@ from torch import Tensor
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.head_names import head_name
 
-from .advent import RESNET101_BLOCKS
+from .from_advent import RESNET101_BLOCKS
 from .published import (
     BACKBONE,
     TARGET_HEADS,

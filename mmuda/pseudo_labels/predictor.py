@@ -132,7 +132,7 @@ class Predictor:
     Attributes:
         model: A UDA model, an ensemble of them or any mmseg segmentor. It is
             used in the mode that it is in; call ``eval()`` before.
-        order: See :func:`~mmuda.pseudo_labels.prediction.probabilities`.
+        order: See :func:`~mmuda.pseudo_labels.predictor.probabilities`.
         combination: How networks of an ensemble are combined: ``sum`` is the
             softmax of the weighted sum of logits, ``max`` the largest of
             their probabilities (for ``coarse``, divided by its sum).

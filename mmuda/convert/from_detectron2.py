@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .advent import RESNET101_BLOCKS
+from .from_advent import RESNET101_BLOCKS
 from .published import BACKBONE, Layout, Shapes, resnet_shapes, side
 from .state_dicts import StateDict, find_state_dict
 

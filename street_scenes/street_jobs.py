@@ -21,9 +21,9 @@ from rich.progress import (
 
 from mmuda.utils.files import atomic_write
 from mmuda.utils.processes import exit_with
-from street_scenes.domains import Domain
 from street_scenes.layouts import SceneLayout
 from street_scenes.render import render_label_ids
+from street_scenes.street_domains import Domain
 
 _SPLIT_STEP = 10_000_000  # scene numbers from one split to the next
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mmuda.utils.errors import CheckpointError
 
-from .advent import LEVELS, RESNET101_BLOCKS, discriminator_names
+from .from_advent import LEVELS, RESNET101_BLOCKS, discriminator_names
 from .published import (
     BACKBONE,
     TARGET_HEADS,

@@ -28,9 +28,13 @@ from mmuda.utils.players import unwrap
 
 from .image_statistics import STATISTICS
 from .labeler import PseudoLabeler, dataset_keys
-from .options import PseudoLabelOptions, dataset_to_label, ground_truth_of
-from .prediction import EgoMask
-from .report import Accuracy, measure_accuracy
+from .labelling_options import (
+    PseudoLabelOptions,
+    dataset_to_label,
+    ground_truth_of,
+)
+from .labelling_report import Accuracy, measure_accuracy
+from .predictor import EgoMask
 from .second_pass import FOLDER, Report, Spool, score_path
 
 ACCURACY = 'accuracy.json'

@@ -28,7 +28,7 @@ from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path
 from mmuda.utils.threads import BoundedThreads
 
-from .prediction import Score
+from .predictor import Score
 
 
 @dataclass(frozen=True)

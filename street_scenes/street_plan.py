@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from street_scenes.domains import SceneStatistics
 from street_scenes.geometry import Camera
+from street_scenes.street_domains import SceneStatistics
 
 SIDES = (-1.0, 1.0)
 _PARKING = 2.2  # metres beside the lanes where cars may park

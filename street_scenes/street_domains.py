@@ -73,7 +73,7 @@ class SceneStatistics:
         parked: Probability that a place to park is taken.
         trees: Probability that a place for a tree is taken.
         lamp_spacing: Metres from one street lamp to the next.
-        counts: Mean number an image of the things listed in ``plan.py``;
+        counts: Mean number an image of the things listed in ``street_plan``;
             ``autorickshaw`` and ``billboard`` may be left out.
         bonnet: Whether the own bonnet is seen.
         border: Width of the border out of the region of interest in pixels.

@@ -16,7 +16,7 @@ from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_config, check_fields
 from mmuda.utils.errors import ConfigError
 
-from .prediction import Combination, EgoMask, Order, Predictor
+from .predictor import Combination, EgoMask, Order, Predictor
 from .rules import SelectionRule
 
 _SPEED = ('batch_size', 'num_workers', 'write_threads')
