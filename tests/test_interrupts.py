@@ -53,7 +53,11 @@ def data(tmp_path_factory):
 
 @pytest.mark.slow
 def test_training_whose_terminal_is_closed_saves(data, tmp_path):
-    many = {'train_cfg.max_iters': 10**5, 'train_cfg.val_interval': 10**5}
+    many = {
+        'train_cfg.max_iters': 10**5,
+        'train_cfg.val_interval': 10**5,
+        'param_scheduler.1.end': 10**5 + 1,
+    }
     words = command(
         'train.py', CONFIG, '--work-dir', tmp_path, *overrides(data, **many)
     )
