@@ -142,7 +142,7 @@ def test_head_computes_as_published(name, index):
     state_dict = published(3)
     images = plain.image()
     with torch.no_grad():
-        logits = load(state_dict)(images, mode='tensor')[name]
+        logits = load(state_dict)(images, heads=(name,)).logits[name]
     features = plain.resnet(state_dict, images)[3]
     expected = plain.aspp_se(state_dict, f'layer5_list.{index}', features)
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)

@@ -136,7 +136,7 @@ def test_network_computes_as_published(size):
     state_dict = plain.published()
     images = published_networks.image(size)
     with torch.no_grad():
-        logits = load(state_dict)(images, mode='tensor')['decode']
+        logits = load(state_dict)(images, mode='tensor')
     expected = plain.network(state_dict, images)[:, :CLASSES]
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
@@ -147,11 +147,9 @@ def test_image_pooling_of_a_crop_computes_as_published():
     with torch.no_grad():
         logits = load(state_dict, pool_size=(2, 3))(images, mode='tensor')
     expected = plain.network(state_dict, images, (2, 3))[:, :CLASSES]
-    torch.testing.assert_close(
-        logits['decode'], expected, rtol=1e-4, atol=1e-4
-    )
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
     whole = plain.network(state_dict, images)[:, :CLASSES]
-    assert not torch.allclose(logits['decode'], whole, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(logits, whole, rtol=1e-4, atol=1e-4)
 
 
 def test_classes_survive_both_directions():

@@ -136,7 +136,7 @@ def test_heads_of_mtkt_compute_as_published(name, stage, prefix):
     state_dict = published(TARGETS)
     images = plain.image()
     with torch.no_grad():
-        logits = load(state_dict, TARGETS)(images, mode='tensor')[name]
+        logits = load(state_dict, TARGETS)(images, heads=(name,)).logits[name]
     features = plain.resnet(state_dict, images)[stage]
     expected = plain.linear_aspp(state_dict, prefix, features)
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
@@ -146,7 +146,7 @@ def test_single_head_computes_as_published():
     state_dict = published()
     images = plain.image()
     with torch.no_grad():
-        logits = load(state_dict)(images, mode='tensor')['decode']
+        logits = load(state_dict)(images, mode='tensor')
     features = plain.resnet(state_dict, images)[3]
     expected = plain.linear_aspp(state_dict, 'layer6', features)
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
