@@ -49,7 +49,7 @@ def check_config_keys(cfg: Mapping) -> None:
     """
     own = own_classes()
     for path, part in config_parts(cfg):
-        kind = class_of(part, own)
+        kind = class_at(path, part, own)
         if kind is None or kind not in own.values():
             continue
         known = init_parameters(kind)
@@ -123,6 +123,23 @@ def class_of(part: Mapping, classes: Mapping[str, type]) -> type | None:
         return kind if inspect.isclass(kind) else None
     own = kind.startswith('mmuda.')
     return classes.get(kind.rpartition('.')[2] if own else kind)
+
+
+def class_at(
+    place: str, part: Mapping, classes: Mapping[str, type]
+) -> type | None:
+    """As :func:`class_of`, where the place may say which registry counts.
+
+    A rule of pseudo-labels is no loss, though one may have its name.
+
+    Args:
+        place: Keys that lead to the part.
+        part: As of :func:`class_of`.
+        classes: By name, for all other places.
+    """
+    if place == 'pseudo_labels.rule':
+        classes = mmuda.registry.PSEUDO_LABEL_RULES.module_dict
+    return class_of(part, classes)
 
 
 def type_name(part: Mapping) -> str:

@@ -24,6 +24,7 @@ from torch import nn
 from mmuda.utils.checks import Check
 from mmuda.utils.config_keys import (
     check_config_keys,
+    class_at,
     class_of,
     config_parts,
     known_classes,
@@ -123,7 +124,7 @@ def _faults(cfg: Mapping | Config) -> Iterator[Fault]:
             yield Fault(
                 join(place, 'type'), part['type'], 'the name of a class'
             )
-        kind = class_of(part, classes)
+        kind = class_at(place, part, classes)
         if kind is not None:
             yield from _faults_of_class(part, kind, place)
         for key, shape in PARTS.items():
