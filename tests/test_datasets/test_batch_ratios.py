@@ -213,7 +213,8 @@ def test_target_of_a_config_with_several(configs):
 
 @pytest.mark.parametrize('number', [0, -1, 1.5, True, '2'])
 def test_impossible_number(configs, number):
-    with pytest.raises(ConfigError, match=r'samples\.source must be a whole'):
+    message = rf'samples\.source={number!r}: must be a whole'
+    with pytest.raises(ConfigError, match=message):
         DomainDataset(**configs, samples=dict(source=number))
 
 
