@@ -146,8 +146,11 @@ class UDATrainLoop(IterBasedTrainLoop):
             period = accumulation_period(self.runner.optim_wrapper)
             between = self._iter and self._iter % period == 0
             if between and not self._is_iterating:
-                with signal_afterwards(signal.SIGCHLD):
+                with signal_afterwards(signal.SIGCHLD) as handle:
                     self._save()
+                # Says why, where a dead process was seen by its lost
+                # connection first.
+                handle()
             raise
 
     def _save(self) -> None:

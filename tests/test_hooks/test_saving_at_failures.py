@@ -8,6 +8,7 @@ import torch
 from tiny_runs import TinyDomains, TinyValidation, equal, runner, weights
 
 from mmuda.engine.loops import UDATrainLoop
+from mmuda.hooks import UDACheckpointHook
 from mmuda.utils.compat import load_checkpoint_file
 
 
@@ -105,6 +106,41 @@ def test_a_loader_dies_anywhere(tmp_path, monkeypatch, where, saved):
     finally:
         signal.signal(signal.SIGCHLD, before)
     assert names(tmp_path) == saved
+
+
+def test_a_lost_connection_is_told_as_the_death_of_the_loader(
+    tmp_path, monkeypatch
+):
+    """The signal may come after the error, while the checkpoint is saved."""
+
+    class Lost(TinyDomains):
+        def __getitem__(self, index):
+            raise ConnectionResetError('reset by peer')
+
+    def died(number, frame):
+        raise RuntimeError('loader process died')
+
+    def save(hook, runner, finished):
+        os.kill(os.getpid(), signal.SIGCHLD)
+        save_now(hook, runner, finished)
+
+    runner(tmp_path, 1).train()
+    run = runner(tmp_path, 4, dataset=Lost(), resume=True)
+    save_now = UDACheckpointHook.save_now
+    monkeypatch.setattr(UDACheckpointHook, 'save_now', save)
+    loop = UDATrainLoop.run
+
+    def watched(*args):
+        before = signal.signal(signal.SIGCHLD, died)
+        try:
+            return loop(*args)
+        finally:
+            signal.signal(signal.SIGCHLD, before)
+
+    monkeypatch.setattr(UDATrainLoop, 'run', watched)
+    with pytest.raises(RuntimeError, match='loader process died'):
+        run.train()
+    assert names(tmp_path) == ['iter_1.pth']
 
 
 def test_failing_iteration_saves_nothing(tmp_path, monkeypatch):
