@@ -2,6 +2,7 @@
 """Files of what is predicted in a test, named by the keys of the images."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_path, require_writable_folder
 
 
-class _TestedImagesHook(Hook):
+class _TestedImagesHook(Hook, ABC):
     """Names the images of a test, whose files must not overwrite others.
 
     Args:
@@ -61,6 +62,7 @@ class _TestedImagesHook(Hook):
                 with atomic_path(path) as temporary:
                     picture.save(temporary)
 
+    @abstractmethod
     def draw(
         self,
         runner: Runner,
@@ -76,7 +78,6 @@ class _TestedImagesHook(Hook):
             name: Of the image, for people.
             sample: With ``pred_sem_seg`` (1, H, W).
         """
-        raise NotImplementedError
 
     def _named(
         self, runner: Runner, samples: Sequence[SegDataSample]
