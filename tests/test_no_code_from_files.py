@@ -255,7 +255,7 @@ def cases():
             yield pytest.param(name, kind, marks=marks)
 
 
-@pytest.mark.parametrize(('name', 'kind'), cases())
+@pytest.mark.parametrize(('name', 'kind'), list(cases()))
 def test_payload_as_each_argument(
     name, kind, world, made, tmp_path, monkeypatch
 ):
