@@ -1,5 +1,6 @@
 """Running a function in several processes that talk over gloo."""
 
+import gc
 import os
 import socket
 
@@ -17,6 +18,7 @@ def free_port():
 
 
 def _enter(rank, world_size, port, function, folder, args):
+    gc.freeze()  # as in conftest.py
     os.environ |= dict(
         MASTER_ADDR='127.0.0.1',
         MASTER_PORT=str(port),

@@ -4,6 +4,7 @@ A server of this test process has imported them and forks for each.
 """
 
 import atexit
+import gc
 import multiprocessing
 import os
 import runpy
@@ -52,6 +53,7 @@ def run(words, cwd=None, env=None, timeout=None, **_):
 
 
 def _run(words, cwd, environment, streams):
+    gc.freeze()  # as in conftest.py
     for number, path in enumerate(streams, 1):
         file = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, number)
