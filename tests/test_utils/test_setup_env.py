@@ -1,5 +1,7 @@
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
+from yapf.yapflib import yapf_api
 
 from mmuda.utils.compat import load_from_file_or_url
 from mmuda.utils.setup_env import register_all_modules
@@ -20,3 +22,15 @@ def test_checkpoints_are_loaded_safely():
     register_all_modules(init_default_scope=False)
     loader = CheckpointLoader._get_checkpoint_loader('work_dirs/iter_1.pth')
     assert loader is load_from_file_or_url
+
+
+def test_a_config_is_laid_out_once():
+    register_all_modules(init_default_scope=False)
+    config = Config(dict(model=dict(type='AdvEnt', weights=[0.1] * 40)))
+    text = config.pretty_text
+    assert max(map(len, text.splitlines())) < 80
+    hits = yapf_api.FormatCode.cache_info().hits
+    assert config.pretty_text == text
+    assert yapf_api.FormatCode.cache_info().hits == hits + 1
+    config.model.type = 'MinEnt'
+    assert config.pretty_text == text.replace('AdvEnt', 'MinEnt')
