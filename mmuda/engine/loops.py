@@ -13,6 +13,8 @@ from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
+from torch import nn
+from torch.utils.data import DataLoader
 
 from mmuda.registry import HOOKS, LOOPS
 from mmuda.utils.errors import ConfigError
@@ -74,8 +76,22 @@ class UDATrainLoop(IterBasedTrainLoop):
         if own is not None and getattr(chosen, 'func', None) is pseudo_collate:
             self.dataloader.collate_fn = own
 
-    def run(self) -> None:
+    def run(self) -> nn.Module:
         """Train until ``max_iters`` or until a hook asks to stop."""
+        try:
+            self._run()
+        finally:
+            end_loader_processes(self.dataloader)
+            validation = self.runner._val_loop
+            if isinstance(validation, BaseLoop):
+                loaders = getattr(
+                    validation, 'dataloaders', [validation.dataloader]
+                )
+                for loader in loaders:
+                    end_loader_processes(loader)
+        return self.runner.model
+
+    def _run(self) -> None:
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         self._announce_resume()
@@ -99,7 +115,6 @@ class UDATrainLoop(IterBasedTrainLoop):
                 self._validate()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
-        return self.runner.model
 
     def run_iter(self, data_batch: dict) -> None:
         """One iteration; see mmengine's loop.
@@ -225,6 +240,17 @@ def add_needed_hooks(runner: Runner) -> None:
                 f'{names}: given by the model and in custom_hooks, which has '
                 f'a {config["type"]}; leave one of the two out'
             )
+
+
+def end_loader_processes(dataloader: DataLoader) -> None:
+    """End processes that wait to load more; they start again if needed.
+
+    A runner is part of reference cycles. Processes that garbage collection
+    finds with it take PyTorch five seconds each.
+    """
+    iterator, dataloader._iterator = dataloader._iterator, None
+    if iterator is not None and hasattr(iterator, '_shutdown_workers'):
+        iterator._shutdown_workers()
 
 
 @contextmanager

@@ -117,8 +117,6 @@ def train(cfg, resume_from=None):
         cfg.resume, cfg.load_from = True, str(resume_from)
     runner = Runner.from_cfg(cfg)
     runner.train()
-    # Loader processes that garbage collection ends take five seconds each.
-    runner.train_loop.dataloader._iterator = None
     return runner
 
 
