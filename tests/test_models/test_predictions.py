@@ -5,7 +5,12 @@ import torch
 import torch.nn.functional as F
 from tiny_models import NUM_CLASSES, model_config, segmentor_config
 
-from mmuda.models.segmentors import Box, Prediction, View
+from mmuda.models.segmentors import (
+    Box,
+    Prediction,
+    UDAEncoderDecoder,
+    View,
+)
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
@@ -52,6 +57,38 @@ def test_views_of_one_head_are_refused():
     views = {name: View(images(), ('decode',)) for name in 'ab'}
     with pytest.raises(ValueError, match=r"ask for \['decode'\]"):
         build()(views)
+
+
+def test_of_one_view_there_may_be_features():
+    network = build()
+    prediction = network(View(images(), ('decode', 'aux')), features=True)
+    assert list(prediction.logits) == ['decode', 'aux']
+    assert len(prediction.features) == 2
+    seen = network(View(images(), ('decode',)), heads=('aux',))
+    assert list(seen.logits) == ['aux']
+
+
+@pytest.mark.parametrize('asked', [dict(features=True), dict(heads=['aux'])])
+def test_several_views_say_themselves_what_they_ask_for(asked):
+    with pytest.raises(ValueError, match='several views'):
+        build()(dict(a=View(images(), ('decode',))), **asked)
+
+
+class OfHalf(UDAEncoderDecoder):
+    """Predicts from the left half of images."""
+
+    def _see(self, view, features=False):
+        left = view._replace(images=view.images[..., :20])
+        boxes = {head: Box(0, 33, 0, 20) for head in view.heads}
+        return super()._see(left, features)._replace(boxes=boxes)
+
+
+def test_several_views_keep_their_boxes():
+    network = build()
+    network.__class__ = OfHalf
+    views = dict(a=View(images(), ('decode',)), b=View(images(), ('aux',)))
+    box = Box(0, 33, 0, 20)
+    assert network(views).boxes == dict(decode=box, aux=box)
 
 
 def test_a_style_needs_its_layers():

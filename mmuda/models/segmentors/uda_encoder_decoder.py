@@ -32,8 +32,8 @@ from .plane_predictions import (
     predict_large_images,
 )
 from .prediction import (
+    Box,
     Features,
-    Logits,
     Prediction,
     Style,
     View,
@@ -141,17 +141,25 @@ class UDAEncoderDecoder(EncoderDecoder):
             data_samples: As in mmseg.
             mode: As in mmseg; ``tensor`` gives the logits of the head that
                 predicts.
-            heads: Names of the heads that predict; views name theirs.
-            features: Whether features are wanted, too.
+            heads: Names of the heads that predict; several views name theirs,
+                and one may.
+            features: Whether features are wanted, too; of several views there
+                are none.
 
         Returns:
             A :class:`Prediction` of views, or if heads or features are asked
             for; otherwise what mmseg gives.
+
+        Raises:
+            ValueError: Heads or features are asked for beside several views.
         """
         if isinstance(inputs, Mapping):
+            if heads is not None or features:
+                raise ValueError('several views: ask for heads in each')
             return self._see_all(inputs)
         if isinstance(inputs, View):
-            return self._see(inputs, features)
+            asked = inputs.heads if heads is None else tuple(heads)
+            return self._see(inputs._replace(heads=asked), features)
         if heads is not None or features:
             return self._see(View(inputs, tuple(heads or ())), features)
         return super().forward(inputs, data_samples, mode)
@@ -165,12 +173,14 @@ class UDAEncoderDecoder(EncoderDecoder):
         return self._joined([self._see(view) for view in views.values()])
 
     def _joined(self, parts: Iterable[Prediction]) -> Prediction:
-        logits: Logits = {}
+        logits: dict[str, Tensor] = {}
+        boxes: dict[str, Box] = {}
         for part in parts:
             if twice := logits.keys() & part.logits.keys():
                 raise ValueError(f'several views ask for {sorted(twice)}')
             logits |= part.logits
-        return Prediction(logits)
+            boxes |= part.boxes
+        return Prediction(logits, boxes=boxes)
 
     def _features(
         self, images: Tensor, style: Style
