@@ -11,13 +11,13 @@ from types import FrameType
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import is_distributed
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
 from mmuda.registry import HOOKS, LOOPS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.players import unwrap
 
 from .checkpoint import accumulation_period
 from .divergence import DivergenceWatch
@@ -228,11 +228,8 @@ def add_needed_hooks(runner: Runner) -> None:
     Raises:
         ConfigError: One of its options is in the config of a hook, too.
     """
-    wrapped = is_model_wrapper(runner.model)
-    model = runner.model.module if wrapped else runner.model
-    for config in getattr(model, 'needed_hooks', ()):
-        kind = HOOKS.get(config['type'])
-        if not any(isinstance(hook, kind) for hook in runner.hooks):
+    for config in getattr(unwrap(runner.model), 'needed_hooks', ()):
+        if not _has_hook(runner, config):
             runner.register_hook(HOOKS.build(config))
         elif len(config) > 1:
             names = ', '.join(key for key in config if key != 'type')
@@ -251,6 +248,32 @@ def end_loader_processes(dataloader: DataLoader) -> None:
     iterator, dataloader._iterator = dataloader._iterator, None
     if iterator is not None and hasattr(iterator, '_shutdown_workers'):
         iterator._shutdown_workers()
+
+
+def require_needed_hooks(runner: Runner) -> None:
+    """Refuse a training without the hooks that its model needs.
+
+    Loops other than :class:`UDATrainLoop` do not add them.
+
+    Args:
+        runner: In training.
+
+    Raises:
+        ConfigError: One is missing.
+    """
+    model = unwrap(runner.model)
+    for config in getattr(model, 'needed_hooks', ()):
+        if not _has_hook(runner, config):
+            raise ConfigError(
+                f'{type(model).__name__} does not train right without '
+                f'{config["type"]}: add it to custom_hooks, or set '
+                "train_cfg.type='UDATrainLoop', which does"
+            )
+
+
+def _has_hook(runner: Runner, config: dict) -> bool:
+    kind = HOOKS.get(config['type'])
+    return any(isinstance(hook, kind) for hook in runner.hooks)
 
 
 @contextmanager

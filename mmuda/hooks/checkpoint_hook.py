@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from mmuda.engine.checkpoint import accumulation_period, check_resumable
 from mmuda.engine.divergence import flat_state, require_finite_state
-from mmuda.engine.loops import trains
+from mmuda.engine.loops import require_needed_hooks, trains
 from mmuda.engine.schedules import check_no_idle_training
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import CheckpointError, ConfigError
@@ -83,10 +83,12 @@ class UDACheckpointHook(CheckpointHook):
         """Prepare the folder, and check the intervals and the schedule.
 
         Raises:
-            ConfigError: An interval does not fit gradient accumulation, or
-                the schedule ends at rate 0 before the training does.
+            ConfigError: An interval does not fit gradient accumulation,
+                the schedule ends at rate 0 before the training does, or a
+                hook is missing that the model needs.
         """
         super().before_train(runner)
+        require_needed_hooks(runner)
         check_no_idle_training(
             runner.optim_wrapper,
             runner.param_schedulers,
