@@ -2,17 +2,21 @@
 
 import copy
 
+import gloo
 import pytest
 import torch
+from mmengine.dist import get_rank
 from tiny_models import model_config, segmentor_config
 
 from mmuda.models.uda.followers import (
     Follower,
     add_follower,
+    start_followers,
     update_teacher,
 )
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.setup_env import register_all_modules
 
 
 def build(teacher=True, dropout=0.0, **options):
@@ -84,6 +88,35 @@ def test_a_follower_starts_as_its_part():
     assert not any(p.requires_grad for p in model.imagenet.parameters())
     for name, value in model.imagenet.state_dict().items():
         assert torch.equal(value, model.segmentor.backbone.state_dict()[name])
+
+
+def test_one_kept_alike_is_shared_and_another_refused():
+    model = build(False)
+    add_follower(model, 'imagenet', Follower('segmentor.backbone'))
+    first = model.imagenet
+    add_follower(model, 'imagenet', Follower('segmentor.backbone'))
+    assert model.imagenet is first
+    for name in ('imagenet', 'segmentor', 'loss'):
+        with pytest.raises(ConfigError, match=f"has a '{name}' already"):
+            add_follower(model, name, Follower('segmentor'))
+
+
+def started_in_a_process():
+    register_all_modules()
+    model = build(False)
+    follower = Follower('segmentor.backbone', saved=False)
+    add_follower(model, 'imagenet', follower)
+    torch.manual_seed(get_rank())
+    for parameter in model.segmentor.parameters():
+        parameter.data.normal_()
+    start_followers(model)
+    return model.imagenet.state_dict()
+
+
+def test_what_is_not_saved_starts_alike_in_all_processes(tmp_path):
+    first, second = gloo.run(started_in_a_process, tmp_path)
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
 
 
 @pytest.mark.parametrize(

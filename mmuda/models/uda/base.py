@@ -44,10 +44,8 @@ from mmuda.utils.players import (
 from .followers import (
     Follower,
     Network,
-    add_teacher,
-    check_network,
-    forget_unsaved,
     keep_unsaved,
+    prepare_followers,
     set_modes,
     start_followers,
 )
@@ -106,6 +104,7 @@ class BaseUDA(BaseSegmentor):
     seams: tuple[str, ...] = ('on_source', 'on_target', 'extra')
     further_hooks: tuple[str, ...] = ()
     loading_from = THE_CHECKPOINT
+    followers: dict[str, Follower]
 
     def __init__(
         self,
@@ -132,10 +131,8 @@ class BaseUDA(BaseSegmentor):
         )
         self.without_labels: set[str] = set()
         check_segmentor(self.segmentor)
-        self.followers: dict[str, Follower] = {}
-        self.teacher_options = add_teacher(self, teacher)
-        self.predict_on = check_network(predict_on, bool(self.followers))
-        self._register_state_dict_hook(forget_unsaved)
+        self.predict_on = predict_on
+        self.teacher_options = prepare_followers(self, teacher, predict_on)
         self.terms: list[Term] = []
         for number, term in enumerate(terms):
             add_term(self, f'term_{number}', term)

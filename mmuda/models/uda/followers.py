@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from mmengine.dist import broadcast
 from mmengine.model import BaseModel, BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -56,13 +57,21 @@ def add_follower(model: BaseModel, name: str, follower: Follower) -> None:
 
     Args:
         model: Has a dict ``followers`` by name.
-        name: Of the child.
+        name: Of the child; one of this name that is kept alike is shared.
         follower: How it is kept.
 
     Raises:
-        ConfigError: The mode is unknown.
+        ConfigError: The mode is unknown, or a part of the model has the name.
     """
     check_choice(f'{name}.mode', follower.mode, Mode)
+    if model.followers.get(name) == follower:
+        return
+    if hasattr(model, name):
+        raise ConfigError(
+            f"{type(model).__name__} has a '{name}' already, "
+            f'{model.followers.get(name, "no follower")}; call the '
+            'follower otherwise'
+        )
     network: BaseModule = copy.deepcopy(part_of(model, follower.of))
     network.requires_grad_(False).eval()
     # For mmengine: it gets the weights of its part, not some of its own.
@@ -91,10 +100,14 @@ def part_of(model: nn.Module, path: str) -> nn.Module:
 
 
 def start_followers(model: BaseModel) -> None:
-    """Let all followers be what their parts are."""
+    """Let all followers be what their parts are, in each process alike."""
     for name, follower in model.followers.items():
-        part = part_of(model, follower.of)
-        update_teacher(getattr(model, name), part, momentum=0)
+        network = getattr(model, name)
+        update_teacher(network, part_of(model, follower.of), momentum=0)
+        if not follower.saved:
+            # mmengine makes alike what is in the state of a model.
+            for tensor in (*network.parameters(), *network.buffers()):
+                broadcast(tensor)
 
 
 def set_modes(model: BaseModel) -> None:
@@ -107,7 +120,7 @@ def set_modes(model: BaseModel) -> None:
             module.training &= isinstance(module, _BatchNorm)
 
 
-def forget_unsaved(
+def _forget_unsaved(
     model: BaseModel, state_dict: dict, prefix: str, *_: Any
 ) -> None:
     """Leave out of a state what is not saved, in place."""
@@ -128,20 +141,33 @@ def _unsaved(model: BaseModel) -> list[str]:
     return [name for name, kept in model.followers.items() if not kept.saved]
 
 
-def add_teacher(model: BaseModel, teacher: bool | Mapping[str, Any]) -> dict:
-    """Give a model a teacher, the moving average of its segmentor.
+def prepare_followers(
+    model: BaseModel, teacher: bool | Mapping[str, Any], predict_on: Network
+) -> dict:
+    """Give a model a teacher, the moving average of its segmentor, or none.
+
+    Other followers may be added later.
 
     Args:
-        model: Has a ``segmentor``.
+        model: Has a ``segmentor``; it gets ``followers`` by name.
         teacher: Whether; or options of ``MeanTeacherHook``, and ``mode`` of
             a :class:`Follower`.
+        predict_on: The network that validation and testing use.
 
     Returns:
         Options of the hook.
 
     Raises:
-        ConfigError: An option is unknown.
+        ConfigError: An option or the network is unknown, or is a teacher that
+            the model does not have.
     """
+    model.followers = {}
+    model._register_state_dict_hook(_forget_unsaved)
+    check_choice('predict_on', predict_on, Network)
+    if predict_on == 'teacher' and not teacher:
+        raise ConfigError(
+            "model.predict_on='teacher' needs model.teacher=True"
+        )
     model.teacher = None
     if teacher is False or teacher is None:
         return {}
@@ -156,24 +182,6 @@ def add_teacher(model: BaseModel, teacher: bool | Mapping[str, Any]) -> dict:
     del model.teacher
     add_follower(model, 'teacher', Follower('segmentor', mode))
     return options
-
-
-def check_network(predict_on: Network, teacher: bool) -> Network:
-    """Refuse to predict by a network that the model does not have.
-
-    Args:
-        predict_on: Name of the network.
-        teacher: Whether the model has a teacher.
-
-    Raises:
-        ConfigError: The name is unknown, or there is no teacher.
-    """
-    check_choice('predict_on', predict_on, Network)
-    if predict_on == 'teacher' and not teacher:
-        raise ConfigError(
-            "model.predict_on='teacher' needs model.teacher=True"
-        )
-    return predict_on
 
 
 def warmed_up_momentum(updates: int, momentum: float) -> float:
