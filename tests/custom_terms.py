@@ -4,10 +4,11 @@ import torch
 from mmseg.utils import add_prefix
 from torch.nn.functional import interpolate
 
-from mmuda.models.losses import mean_of_valid
+from mmuda.models.losses import mean_of_valid, valid_at
 from mmuda.models.terms import Term
 from mmuda.models.uda.followers import Follower, add_follower
 from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
 from mmuda.utils.head_names import DECODE
 from mmuda.utils.players import SEGMENTOR, ddp_dummy_loss
 
@@ -24,15 +25,23 @@ def checkered(images, block):
 class MaskedConsistency(Term):
     """The teacher labels whole images, the student sees blocks of them."""
 
+    allows_padding = True
+
     def __init__(self, block=8, weight=0.5):
         super().__init__()
         self.block, self.weight = block, weight
+
+    def attach(self, model):
+        if model.teacher is None:
+            raise ConfigError('MaskedConsistency needs model.teacher=True')
 
     def extra(self, model, batch):
         for name, target in batch.targets.items():
             with torch.no_grad():
                 logits = model.teacher(target.images)
                 labels = model.upsample(logits, target.images).argmax(dim=1)
+            if target.valid is not None:
+                labels[~target.valid] = 255
             weights = torch.full_like(labels, self.weight, dtype=torch.float32)
             prediction = model.segmentor(
                 checkered(target.images, self.block), heads=(DECODE,)
@@ -46,6 +55,7 @@ class MaskedConsistency(Term):
 class FeatureDistance(Term):
     """Features of the source stay near those of the first backbone."""
 
+    allows_padding = True
     needs_features = True
 
     def __init__(self, weight=0.1, mode='eval'):
@@ -60,4 +70,26 @@ class FeatureDistance(Term):
         with torch.no_grad():
             fixed = model.imagenet(source.images)[-1]
         distance = (prediction.features[-1] - fixed).norm(dim=1)  # (N, h, w)
-        return {'loss_feature_distance': self.weight * mean_of_valid(distance)}
+        valid = valid_at(source.valid, distance.shape[1:])
+        loss = mean_of_valid(distance, valid)
+        return {'loss_feature_distance': self.weight * loss}
+
+
+@MODELS.register_module()
+class Projected(Term):
+    """Something is learned of the features of the source by a layer."""
+
+    allows_padding = True
+    needs_features = True
+
+    def __init__(self, inside=False):
+        super().__init__()
+        if inside:
+            self.projector = torch.nn.Conv2d(64, 2, 1)
+
+    def attach(self, model):
+        model.add_module('projector', torch.nn.Conv2d(64, 2, 1).double())
+
+    def on_source(self, model, prediction, full, source):
+        values = model.projector(prediction.features[-1])
+        return {'loss_projected': mean_of_valid(values.square())}

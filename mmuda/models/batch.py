@@ -1,17 +1,18 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Training batches of several domains, and what makes them of samples."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mmengine.model import ImgDataPreprocessor
 from mmseg.models import SegDataPreProcessor
+from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.utils import SampleList
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import pad
 
+from mmuda.models.method_checks import without_domains
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError, DataError
 
@@ -80,9 +81,11 @@ class DomainBatch:
         """The labels.
 
         Raises:
-            DataError: There are none; it names image and remedy.
+            DataError: There are none, or of another size than the images; it
+                names image and remedy.
         """
-        if self.labels is None:
+        size = self.images.shape[2:]
+        if self.labels is None or self.labels.shape[1:] != size:
             raise self._fault(_TRUTH if self.name == SOURCE else _PSEUDO)
         return self.labels
 
@@ -186,7 +189,7 @@ class Batch:
         """Refuse images of unequal size.
 
         Args:
-            method: Name of the method, whose losses would count padding.
+            method: Name of the method or term whose losses would count it.
 
         Raises:
             ConfigError: Some are padded.
@@ -324,7 +327,7 @@ def _pad_pseudo_labels(samples: SampleList, value: int) -> None:
             sample.pseudo_sem_seg.data = pad(label, padding, value=value)
 
 
-class FullSize(dict):
+class FullSize(Mapping[str, Tensor]):
     """Logits at the size of the images by head, made when first asked for.
 
     Args:
@@ -333,61 +336,47 @@ class FullSize(dict):
     """
 
     def __init__(
-        self, logits: dict[str, Tensor], resize: Callable[[Tensor], Tensor]
+        self, logits: Mapping[str, Tensor], resize: Callable[[Tensor], Tensor]
     ) -> None:
-        super().__init__()
         self._logits, self._resize = logits, resize
+        self._made: dict[str, Tensor] = {}
 
-    def __missing__(self, head: str) -> Tensor:
-        self[head] = self._resize(self._logits[head])
-        return self[head]
+    def __getitem__(self, head: str) -> Tensor:
+        if head not in self._made:
+            self._made[head] = self._resize(self._logits[head])
+        return self._made[head]
 
+    def __contains__(self, head: object) -> bool:
+        return head in self._logits
 
-def check_preprocessor(preprocessor: nn.Module) -> None:
-    """Refuse a preprocessor that takes one batch of images at a time.
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._logits)
 
-    Args:
-        preprocessor: Of a method.
-
-    Raises:
-        ConfigError: It is one of MMEngine's or mmseg's.
-    """
-    single = (SegDataPreProcessor, ImgDataPreprocessor)
-    if type(preprocessor).forward in {kind.forward for kind in single}:
-        raise _no_domains(preprocessor)
+    def __len__(self) -> int:
+        return len(self._logits)
 
 
-def prepared_batch(
-    data: Mapping[str, Any], preprocessor: nn.Module, padding_for: str = ''
-) -> Batch:
-    """What a preprocessor makes of a batch of the data loader.
+def prepared_batch(data: Mapping[str, Any], model: BaseSegmentor) -> Batch:
+    """What a method's preprocessor makes of a batch of the data loader.
 
     Args:
         data: Of a ``DomainDataset``.
-        preprocessor: Gives a batch, or stacked images and samples by domain,
-            as MMEngine's base class passes on what it gets.
-        padding_for: Name of a method that does not allow padding; '' if it
-            does.
+        model: Its preprocessor gives a batch, or stacked images and samples
+            by domain, as MMEngine's base class passes on what it gets. The
+            method and its ``terms`` say whether they allow padding.
 
     Raises:
         ConfigError: Images are not tensors by domain, or padded.
     """
-    batch = preprocessor(data, True)
+    batch = model.data_preprocessor(data, True)
     if not isinstance(batch, Batch):
         images = batch.get('inputs')
         if not isinstance(images, Mapping) or not all(
             isinstance(part, Tensor) for part in images.values()
         ):
-            raise _no_domains(preprocessor)
+            raise without_domains(model.data_preprocessor)
         batch = Batch.of_domains(images, batch['data_samples'])
-    if padding_for:
-        batch.refuse_padding(padding_for)
+    for learner in (model, *model.terms):
+        if not learner.allows_padding:
+            batch.refuse_padding(type(learner).__name__)
     return batch
-
-
-def _no_domains(preprocessor: nn.Module) -> ConfigError:
-    return ConfigError(
-        f"model.data_preprocessor: '{type(preprocessor).__name__}' does not "
-        "know domains; use 'DomainDataPreprocessor', which takes the "
-        "arguments of 'SegDataPreProcessor'"
-    )

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, get_args
 
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ImgDataPreprocessor
+from mmseg.models import SegDataPreProcessor
 from mmseg.models.segmentors.base import BaseSegmentor
+from torch import nn
 
 from mmuda.utils.checks import is_number
 from mmuda.utils.errors import ConfigError
@@ -43,6 +45,29 @@ def check_pretrained(pretrained: str | None) -> None:
             f'model.pretrained={pretrained!r} is not read; set '
             'model.segmentor.backbone.init_cfg'
         )
+
+
+def check_preprocessor(preprocessor: nn.Module) -> None:
+    """Refuse a preprocessor that takes one batch of images at a time.
+
+    Args:
+        preprocessor: Of a method.
+
+    Raises:
+        ConfigError: It is one of MMEngine's or mmseg's.
+    """
+    single = (SegDataPreProcessor, ImgDataPreprocessor)
+    if type(preprocessor).forward in {kind.forward for kind in single}:
+        raise without_domains(preprocessor)
+
+
+def without_domains(preprocessor: nn.Module) -> ConfigError:
+    """The error of a preprocessor that does not know domains."""
+    return ConfigError(
+        f"model.data_preprocessor: '{type(preprocessor).__name__}' does not "
+        "know domains; use 'DomainDataPreprocessor', which takes the "
+        "arguments of 'SegDataPreProcessor'"
+    )
 
 
 def check_segmentor(segmentor: BaseSegmentor) -> None:
@@ -195,28 +220,36 @@ def check_levels(
             )
 
 
-def check_pseudo_label_weight(weight: float) -> float:
+def check_pseudo_label_weight(
+    weight: float, key: str = 'pseudo_label_weight'
+) -> float:
     """Refuse a weight by which a method would not learn the target.
+
+    Args:
+        weight: Factor of losses on pseudo-labels.
+        key: Its key in the config, below ``model``.
 
     Raises:
         ConfigError: It is no positive number.
     """
     if not is_number(weight) or not 0 < weight < math.inf:
         raise ConfigError(
-            'model.pseudo_label_weight must be a positive number, not '
-            f'{weight!r}; SourceOnly trains without'
+            f'model.{key} must be a positive number, not {weight!r}; '
+            'SourceOnly trains without'
         )
     return weight
 
 
-def check_top_fraction(value: float) -> float:
+def check_top_fraction(value: float, key: str = 'top_fraction') -> float:
     """Refuse a part of the pixels that is none, or more than all.
+
+    Args:
+        value: The part.
+        key: Its key in the config, below ``model``.
 
     Raises:
         ConfigError: It is not in (0, 1].
     """
     if not 0 < value <= 1:
-        raise ConfigError(
-            f'model.top_fraction must lie in (0, 1], not {value}'
-        )
+        raise ConfigError(f'model.{key} must lie in (0, 1], not {value}')
     return value

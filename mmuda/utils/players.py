@@ -261,7 +261,8 @@ def drop_gradients(segmentor: BaseSegmentor, heads: Iterable[str]) -> None:
     """Leave heads as they are that had no loss in a whole iteration.
 
     Under DDP ``ddp_dummy_loss`` gives them gradients of zero, by
-    which an optimizer would still decay their weights.
+    which an optimizer would still decay their weights. A head keeps the
+    gradients that a term gives it.
 
     Args:
         segmentor: A ``MultiHeadEncoderDecoder``, with or without a
@@ -271,7 +272,8 @@ def drop_gradients(segmentor: BaseSegmentor, heads: Iterable[str]) -> None:
     known = unwrap(segmentor).heads()
     for name in heads:
         for parameter in known[name].parameters():
-            parameter.grad = None
+            if parameter.grad is not None and not parameter.grad.any():
+                parameter.grad = None
 
 
 def ddp_dummy_loss(

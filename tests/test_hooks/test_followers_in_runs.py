@@ -7,6 +7,8 @@ from tiny_runs import equal, runner, weights
 
 from mmuda.hooks import MeanTeacherHook
 from mmuda.models import unwrap
+from mmuda.models.terms import Term
+from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
 TERMS = [dict(type='MaskedConsistency'), dict(type='FeatureDistance')]
@@ -56,3 +58,41 @@ def test_options_in_two_places_are_refused(tmp_path):
     run = taught(tmp_path, 1, [*HOOKS, 'MeanTeacherHook'])
     with pytest.raises(ConfigError, match='momentum: given by the model and'):
         run.train()
+
+
+def test_a_loop_that_adds_no_hooks_is_refused(tmp_path):
+    run = taught(tmp_path, 1, loop='IterBasedTrainLoop')
+    with pytest.raises(ConfigError, match='not train right without MeanTe'):
+        run.train()
+
+
+@MODELS.register_module()
+class NearTheMean(Term):
+    """Features of the source stay near their running mean."""
+
+    needs_features = True
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer('mean', torch.zeros(64))
+
+    def on_source(self, model, prediction, full, source):
+        found = prediction.features[-1].mean((0, 2, 3))
+        loss = (found - self.mean).square().mean()
+        self.mean.lerp_(found.detach(), 0.5)
+        return {'loss_near': loss}
+
+
+def test_terms_with_a_state_resume_exactly(tmp_path):
+    def run(folder, iterations, **kwargs):
+        model = dict(terms=[dict(type='NearTheMean')])
+        run = runner(
+            tmp_path / folder, iterations, HOOKS, model=model, **kwargs
+        )
+        run.train()
+        return run
+
+    whole = run('whole', 4)
+    assert whole.model.term_0.mean.abs().min() > 0
+    run('parts', 2)
+    assert equal(weights(whole), weights(run('parts', 4, resume=True)))

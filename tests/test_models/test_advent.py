@@ -148,7 +148,7 @@ def test_accumulation_does_not_step_before_its_count():
 def test_discriminator_has_no_gradient_from_fooling():
     model = build()
     data = model.data_preprocessor(batch(), True)
-    losses = model.losses_on_target(data.targets['target'], {})
+    losses = model.losses_on(data.targets['target'], {})
     sum(losses.values()).backward()
     assert all(p.grad is None for p in model.discriminator.parameters())
 
@@ -157,7 +157,7 @@ def test_segmentor_has_no_gradient_from_the_discriminator_loss():
     model = build()
     data = model.data_preprocessor(batch(), True)
     seen = {}
-    model.losses_on_source(data.source, seen)
+    model.losses_on(data.source, seen)
     seen['target'] = seen['source']
     _, losses = next(model.discriminator_steps(data, seen))
     sum(losses.values()).backward()

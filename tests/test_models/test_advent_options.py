@@ -30,7 +30,7 @@ def on_target(model, data=None):
     """Losses and logits on the target, and the target's images."""
     target = model.data_preprocessor(data or batch(), True).targets['target']
     seen = {}
-    losses = model.losses_on_target(target, seen)
+    losses = model.losses_on(target, seen)
     return losses, seen['target'], target.images
 
 

@@ -5,6 +5,7 @@ import torch
 from mmengine.structures import PixelData
 from tiny_models import batch, preprocessor_config
 
+from mmuda.models.batch import FullSize
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError, DataError
 
@@ -48,6 +49,26 @@ def test_labels_of_unlike_sizes_are_named():
     data['data_samples']['target'][1].pseudo_sem_seg = PixelData(data=label)
     with pytest.raises(DataError, match=r'pseudo-label is \(8, 8\), the batc'):
         prepared(data).targets['target'].require_labels()
+
+
+def test_labels_of_another_size_than_the_images_are_named():
+    data = batch()
+    label = torch.zeros(1, 8, 8, dtype=torch.long)
+    data['data_samples']['source'][0].gt_sem_seg = PixelData(data=label)
+    with pytest.raises(DataError, match=r'label is \(8, 8\), the batch \(33'):
+        prepared(data).source.require_labels()
+
+
+def test_logits_at_full_size_are_those_of_all_heads():
+    made = []
+    full = FullSize(dict(a=1, b=2), lambda x: made.append(x) or 10 * x)
+    assert list(full) == ['a', 'b']
+    assert 'b' in full
+    assert full.get('c') is None
+    assert not made
+    assert full['b'] == full['b'] == 20
+    assert made == [2]
+    assert dict(full) == dict(a=10, b=20)
 
 
 def test_a_batch_without_source_is_refused():

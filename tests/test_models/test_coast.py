@@ -250,7 +250,7 @@ def test_without_rectification_all_pixels_count_alike():
 def test_teachers_do_not_learn_from_distillation():
     model = build(1)
     data = model.data_preprocessor(softly_labelled(1), True)
-    losses = model.losses_on_target(data.targets['rome'], {})
+    losses = model.losses_on_target(data.targets['rome'])
     losses['rome.loss_distillation'].backward()
     head = model.segmentor.target_heads['rome']['decode']
     assert all(p.grad is None for p in head.parameters())

@@ -126,7 +126,7 @@ def gradients_inside_no_sync():
     data = part(batch(2), get_rank())
     data = model.module.data_preprocessor(data, True)
     with model.no_sync():
-        losses = model.module.losses_on_source(data.source, {})
+        losses = model.module.losses_on(data.source, {})
         losses['source.decode.loss_ce'].backward()
     head = model.module.segmentor.module.decode_head
     return head.conv_seg.weight.grad

@@ -64,7 +64,7 @@ def test_entropy_range_uses_the_top_fraction():
     model = build(top_fraction=0.3)
     data = model.data_preprocessor(batch(), True)
     images = data.targets['target'].images
-    losses = model.losses_on_target(data.targets['target'], {})
+    losses = model.losses_on(data.targets['target'], {})
     logits = logits_of(model.segmentor, images)['decode']
     expected = 0.1 * entropy_loss(model.upsample(logits, images), 0.3)
     torch.testing.assert_close(losses['target.decode.loss_entropy'], expected)
@@ -97,7 +97,7 @@ def test_class_ratio_prior_is_added(method):
     model = build(method, class_ratio_prior=config)
     data = model.data_preprocessor(batch(), True)
     images = data.targets['target'].images
-    losses = model.losses_on_target(data.targets['target'], {})
+    losses = model.losses_on(data.targets['target'], {})
     p = model.upsample(
         logits_of(model.segmentor, images)['decode'], images
     ).softmax(1)

@@ -203,7 +203,7 @@ def test_teachers_do_not_learn_from_the_divergence():
     model = build(2, adversarial_weights=dict(decode=0.0, aux=0.0))
     head = model.segmentor.target_heads['rome']['decode']
     data = model.data_preprocessor(several(2), True)
-    losses = model.losses_on_target(data.targets['rome'], {})
+    losses = model.losses_on(data.targets['rome'], {})
     losses['rome.decode.loss_divergence'].backward()
     assert all(p.grad is None for p in head.parameters())
     assert model.segmentor.decode_head.conv_seg.weight.grad is not None

@@ -13,17 +13,19 @@ from .class_mix import class_mix
 
 
 def weighted(batch: DomainBatch, weight: float) -> DomainBatch:
-    """A labelled batch whose pixels all have one weight.
+    """A labelled batch whose pixels weigh by one factor more or less.
 
     Args:
-        batch: N images with labels.
-        weight: Factor of the pixels' losses.
+        batch: N images with labels, and weights if there are some.
+        weight: Factor of the pixels' losses, on top of these.
 
     Raises:
         DataError: There are no labels.
     """
     labels = batch.require_labels()
     weights = torch.full_like(labels, weight, dtype=torch.float32)
+    if batch.weights is not None:
+        weights = weights * batch.weights
     return DomainBatch(batch.images, labels, weights)
 
 

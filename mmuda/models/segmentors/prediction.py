@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmuda.models.style import ChannelStatistics
 
-Logits = dict[str, Tensor]
+Logits = Mapping[str, Tensor]
 Features = tuple[Tensor, ...]
 Style = tuple[ChannelStatistics, ...]
 
@@ -52,7 +52,7 @@ class Prediction(NamedTuple):
             not named saw all.
     """
 
-    logits: Logits
+    logits: dict[str, Tensor]
     features: Features = ()
     style: Style = ()
     boxes: Mapping[str, Box] = {}

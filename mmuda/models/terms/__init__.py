@@ -4,7 +4,7 @@
 from .class_ratio_prior import ClassRatioPrior
 from .entropy import Entropy
 from .pseudo_labels import PseudoLabels
-from .term import Term, add_deprecated_term, add_term
+from .term import Term, add_deprecated_term, add_losses, add_terms
 
 __all__ = [
     'ClassRatioPrior',
@@ -12,5 +12,6 @@ __all__ = [
     'PseudoLabels',
     'Term',
     'add_deprecated_term',
-    'add_term',
+    'add_losses',
+    'add_terms',
 ]

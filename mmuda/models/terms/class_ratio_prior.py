@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmuda.models.batch import DomainBatch
 from mmuda.models.losses import class_ratio_prior_loss
-from mmuda.models.segmentors import Prediction
+from mmuda.models.segmentors import Logits, Prediction
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.head_names import DECODE
@@ -21,7 +21,7 @@ from .term import Losses, Term
 class ClassRatioPrior(Term):
     """Keep classes from vanishing on the target (ADVENT, equation 7).
 
-    A loss of the main head.
+    A loss of the main head, or of a target's own.
 
     Args:
         ratio: Frequency (or count) of each class in the source labels, or a
@@ -34,6 +34,7 @@ class ClassRatioPrior(Term):
         ConfigError: The file can't be read, or a value is out of range.
     """
 
+    allows_padding = True
     ratio: Tensor
 
     def __init__(
@@ -45,7 +46,7 @@ class ClassRatioPrior(Term):
         super().__init__()
         if not 0 <= relaxation <= 1:
             raise ConfigError(
-                f'class_ratio_prior.relaxation must lie in [0, 1], not '
+                f'ClassRatioPrior.relaxation must lie in [0, 1], not '
                 f'{relaxation}'
             )
         self.weight = weight
@@ -65,7 +66,7 @@ class ClassRatioPrior(Term):
         """
         if len(self.ratio) != model.num_classes:
             raise ConfigError(
-                f'class_ratio_prior.ratio has {len(self.ratio)} values; the '
+                f'ClassRatioPrior.ratio has {len(self.ratio)} values; the '
                 f'segmentor has {model.num_classes} classes'
             )
 
@@ -73,12 +74,15 @@ class ClassRatioPrior(Term):
         self,
         model,
         prediction: Prediction,
-        full: dict[str, Tensor],
+        full: Logits,
         target: DomainBatch,
     ) -> Losses:
         """Weighted loss, named ``decode.loss_class_ratio``."""
         loss = class_ratio_prior_loss(
-            full[DECODE], self.ratio, self.relaxation, target.valid
+            full[model.head_on(target.name)],
+            self.ratio,
+            self.relaxation,
+            target.valid,
         )
         return {f'{DECODE}.loss_class_ratio': self.weight * loss}
 
@@ -92,14 +96,14 @@ def _as_ratio(ratio: Sequence[float] | str) -> Tensor:
         try:
             ratio = read_json(ratio, remedy, list[float])
         except DataError as error:
-            raise ConfigError(f'class_ratio_prior.ratio: {error}') from None
+            raise ConfigError(f'ClassRatioPrior.ratio: {error}') from None
     try:
         values = torch.tensor(list(ratio), dtype=torch.float64)
     except (TypeError, ValueError):
         values = torch.zeros(0)
     if values.ndim != 1 or not values.sum() > 0 or (values < 0).any():
         raise ConfigError(
-            'class_ratio_prior.ratio must be a list of numbers >= 0, one for '
+            'ClassRatioPrior.ratio must be a list of numbers >= 0, one for '
             f'each class, not {ratio!r}'
         )
     return (values / values.sum()).float()

@@ -3,12 +3,10 @@
 
 from collections.abc import Mapping
 
-from torch import Tensor
-
 from mmuda.models.batch import DomainBatch
 from mmuda.models.losses import entropy_losses
 from mmuda.models.method_checks import check_heads, check_top_fraction
-from mmuda.models.segmentors import Prediction
+from mmuda.models.segmentors import Logits, Prediction
 from mmuda.registry import MODELS
 
 from .term import Losses, Term
@@ -19,7 +17,8 @@ class Entropy(Term):
     """MinEnt's loss beside another method's (ADVENT, equation 3).
 
     Args:
-        weights: Weight of the entropy by head.
+        weights: Weight of the entropy by head; of methods with heads of
+            their own for each target by level (``decode``, ``aux``).
         top_fraction: Part of each image's pixels, those of highest entropy,
             that counts; 0.3 in the variant "ER", 1 for all.
 
@@ -27,25 +26,39 @@ class Entropy(Term):
         ConfigError: A head is unknown, or ``top_fraction`` not in (0, 1].
     """
 
+    allows_padding = True
+
     def __init__(
         self, weights: Mapping[str, float], top_fraction: float = 1.0
     ) -> None:
         super().__init__()
         self.weights = dict(weights)
-        self.top_fraction = check_top_fraction(top_fraction)
+        self.top_fraction = check_top_fraction(
+            top_fraction, 'terms: Entropy.top_fraction'
+        )
 
     def attach(self, model) -> None:
         """See :class:`Term`."""
-        check_heads(model.network, 'entropy_weights', self.weights)
+        for target in model.targets or ('',):
+            heads = {
+                model.head_on(target, k): w for k, w in self.weights.items()
+            }
+            check_heads(model.network, 'terms: Entropy.weights', heads)
 
     def on_target(
         self,
         model,
         prediction: Prediction,
-        full: dict[str, Tensor],
+        full: Logits,
         target: DomainBatch,
     ) -> Losses:
         """Weighted entropies, named ``<head>.loss_entropy``."""
         return entropy_losses(
-            full, self.weights, self.top_fraction, target.valid
+            {
+                level: full[model.head_on(target.name, level)]
+                for level in self.weights
+            },
+            self.weights,
+            self.top_fraction,
+            target.valid,
         )

@@ -1,11 +1,9 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Cross entropy on pseudo-labels of the target as a term."""
 
-from torch import Tensor
-
 from mmuda.models.batch import DomainBatch
 from mmuda.models.method_checks import check_pseudo_label_weight
-from mmuda.models.segmentors import Prediction
+from mmuda.models.segmentors import Logits, Prediction
 from mmuda.registry import MODELS
 
 from .term import Losses, Term
@@ -24,19 +22,25 @@ class PseudoLabels(Term):
         ConfigError: It is no positive number.
     """
 
+    allows_padding = True
+
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
-        self.weight = check_pseudo_label_weight(weight)
+        self.weight = check_pseudo_label_weight(
+            weight, 'terms: PseudoLabels.weight'
+        )
 
     def on_target(
         self,
         model,
         prediction: Prediction,
-        full: dict[str, Tensor],
+        full: Logits,
         target: DomainBatch,
     ) -> Losses:
         """Weighted losses, named ``<head>.loss_<name>_pseudo``."""
-        losses = model.network.losses(prediction, target.require_labels())
+        losses = model.network.losses(
+            prediction, target.require_labels(), target.weights
+        )
         return {
             f'{name}_pseudo': self.weight * value if 'loss' in name else value
             for name, value in losses.items()

@@ -15,21 +15,23 @@ from mmuda.models.batch import (
     Batch,
     DomainBatch,
     FullSize,
-    check_preprocessor,
     prepared_batch,
 )
 from mmuda.models.coverage import THE_CHECKPOINT
 from mmuda.models.losses import AverageOver, averaging_over
 from mmuda.models.method_checks import (
     check_choice,
+    check_preprocessor,
     check_pretrained,
     check_segmentor,
+    distinct_targets,
 )
 from mmuda.models.pretrained import covered_by_pretrained_weights
 from mmuda.models.segmentors import Logits, Prediction
-from mmuda.models.terms import Term, add_term
+from mmuda.models.terms import Term, add_losses, add_terms
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.head_names import DECODE
 from mmuda.utils.players import (
     SEGMENTOR,
     Losses,
@@ -73,6 +75,8 @@ class BaseUDA(BaseSegmentor):
         predict_on: The network that validation and testing use.
         terms: Configs of further losses, each a ``Term`` that rides on the
             method.
+        targets: Names of the targets that training must have, in the order
+            of the method; None for those of the data set.
         average_over: What losses are the mean of, with several processes:
             the pixels that count (labelled, not rejected, no padding) of the
             whole ``batch``, so that the number of processes does not matter,
@@ -86,8 +90,6 @@ class BaseUDA(BaseSegmentor):
     Attributes:
         allows_padding: Whether the losses of a method leave out the padding
             of images of unequal size; others refuse such batches.
-        targets: Names of the targets that a method is built for, in its
-            order; None for any.
         followers: How networks are kept that are never trained, by name.
         teacher_options: Options of the hook that updates the teacher.
         seams: Where a term may ride on the method.
@@ -100,7 +102,6 @@ class BaseUDA(BaseSegmentor):
     """
 
     allows_padding = False
-    targets: tuple[str, ...] | None = None
     seams: tuple[str, ...] = ('on_source', 'on_target', 'extra')
     further_hooks: tuple[str, ...] = ()
     loading_from = THE_CHECKPOINT
@@ -114,6 +115,7 @@ class BaseUDA(BaseSegmentor):
         teacher: bool | dict = False,
         predict_on: Network = 'segmentor',
         terms: Sequence[dict] = (),
+        targets: Sequence[str] | None = None,
         average_over: AverageOver = 'batch',
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
@@ -125,6 +127,7 @@ class BaseUDA(BaseSegmentor):
         if data_preprocessor is not None:
             check_preprocessor(self.data_preprocessor)
         self.segmentor = MODELS.build(segmentor)
+        self.targets = None if targets is None else distinct_targets(targets)
         self.warmup_iters = warmup_iters
         self.average_over = check_choice(
             'average_over', average_over, AverageOver
@@ -134,8 +137,7 @@ class BaseUDA(BaseSegmentor):
         self.predict_on = predict_on
         self.teacher_options = prepare_followers(self, teacher, predict_on)
         self.terms: list[Term] = []
-        for number, term in enumerate(terms):
-            add_term(self, f'term_{number}', term)
+        add_terms(self, terms)
 
     def init_weights(self) -> None:
         """Initialise all parts; followers start as theirs."""
@@ -195,13 +197,13 @@ class BaseUDA(BaseSegmentor):
             batch: Images of all domains.
             seen: By domain, gets detached logits by head for discriminators.
         """
-        yield SEGMENTOR, self.losses_on_source(batch.source, seen)
+        yield SEGMENTOR, self.losses_on(batch.source, seen)
 
     def target_steps(
         self, batch: Batch, name: str, seen: dict[str, Logits]
     ) -> Steps:
         """What is learned from the target of a name; see also above."""
-        yield SEGMENTOR, self.losses_on_target(batch.targets[name], seen)
+        yield SEGMENTOR, self.losses_on(batch.targets[name], seen)
 
     def discriminator_steps(
         self, batch: Batch, seen: dict[str, Logits]
@@ -209,46 +211,39 @@ class BaseUDA(BaseSegmentor):
         """What discriminators learn at the end; arguments as before."""
         yield from ()
 
-    def losses_on_source(
-        self, source: DomainBatch, seen: dict[str, Logits]
+    def losses_on(
+        self, domain: DomainBatch, seen: dict[str, Logits]
     ) -> Losses:
-        """Supervised losses on the source.
+        """Losses of one pass on a domain, the method's own and of terms.
 
         Args:
-            source: Images with labels.
+            domain: The source or a target.
             seen: Gets the detached logits.
 
         Returns:
-            Losses named ``source.<head>.<loss>``.
+            Losses named ``<domain>.<head>.<loss>``.
         """
-        prediction, full = self._pass_on(source)
-        losses = self.network.losses(prediction, source.require_labels())
-        for term in self.terms:
-            losses |= term.on_source(self, prediction, full, source)
-        losses |= ddp_dummy_loss(self.segmentor, prediction.logits)
-        seen[SOURCE] = detach(prediction.logits)
-        return add_prefix(losses, SOURCE)
-
-    def losses_on_target(
-        self, target: DomainBatch, seen: dict[str, Logits]
-    ) -> Losses:
-        """Losses of one pass on a target, as :meth:`losses_on_source`."""
-        prediction, full = self._pass_on(target)
-        losses = self.loss_on_target(prediction, full, target)
-        for term in self.terms:
-            losses |= term.on_target(self, prediction, full, target)
-        losses |= ddp_dummy_loss(self.segmentor, prediction.logits)
-        seen[target.name] = detach(prediction.logits)
-        return add_prefix(losses, target.name)
-
-    def _pass_on(self, domain: DomainBatch) -> tuple[Prediction, FullSize]:
         prediction = self.segmentor(
             domain.images,
             heads=self.heads_on(domain.name),
             features=any(term.needs_features for term in self.terms),
         )
-        return prediction, FullSize(
-            prediction.logits, partial(self.upsample, images=domain.images)
+        logits, is_source = prediction.logits, domain.name == SOURCE
+        full = FullSize(logits, partial(self.upsample, images=domain.images))
+        own = self.loss_on_source if is_source else self.loss_on_target
+        losses = own(prediction, full, domain)
+        if self.terms:
+            add_losses(self, losses, prediction, full, domain)
+        losses |= ddp_dummy_loss(self.segmentor, logits)
+        seen[domain.name] = detach(logits)
+        return add_prefix(losses, domain.name)
+
+    def loss_on_source(
+        self, prediction: Prediction, full: Logits, source: DomainBatch
+    ) -> Losses:
+        """Supervised losses; arguments as of :meth:`loss_on_target`."""
+        return self.network.losses(
+            prediction, source.require_labels(), source.weights
         )
 
     def loss_on_target(
@@ -275,6 +270,15 @@ class BaseUDA(BaseSegmentor):
         """
         return tuple(self.network.heads())
 
+    def head_on(self, target: str, level: str = DECODE) -> str:
+        """Name of the head of a level that learns a target; here its name.
+
+        Args:
+            target: Name of the target.
+            level: ``decode``, ``aux``, ... as of a segmentor of one target.
+        """
+        return level
+
     def train_step(
         self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict
     ) -> dict[str, Tensor]:
@@ -288,8 +292,7 @@ class BaseUDA(BaseSegmentor):
             Every loss of every player by name, the mean of all processes.
         """
         with averaging_over(self.average_over):
-            refuses = '' if self.allows_padding else type(self).__name__
-            batch = prepared_batch(data, self.data_preprocessor, refuses)
+            batch = prepared_batch(data, self)
             return run_steps(self, self._steps(batch), optim_wrapper)
 
     def _steps(self, batch: Batch) -> Steps:

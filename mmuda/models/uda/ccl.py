@@ -23,7 +23,6 @@ from mmuda.models.method_checks import (
     check_choice,
     check_heads,
     check_number,
-    distinct_targets,
 )
 from mmuda.models.segmentors import Logits
 from mmuda.registry import MODELS
@@ -82,8 +81,7 @@ class AlignedExperts(BaseUDA):
         gan: Gan = 'vanilla',
         **kwargs,
     ) -> None:
-        super().__init__(segmentor, **kwargs)
-        self.targets = distinct_targets(targets)
+        super().__init__(segmentor, targets=targets, **kwargs)
         self.adversarial_weights = dict(adversarial_weights)
         self.gan = check_choice('gan', gan, Gan)
         check_heads(self.segmentor, 'adversarial_weights', adversarial_weights)
@@ -279,7 +277,9 @@ class CCL(CollaborativeMixin, AlignedExperts):
         expert = getattr(self, player)
         images = self.in_colors_of(source.images, batch.targets[name])
         prediction = expert(images, heads=unwrap(expert).heads())
-        losses = unwrap(expert).losses(prediction, source.require_labels())
+        losses = unwrap(expert).losses(
+            prediction, source.require_labels(), source.weights
+        )
         losses['loss_weights'] = self._pull(expert, self.segmentor)
         losses |= ddp_dummy_loss(expert, prediction.logits)
         seen[f'{SOURCE}_{name}'] = detach(prediction.logits)

@@ -9,7 +9,7 @@ from mmengine.dist import all_gather, get_rank
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
-from mmuda.models.batch import SOURCE, DomainBatch
+from mmuda.models.batch import SOURCE, Batch, DomainBatch
 from mmuda.models.losses import (
     confidence_mask,
     divergence_map,
@@ -28,7 +28,7 @@ from mmuda.models.style import (
 from mmuda.registry import MODELS
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.head_names import DECODE
-from mmuda.utils.players import Losses, ddp_dummy_loss
+from mmuda.utils.players import SEGMENTOR, Losses, Steps, ddp_dummy_loss
 
 from .collaborative_self_training import CollaborativeSelfTraining
 
@@ -83,23 +83,31 @@ class CoaST(CollaborativeSelfTraining):
         self.freeze_style = freeze_style
         self.style_memory = StyleMemory(self.targets)
 
-    def losses_on_source(
-        self, source: DomainBatch, seen: dict[str, Logits]
-    ) -> Losses:
-        """As of :class:`BaseUDA`, of the targets' heads and the agnostic."""
+    def source_steps(self, batch: Batch, seen: dict[str, Logits]) -> Steps:
+        """The targets' heads and the agnostic one learn the labels."""
+        yield SEGMENTOR, self.losses_on_source(batch.source)
+
+    def target_steps(
+        self, batch: Batch, name: str, seen: dict[str, Logits]
+    ) -> Steps:
+        """Pseudo-labels in the own and in other styles, and distillation."""
+        yield SEGMENTOR, self.losses_on_target(batch.targets[name])
+
+    def losses_on_source(self, source: DomainBatch) -> Losses:
+        """Supervised losses of the targets' heads and the agnostic one."""
         heads = (*self.own_head.values(), DECODE)
         prediction = self.segmentor(source.images, heads=heads)
         if not self.freeze_style:
             self.style_memory.keep_features(self.targets[-1], prediction.style)
-        losses = self.network.losses(prediction, source.require_labels())
+        losses = self.network.losses(
+            prediction, source.require_labels(), source.weights
+        )
         return add_prefix(
             losses | ddp_dummy_loss(self.segmentor, prediction.logits), SOURCE
         )
 
-    def losses_on_target(
-        self, target: DomainBatch, seen: dict[str, Logits]
-    ) -> Losses:
-        """Pseudo-labels in the own and in other styles, and distillation."""
+    def losses_on_target(self, target: DomainBatch) -> Losses:
+        """All of what is learned from the images of one target."""
         images, own = target.images, self.own_head[target.name]
         prediction = self.segmentor(images, heads=(own, DECODE))
         statistics = channel_statistics(images.detach())
@@ -157,7 +165,9 @@ class CoaST(CollaborativeSelfTraining):
             losses['loss_consistency'] = factor * reduce(torch.add, differing)
         return losses
 
-    def logits_in_other_styles(self, images: Tensor, target: str) -> Logits:
+    def logits_in_other_styles(
+        self, images: Tensor, target: str
+    ) -> dict[str, Tensor]:
         """What other targets' heads predict for images in their style.
 
         Args:
@@ -168,7 +178,7 @@ class CoaST(CollaborativeSelfTraining):
             (N, C, h, w) logits by head; no head of a target whose style is
             not known yet.
         """
-        logits: Logits = {}
+        logits: dict[str, Tensor] = {}
         for other in self.others(target) if self.phase.transfers_style else ():
             style = self.style_memory.recall(other, len(images), images.device)
             if not style:

@@ -14,7 +14,6 @@ from mmuda.models.losses import rectification_weights, valid_at
 from mmuda.models.method_checks import (
     check_number,
     check_target_heads,
-    distinct_targets,
 )
 from mmuda.models.segmentors import Logits
 from mmuda.models.style import transfer_colors
@@ -225,8 +224,7 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
         loss_stride: int = 4,
         **kwargs,
     ) -> None:
-        super().__init__(segmentor, **kwargs)
-        self.targets = distinct_targets(targets)
+        super().__init__(segmentor, targets=targets, **kwargs)
         check_target_heads(self.segmentor, self.targets)
         self.gamma = check_number('gamma', gamma)
         self.distillation_weight = check_number(

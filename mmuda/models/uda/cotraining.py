@@ -104,7 +104,7 @@ class CoTraining(BaseUDA):
 
     def check_batch(self, batch: Batch) -> None:
         """Refuse a batch without a target, or of several."""
-        targets = batch.require_targets()
+        targets = batch.require_targets(self.targets)
         if len(targets) > 1:
             raise ConfigError(
                 'CoTraining adapts to one target, but train_dataloader.dataset'
@@ -120,7 +120,10 @@ class CoTraining(BaseUDA):
         """
         joint = self.training_batch(source, target)
         # With weights pixel samplers of the heads (OHEM) would not be asked.
-        weights = None if self.pseudo_label_weight == 1 else joint.weights
+        alike = self.pseudo_label_weight == 1 and all(
+            part.weights is None for part in (source, target)
+        )
+        weights = None if alike else joint.weights
         prediction = self.segmentor(joint.images, heads=self.heads_on(SOURCE))
         return self.network.losses(prediction, joint.labels, weights)
 

@@ -9,7 +9,7 @@ import torch
 from mmseg.utils import add_prefix
 from torch import Tensor
 
-from mmuda.models.batch import SOURCE, Batch
+from mmuda.models.batch import SOURCE, Batch, DomainBatch
 from mmuda.models.losses import (
     class_entropy_mask,
     divergence_map,
@@ -97,29 +97,31 @@ class MLCL(CollaborativeSelfTraining):
 
     def source_steps(self, batch: Batch, seen: dict[str, Logits]) -> Steps:
         """The agnostic head on the source, the others in targets' colours."""
-        labels = batch.source.require_labels()
-        view = View(batch.source.images, (DECODE,))
-        yield SEGMENTOR, self.supervised(view, labels)
+        source = batch.source
+        view = View(source.images, (DECODE,))
+        yield SEGMENTOR, self.supervised(view, source)
         views = {
             name: View(
-                self.in_colors_of(batch.source.images, batch.targets[name]),
+                self.in_colors_of(source.images, batch.targets[name]),
                 (self.own_head[name],),
             )
             for name in self.targets
         }
-        yield SEGMENTOR, self.supervised(views, labels)
+        yield SEGMENTOR, self.supervised(views, source)
 
     def supervised(
-        self, views: View | Mapping[str, View], labels: Tensor
+        self, views: View | Mapping[str, View], source: DomainBatch
     ) -> Losses:
         """Segmentation losses of all that predicts in views of the source.
 
         Args:
             views: One view, or one in the colours of each target.
-            labels: (N, H, W).
+            source: Its labels.
         """
         prediction = self.segmentor(views)
-        losses = self.network.losses(prediction, labels)
+        losses = self.network.losses(
+            prediction, source.require_labels(), source.weights
+        )
         return add_prefix(
             losses | ddp_dummy_loss(self.segmentor, prediction.logits), SOURCE
         )

@@ -10,7 +10,6 @@ from mmuda.models.losses import SOURCE_LABEL, TARGET_LABEL, Gan
 from mmuda.models.method_checks import (
     check_choice,
     check_heads,
-    distinct_targets,
 )
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.registry import MODELS
@@ -67,8 +66,7 @@ class MultiDis(BaseUDA):
         gan: Gan = 'vanilla',
         **kwargs,
     ) -> None:
-        super().__init__(segmentor, **kwargs)
-        self.targets = distinct_targets(targets)
+        super().__init__(segmentor, targets=targets, **kwargs)
         self.adversarial_weights = dict(adversarial_weights)
         self.gan = check_choice('gan', gan, Gan)
         check_heads(self.segmentor, 'adversarial_weights', adversarial_weights)

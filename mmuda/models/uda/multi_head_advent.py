@@ -11,11 +11,10 @@ from mmuda.models.method_checks import (
     check_choice,
     check_levels,
     check_target_heads,
-    distinct_targets,
 )
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.registry import MODELS
-from mmuda.utils.head_names import head_name
+from mmuda.utils.head_names import DECODE, head_name
 from mmuda.utils.players import Losses, Steps, drop_gradients, unwrap
 
 from .advent import (
@@ -66,8 +65,7 @@ class MultiHeadAdvEnt(BaseUDA):
         gan: Gan = 'vanilla',
         **kwargs,
     ) -> None:
-        super().__init__(segmentor, **kwargs)
-        self.targets = distinct_targets(targets)
+        super().__init__(segmentor, targets=targets, **kwargs)
         self.adversarial_weights = dict(adversarial_weights)
         self.gan = check_choice('gan', gan, Gan)
         check_target_heads(self.segmentor, self.targets)
@@ -85,9 +83,9 @@ class MultiHeadAdvEnt(BaseUDA):
         first = getattr(self, f'discriminator_{self.targets[0]}')
         batch.require_size(unwrap(first).min_side)
 
-    def training_step(self, batch: Batch) -> Steps:
+    def _steps(self, batch: Batch) -> Steps:
         """As of :class:`BaseUDA`; heads without a loss stay as they are."""
-        yield from super().training_step(batch)
+        yield from super()._steps(batch)
         drop_gradients(self.segmentor, self._idle_heads())
 
     def _idle_heads(self) -> list[str]:
@@ -104,6 +102,10 @@ class MultiHeadAdvEnt(BaseUDA):
             own = [self.network.heads_of(target) for target in self.targets]
             return tuple(name for names in own for name in names)
         return (*self.network.heads_of(domain), *self.students)
+
+    def head_on(self, target: str, level: str = DECODE) -> str:
+        """The target's own head of a level."""
+        return head_name(target, level)
 
     def loss_on_target(
         self, prediction: Prediction, full: Logits, target: DomainBatch

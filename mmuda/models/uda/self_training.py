@@ -2,6 +2,7 @@
 """Training on the source and on pseudo-labels of the target."""
 
 from mmuda.models.batch import DomainBatch
+from mmuda.models.method_checks import check_pseudo_label_weight
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.models.terms import PseudoLabels
 from mmuda.registry import MODELS
@@ -34,7 +35,9 @@ class SelfTraining(BaseUDA):
         self, segmentor: dict, pseudo_label_weight: float = 1.0, **kwargs
     ) -> None:
         super().__init__(segmentor, **kwargs)
-        self.pseudo_labels = PseudoLabels(pseudo_label_weight)
+        self.pseudo_labels = PseudoLabels(
+            check_pseudo_label_weight(pseudo_label_weight)
+        )
 
     def loss_on_target(
         self, prediction: Prediction, full: Logits, target: DomainBatch

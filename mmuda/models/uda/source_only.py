@@ -24,8 +24,8 @@ class SourceOnly(BaseUDA):
 
     def check_batch(self, batch: Batch) -> None:
         """Refuse target images."""
-        if batch.targets:
+        if batch.targets or self.targets:
             raise ConfigError(
                 'SourceOnly must not see target images: set '
-                'train_dataloader.dataset.target=None'
+                'train_dataloader.dataset.target=None, and no model.targets'
             )
