@@ -16,7 +16,7 @@ from benchmarks.tiny_labelling import (
 )
 from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
 from mmuda.pseudo_labels.rules import ScoreHistogram
-from mmuda.utils.threads import BoundedThreads
+from mmuda.utils.jobs import in_threads
 
 MAX_MEGABYTES = 200
 FULL_SIZE = (1024, 512)
@@ -104,7 +104,7 @@ def memory_parts(
     """
     options = PseudoLabelOptions(ESL_RULE, pipeline=[])
     pixels, batch = size[0] * size[1], options.batch_size
-    waiting = inspect.signature(BoundedThreads).parameters['waiting'].default
+    waiting = inspect.signature(in_threads).parameters['waiting'].default
     # The first of those that wait and the last may have a batch alive each.
     written = waiting + 2 * batch
     loaded = (_PREFETCHED * options.num_workers + 1) * batch

@@ -1,12 +1,15 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Writing whole data sets of street scenes."""
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.files import atomic_write
+from mmuda.utils.jobs import in_processes
 from street_scenes.layouts import (
     BDD100KLayout,
     CityscapesLayout,
@@ -18,7 +21,7 @@ from street_scenes.layouts import (
     SynthiaLayout,
 )
 from street_scenes.presets import get_domain
-from street_scenes.render import check_scene
+from street_scenes.render import check_scene, render_label_ids
 from street_scenes.settings import (
     make_settings,
     prepare_root,
@@ -26,7 +29,51 @@ from street_scenes.settings import (
     save_settings,
 )
 from street_scenes.street_domains import Domain
-from street_scenes.street_jobs import SceneJob, run_jobs
+
+_SPLIT_STEP = 10_000_000  # scene numbers from one split to the next
+
+
+@dataclass(frozen=True)
+class SceneJob:
+    """One scene to render and write.
+
+    Attributes:
+        layout: Which files it has.
+        domain: What it looks like.
+        seed: Seed of the data set.
+        size: Width and height that the layout derives the scene's from.
+        root: Root of the data set.
+        split: Its split.
+        number: Its number in the split.
+    """
+
+    layout: SceneLayout
+    domain: Domain
+    seed: int
+    size: tuple[int, int]
+    root: Path
+    split: str
+    number: int
+
+    @property
+    def scene_size(self) -> tuple[int, int]:
+        """Width and height of the scene."""
+        return self.layout.scene_size(self.number, self.size)
+
+    def paths(self) -> list[Path]:
+        """Return the files to write."""
+        files = self.layout.files(self.split, self.number)
+        return [self.root / name for name in files]
+
+    def run(self) -> None:
+        """Render the scene and write its files."""
+        start = self.layout.splits.index(self.split) * _SPLIT_STEP
+        image, label_ids = render_label_ids(
+            self.domain, self.seed, start + self.number, self.scene_size
+        )
+        files = self.layout.files(self.split, self.number)
+        for name, encode in files.items():
+            atomic_write(self.root / name, encode(image, label_ids))
 
 
 @dataclass(frozen=True)
@@ -126,7 +173,6 @@ def write_scenes(
     workers: int = 1,
     overwrite: bool = False,
     progress: bool = True,
-    start_method: str | None = None,
 ) -> WriteReport:
     """Render street scenes and write them in the layout of a data set.
 
@@ -145,7 +191,6 @@ def write_scenes(
         workers: Number of processes; the files do not depend on it.
         overwrite: Replace the scenes that an earlier call wrote.
         progress: Show a progress bar.
-        start_method: How processes are started: fork, spawn or forkserver.
 
     Raises:
         ConfigError: A split, count, size, seed or domain is wrong.
@@ -170,7 +215,9 @@ def write_scenes(
     if missing:
         save_settings(root, settings | {'complete': False})
         title = layout.name if progress else None
-        run_jobs(missing, workers, start_method, title)
+        calls = [(job,) for job in missing]
+        with in_processes(SceneJob.run, calls, workers, title) as done:
+            deque(done, maxlen=0)
     save_common_files(root, layout)
     save_settings(root, settings | {'complete': True})
     return WriteReport(root, len(missing), len(jobs) - len(missing))

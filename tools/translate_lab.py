@@ -8,19 +8,18 @@ docs/lab_translation.md.
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from mmuda.translation.lab_images import find_images
 from mmuda.translation.lab_jobs import STATISTICS, LabTranslationJob
-from mmuda.translation.lab_workers import terminated_as_interrupted
 from mmuda.utils.checks import COUNT, SEED
 from mmuda.utils.cli import (
     add_traceback_option,
     checked,
     run_tool,
 )
+from mmuda.utils.jobs import usable_cores
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -46,7 +45,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     add(
         '--workers',
         type=checked(COUNT),
-        default=len(os.sched_getaffinity(0)),
+        default=usable_cores(),
         help='processes, by default one for each core; the files do not '
         'depend on it',
     )
@@ -89,12 +88,11 @@ def main(args: argparse.Namespace) -> None:
         statistics=args.statistics,
         overwrite=args.overwrite,
     )
-    with terminated_as_interrupted():
-        if args.statistics_only:
-            styles = job.styles()
-            print(f'{job.statistics_path}: {len(styles)} target images')
-        else:
-            print(f'{args.out}: {job.run()}')
+    if args.statistics_only:
+        styles = job.styles()
+        print(f'{job.statistics_path}: {len(styles)} target images')
+    else:
+        print(f'{args.out}: {job.run()}')
 
 
 if __name__ == '__main__':

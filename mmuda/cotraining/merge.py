@@ -2,7 +2,7 @@
 """Completing the labels of one model by those of another."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -20,7 +20,7 @@ from mmuda.pseudo_labels.second_pass import encode_png, read_scores
 from mmuda.utils.checks import one_of
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write
-from mmuda.utils.threads import BoundedThreads
+from mmuda.utils.jobs import in_threads, usable_cores
 
 from .labelled_images import (
     LabelledImages,
@@ -82,7 +82,6 @@ def merge_folders(
     keys: Sequence[str] | None = None,
     disagreement: Disagreement = 'keep',
     threads: int = 0,
-    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[LabelledImages, LabelledImages]:
     """Merge two models' labels of the same images, with new statistics.
 
@@ -96,7 +95,6 @@ def merge_folders(
         disagreement: See :func:`merge_labels`.
         threads: Images at a time; 0 for one of each processor core, up to
             eight.
-        report: Called with the images done and all images.
 
     Returns:
         What the two folders hold.
@@ -114,14 +112,11 @@ def merge_folders(
         (folder / MANIFEST).unlink(missing_ok=True)
     width = 3 * len(first.manifest.classes) + 2
     tables = np.zeros((2, len(keys), width), dtype=np.int64)
-
-    def merge(index: int) -> None:
-        tables[:, index] = merging.merge(keys[index])
-
-    with BoundedThreads(threads or min(os.cpu_count() or 1, 8)) as pool:
-        for index in range(len(keys)):
-            pool.submit(merge, index)
-            report(index + 1, len(keys))
+    threads = threads or min(usable_cores(), 8)
+    calls = ((key,) for key in keys)
+    with in_threads(merging.merge, calls, threads) as merged:
+        for index, rows in enumerate(merged):
+            tables[:, index] = rows
     bins = first.statistics.bins
     parts = zip((first, second), (second, first), folders, tables, strict=True)
     ours, theirs = (

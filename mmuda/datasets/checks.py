@@ -1,14 +1,12 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Looking at data before hours of training are spent on it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from mmengine.logging import MMLogger
-from rich.progress import track
 
 from mmuda.datasets.domain_dataset import DomainDataset, iter_leaves
 from mmuda.datasets.labels.label_content import LabelContent
@@ -27,6 +25,7 @@ from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.sets.base import DomainSegDataset
 from mmuda.datasets.transforms.pseudo_label_loading import PseudoLabelTransform
 from mmuda.utils.errors import DataError
+from mmuda.utils.jobs import in_threads
 
 __all__ = [
     'Report',
@@ -49,7 +48,7 @@ _NO_TABLE = np.zeros(0, np.uint8)
 AnyDataset = DomainDataset | SegmentationDataset
 
 # Calls a function for some indices in threads: title, function, indices.
-_Run = Callable[[str, Callable[[int], object], Sequence[int]], Iterable]
+_Run = Callable[[str, Callable[[int], object], Sequence[int]], list]
 
 
 class Report(NamedTuple):
@@ -110,7 +109,7 @@ def examine_dataset(
             to it.
     """
     report = Report([], [], [], [], [])
-    run = partial(_in_threads, workers=workers, progress=progress)
+    run = partial(_call_all, workers=workers, progress=progress)
     for name, domain in iter_domains(dataset):
         if len(domain) == 0:
             raise DataError(f'domain {name!r} has no images')
@@ -136,7 +135,7 @@ def _examine(
     """Add what is found out about a data set to a report."""
     count = len(leaf)
     indices = range(count) if every else _spread(count, _SAMPLES)
-    readings = list(run(name, partial(read_sample, leaf), indices))
+    readings = run(name, partial(read_sample, leaf), indices)
     faults = [r.fault for r in readings if r.fault is not None]
     report.faults.extend(f'{name}: {fault}' for fault in faults)
     content = LabelContent(leaf.get_data_info(0).get('label_lut', _NO_TABLE))
@@ -326,18 +325,14 @@ def _pseudo_label_fault(
     return None
 
 
-def _in_threads(
+def _call_all(
     title: str,
     read: Callable[[int], object],
     indices: Sequence[int],
     workers: int,
     progress: bool,
-) -> Iterable:
-    """Yield what ``read`` gives for each index, in their order."""
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        yield from track(
-            pool.map(read, indices),
-            description=title,
-            total=len(indices),
-            disable=not progress,
-        )
+) -> list:
+    """Return what ``read`` gives for each index, in their order."""
+    calls, shown = ((index,) for index in indices), title if progress else None
+    with in_threads(read, calls, workers, shown, len(indices)) as results:
+        return list(results)

@@ -5,7 +5,6 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import cv2
 import numpy as np
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import MMLogger
-from rich.progress import track
 
 from mmuda.datasets.images.image_io import map_ids
 from mmuda.datasets.label_files import LabelFile, label_files
@@ -21,6 +19,7 @@ from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.transforms.loading import read_label_ids
 from mmuda.utils.errors import ConfigError, DataError, MMUDAError
 from mmuda.utils.files import atomic_path, read_arrays
+from mmuda.utils.jobs import in_threads
 from mmuda.utils.json_files import read_plain_file
 
 _FORMAT = 1
@@ -153,21 +152,20 @@ def class_statistics(
     labels = label_files(dataset)
     path = _default_path(dataset, labels) if path is None else Path(path)
     known = _read_known(path, classes)
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        stamps = list(pool.map(lambda label: label.stamp(classes), labels))
-        missing = {
-            stamp: label
-            for stamp, label in zip(stamps, labels, strict=True)
-            if stamp not in known
-        }
-        counted = track(
-            pool.map(count_pixels, missing.values()),
-            description='labels',
-            total=len(missing),
-            disable=not (progress and missing),
-        )
-        collected = _Collected(path, classes, labels, stamps, known)
-        if missing:
+    calls = ((label, classes) for label in labels)
+    with in_threads(LabelFile.stamp, calls, workers) as found:
+        stamps = list(found)
+    missing = {
+        stamp: label
+        for stamp, label in zip(stamps, labels, strict=True)
+        if stamp not in known
+    }
+    collected = _Collected(path, classes, labels, stamps, known)
+    if missing:
+        calls, title = zip(missing.values()), 'labels' if progress else None
+        with in_threads(
+            count_pixels, calls, workers, title, len(missing)
+        ) as counted:
             collected.add(zip(missing, counted, strict=True))
     return collected.statistics()
 

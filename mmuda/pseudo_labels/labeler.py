@@ -2,8 +2,10 @@
 """Labelling all images of a target in constant memory."""
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import cast
@@ -29,7 +31,7 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
 )
 from mmuda.datasets.pseudo_labels.soft_labels import write_soft_label
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
-from mmuda.utils.threads import BoundedThreads
+from mmuda.utils.jobs import in_threads
 
 from .image_statistics import ImageStatistics
 from .labelling_options import PseudoLabelOptions
@@ -128,6 +130,20 @@ class PseudoLabeler:
         histogram: ScoreHistogram,
     ) -> None:
         """First pass: labels and scores to the disk, counts to memory."""
+        files = self._files(dataset, keys, batches, spool, histogram)
+        write = partial(self._write, spool)
+        with in_threads(write, files, self.options.threads) as written:
+            deque(written, maxlen=0)
+
+    def _files(
+        self,
+        dataset: SegmentationDataset,
+        keys: Sequence[str],
+        batches: Sequence[list[int]],
+        spool: Spool,
+        histogram: ScoreHistogram,
+    ) -> Iterator[tuple]:
+        """Yield keys, labels, score bins and soft labels to write."""
         device = histogram.counts.device
         todo, done, total = [], 0, sum(map(len, batches))
         for batch in batches:
@@ -148,23 +164,20 @@ class PseudoLabeler:
             num_workers=min(self.options.num_workers, len(todo)),
             collate_fn=pseudo_collate,
         )
-        with BoundedThreads(self.options.threads) as writer:
-            for batch, data in zip(todo, loader, strict=True):
-                names = [keys[index] for index in batch]
-                for part, inputs in groups_of_one_size(names, data):
-                    self._label(part, inputs, spool, histogram, writer)
-                done += len(batch)
-                self.report('labelling', done, total)
+        for batch, data in zip(todo, loader, strict=True):
+            names = [keys[index] for index in batch]
+            for part, inputs in groups_of_one_size(names, data):
+                yield from self._label(part, inputs, histogram)
+            done += len(batch)
+            self.report('labelling', done, total)
 
     def _label(
         self,
         keys: Sequence[str],
         inputs: dict,
-        spool: Spool,
         histogram: ScoreHistogram,
-        writer: BoundedThreads,
-    ) -> None:
-        """Label images of one size and hand the files to the writer."""
+    ) -> Iterator[tuple]:
+        """Label images of one size; yield what is to be written."""
         prediction = self.predictor(inputs)
         label, score = label_and_score(prediction.full, self.rule.score)
         self.ego_mask.apply(label, prediction.coarse)
@@ -173,13 +186,8 @@ class PseudoLabeler:
         # All bins fit 16 bits, which halves the copy from the device.
         arrays = label.cpu().numpy(), bins.to(torch.uint16).cpu().numpy()
         for index, key in enumerate(keys):
-            writer.submit(
-                self._write,
-                spool,
-                key,
-                *(array[index] for array in arrays),
-                _array(prediction.coarse, index),
-            )
+            soft = _array(prediction.coarse, index)
+            yield key, *(array[index] for array in arrays), soft
 
     def _write(
         self,

@@ -2,7 +2,6 @@
 """The key ``pseudo_labels`` of a config."""
 
 import copy
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated
@@ -15,6 +14,7 @@ from mmuda.utils.checks import whole_number
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_config, check_fields
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.jobs import usable_cores
 
 from .predictor import Combination, EgoMask, Order, Predictor
 from .rules import SelectionRule
@@ -126,7 +126,7 @@ class PseudoLabelOptions:
     @property
     def threads(self) -> int:
         """Threads that write files."""
-        return self.write_threads or min(os.cpu_count() or 1, 8)
+        return self.write_threads or min(usable_cores(), 8)
 
     def predictor(self, model: nn.Module) -> Predictor:
         """Predictor of a model with these options; puts it in eval mode."""

@@ -2,13 +2,11 @@
 """Telling what was kept."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 
 import cv2
 import numpy as np
@@ -26,7 +24,7 @@ from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.utils.drawing import colourise, heat_map, legend, panel
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path
-from mmuda.utils.threads import BoundedThreads
+from mmuda.utils.jobs import in_threads, usable_cores
 
 from .predictor import Score
 
@@ -152,16 +150,10 @@ def _summed(
 ) -> np.ndarray:
     """Add up counts of images over threads and processes."""
     counts = np.zeros(shape, dtype=np.int64)
-    lock = Lock()
-
-    def add(index: int) -> None:
-        part = count(index)
-        with lock:
-            counts[...] += part
-
-    with BoundedThreads(min(os.cpu_count() or 1, 8)) as threads:
-        for index in range(get_rank(), total, get_world_size()):
-            threads.submit(add, index)
+    own = ((index,) for index in range(get_rank(), total, get_world_size()))
+    with in_threads(count, own, min(usable_cores(), 8)) as parts:
+        for part in parts:
+            counts += part
     summed = torch.from_numpy(counts).to(device)
     all_reduce(summed)
     return summed.cpu().numpy()

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 import cv2
 import numpy as np
@@ -19,7 +18,7 @@ from mmuda.datasets.labels.label_maps import IGNORE_ID
 from mmuda.datasets.pseudo_labels.pseudo_label_store import label_path
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path, atomic_write
-from mmuda.utils.threads import BoundedThreads
+from mmuda.utils.jobs import in_threads
 
 from .image_statistics import count_image
 from .labelling_options import PseudoLabelOptions
@@ -149,20 +148,11 @@ class Selection:
             Kept pixels of each class, (C,) int64.
         """
         kept = np.zeros(len(self.thresholds), dtype=np.int64)
-        done = 0
-
-        def select(index: int) -> None:
-            nonlocal done
-            part = self._select(index, keys[index], pictures)
-            with lock:
-                kept[:] += part
-                done += 1
+        calls = ((index, keys[index], pictures) for index in indices)
+        with in_threads(self._select, calls, self.options.threads) as parts:
+            for done, part in enumerate(parts, 1):
+                kept += part
                 self.report('selecting', done, len(indices))
-
-        lock = Lock()
-        with BoundedThreads(self.options.threads) as writer:
-            for index in indices:
-                writer.submit(select, index)
         return torch.from_numpy(kept)
 
     def _select(self, index: int, key: str, pictures: Pictures) -> np.ndarray:

@@ -3,6 +3,7 @@
 
 import hashlib
 import time
+from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,11 +11,11 @@ from pathlib import Path
 from mmuda.color.lab_uint8 import LabStyle, in_style
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write, require_writable_folder
+from mmuda.utils.jobs import in_processes
 from mmuda.utils.locks import locked_folder
 
 from .lab_folder import UNFINISHED, TranslationFolder
 from .lab_images import ImageSet, encode_image, read_stored
-from .lab_workers import call_all
 from .style_measurement import measure_styles
 
 # Of what files are made of: images of different ones must not mix.
@@ -186,7 +187,8 @@ class LabTranslationJob:
             for name in names
         ]
         title = 'translation' if self.progress else None
-        call_all(translate_file, calls, self.workers, title)
+        with in_processes(translate_file, calls, self.workers, title) as done:
+            deque(done, maxlen=0)
 
 
 def translate_file(

@@ -8,9 +8,9 @@ from mmuda.color.lab_styles import MeasuredStyle, StyleFile
 from mmuda.color.lab_uint8 import LabStyle, style_of
 from mmuda.datasets.images.image_io import read_image
 from mmuda.utils.errors import DataError
+from mmuda.utils.jobs import in_processes
 
 from .lab_images import ImageSet
-from .lab_workers import call_all
 
 # Images after which those that were measured are saved.
 _SAVE_EVERY = 500
@@ -48,11 +48,6 @@ def measure_styles(
         if name in old.styles and old.styles[name].fits(status)
     }
 
-    def receive(result: tuple[str, MeasuredStyle]) -> None:
-        known.update([result])
-        if len(known) % _SAVE_EVERY == 0:
-            StyleFile(known, complete=False).write(path)
-
     calls = [
         (name, target.path(name), status)
         for name, status in statuses.items()
@@ -60,7 +55,11 @@ def measure_styles(
     ]
     title = 'target statistics' if progress else None
     try:
-        call_all(_measure, calls, workers, title, receive)
+        with in_processes(_measure, calls, workers, title) as measured:
+            for name, style in measured:
+                known[name] = style
+                if len(known) % _SAVE_EVERY == 0:
+                    StyleFile(known, complete=False).write(path)
     finally:
         file = StyleFile(known, len(known) == len(statuses))
         if file != old:

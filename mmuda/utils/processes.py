@@ -114,28 +114,19 @@ def end_with_parent(seconds_to_save: float = _SECONDS_TO_SAVE) -> None:
     ).start()
 
 
-def exit_with(parent: int) -> None:
-    """Let this process end at once when its parent was killed.
-
-    Args:
-        parent: Id of the process that has started this one.
-    """
-    threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
-
-
-def _exit_with(parent: int) -> None:
-    _wait_for_end_of(parent)
-    os._exit(1)
-
-
 def _follow(parent: int, seconds_to_save: float) -> None:
-    _wait_for_end_of(parent)
+    wait_for_end_of(parent)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(seconds_to_save)
     os._exit(1)
 
 
-def _wait_for_end_of(parent: int) -> None:
+def wait_for_end_of(parent: int) -> None:
+    """Return when the process that has started this one has ended.
+
+    Args:
+        parent: Its id.
+    """
     while os.getppid() == parent:
         time.sleep(_POLL_SECONDS)
 

@@ -7,6 +7,7 @@ import pytest
 import warm_processes
 from PIL import Image
 
+from mmuda.utils import jobs
 from mmuda.utils.errors import ConfigError, DataError
 from street_scenes import (
     render_label_ids,
@@ -108,11 +109,10 @@ def test_cityscapes_splits_show_different_scenes(tmp_path):
 
 
 @pytest.mark.parametrize('start_method', ['fork', 'spawn'])
-def test_files_do_not_depend_on_workers(tmp_path, start_method):
+def test_files_do_not_depend_on_workers(tmp_path, monkeypatch, start_method):
+    monkeypatch.setattr(jobs, 'START_METHOD', start_method)
     write_gta5(tmp_path / 'one', 5, **SMALL)
-    write_gta5(
-        tmp_path / 'two', 5, workers=2, start_method=start_method, **SMALL
-    )
+    write_gta5(tmp_path / 'two', 5, workers=2, **SMALL)
     assert contents(tmp_path / 'one') == contents(tmp_path / 'two')
 
 

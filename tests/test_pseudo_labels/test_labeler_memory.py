@@ -6,7 +6,7 @@ import weakref
 import pytest
 
 from benchmarks.tiny_labelling import TINY_SIZE, resident_growth
-from mmuda.utils.threads import BoundedThreads
+from mmuda.utils.jobs import in_threads
 
 MEGABYTE = 10**6
 
@@ -32,20 +32,32 @@ class Image:
 
 def test_few_images_wait_for_a_slow_disk():
     alive, most = weakref.WeakSet(), 0
-    with BoundedThreads(threads=2, waiting=5) as writer:
+
+    def images():
+        nonlocal most
         for _ in range(50):
             image = Image()
             alive.add(image)
             most = max(most, len(alive))
-            writer.submit(lambda image: time.sleep(0.001), image)
+            yield (image,)
+
+    def write(image):
+        time.sleep(0.001)
+
+    with in_threads(write, images(), threads=2, waiting=5) as written:
+        assert len(list(written)) == 50
     # the one at hand, five that wait or run, and each thread's last one
     assert most <= 1 + 5 + 2
 
 
 def test_an_image_is_forgotten_when_it_is_written():
-    image = Image()
-    reference = weakref.ref(image)
-    with BoundedThreads() as writer:
-        writer.submit(id, image)
-        del image
-    assert reference() is None
+    alive = weakref.WeakSet()
+
+    def images():
+        image = Image()
+        alive.add(image)
+        yield (image,)
+
+    with in_threads(id, images(), threads=2) as written:
+        list(written)
+        assert not alive

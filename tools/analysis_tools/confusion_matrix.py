@@ -11,13 +11,11 @@ True labels are resized to the predictions where they differ in size.
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
-from rich.progress import track
 from torch.utils.data import Dataset
 
 from mmuda.datasets import DomainDataset
@@ -43,6 +41,7 @@ from mmuda.utils.cli import add_data_options, checked, run_tool
 from mmuda.utils.config import data_set, load_config, override_data_roots
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.jobs import in_threads
 from mmuda.utils.locks import only_writer
 from mmuda.utils.setup_env import register_all_modules
 
@@ -223,10 +222,8 @@ def measure(
         )
 
     total = torch.zeros(len(classes), len(classes) + 1, dtype=torch.int64)
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        counted = track(
-            pool.map(count, files), description='images', total=len(files)
-        )
+    calls = ((index,) for index in files)
+    with in_threads(count, calls, workers, 'images', len(files)) as counted:
         for counts in counted:
             total += counts
     return ConfusionMatrix(classes, total.numpy())

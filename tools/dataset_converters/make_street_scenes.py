@@ -9,12 +9,12 @@ renders what is missing.
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from mmuda.utils.checks import COUNT, SEED, WHOLE
 from mmuda.utils.cli import add_traceback_option, checked, run_tool
+from mmuda.utils.jobs import usable_cores
 
 # These are beside tools/ in the repository, no part of the package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -58,7 +58,7 @@ def parse_args() -> argparse.Namespace:
     add(
         '--workers',
         type=checked(COUNT),
-        default=os.cpu_count(),
+        default=usable_cores(),
         help='processes; the pictures do not depend on it',
     )
     add(

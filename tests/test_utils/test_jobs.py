@@ -1,14 +1,18 @@
+"""Calls over processes and threads."""
+
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from mmuda.translation.lab_workers import call_all, terminated_as_interrupted
+from mmuda.utils import jobs
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.jobs import in_processes, in_threads
 
 ROOT = Path(__file__).parents[2]
 CALLS = [(n,) for n in range(20)]
@@ -16,7 +20,7 @@ CALLS = [(n,) for n in range(20)]
 SLOW = """
 import signal, sys, time
 from pathlib import Path
-from mmuda.translation.lab_workers import call_all, terminated_as_interrupted
+from mmuda.utils.jobs import in_processes
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -24,9 +28,9 @@ def work(folder, number):
     time.sleep(0.1)
     (Path(folder) / str(number)).touch()
 
-with terminated_as_interrupted():
-    calls = [(sys.argv[1], n) for n in range(1000)]
-    call_all(work, calls, 2, None)
+calls = [(sys.argv[1], n) for n in range(1000)]
+with in_processes(work, calls, 2) as done:
+    list(done)
 print('finished')
 """
 
@@ -71,30 +75,40 @@ def is_quiet(folder):
     return len(list(folder.iterdir())) == count
 
 
+def call_all(function, workers, title=None):
+    with in_processes(function, CALLS, workers, title) as results:
+        return list(results)
+
+
+@pytest.mark.parametrize('method', ['fork', 'spawn'])
 @pytest.mark.parametrize('workers', [1, 2, 50])
-def test_all_results_are_received(workers):
-    received = []
-    call_all(square, CALLS, workers, None, received.append)
-    assert sorted(received) == [n**2 for n in range(20)]
+def test_results_come_in_the_order_of_the_calls(monkeypatch, workers, method):
+    if method == 'spawn' and workers == 50:
+        pytest.skip('fifty times the imports')
+    monkeypatch.setattr(jobs, 'START_METHOD', method)
+    assert call_all(square, workers) == [n**2 for n in range(20)]
 
 
 def test_no_calls_are_no_work():
-    call_all(square, [], 2, None)
+    with in_processes(square, [], 2) as results:
+        assert list(results) == []
 
 
 @pytest.mark.parametrize('workers', [1, 2])
 def test_an_error_comes_through(workers):
     with pytest.raises(DataError, match=r'three\.png'):
-        call_all(fail_at_three, CALLS, workers, None)
+        call_all(fail_at_three, workers)
 
 
-def test_a_killed_process_is_explained():
+@pytest.mark.parametrize('method', ['fork', 'spawn'])
+def test_a_killed_process_is_explained(monkeypatch, method):
+    monkeypatch.setattr(jobs, 'START_METHOD', method)
     with pytest.raises(ConfigError, match='2 worker processes was killed'):
-        call_all(die, CALLS, 2, None)
+        call_all(die, 2)
 
 
 def test_a_bar_shows_progress(capsys):
-    call_all(square, CALLS, 1, 'squares')
+    call_all(square, 1, 'squares')
     err = capsys.readouterr().err
     assert 'squares' in err
     assert '20/20' in err
@@ -102,7 +116,7 @@ def test_a_bar_shows_progress(capsys):
 
 def test_sigterm_is_an_interrupt_in_the_block_only():
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), terminated_as_interrupted():
+    with pytest.raises(KeyboardInterrupt), in_processes(square, CALLS, 1):
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -130,3 +144,39 @@ def test_workers_end_after_their_parent_was_killed(tmp_path):
     process.kill()
     process.communicate(timeout=30)  # Returns when all have closed the pipes.
     assert is_quiet(tmp_path)
+
+
+def test_threads_give_results_in_the_order_of_the_calls(capsys):
+    calls = ((n, 2) for n in range(50))
+    with in_threads(pow, calls, 3, 'squares', 50, waiting=4) as results:
+        assert list(results) == [n**2 for n in range(50)]
+    assert '50/50' in capsys.readouterr().err
+
+
+def test_a_full_queue_lets_the_next_calls_wait():
+    gate, taken = threading.Event(), []
+
+    def calls():
+        for number in range(5):
+            taken.append(number)
+            yield ()
+
+    def work():
+        with in_threads(gate.wait, calls(), 1, waiting=2) as results:
+            list(results)
+
+    caller = threading.Thread(target=work)
+    caller.start()
+    caller.join(timeout=0.5)
+    assert taken == [0, 1]
+    gate.set()
+    caller.join()
+    assert taken == [0, 1, 2, 3, 4]
+
+
+def test_an_error_of_a_thread_reaches_the_caller():
+    with (
+        pytest.raises(ZeroDivisionError),
+        in_threads(lambda: 1 / 0, [()], 2) as results,
+    ):
+        list(results)
