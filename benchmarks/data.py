@@ -30,6 +30,7 @@ from mmuda.datasets.samplers import DomainInfiniteSampler
 from mmuda.registry import DATASETS
 from mmuda.utils.config import override_data_roots
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.names import IGNORE_ID
 from street_scenes import (
     write_cityscapes,
     write_gta5,
@@ -178,9 +179,9 @@ def random_ids(size: Size, ids: list[int]) -> np.ndarray:
 
 def map_by_masks(ids: np.ndarray, table: Mapping[int, int]) -> np.ndarray:
     """Train ids by one comparison and one masked write for each class."""
-    train_ids = np.full_like(ids, 255)
+    train_ids = np.full_like(ids, IGNORE_ID)
     for label_id, train_id in table.items():
-        if train_id != 255:
+        if train_id != IGNORE_ID:
             train_ids[ids == label_id] = train_id
     return train_ids
 

@@ -7,6 +7,8 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.head_names import DECODE
+from mmuda.utils.names import SOURCE, TARGET
 
 _BOTTLENECK_DEPTHS = (50, 101, 152)
 _MIN_SIDE = 32
@@ -91,7 +93,7 @@ def domain_configs(cfg: Config) -> dict[str, ConfigDict]:
         *(dataset.get('targets') or {}).values(),
     ]
     target = next((part for part in targets if part), None)
-    parts = {'source': dataset.get('source'), 'target': target}
+    parts = {SOURCE: dataset.get(SOURCE), TARGET: target}
     for name, part in parts.items():
         if isinstance(part, (list, tuple)):
             parts[name] = part[0]
@@ -106,7 +108,7 @@ def domain_configs(cfg: Config) -> dict[str, ConfigDict]:
 def method_configs(cfg: Config) -> dict[str, dict[str, Any]]:
     """Configs of AdvEnt and MinEnt models on the config's segmentor."""
     model = cfg.model
-    heads = {'decode'}
+    heads = {DECODE}
     if isinstance(model.segmentor.get('auxiliary_head'), dict):
         heads.add('aux')
     weights = model.get('adversarial_weights') or model.get('entropy_weights')

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-IGNORE = 255
+from mmuda.utils.names import IGNORE_ID
 
 
 class Label(NamedTuple):
@@ -33,25 +33,25 @@ class Label(NamedTuple):
 LABELS = tuple(
     Label(*row)
     for row in (
-        ('unlabeled', 0, IGNORE, 0, (0, 0, 0)),
-        ('ego vehicle', 1, IGNORE, 0, (0, 0, 0)),
-        ('rectification border', 2, IGNORE, 0, (0, 0, 0)),
-        ('out of roi', 3, IGNORE, 0, (0, 0, 0)),
-        ('static', 4, IGNORE, 0, (0, 0, 0)),
-        ('dynamic', 5, IGNORE, 0, (111, 74, 0)),
-        ('ground', 6, IGNORE, 0, (81, 0, 81)),
+        ('unlabeled', 0, IGNORE_ID, 0, (0, 0, 0)),
+        ('ego vehicle', 1, IGNORE_ID, 0, (0, 0, 0)),
+        ('rectification border', 2, IGNORE_ID, 0, (0, 0, 0)),
+        ('out of roi', 3, IGNORE_ID, 0, (0, 0, 0)),
+        ('static', 4, IGNORE_ID, 0, (0, 0, 0)),
+        ('dynamic', 5, IGNORE_ID, 0, (111, 74, 0)),
+        ('ground', 6, IGNORE_ID, 0, (81, 0, 81)),
         ('road', 7, 0, 3, (128, 64, 128)),
         ('sidewalk', 8, 1, 4, (244, 35, 232)),
-        ('parking', 9, IGNORE, 13, (250, 170, 160)),
-        ('rail track', 10, IGNORE, 0, (230, 150, 140)),
+        ('parking', 9, IGNORE_ID, 13, (250, 170, 160)),
+        ('rail track', 10, IGNORE_ID, 0, (230, 150, 140)),
         ('building', 11, 2, 2, (70, 70, 70)),
         ('wall', 12, 3, 21, (102, 102, 156)),
         ('fence', 13, 4, 5, (190, 153, 153)),
-        ('guard rail', 14, IGNORE, 0, (180, 165, 180)),
-        ('bridge', 15, IGNORE, 0, (150, 100, 100)),
-        ('tunnel', 16, IGNORE, 0, (150, 120, 90)),
+        ('guard rail', 14, IGNORE_ID, 0, (180, 165, 180)),
+        ('bridge', 15, IGNORE_ID, 0, (150, 100, 100)),
+        ('tunnel', 16, IGNORE_ID, 0, (150, 120, 90)),
         ('pole', 17, 5, 7, (153, 153, 153)),
-        ('polegroup', 18, IGNORE, 0, (153, 153, 153)),
+        ('polegroup', 18, IGNORE_ID, 0, (153, 153, 153)),
         ('traffic light', 19, 6, 15, (250, 170, 30)),
         ('traffic sign', 20, 7, 9, (220, 220, 0)),
         ('vegetation', 21, 8, 6, (107, 142, 35)),
@@ -62,21 +62,21 @@ LABELS = tuple(
         ('car', 26, 13, 8, (0, 0, 142)),
         ('truck', 27, 14, 18, (0, 0, 70)),
         ('bus', 28, 15, 19, (0, 60, 100)),
-        ('caravan', 29, IGNORE, 0, (0, 0, 90)),
-        ('trailer', 30, IGNORE, 0, (0, 0, 110)),
+        ('caravan', 29, IGNORE_ID, 0, (0, 0, 90)),
+        ('trailer', 30, IGNORE_ID, 0, (0, 0, 110)),
         ('train', 31, 16, 20, (0, 80, 100)),
         ('motorcycle', 32, 17, 12, (0, 0, 230)),
         ('bicycle', 33, 18, 11, (119, 11, 32)),
         # Own ids; Cityscapes and GTA5 end at 34.
-        ('autorickshaw', 64, IGNORE, 0, (255, 204, 54)),
-        ('billboard', 65, IGNORE, 0, (174, 64, 67)),
+        ('autorickshaw', 64, IGNORE_ID, 0, (255, 204, 54)),
+        ('billboard', 65, IGNORE_ID, 0, (174, 64, 67)),
     )
 )
 LABEL_IDS = {label.name: label.label_id for label in LABELS}
 TRAIN_NAMES = tuple(
     label.name
     for label in sorted(LABELS, key=lambda label: label.train_id)
-    if label.train_id != IGNORE
+    if label.train_id != IGNORE_ID
 )
 INSTANCE_NAMES = (
     'person',
@@ -100,7 +100,7 @@ def _table(column: str, fill: int) -> np.ndarray:
     return table
 
 
-_TRAIN_IDS = _table('train_id', IGNORE)
+_TRAIN_IDS = _table('train_id', IGNORE_ID)
 _SYNTHIA_IDS = _table('synthia_id', 0)
 _CITYSCAPES_IDS = _table('label_id', 0)
 for _own, _label in _IN_CITYSCAPES.items():

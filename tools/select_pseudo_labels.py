@@ -32,7 +32,6 @@ from mmuda.cotraining.ranking import (
     rank_images,
     sample_keys,
 )
-from mmuda.datasets.pseudo_labels.pseudo_label_store import MANIFEST
 from mmuda.pseudo_labels.labeler import dataset_keys
 from mmuda.pseudo_labels.labelling_options import dataset_to_label
 from mmuda.registry import DATASETS
@@ -48,6 +47,7 @@ from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.locks import only_writer
+from mmuda.utils.names import MANIFEST
 from mmuda.utils.setup_env import register_all_modules
 
 MERGED = '.merged'

@@ -10,6 +10,7 @@ from torch import Tensor
 
 import mmuda.registry
 from mmuda.utils.errors import CheckpointError, ConfigError
+from mmuda.utils.head_names import DECODE
 
 from .state_dicts import StateDict
 
@@ -138,7 +139,7 @@ def needed_types(cfg: Config) -> list[str]:
 def _plain_model(method: dict) -> dict:
     model = _without_start(method['segmentor'])
     upsample_once = (model.get('test_cfg') or {}).get('upsample_once', False)
-    by_target = model.get('predict_head', 'decode') != 'decode'
+    by_target = model.get('predict_head', DECODE) != DECODE
     if not by_target:
         for key in _KEYS_OF_TARGETS:
             model.pop(key, None)

@@ -13,7 +13,6 @@ from typing import Literal, get_args
 import numpy as np
 
 from mmuda.datasets.pseudo_labels.pseudo_label_store import (
-    MANIFEST,
     PseudoLabelManifest,
     label_path,
 )
@@ -21,6 +20,7 @@ from mmuda.pseudo_labels.image_statistics import STATISTICS, ImageStatistics
 from mmuda.utils.checks import one_of
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_path, atomic_write
+from mmuda.utils.names import MANIFEST
 
 from .labelled_images import LabelledImages, subset_manifest
 from .ranking import keys_text

@@ -20,6 +20,7 @@ from mmuda.datasets.sets.missing_labels import missing_labels
 from mmuda.pseudo_labels.labelling_options import dataset_to_label
 from mmuda.registry import DATASETS, MODELS
 from mmuda.translation.lab_images import encode_image
+from mmuda.utils.names import SOURCE
 
 from .plan import Procedure
 from .preparation import image_files
@@ -88,7 +89,7 @@ def batch_images(cfg: Config) -> int:
     """Images that an iteration of a training runs through the network."""
     dataset = cfg.train_dataloader.dataset
     counts = dict(dataset.get('samples') or {})
-    total = counts.get('source', 1)
+    total = counts.get(SOURCE, 1)
     if dataset.get('target') and not cfg.model.get('class_mix'):
         total += counts.get('target', 1)
     return total * cfg.train_dataloader.batch_size

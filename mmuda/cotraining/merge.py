@@ -9,11 +9,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from mmuda.datasets.labels.label_maps import IGNORE_ID
-from mmuda.datasets.pseudo_labels.pseudo_label_store import (
-    MANIFEST,
-    label_path,
-)
+from mmuda.datasets.pseudo_labels.pseudo_label_store import label_path
 from mmuda.pseudo_labels.image_statistics import ImageStatistics, count_image
 from mmuda.pseudo_labels.labelling_report import read_label
 from mmuda.pseudo_labels.second_pass import encode_png, read_scores
@@ -21,6 +17,7 @@ from mmuda.utils.checks import one_of
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.jobs import in_threads, usable_cores
+from mmuda.utils.names import IGNORE_ID, MANIFEST
 
 from .labelled_images import (
     LabelledImages,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmuda.datasets.pseudo_labels.pseudo_label_store import MANIFEST
 from mmuda.translation.lab_folder import FINISHED as TRANSLATED
+from mmuda.utils.names import MANIFEST
 
 from .accumulation import KEYS
 from .cotraining_options import CollaborationOptions

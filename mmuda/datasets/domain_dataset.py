@@ -21,9 +21,8 @@ from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.names import SOURCE, TARGET
 
-SOURCE = 'source'
-TARGET = 'target'
 DatasetConfig = Mapping[str, Any] | Dataset | Sequence[Any]
 
 
@@ -84,7 +83,8 @@ class DomainDataset(Dataset):
         numbers = samples_per_item(samples, configs, absent)
         self.samples = tuple(numbers.values())
         self.domains: dict[str, SegmentationDataset] = {
-            name: _build(name, config) for name, config in configs.items()
+            name: build_domain(name, config)
+            for name, config in configs.items()
         }
         require_same_classes(self.domains)
         for name, dataset in self.domains.items():
@@ -219,7 +219,7 @@ def _name_domains(
     named = {TARGET: target} if target is not None else dict(targets or {})
     if SOURCE in named:
         raise ConfigError(
-            "a target is called 'source'; choose another nick name"
+            f'a target is called {SOURCE!r}; choose another nick name'
         )
     if source is not None:
         named = {SOURCE: source, **named}
@@ -230,8 +230,16 @@ def _name_domains(
     return named
 
 
-def _build(name: str, config: DatasetConfig) -> SegmentationDataset:
-    """Build the data set of a domain; a list is concatenated."""
+def build_domain(name: str, config: DatasetConfig) -> SegmentationDataset:
+    """Build the data set of a domain.
+
+    Args:
+        name: Of the domain, for messages.
+        config: Of a data set, or several to concatenate.
+
+    Raises:
+        ConfigError: The config is wrong, or classes of several differ.
+    """
     if isinstance(config, Dataset):
         # Those of mmengine and ours have more than a bare one of torch.
         return cast(SegmentationDataset, config)
@@ -246,7 +254,7 @@ def _build(name: str, config: DatasetConfig) -> SegmentationDataset:
             f'domain {name!r} must be a dataset config or a list of them, '
             f'got {config!r}'
         )
-    parts = [_build(name, part) for part in config]
+    parts = [build_domain(name, part) for part in config]
     # Checked first, since ConcatDataset's message does not name the classes.
     require_same_classes({f'{name}[{i}]': p for i, p in enumerate(parts)})
     return ConcatDataset(parts, ignore_keys='palette')

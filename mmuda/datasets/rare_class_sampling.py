@@ -16,10 +16,11 @@ from mmuda.datasets.class_statistics import (
     ClassStatistics,
     shared_class_statistics,
 )
-from mmuda.datasets.domain_dataset import DomainDataset
+from mmuda.datasets.domain_dataset import build_domain
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT, POSITIVE, WHOLE, Check, optional
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.names import SOURCE
 
 _TEMPERATURE = Check(f'{POSITIVE.expected}; DAFormer uses 0.01', POSITIVE.fits)
 
@@ -116,7 +117,7 @@ class RareClassSampling(BaseDataset):
         optional(WHOLE).require(crop_pixels, 'RareClassSampling.crop_pixels')
         _TEMPERATURE.require(temperature, 'RareClassSampling.temperature')
         # It builds lists, and compares their classes.
-        self.dataset = DomainDataset(source=dataset).domains['source']
+        self.dataset = build_domain(SOURCE, dataset)
         self.temperature = temperature
         self.min_pixels = min_pixels
         self.statistics = statistics

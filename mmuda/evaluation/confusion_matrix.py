@@ -28,6 +28,7 @@ from mmuda.utils.files import (
     atomic_write,
     require_writable_folder,
 )
+from mmuda.utils.names import IGNORE_ID
 
 REJECTED = 'rejected'
 
@@ -36,7 +37,7 @@ def count_confusion(
     truth: Tensor,
     prediction: Tensor,
     num_classes: int,
-    ignore_index: int = 255,
+    ignore_index: int = IGNORE_ID,
 ) -> Tensor:
     """Count the pixels of an image by true and predicted class.
 
@@ -238,7 +239,10 @@ class ConfusionMatrixMetric(BaseMetric):
     needed_outputs = ()
 
     def __init__(
-        self, out_dir: str | None = None, ignore_index: int = 255, **kwargs
+        self,
+        out_dir: str | None = None,
+        ignore_index: int = IGNORE_ID,
+        **kwargs,
     ) -> None:
         super().__init__(**kwargs)
         if out_dir is not None:

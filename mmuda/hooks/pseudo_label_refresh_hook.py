@@ -11,7 +11,6 @@ from mmseg.models.segmentors.base import BaseSegmentor
 
 from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     CURRENT,
-    MANIFEST,
     PseudoLabelManifest,
     publish_round,
 )
@@ -34,6 +33,7 @@ from mmuda.pseudo_labels.rounds import (
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.locks import only_writer
+from mmuda.utils.names import MANIFEST
 from mmuda.utils.players import unwrap
 from mmuda.utils.resume import checkpoints_by_iteration
 

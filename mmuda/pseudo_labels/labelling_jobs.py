@@ -12,7 +12,6 @@ from mmengine.dist import barrier, is_main_process
 from torch import nn
 
 from mmuda.datasets.pseudo_labels.pseudo_label_store import (
-    MANIFEST,
     PseudoLabelManifest,
     keys_digest,
     label_path,
@@ -24,6 +23,7 @@ from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write, require_writable_folder
 from mmuda.utils.locks import LOCK
+from mmuda.utils.names import MANIFEST
 from mmuda.utils.players import unwrap
 
 from .image_statistics import STATISTICS

@@ -17,10 +17,10 @@ from mmseg.models.utils import resize
 from torch import Tensor
 
 from mmuda.datasets.images.image_io import read_image
-from mmuda.datasets.labels.label_maps import IGNORE_ID
 from mmuda.models.losses import normalised_entropy
 from mmuda.models.segmentors import SegmentorEnsemble
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.names import IGNORE_ID
 from mmuda.utils.players import unwrap
 
 Score = Literal['entropy', 'confidence']

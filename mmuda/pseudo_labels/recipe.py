@@ -10,12 +10,12 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmuda.datasets.pseudo_labels.pseudo_label_store import MANIFEST
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_fields
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json
+from mmuda.utils.names import MANIFEST
 from mmuda.utils.resume import find_resume_checkpoint
 
 

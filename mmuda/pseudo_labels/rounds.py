@@ -11,16 +11,14 @@ from mmengine.dist import broadcast_object_list
 from mmengine.logging import print_log
 
 from mmuda.datasets.domain_dataset import iter_transforms
-from mmuda.datasets.pseudo_labels.pseudo_label_store import (
-    MANIFEST,
-    PseudoLabelManifest,
-)
+from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.transforms.pseudo_label_loading import (
     LoadPseudoLabels,
     LoadSoftPseudoLabels,
 )
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.names import MANIFEST
 
 from .labeler import dataset_keys
 from .labelling_jobs import LabellingJob, exchange_device

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from mmuda.datasets.images.image_io import decode_ids, read_bytes
-from mmuda.datasets.labels.label_maps import IGNORE_ID
 from mmuda.datasets.pseudo_labels.pseudo_label_store import label_path
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path, atomic_write
 from mmuda.utils.jobs import in_threads
+from mmuda.utils.names import IGNORE_ID
 
 from .image_statistics import count_image
 from .labelling_options import PseudoLabelOptions

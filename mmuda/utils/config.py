@@ -16,6 +16,7 @@ from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_config
 from mmuda.utils.errors import ConfigError, describe_error
 from mmuda.utils.files import install_safe_file_reading
+from mmuda.utils.names import SOURCE, TARGET
 
 _NUMBERS = {'inf', 'nan'}
 # Read by tools, besides the parameters of a runner.
@@ -246,11 +247,11 @@ def _training_domains(cfg: Config) -> dict[str, list[dict]]:
         return {}
     dataset = cfg.train_dataloader['dataset']
     targets = dict(dataset.get('targets') or {})
-    if dataset.get('target'):
-        targets['target'] = dataset['target']
+    if dataset.get(TARGET):
+        targets[TARGET] = dataset[TARGET]
     # A plain dataset is the source domain of a source-only training.
-    source = dataset.get('source') or (dataset if not targets else None)
-    parts = {'source': source, **targets}
+    source = dataset.get(SOURCE) or (dataset if not targets else None)
+    parts = {SOURCE: source, **targets}
     return {
         name: list(dataset_leaves(part))
         for name, part in parts.items()
@@ -265,9 +266,9 @@ def _add_evaluation_sets(cfg: Config, domains: dict[str, list[dict]]) -> None:
         for name, leaves in domains.items()
         for leaf in leaves
     }
-    targets = [name for name in domains if name != 'source']
+    targets = [name for name in domains if name != SOURCE]
     only_target = targets[0] if len(targets) == 1 else None
-    fallback = only_target if targets else 'target'
+    fallback = only_target if targets else TARGET
     for event in ('val', 'test'):
         for prefix, dataset in _evaluation_sets(cfg, event):
             known = prefix in domains or (prefix and not targets)
@@ -325,7 +326,7 @@ def data_sets(cfg: Config) -> dict[str, DatasetConfig]:
     """
     loader = cfg.get('train_dataloader') or {}
     training = loader.get('dataset') or {}
-    found = {name: training.get(name) for name in ('source', 'target')}
+    found = {name: training.get(name) for name in (SOURCE, TARGET)}
     found |= training.get('targets') or {}
     for event in ('val', 'test'):
         found |= _evaluated(cfg, event)

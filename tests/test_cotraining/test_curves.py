@@ -10,10 +10,8 @@ from mmuda.cotraining.curves import (
     write_curves,
 )
 from mmuda.cotraining.stages import Stage
-from mmuda.datasets.pseudo_labels.pseudo_label_store import (
-    MANIFEST,
-    PseudoLabelManifest,
-)
+from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
+from mmuda.utils.names import MANIFEST
 
 
 def make_stage(root, name, kept, accuracy=None):

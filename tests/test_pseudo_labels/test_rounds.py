@@ -2,12 +2,10 @@
 
 import pytest
 
-from mmuda.datasets.pseudo_labels.pseudo_label_store import (
-    MANIFEST,
-    PseudoLabelManifest,
-)
+from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
 from mmuda.pseudo_labels import rounds
 from mmuda.pseudo_labels.rounds import remove_old_rounds, round_name
+from mmuda.utils.names import MANIFEST
 
 
 def write_round(root, point):

@@ -18,16 +18,13 @@ import torch
 from mmengine.config import Config
 from torch.utils.data import Dataset
 
-from mmuda.datasets import DomainDataset
+from mmuda.datasets.domain_dataset import build_domain
 from mmuda.datasets.images.image_io import decode_ids, read_bytes
 from mmuda.datasets.prediction_names import prediction_names
 from mmuda.datasets.pseudo_labels.pseudo_label_store import (
-    MANIFEST,
-    current_root,
-)
-from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     PseudoLabelManifest as Manifest,
 )
+from mmuda.datasets.pseudo_labels.pseudo_label_store import current_root
 from mmuda.datasets.sets.listing import list_keys
 from mmuda.datasets.transforms.loading import resize_nearest
 from mmuda.evaluation.confusion_matrix import ConfusionMatrix, count_confusion
@@ -43,6 +40,7 @@ from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.jobs import in_threads
 from mmuda.utils.locks import only_writer
+from mmuda.utils.names import MANIFEST, SOURCE
 from mmuda.utils.setup_env import register_all_modules
 
 
@@ -119,7 +117,7 @@ def build_labelled(
         )
     with config_errors(cfg):
         # It builds lists, too.
-        return DomainDataset(source=config).domains['source']
+        return build_domain(SOURCE, config)
 
 
 def true_label(dataset: Dataset, index: int) -> np.ndarray:

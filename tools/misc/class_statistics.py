@@ -17,12 +17,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mmuda.datasets import DomainDataset
 from mmuda.datasets.class_statistics import (
     ClassStatistics,
     class_statistics,
     default_path,
 )
+from mmuda.datasets.domain_dataset import build_domain
 from mmuda.datasets.rare_class_sampling import class_probabilities
 from mmuda.utils.checks import COUNT, POSITIVE, WHOLE
 from mmuda.utils.cli import (
@@ -38,6 +38,7 @@ from mmuda.utils.config import (
 )
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.files import atomic_write, require_writable_folder
+from mmuda.utils.names import SOURCE
 from mmuda.utils.setup_env import register_all_modules
 
 _SAMPLING = dict(temperature=0.01, min_pixels=3000)
@@ -50,7 +51,7 @@ def parse_args() -> argparse.Namespace:
     add('config', help='config file')
     add(
         '--domain',
-        default='source',
+        default=SOURCE,
         help='what to count: source, target or the name of a target (with '
         'labels), val, test, or one of several as val.NAME',
     )
@@ -148,7 +149,7 @@ def main(args: argparse.Namespace) -> None:
     config, options = without_sampling(data_set(cfg, args.domain, '--domain'))
     with config_errors(cfg):
         # It builds lists, too.
-        dataset = DomainDataset(source=config).domains['source']
+        dataset = build_domain(SOURCE, config)
     path = args.out or options.get('statistics') or default_path(dataset)
     require_writable_folder(Path(path).parent, '--out')
     if args.ratios is not None:

@@ -22,6 +22,7 @@ from mmuda.datasets.images.image_header import (
 from mmuda.datasets.labels.lookup import UNKNOWN_ID
 from mmuda.utils.errors import DataError
 from mmuda.utils.json_files import read_plain_file
+from mmuda.utils.names import IGNORE_ID
 
 # Where a file's end mark is looked for; some cameras append padding to it.
 _TAIL = 4096
@@ -227,7 +228,9 @@ def decode_ids(data: bytes, path: str, channel: int | None) -> np.ndarray:
         return ids.astype(np.uint8)
     if ids.dtype.kind == 'f':
         ids = _whole_numbers(ids, path)
-    return ids if ids.dtype.kind == 'u' else np.where(ids == -1, 255, ids)
+    return (
+        ids if ids.dtype.kind == 'u' else np.where(ids == -1, IGNORE_ID, ids)
+    )
 
 
 def _decode_values(data: bytes, path: str, header: ImageHeader) -> np.ndarray:

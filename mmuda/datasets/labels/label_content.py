@@ -12,8 +12,8 @@ from mmseg.utils import get_palette
 
 from mmuda.datasets.images.image_header import PNG_SIGNATURE, open_image
 from mmuda.datasets.images.image_io import decode_ids, read_bytes
-from mmuda.datasets.labels.label_maps import IGNORE_ID
 from mmuda.datasets.labels.lookup import UNKNOWN_ID
+from mmuda.utils.names import IGNORE_ID
 
 # Rows and columns of the part whose edges are looked at.
 _WINDOW = (512, 1024)

@@ -30,6 +30,7 @@ from mmuda.datasets.labels.mapillary_labels import (
     renumber_for_v2,
 )
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.names import IGNORE_ID
 
 SEVEN_CLASSES = (
     'flat',
@@ -113,8 +114,6 @@ def seven_class_names(
         seven.update(_CONSISTENT.get(id_list, {}))
     return seven
 
-
-IGNORE_ID = 255
 
 PALETTE = {
     'road': [128, 64, 128],

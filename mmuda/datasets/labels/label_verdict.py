@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mmuda.datasets.labels.label_content import Edges, LabelContent
-from mmuda.datasets.labels.label_maps import ID_NAMES, IGNORE_ID, VALID_IDS
+from mmuda.datasets.labels.label_maps import ID_NAMES, VALID_IDS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.names import IGNORE_ID
 
 # Of a set, and of a label among others. Those of sound sets and labels are
 # below 0.06 and 0.15, of JPEG and interpolated ones above 0.13 and 0.23.

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mmuda.datasets.labels.label_maps import IGNORE_ID
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.names import IGNORE_ID
 
 # How a config gives a table: the name of an id list, a dict or list of train
 # ids, or None if the files hold train ids already.

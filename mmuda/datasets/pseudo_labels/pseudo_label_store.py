@@ -21,10 +21,10 @@ from mmuda.utils.checks import WHOLE
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json
+from mmuda.utils.names import MANIFEST
 from mmuda.utils.value_types import find_fault
 from mmuda.version import __version__
 
-MANIFEST = 'manifest.json'
 FORMAT_VERSION = 1
 REMEDY = 'generate the pseudo-labels anew with --overwrite'
 _Count = Annotated[int, WHOLE]

@@ -10,9 +10,9 @@ import mmcv
 from mmcv.transforms import BaseTransform, Pad
 from mmseg.datasets.transforms import Resize
 
-from mmuda.datasets.labels.label_maps import IGNORE_ID
 from mmuda.registry import TRANSFORMS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.names import IGNORE_ID
 
 
 @TRANSFORMS.register_module()

@@ -12,7 +12,6 @@ from mmcv.transforms import BaseTransform
 from torch.nn import functional
 
 from mmuda.datasets.images.image_io import decode_ids, map_ids, read_bytes
-from mmuda.datasets.labels.label_maps import IGNORE_ID
 from mmuda.datasets.labels.lookup import identity_table, lookup_table
 from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     current_root,
@@ -22,6 +21,7 @@ from mmuda.datasets.pseudo_labels.soft_labels import read_soft_label
 from mmuda.datasets.transforms.loading import resize_nearest, size_text
 from mmuda.registry import TRANSFORMS
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.names import IGNORE_ID
 
 
 class PseudoLabelTransform(BaseTransform):

@@ -9,11 +9,11 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 
-from mmuda.datasets.labels.label_maps import IGNORE_ID
 from mmuda.registry import TRANSFORMS
 from mmuda.utils.checks import COUNT, SHARE
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.names import IGNORE_ID
 
 
 @TRANSFORMS.register_module()

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmuda.utils.names import IGNORE_ID
+
 from .alignment import log_probabilities
 from .averaging import mean_of_valid, valid_at
 
@@ -58,9 +60,6 @@ def weight_distance(
             part = gap.square().sum() / 2 if norm == 2 else gap.abs().sum()
             total = total.to(part.device) + part
     return total
-
-
-_IGNORE = 255
 
 
 def divergence_map(teacher: Tensor, student: Tensor) -> Tensor:
@@ -127,7 +126,7 @@ def weighted_cross_entropy(
     losses = F.nll_loss(
         log_probabilities(logits),
         labels,
-        ignore_index=_IGNORE,
+        ignore_index=IGNORE_ID,
         reduction='none',
     )
     if weights is not None:
@@ -154,4 +153,4 @@ def masked_mean(values: Tensor, labels: Tensor) -> Tensor:
             f'masked_mean: values are {tuple(values.shape)}, labels '
             f'{tuple(labels.shape)}; give both as (N, H, W)'
         )
-    return mean_of_valid(values, labels != _IGNORE)
+    return mean_of_valid(values, labels != IGNORE_ID)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .alignment import normalised_entropy
+from mmuda.utils.names import IGNORE_ID
 
-_IGNORE = 255
+from .alignment import normalised_entropy
 
 Gather = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 
@@ -97,7 +97,7 @@ def below_thresholds(
     """
     # 255 finds the last class's threshold, and is 255 whatever it is.
     places = labels.clamp(max=len(thresholds) - 1)
-    return labels.where(entropy < thresholds[places], _IGNORE)
+    return labels.where(entropy < thresholds[places], IGNORE_ID)
 
 
 def confidence_mask(probabilities: Tensor, threshold: float = -1.0) -> Tensor:
@@ -114,4 +114,4 @@ def confidence_mask(probabilities: Tensor, threshold: float = -1.0) -> Tensor:
     """
     confidence, labels = probabilities.max(dim=1)
     sure = (confidence > 0) & (confidence >= threshold)
-    return labels.where(sure, _IGNORE)
+    return labels.where(sure, IGNORE_ID)

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.names import IGNORE_ID
 
 from .alignment import log_probabilities
 from .averaging import averages_over_processes, gather_padded
-
-_IGNORE = 255
 
 
 def hardest(losses: Tensor, portion: float) -> Tensor:
@@ -116,7 +115,7 @@ class HardPixelCrossEntropyLoss(nn.Module):
         weight: Tensor | None = None,
         avg_factor: float | None = None,
         reduction_override: Literal['mean', 'sum', 'none'] | None = None,
-        ignore_index: int = _IGNORE,
+        ignore_index: int = IGNORE_ID,
     ) -> Tensor:
         """Compute the loss.
 
@@ -148,7 +147,7 @@ class HardPixelCrossEntropyLoss(nn.Module):
         return total / avg_factor
 
     def pixel_losses(
-        self, logits: Tensor, label: Tensor, ignore_index: int = _IGNORE
+        self, logits: Tensor, label: Tensor, ignore_index: int = IGNORE_ID
     ) -> Tensor:
         """Cross entropy of each pixel, weighted by class.
 

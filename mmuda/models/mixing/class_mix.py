@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from mmuda.utils.errors import ConfigError
-
-_IGNORE = 255
+from mmuda.utils.names import IGNORE_ID
 
 
 def pasted_classes(
@@ -43,7 +42,7 @@ def pasted_classes(
         if nothing is labelled.
     """
     present = label.unique()
-    present = present[present != _IGNORE].long()
+    present = present[present != IGNORE_ID].long()
     count = len(present)
     if difficulty is None:
         device = torch.device('cpu') if generator is None else generator.device

@@ -7,10 +7,9 @@ from pathlib import Path
 from mmuda.utils.checks import SHARE
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.json_files import read_json
+from mmuda.utils.names import MANIFEST
 
 Thresholds = str | Mapping[str, float | None] | Sequence[float | None]
-
-_MANIFEST = 'manifest.json'
 
 
 def read_thresholds(
@@ -56,13 +55,13 @@ def read_thresholds(
 
 
 def _of_manifest(path: Path, where: str) -> list[float | None]:
-    path = path / _MANIFEST if path.is_dir() else path
+    path = path / MANIFEST if path.is_dir() else path
     try:
         content = read_json(path, 'generate the pseudo-labels anew')
         return [content['thresholds'][name] for name in content['classes']]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f'{where} is no {_MANIFEST} of pseudo-labels '
+            f'{where} is no {MANIFEST} of pseudo-labels '
             f'({type(error).__name__}: {error}); '
             'tools/generate_pseudo_labels.py writes it'
         ) from None
