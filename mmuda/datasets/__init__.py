@@ -22,19 +22,19 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
 from mmuda.datasets.rare_class_sampling import RareClassSampling
 from mmuda.datasets.samplers import DomainInfiniteSampler
 from mmuda.datasets.sets.base import DomainSegDataset
-from mmuda.datasets.sets.bdd100k import BDD100KDataset
-from mmuda.datasets.sets.cityscapes import CityscapesLabelIdsDataset
-from mmuda.datasets.sets.folder import (
-    CamVidDataset,
-    CARLADataset,
-    FolderDataset,
-)
-from mmuda.datasets.sets.gta import GTA5Dataset
 from mmuda.datasets.sets.idd import IDDDataset
 from mmuda.datasets.sets.mapillary import MapillaryVistasDataset
 from mmuda.datasets.sets.path_list import PathListDataset
-from mmuda.datasets.sets.synscapes import SynscapesDataset
-from mmuda.datasets.sets.synthia import SYNTHIADataset
+from mmuda.datasets.sets.published import (
+    BDD100KDataset,
+    CamVidDataset,
+    CARLADataset,
+    CityscapesLabelIdsDataset,
+    FolderDataset,
+    GTA5Dataset,
+    SynscapesDataset,
+    SYNTHIADataset,
+)
 from mmuda.datasets.transforms.fitting import PadToSize, ResizeToFit
 from mmuda.datasets.transforms.formatting import (
     CropFraction,
