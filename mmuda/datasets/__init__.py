@@ -23,9 +23,7 @@ from mmuda.datasets.rare_class_sampling import RareClassSampling
 from mmuda.datasets.samplers import DomainInfiniteSampler
 from mmuda.datasets.sets.base import DomainSegDataset
 from mmuda.datasets.sets.idd import IDDDataset
-from mmuda.datasets.sets.mapillary import MapillaryVistasDataset
-from mmuda.datasets.sets.path_list import PathListDataset
-from mmuda.datasets.sets.published import (
+from mmuda.datasets.sets.known_sets import (
     BDD100KDataset,
     CamVidDataset,
     CARLADataset,
@@ -35,6 +33,8 @@ from mmuda.datasets.sets.published import (
     SynscapesDataset,
     SYNTHIADataset,
 )
+from mmuda.datasets.sets.mapillary import MapillaryVistasDataset
+from mmuda.datasets.sets.path_list import PathListDataset
 from mmuda.datasets.transforms.fitting import PadToSize, ResizeToFit
 from mmuda.datasets.transforms.formatting import (
     CropFraction,

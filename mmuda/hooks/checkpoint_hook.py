@@ -8,18 +8,22 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
+from mmseg.models.segmentors.base import BaseSegmentor
 
 from mmuda.engine.checkpoint import accumulation_period, check_resumable
 from mmuda.engine.divergence import flat_state, require_finite_state
 from mmuda.engine.loops import require_needed_hooks, trains
 from mmuda.engine.schedules import check_no_idle_training
+from mmuda.hooks.data_check_hook import evaluated_datasets, model_of
+from mmuda.models.coverage import HEADS
+from mmuda.models.trained import check_state, named_tensors
 from mmuda.registry import HOOKS
+from mmuda.utils.class_names import require_trained_classes, stored_classes
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.players import unwrap
 from mmuda.utils.weights import check_finite
 
-from .loaded_checkpoint import check_loaded
 from .norm_statistics_hook import average_norm_buffers
 from .run_record import RECORD, describe_run, resume_run
 
@@ -221,3 +225,67 @@ def _prepare_to_save(runner: Runner, finished: int) -> None:
     average_norm_buffers(runner.model)
     model = unwrap(runner.model)
     require_finite_state(model, runner.optim_wrapper, finished)
+
+
+_NEW_HEADS = '; or train new heads, tools/train.py --new-parts heads'
+
+
+def check_loaded(
+    runner: Runner, checkpoint: dict, new_parts: Sequence[str] = ()
+) -> None:
+    """Refuse a checkpoint that does not belong to a run, or make it fit.
+
+    Args:
+        runner: About to fill its model.
+        checkpoint: Content of the file; a training that starts from it adds
+            what its model needs.
+        new_parts: What starts anew in a training.
+
+    Raises:
+        CheckpointError: It is of other classes than the data, or does not
+            cover the model.
+        ConfigError: The model has no such ``new_parts``.
+    """
+    file = str(runner._load_from or 'the checkpoint')
+    model = model_of(runner)
+    starts = trains(runner) and not runner._resume
+    state = named_tensors(checkpoint, file)
+    model.loading_from = file
+    if starts:
+        _start(model, state, new_parts)
+        if 'state_dict' in checkpoint:
+            checkpoint['state_dict'] = state
+        else:
+            checkpoint.clear()
+            checkpoint.update(state)
+    check_state(model, state, file)
+    if starts and HEADS in new_parts:
+        return
+    trained = stored_classes(checkpoint)
+    for name, dataset in _datasets(runner).items():
+        classes = dataset.metainfo['classes']
+        if trained is not None and len(trained) != len(classes):
+            # DataCheckHook compares the numbers, with those of the heads.
+            continue
+        remedy = _NEW_HEADS if starts else ''
+        require_trained_classes(trained, classes, file, f'{name} data', remedy)
+
+
+def _start(
+    model: BaseSegmentor, state: dict, new_parts: Sequence[str]
+) -> None:
+    if hasattr(model, 'prepare_start'):
+        model.prepare_start(state, new_parts)
+    elif new_parts:
+        raise ConfigError(
+            f'--new-parts is for methods of mmuda, not {type(model).__name__}'
+        )
+
+
+def _datasets(runner: Runner) -> dict:
+    if trains(runner):
+        return {'training': runner.train_loop.dataloader.dataset}
+    name, loop = 'test', runner._test_loop
+    if isinstance(loop, dict) or loop is None:
+        name, loop = 'validation', runner._val_loop
+    return evaluated_datasets(name, loop)

@@ -6,8 +6,8 @@ import torch
 from skimage import color
 from toy_colors import random_image, scene
 
+from mmuda.color.lab import transfer_colors
 from mmuda.color.lab_uint8 import LabStyle, in_style, style_of
-from mmuda.models.style import transfer_colors
 
 STYLE = LabStyle((50.0, 10.0, -20.0), (12.0, 6.0, 8.0))
 RANDOM = {

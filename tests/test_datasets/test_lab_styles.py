@@ -8,7 +8,7 @@ from toy_colors import write_images
 from mmuda.color.lab_styles import StyleFile, read_styles
 from mmuda.color.lab_uint8 import style_of
 from mmuda.translation.lab_images import find_images
-from mmuda.translation.style_measurement import measure_styles
+from mmuda.translation.lab_jobs import measure_styles
 from mmuda.utils.errors import DataError
 
 

@@ -5,7 +5,7 @@ from toy_colors import random_image, write_images
 from mmuda.color.lab_uint8 import in_style
 from mmuda.registry import TRANSFORMS
 from mmuda.translation.lab_images import find_images
-from mmuda.translation.style_measurement import measure_styles
+from mmuda.translation.lab_jobs import measure_styles
 from mmuda.utils.errors import ConfigError, DataError
 
 

@@ -22,10 +22,10 @@ from test_coast import (
 )
 from tiny_models import NUM_CLASSES, model_config
 
+from mmuda.color.lab import transfer_colors
 from mmuda.models.batch import DomainBatch
 from mmuda.models.losses import class_entropy_mask
 from mmuda.models.segmentors import View
-from mmuda.models.style import transfer_colors
 from mmuda.models.uda.collaborative_self_training import Phase
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError

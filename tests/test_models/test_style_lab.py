@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmuda.models.style import lab_to_rgb, rgb_to_lab, transfer_colors
+from mmuda.color.lab import lab_to_rgb, rgb_to_lab, transfer_colors
 
 
 def random_rgb(n=1, height=20, width=30, low=0, high=256, seed=0):

@@ -11,10 +11,10 @@ from mmuda.convert.command_line import conversion_parser, convert
 from mmuda.convert.from_detectron2 import (
     backbone_from_published,
     find_network,
+    load_arrays_file,
     segmentor_from_published,
     segmentor_to_published,
 )
-from mmuda.convert.plain_pickle import load_arrays_file
 from mmuda.convert.published import meta_of
 from mmuda.utils.cli import run_tool
 from mmuda.utils.compat import load_checkpoint_file

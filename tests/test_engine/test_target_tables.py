@@ -1,6 +1,6 @@
 import math
 
-from mmuda.evaluation.target_tables import class_table, summary_table
+from mmuda.engine.multi_target_loops import class_table, summary_table
 
 RESULTS = dict(
     rome={

@@ -1,5 +1,5 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Channel statistics of images and features, and their exchange.
+"""Styles of images and features: channel statistics and their exchange.
 
 As in CoaST (Zhang et al., Cooperative Self-Training for Multi-Target Adaptive
 Semantic Segmentation, WACV 2023), after CrossNorm (Tang et al., ICCV 2021).
@@ -9,6 +9,15 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from mmuda.color.lab import transfer_colors
+
+__all__ = [
+    'ChannelStatistics',
+    'channel_statistics',
+    'swap_statistics',
+    'transfer_colors',
+]
 
 _EPSILON = 1e-5
 

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
+__all__ = ['CoaSTDiscriminator', 'FCDiscriminator', 'MultiLevelDiscriminator']
+
 _NUM_CONVS = 5
 
 
