@@ -24,8 +24,7 @@ from benchmarks.memory import peak_bytes
 from benchmarks.setting import Size, domain_configs, image_sizes, scaled
 from mmuda.datasets.domain_dataset import DomainDataset, DomainIndex
 from mmuda.datasets.images.image_io import map_ids
-from mmuda.datasets.labels.label_maps import label_table
-from mmuda.datasets.labels.lookup import lookup_table
+from mmuda.datasets.labels.label_maps import label_table, lookup_table
 from mmuda.datasets.samplers import DomainInfiniteSampler
 from mmuda.registry import DATASETS
 from mmuda.utils.config import override_data_roots

@@ -14,7 +14,7 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import MMLogger
 
 from mmuda.datasets.images.image_io import map_ids
-from mmuda.datasets.label_files import LabelFile, label_files
+from mmuda.datasets.raw_samples import LabelFile, label_files
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.transforms.loading import read_label_ids
 from mmuda.utils.errors import ConfigError, DataError, MMUDAError

@@ -14,8 +14,10 @@ from mmengine.dataset import ConcatDataset
 from mmengine.registry import FUNCTIONS
 from torch.utils.data import Dataset
 
-from mmuda.datasets.class_sets import require_same_classes
-from mmuda.datasets.segmentation_dataset import SegmentationDataset
+from mmuda.datasets.segmentation_dataset import (
+    SegmentationDataset,
+    require_same_classes,
+)
 from mmuda.datasets.transforms.loading import LoadLabels
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT

@@ -15,8 +15,10 @@ from mmuda.datasets.checks import (
     examine_dataset,
     require_sound,
 )
-from mmuda.datasets.class_sets import require_same_label_set
-from mmuda.datasets.segmentation_dataset import SegmentationDataset
+from mmuda.datasets.segmentation_dataset import (
+    SegmentationDataset,
+    require_same_label_set,
+)
 from mmuda.registry import HOOKS
 from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.errors import ConfigError, MMUDAError

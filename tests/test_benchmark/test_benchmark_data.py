@@ -14,8 +14,7 @@ from benchmarks.data import (
 )
 from benchmarks.setting import scale_sizes
 from mmuda.datasets.images.image_io import map_ids
-from mmuda.datasets.labels.label_maps import label_table
-from mmuda.datasets.labels.lookup import lookup_table
+from mmuda.datasets.labels.label_maps import label_table, lookup_table
 from mmuda.utils.config import load_config
 from mmuda.utils.errors import ConfigError
 

@@ -1,7 +1,7 @@
 import pytest
 
 from mmuda.datasets import CityscapesLabelIdsDataset
-from mmuda.datasets.class_sets import require_same_label_set
+from mmuda.datasets.segmentation_dataset import require_same_label_set
 from mmuda.utils.errors import ConfigError
 
 

@@ -12,8 +12,7 @@ from toy_images import (
 
 from mmuda.datasets import LoadLabels
 from mmuda.datasets.images.image_io import decode_ids, map_ids
-from mmuda.datasets.labels.label_maps import label_table
-from mmuda.datasets.labels.lookup import lookup_table
+from mmuda.datasets.labels.label_maps import label_table, lookup_table
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError, DataError
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from mmuda.datasets.labels.label_maps import label_table
-from mmuda.datasets.labels.lookup import (
+from mmuda.datasets.labels.label_maps import (
     UNKNOWN_ID,
     identity_table,
+    label_table,
     lookup_table,
 )
 from mmuda.utils.errors import ConfigError

@@ -19,7 +19,7 @@ from mmuda.datasets.images.image_header import (
     jpeg_frame,
     open_image,
 )
-from mmuda.datasets.labels.lookup import UNKNOWN_ID
+from mmuda.datasets.labels.label_maps import UNKNOWN_ID
 from mmuda.utils.errors import DataError
 from mmuda.utils.json_files import read_plain_file
 from mmuda.utils.names import IGNORE_ID

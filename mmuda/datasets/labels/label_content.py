@@ -12,7 +12,7 @@ from mmseg.utils import get_palette
 
 from mmuda.datasets.images.image_header import PNG_SIGNATURE, open_image
 from mmuda.datasets.images.image_io import decode_ids, read_bytes
-from mmuda.datasets.labels.lookup import UNKNOWN_ID
+from mmuda.datasets.labels.label_maps import UNKNOWN_ID
 from mmuda.utils.names import IGNORE_ID
 
 # Rows and columns of the part whose edges are looked at.

@@ -16,13 +16,14 @@ from mmuda.datasets.labels.label_frame import (
     LabelFrame,
     check_label_orientation,
 )
-from mmuda.datasets.labels.label_maps import label_set_metainfo, label_table
-from mmuda.datasets.labels.label_verdict import check_file_names
-from mmuda.datasets.labels.lookup import (
+from mmuda.datasets.labels.label_maps import (
     LabelTable,
     identity_table,
+    label_set_metainfo,
+    label_table,
     lookup_table,
 )
+from mmuda.datasets.labels.label_verdict import check_file_names
 from mmuda.datasets.sets.listing import (
     keys_with_suffix,
     list_files,

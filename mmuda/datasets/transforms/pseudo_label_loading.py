@@ -12,7 +12,7 @@ from mmcv.transforms import BaseTransform
 from torch.nn import functional
 
 from mmuda.datasets.images.image_io import decode_ids, map_ids, read_bytes
-from mmuda.datasets.labels.lookup import identity_table, lookup_table
+from mmuda.datasets.labels.label_maps import identity_table, lookup_table
 from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     current_root,
     unfinished,
