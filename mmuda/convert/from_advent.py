@@ -12,15 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from torch import Tensor
 
 from mmuda.utils.errors import CheckpointError
+from mmuda.utils.head_names import AUX, DECODE
 
 from .state_dicts import StateDict, rename_exactly
 
 RESNET101_BLOCKS = (3, 4, 23, 3)
-LEVELS = ('decode', 'aux')
+LEVELS = (DECODE, AUX)
 
 _NUM_BRANCHES = 4
-_PUBLISHED_HEAD = {'decode': 'layer6', 'aux': 'layer5'}
-_OWN_HEAD = {'decode': 'decode_head', 'aux': 'auxiliary_head'}
+_PUBLISHED_HEAD = {DECODE: 'layer6', AUX: 'layer5'}
+_OWN_HEAD = {DECODE: 'decode_head', AUX: 'auxiliary_head'}
 _DISCRIMINATOR_CONVS = (0, 2, 4, 6, 8)
 _BATCH_NORM = (
     'weight',

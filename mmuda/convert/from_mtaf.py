@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from mmuda.utils.errors import CheckpointError
+from mmuda.utils.head_names import AUX, DECODE
 
 from .from_advent import LEVELS, RESNET101_BLOCKS, discriminator_names
 from .published import (
@@ -30,11 +31,11 @@ from .published import (
 )
 from .state_dicts import StateDict, rename_exactly
 
-_LISTS = {'decode': 'main_classifier_list', 'aux': 'aux_classifier_list'}
-_SINGLE = {'decode': 'layer6', 'aux': 'layer5'}
-_OWN = {'decode': 'segmentor.decode_head', 'aux': 'segmentor.auxiliary_head'}
+_LISTS = {DECODE: 'main_classifier_list', AUX: 'aux_classifier_list'}
+_SINGLE = {DECODE: 'layer6', AUX: 'layer5'}
+_OWN = {DECODE: 'segmentor.decode_head', AUX: 'segmentor.auxiliary_head'}
 # Input channels of a head in widths of the stem: stage 4 and stage 3.
-_IN_WIDTHS = {'decode': 32, 'aux': 16}
+_IN_WIDTHS = {DECODE: 32, AUX: 16}
 _NUM_BRANCHES = 4
 _HINT = (
     'Expected is DeepLab-V2 with a ResNet of {blocks} bottleneck blocks and '
@@ -119,7 +120,7 @@ def segmentor_from_published(
         _check_num_heads(state_dict, targets, path)
     else:
         targets = ()
-    head = next(iter(_heads(targets, 'decode')))
+    head = next(iter(_heads(targets, DECODE)))
     return segmentor_layout(
         targets,
         stage_blocks,
@@ -169,7 +170,7 @@ def segmentor_to_published(
 def _check_num_heads(
     state_dict: Mapping[str, Tensor], targets: Sequence[str], path: str
 ) -> None:
-    heads = head_indices(state_dict, _LISTS['decode'])
+    heads = head_indices(state_dict, _LISTS[DECODE])
     if len(heads) != len(targets) + 1:
         raise CheckpointError(
             f'{path} holds {len(heads)} main heads, an agnostic one and '
@@ -179,7 +180,7 @@ def _check_num_heads(
         )
 
 
-_FILES = {'decode': ('D_main', 'D_target'), 'aux': ('D_aux', 'D_target_aux')}
+_FILES = {DECODE: ('D_main', 'D_target'), AUX: ('D_aux', 'D_target_aux')}
 _NO_DISCRIMINATOR = 'Expected is a discriminator of five convolutions.'
 
 
@@ -201,7 +202,7 @@ def discriminator_files(
         (``discriminator_source_cityscapes``) and its level.
     """
     if mtkt:
-        return {'D_main': (f'discriminator_{targets[-1]}', 'decode')}
+        return {'D_main': (f'discriminator_{targets[-1]}', DECODE)}
     files = {}
     for level in levels:
         main, among = _FILES[level]

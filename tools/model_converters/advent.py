@@ -15,6 +15,7 @@ from mmuda.convert import (
     write_checkpoint,
 )
 from mmuda.convert.command_line import conversion_parser, convert
+from mmuda.convert.from_advent import LEVELS
 from mmuda.convert.published import meta_of
 from mmuda.utils.cli import run_tool
 
@@ -47,7 +48,7 @@ def _discriminator_files(args: argparse.Namespace) -> dict[str, str]:
 
 
 def _architecture(args: argparse.Namespace) -> dict[str, Sequence]:
-    levels = ('decode',) if args.single_level else ('decode', 'aux')
+    levels = LEVELS[:1] if args.single_level else LEVELS
     return dict(stage_blocks=args.stage_blocks, levels=levels)
 
 

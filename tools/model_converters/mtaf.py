@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmuda.convert import load_state_dict_file, write_checkpoint
 from mmuda.convert.command_line import conversion_parser, convert
+from mmuda.convert.from_advent import LEVELS
 from mmuda.convert.from_mtaf import (
     discriminator_files,
     discriminator_from_published,
@@ -52,7 +53,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _levels(args: argparse.Namespace) -> tuple[str, ...]:
-    return ('decode',) if args.single_level else ('decode', 'aux')
+    return LEVELS[:1] if args.single_level else LEVELS
 
 
 def _discriminators(
