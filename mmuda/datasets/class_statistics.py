@@ -162,9 +162,10 @@ def class_statistics(
     }
     collected = _Collected(path, classes, labels, stamps, known)
     if missing:
-        calls, title = zip(missing.values()), 'labels' if progress else None
+        uncounted = zip(missing.values())
+        title = 'labels' if progress else None
         with in_threads(
-            count_pixels, calls, workers, title, len(missing)
+            count_pixels, uncounted, workers, title, len(missing)
         ) as counted:
             collected.add(zip(missing, counted, strict=True))
     return collected.statistics()
