@@ -117,7 +117,7 @@ def test_without_images_to_draw_there_is_still_a_table(run):
 
 def test_a_second_run_reads_no_label(run):
     # The bar of the reading is there or not.
-    found = ['100%' in run('--out', 'counts.npz') for _ in range(2)]
+    found = ['3/3' in run('--out', 'counts.npz') for _ in range(2)]
     assert found == [True, False]
 
 
