@@ -2,6 +2,7 @@
 
 import os
 import sys
+import uuid
 from pathlib import Path
 
 from mmengine.config import Config
@@ -83,4 +84,7 @@ def config(folder, work_dir, name='advent', **changes):
         overrides.pop('model.discriminator.base_channels')
     cfg.merge_from_dict(overrides)
     cfg.work_dir = str(work_dir)
+    # mmengine names runs by the second in which they start, and lets those of
+    # one name share what they log and count.
+    cfg.experiment_name = uuid.uuid4().hex
     return cfg
