@@ -14,6 +14,7 @@ from forked import forked, on_full_disk
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_path, remove_dead_temporaries
 from mmuda.utils.locks import is_locked, locked_folder
+from mmuda.utils.processes import is_alive
 
 
 def hold(tell, folder):
@@ -178,3 +179,11 @@ def test_child_ends_with_the_tool_that_has_started_it(tmp_path):
     process.kill()
     process.communicate()
     assert wait_for_end(child)
+
+
+def test_asking_for_a_process_does_not_end_it_on_windows(monkeypatch):
+    signals = []
+    monkeypatch.setattr(os, 'kill', lambda *args: signals.append(args))
+    monkeypatch.setattr(sys, 'platform', 'win32')
+    assert is_alive(12345)
+    assert signals == []
