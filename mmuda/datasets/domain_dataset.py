@@ -151,8 +151,14 @@ class DomainDataset(Dataset):
         """Load a sample of a domain, its transforms seeded by some words."""
         seed_random_states(*words)
         sample = self.domains[name][index]
-        if name != SOURCE and 'gt_sem_seg' in sample['data_samples']:
+        if name != SOURCE and 'gt_sem_seg' in sample.get('data_samples', ()):
             raise ConfigError(_label_leak(name))
+        if 'inputs' not in sample:
+            raise ConfigError(
+                f'domain {name!r}: the pipeline does not end in a transform '
+                "that packs images for the network, such as dict(type='"
+                "PackDomainInputs')"
+            )
         return sample
 
     def _load_several(

@@ -30,6 +30,29 @@ def schedulers_by_player(
     return {player: list(schedulers or []) for player in players}
 
 
+def check_steps_are_taken(schedulers: Schedulers) -> None:
+    """Refuse schedules by epochs in a training by iterations.
+
+    They are the default of MMEngine, and would stay where they begin. Those
+    that watch a metric follow the validations.
+
+    Args:
+        schedulers: Those of a runner, built.
+
+    Raises:
+        ConfigError: A schedule would never take a step.
+    """
+    for player, own in schedulers_by_player(schedulers, ['']).items():
+        place = f'param_scheduler.{player}'.rstrip('.')
+        for index, scheduler in enumerate(own):
+            if scheduler.by_epoch and not hasattr(scheduler, 'need_val_args'):
+                raise ConfigError(
+                    f'{place}.{index}.by_epoch=True: the training is by '
+                    'iteration, and its rates would never change; set '
+                    'by_epoch=False, with begin and end in iterations'
+                )
+
+
 def check_no_idle_training(
     optim_wrapper: OptimWrapper | OptimWrapperDict,
     schedulers: Schedulers,
@@ -162,7 +185,10 @@ def _first_at_zero(
     for scheduler in steps:
         scheduler.optimizer = optimizer
         scheduler.base_values = [scheduler.base_values[learning[0]]]
-    for iteration in range(begin, max_iters):
+    # What has ended changes nothing, however long the training is.
+    end = max((scheduler.end for scheduler in steps), default=begin)
+    last = int(min(max_iters, max(begin, end) + 1))
+    for iteration in range(begin, last):
         if group['lr'] == 0:
             return iteration
         for scheduler in steps:

@@ -7,13 +7,16 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmseg.models.segmentors.base import BaseSegmentor
 
 from mmuda.engine.checkpoint import accumulation_period, check_resumable
 from mmuda.engine.divergence import flat_state, require_finite_state
 from mmuda.engine.loops import require_needed_hooks, trains
-from mmuda.engine.schedules import check_no_idle_training
+from mmuda.engine.schedules import (
+    check_no_idle_training,
+    check_steps_are_taken,
+)
 from mmuda.hooks.data_check_hook import evaluated_datasets, model_of
 from mmuda.models.coverage import HEADS
 from mmuda.models.trained import check_state, named_tensors
@@ -87,12 +90,14 @@ class UDACheckpointHook(CheckpointHook):
         """Prepare the folder, and check the intervals and the schedule.
 
         Raises:
-            ConfigError: An interval does not fit gradient accumulation,
-                the schedule ends at rate 0 before the training does, or a
-                hook is missing that the model needs.
+            ConfigError: An interval does not fit gradient accumulation, the
+                schedule counts epochs, or ends at rate 0 before the training
+                does, or a hook is missing that the model needs.
         """
         super().before_train(runner)
         require_needed_hooks(runner)
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            check_steps_are_taken(runner.param_schedulers)
         check_no_idle_training(
             runner.optim_wrapper,
             runner.param_schedulers,

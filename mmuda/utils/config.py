@@ -13,12 +13,13 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmuda.utils.config_keys import did_you_mean
-from mmuda.utils.config_values import check_config
+from mmuda.utils.config_values import check_config, settle_whole_numbers
 from mmuda.utils.errors import ConfigError, describe_error
 from mmuda.utils.files import install_safe_file_reading
 from mmuda.utils.names import SOURCE, TARGET
 
 _NUMBERS = {'inf', 'nan'}
+_RUNNER_KEYS = {*inspect.signature(Runner.__init__).parameters} - {'self'}
 # Read by tools, besides the parameters of a runner.
 _TOOL_KEYS = {'runner_type', 'tta_model', 'tta_pipeline'}
 PSEUDO_LABEL_LOADERS = ('LoadPseudoLabels', 'LoadSoftPseudoLabels')
@@ -59,8 +60,7 @@ def load_config(
         raise ConfigError(f'{path}: {error}') from error
     except (Exception, SystemExit) as error:
         raise ConfigError(_fault_in_file(error, path)) from error
-    runner_keys = set(inspect.signature(Runner.__init__).parameters)
-    known = sorted({*cfg} | (runner_keys - {'self'}) | _TOOL_KEYS)
+    known = sorted({*cfg} | _RUNNER_KEYS | _TOOL_KEYS)
     for option in options or {}:
         part = option.split('.')[0]
         if part not in known:
@@ -78,6 +78,7 @@ def load_config(
             f'{path}: an option does not fit: {describe_error(error)}'
         ) from error
     if check:
+        settle_whole_numbers(cfg)
         check_config(cfg)
     return cfg
 

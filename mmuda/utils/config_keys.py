@@ -32,6 +32,7 @@ _FRAMEWORK_KEYS = {
 # What mmengine and Python say of a config that can't be built.
 _UNREGISTERED = re.compile(r"^'?([\w.]+) is not in the .* registry")
 _UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected .* '(\w+)'$")
+_UNTYPED = re.compile(r'must contain the key "type", but got ')
 _MISSING = re.compile(r'(\w+)\.__init__\(\) missing .*: (.*)$')
 
 
@@ -200,11 +201,26 @@ def _explanation(cfg: Mapping, error: str) -> str | None:
     elif match := _MISSING.search(error):
         kind, parameters = match.groups()
         messages = (
-            f'{place.removesuffix(".type")}: {kind} needs {parameters}'
+            f'{place.removesuffix(".type")}: {type_name(dict(type=value))} '
+            f'needs {parameters}'
             for place, key, value in entries
-            if key == 'type' and str(value).rpartition('.')[2] == kind
+            if key == 'type' and kind in _names_of(value)
+        )
+    elif match := _UNTYPED.search(error):
+        messages = (
+            f"{path}: needs a 'type', the name of a class"
+            for path, part in config_parts(cfg)
+            if 'type' not in part
+            and error[match.end() :].startswith(str(part))
         )
     return next(iter(messages), None)
+
+
+def _names_of(kind: object) -> set[str]:
+    """Names of a class and of those it is made of."""
+    known = class_of({'type': kind}, known_classes())
+    parents = {parent.__name__ for parent in getattr(known, '__mro__', ())}
+    return parents | {type_name(dict(type=kind))}
 
 
 def _registered_names() -> set[str]:

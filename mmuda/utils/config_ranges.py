@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from operator import le
 from typing import Any
 
+from mmengine.runner.priority import Priority
+
 from mmuda.utils.checks import (
     BELOW_ONE,
     COUNT,
@@ -25,12 +27,13 @@ INTERVAL = Check(
 WORKERS = whole_number(0, 256)
 BATCH = whole_number(1, 65536)
 WORKING = Check(
-    'persistent_workers=True, prefetch_factor and timeout need num_workers '
-    'above 0',
+    'persistent_workers=True, prefetch_factor, timeout and '
+    'multiprocessing_context need num_workers above 0',
     lambda loader: (
         loader.get('num_workers', 0)
         or not (loader.get('persistent_workers') or loader.get('timeout'))
         and loader.get('prefetch_factor') is None
+        and loader.get('multiprocessing_context') is None
     ),
 )
 # MMEngine counts iterations in floats, too, such as 40e3.
@@ -56,6 +59,34 @@ CONVERTIBLE = Check(
             part.get('convert_to_iter_based')
             and part.get('end') == float('inf')
         )
+    ),
+)
+# A rate that begins at 0 stays there, as each step is a factor.
+START = Check(
+    'a number above 0 and at most 1', lambda v: SHARE.fits(v) and v > 0
+)
+TYPED = Check(
+    "needs a 'type', the name of a class",
+    lambda part: not isinstance(part, Mapping) or 'type' in part,
+)
+CONSTRUCTOR = Check(
+    'the name of a class', lambda v: isinstance(v, str) and v or callable(v)
+)
+_PRIORITIES = tuple(member.name for member in Priority)
+PRIORITY = Check(
+    'a whole number from 0 to 100, or one of ' + ', '.join(_PRIORITIES),
+    lambda v: (
+        isinstance(v, Priority)
+        or whole_number(0, 100).fits(v)
+        or v.upper() in _PRIORITIES
+    ),
+)
+NEEDED_HOOKS = Check(
+    'runtime_info and param_scheduler must not be None: they count iterations '
+    'and follow the schedule',
+    lambda hooks: (
+        hooks.get('runtime_info', 0) is not None
+        and hooks.get('param_scheduler', 0) is not None
     ),
 )
 SIZE = Check(

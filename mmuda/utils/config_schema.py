@@ -25,6 +25,7 @@ from mmuda.utils.config_ranges import (
     BETAS,
     BUILT,
     CLIPPING,
+    CONSTRUCTOR,
     CONVERTIBLE,
     COUNTS,
     END,
@@ -36,14 +37,18 @@ from mmuda.utils.config_ranges import (
     ITERATIONS,
     LEVEL,
     LOSS_SCALE,
+    NEEDED_HOOKS,
     NORM,
     PAIR,
+    PRIORITY,
     PROBABILITY,
     RANGE,
     RATE,
     SCALE,
     SIZE,
+    START,
     STATISTICS,
+    TYPED,
     WEIGHTS,
     WINDOWS,
     WORKERS,
@@ -112,6 +117,7 @@ class _Optimizer(TypedDict, total=False):
 class OptimWrapper(TypedDict, total=False):
     """``optim_wrapper``, or one of its players."""
 
+    constructor: Annotated[Any, CONSTRUCTOR]
     optimizer: _Rate
     accumulative_counts: Annotated[int, COUNT]
     clip_grad: dict | None
@@ -129,7 +135,7 @@ class _Scheduler(TypedDict, total=False):
     eta_min_ratio: Annotated[float, SHARE] | None
     gamma: Annotated[float, POSITIVE]
     factor: Annotated[float, SHARE]
-    start_factor: Annotated[float, SHARE]
+    start_factor: Annotated[float, START]
     end_factor: Annotated[float, SHARE]
     milestones: Annotated[list, ASCENDING]
     step_size: Annotated[Any, ITERATIONS]
@@ -137,7 +143,7 @@ class _Scheduler(TypedDict, total=False):
 
 
 # An entry of ``param_scheduler``.
-Scheduler = Annotated[_Scheduler, IN_ORDER, CONVERTIBLE]
+Scheduler = Annotated[_Scheduler, TYPED, IN_ORDER, CONVERTIBLE]
 
 
 class _Loader(TypedDict, total=False):
@@ -146,6 +152,8 @@ class _Loader(TypedDict, total=False):
     persistent_workers: bool
     pin_memory: bool
     drop_last: bool
+    worker_init_fn: Annotated[Any, optional(BUILT)]
+    multiprocessing_context: Literal['fork', 'spawn', 'forkserver'] | None
     prefetch_factor: Annotated[Any, optional(COUNT)]
     timeout: Annotated[float, NOT_NEGATIVE]
     num_batch_per_epoch: Annotated[Any, optional(COUNT)]
@@ -158,6 +166,10 @@ class DataLoader(_Loader):
     """A data loader."""
 
     dataset: dict
+
+
+class _Hook(TypedDict, total=False):
+    priority: Annotated[Any, PRIORITY]
 
 
 class _Randomness(TypedDict, total=False):
@@ -226,8 +238,8 @@ class RunConfig(TypedDict, total=False):
     optim_wrapper: dict | None
     param_scheduler: dict | list[dict] | None
     auto_scale_lr: dict | None
-    default_hooks: dict[str, dict | None] | None
-    custom_hooks: list[dict] | None
+    default_hooks: Annotated[dict[str, _Hook | None], NEEDED_HOOKS] | None
+    custom_hooks: list[Annotated[_Hook, TYPED]] | None
     data_preprocessor: dict | None
     load_from: _Path
     resume: bool
@@ -317,4 +329,5 @@ PARTS: dict[str, Any] = {
     'optimizer': _Optimizer,
     'clip_grad': Annotated[_ClipGrad, CLIPPING] | None,
     'pipeline': list[Annotated[Any, BUILT]],
+    'vis_backends': list[Annotated[dict, TYPED]] | None,
 }

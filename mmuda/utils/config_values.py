@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import MISSING, fields
 from numbers import Real
 from typing import (
@@ -88,6 +88,29 @@ def check_config(cfg: Mapping | Config) -> None:
         raise ConfigError(str(fault))
 
 
+def settle_whole_numbers(cfg: Mapping | Config) -> None:
+    """Write whole numbers that look like fractions as such, in place.
+
+    Counts of iterations are often written as ``2e3``. Where a parameter of a
+    class takes that only as a whole number, it becomes one.
+
+    Args:
+        cfg: A whole config or a part of one.
+    """
+    classes = known_classes()
+    for place, part in config_parts(cfg):
+        kind = class_at(place, part, classes)
+        for name, value in list(part.items()):
+            if kind is None or not isinstance(value, float):
+                continue
+            assert isinstance(part, MutableMapping), 'a dict of a config'
+            whole = {name: int(value)} if value.is_integer() else {}
+            if any(_faults_of_class({name: value}, kind, place)) and not any(
+                _faults_of_class(whole, kind, place)
+            ):
+                part.update(whole)
+
+
 def check_fields(kind: type, given: Mapping, place: str) -> None:
     """Check values for the fields of a dataclass against their annotations.
 
@@ -120,7 +143,9 @@ def _faults(cfg: Mapping | Config) -> Iterator[Fault]:
         if kind is None or _is_known(kind):
             yield from _found(part, Scheduler, place)
     for place, part in config_parts(cfg):
-        if not isinstance(part.get('type', ''), str | Callable):
+        if not isinstance(part.get('type', 'a'), str | Callable) or (
+            part.get('type') == ''
+        ):
             yield Fault(
                 join(place, 'type'), part['type'], 'the name of a class'
             )
@@ -161,7 +186,11 @@ def _schedulers(
     """Schedulers of a list, or of a list for each player."""
     if isinstance(part, list | tuple):
         for number, entry in enumerate(part):
-            yield from _schedulers(entry, f'{place}[{number}]')
+            inner = f'{place}[{number}]'
+            if isinstance(entry, Mapping):
+                yield inner, entry
+            else:
+                yield from _schedulers(entry, inner)
     elif isinstance(part, Mapping) and 'type' in part:
         yield place, part
     elif isinstance(part, Mapping):
@@ -231,6 +260,27 @@ def parameter_hints(kind: type) -> dict[str, tuple[Any, Any]]:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             break
     found.pop('self', None)
+    return found
+
+
+def parameter_defaults(kind: type | None) -> dict[str, Any]:
+    """Default of each parameter of a class that has one.
+
+    Our classes hand on ``**kwargs`` as they are, so parameters are followed
+    to their parents; what those of other packages do with them is not known.
+
+    Args:
+        kind: A class, or a function that makes an object; None has none.
+    """
+    found: dict[str, Any] = {}
+    for function in _initialisers(kind) if kind is not None else ():
+        parameters = inspect.signature(function).parameters
+        for name, parameter in parameters.items():
+            if parameter.default is not parameter.empty:
+                found.setdefault(name, parameter.default)
+        variadic = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        if not (variadic and function.__module__.startswith('mmuda.')):
+            break
     return found
 
 

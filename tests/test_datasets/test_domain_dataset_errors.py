@@ -1,7 +1,14 @@
 import pytest
-from toy_images import LOAD, RANDOM, domain_configs
+from toy_images import (
+    LOAD,
+    RANDOM,
+    domain_configs,
+    folder_config,
+    make_folder,
+)
 
 from mmuda.datasets import DomainDataset, DomainIndex
+from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError
 
 
@@ -82,3 +89,19 @@ def test_target_with_ground_truth_of_unknown_origin(target):
 def test_plain_index(source):
     with pytest.raises(ConfigError, match='DomainInfiniteSampler'):
         _ = DomainDataset(source=source)[0]
+
+
+@pytest.mark.parametrize('indices', [1.5, ['a'], 'all', [True], {}])
+def test_indices_that_are_no_numbers(tmp_path, indices):
+    make_folder(tmp_path, ['a', 'b'])
+    config = folder_config(tmp_path, pipeline=LOAD, indices=indices)
+    with pytest.raises(ConfigError, match=r'FolderDataset: indices='):
+        DATASETS.build(config)
+
+
+def test_pipeline_that_packs_nothing(tmp_path):
+    make_folder(tmp_path, ['a', 'b'])
+    config = folder_config(tmp_path, pipeline=LOAD)
+    dataset = DomainDataset(source=config)
+    with pytest.raises(ConfigError, match=r"domain 'source': the pipeline do"):
+        dataset[DomainIndex((0,), 0)]

@@ -65,3 +65,19 @@ def test_impossible_train_id(train_id):
 def test_impossible_id(table):
     with pytest.raises(ConfigError, match=r'within 0\.\.65535'):
         lookup_table(table, num_classes=1)
+
+
+@pytest.mark.parametrize(
+    ('table', 'message'),
+    [
+        ({'a': 1}, "the id 'a'; it must be a whole number"),
+        ({1: 'x'}, "the train id 'x'; it must be a whole number"),
+        ({1: 0.5}, 'the train id 0.5; it must be a whole number'),
+        ({1.5: 0}, 'the id 1.5; it must be a whole number'),
+        ({None: 0}, 'the id None; it must be a whole number'),
+        ([True], 'the train id True; it must be a whole number'),
+    ],
+)
+def test_entry_that_is_no_whole_number(table, message):
+    with pytest.raises(ConfigError, match=f'label_table has {message}'):
+        lookup_table(table, num_classes=19)

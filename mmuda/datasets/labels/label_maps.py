@@ -12,7 +12,9 @@ and ESL (CVPRW 2020) for the 16 and 7 classes; BDD100K's label format; those
 named in ``idd_labels.py`` and ``mapillary_labels.py``.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +35,7 @@ from mmuda.datasets.labels.mapillary_labels import (
 )
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import IGNORE_ID
+from mmuda.utils.text import shorten
 
 SEVEN_CLASSES = (
     'flat',
@@ -324,8 +327,9 @@ def lookup_table(
         ConfigError: If an id or train id of the table is not possible.
     """
     entries = table if isinstance(table, Mapping) else enumerate(table)
-    train_ids: dict[int | str, int] = {
-        key: int(value) for key, value in dict(entries).items()
+    train_ids = {
+        key if key == OTHERS else _whole(key, 'id'): _whole(value, 'train id')
+        for key, value in dict(entries).items()
     }
     wrong = sorted({*train_ids.values()} - {*range(num_classes), IGNORE_ID})
     if wrong:
@@ -334,7 +338,6 @@ def lookup_table(
             f'0..{num_classes - 1} or {IGNORE_ID}'
         )
     others = train_ids.pop(OTHERS, UNKNOWN_ID)
-    # A config that went through a file may hold the ids as strings.
     ids = {int(key): value for key, value in train_ids.items()}
     if -1 in ids:
         ids[255] = ids.pop(-1)
@@ -347,3 +350,13 @@ def lookup_table(
     dense = np.full(max(256, max(ids) + 1), others, dtype=np.uint8)
     dense[list(ids)] = list(ids.values())
     return dense
+
+
+def _whole(value: Any, what: str) -> int:
+    # A config that went through a file may hold the ids as strings.
+    if not re.fullmatch(r'-?\d{1,9}(\.0*)?', str(value)):
+        raise ConfigError(
+            f'label_table has the {what} {shorten(repr(value))}; it must be a '
+            'whole number'
+        )
+    return int(float(value))

@@ -34,6 +34,7 @@ from mmuda.datasets.sets.listing import (
 )
 from mmuda.datasets.sets.split_lists import split_keys
 from mmuda.registry import DATASETS
+from mmuda.utils.checks import is_whole
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.text import shorten
 
@@ -145,6 +146,14 @@ class DomainSegDataset(BaseSegDataset):
             raise ConfigError(
                 f'{type(self).__name__}: data_prefix needs img_path, the '
                 f'folder of the images, got {dict(data_prefix)}'
+            )
+        given = [indices] if indices is None or is_whole(indices) else indices
+        if not isinstance(given, list | tuple) or not all(
+            index is None or is_whole(index) for index in given
+        ):
+            raise ConfigError(
+                f'{type(self).__name__}: indices={shorten(repr(indices))} '
+                'must be a number of images, or a list of whole numbers'
             )
         if indices is not None and not indices:
             raise ConfigError(
