@@ -8,8 +8,7 @@ as a config.
 
 import hashlib
 import logging
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
@@ -24,63 +23,21 @@ from mmuda.datasets.checks import AnyDataset
 from mmuda.datasets.domain_dataset import DomainDataset, leaf_datasets
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.engine.schedules import continue_on_schedule, schedulers_by_player
-from mmuda.utils.config_keys import type_name
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.players import player_optim_wrappers, unwrap
 from mmuda.utils.text import join_some
 
 from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
+from .recorded_config import (
+    changed_lengths,
+    flat,
+    older_terms,
+    recorded_config,
+)
 
 RECORD = 'mmuda_run'
-_PARTS = (
-    'model',
-    'optim_wrapper',
-    'param_scheduler',
-    'train_dataloader',
-    'train_cfg',
-    'auto_scale_lr',
-)
-# Hooks that take part in training; others only look on.
-_TRAINING_HOOKS = (
-    'MeanTeacherHook',
-    'CollaborativeConsistencyHook',
-    'PseudoLabelRefreshHook',
-    'EMAHook',
-)
-# What the course of a run does not depend on, once it has begun. Images and
-# their order are compared by their keys, whatever folder they are in.
-_FREE = re.compile(
-    r'(^|\.)(init_cfg|pretrained|with_cp|recompute_features|test_cfg'
-    r'|predict_on|predict_head|data_prefix|\w+_(root|dir|file|list|path)'
-    r'|thresholds$|backend_args|num_workers|persistent_workers|pin_memory'
-    r'|prefetch_factor|timeout|multiprocessing_context|nonfinite_patience'
-    r'|(class_ratio_prior|terms\[\d+\])\.ratio$'
-    r'|val_interval|val_begin|dynamic_intervals|_scope_)'
-    r'(\.|\[|$)'
-)
-# The length of a schedule may change, and the run goes on by the new one.
-_TAKEN = re.compile(
-    r'^(train_cfg\.max_iters'
-    r'|param_scheduler.*\.(end|T_max|total_iters|milestones(\[\d+\])?))$'
-)
-_NOTHING = 'nothing'
 # Parts of a record that not all versions have.
 _LATER = ('numbers', 'labelling')
-
-
-def recorded_config(cfg: Config) -> dict[str, Any]:
-    """What decides the course of a run, as plain values by dotted key.
-
-    Args:
-        cfg: A training config.
-    """
-    content = cfg.to_dict()
-    parts = {key: content[key] for key in _PARTS if content.get(key)}
-    for hook in content.get('custom_hooks') or []:
-        kind = type_name(hook)
-        if kind in _TRAINING_HOOKS:
-            parts.setdefault('custom_hooks', {})[kind] = hook
-    return {key: value for key, value in _flat(parts) if not _FREE.search(key)}
 
 
 def describe_run(runner: Runner) -> dict[str, Any]:
@@ -96,37 +53,6 @@ def describe_run(runner: Runner) -> dict[str, Any]:
         processes=get_world_size(),
         data=_describe_data(runner.train_loop.dataloader.dataset),
     )
-
-
-def changed_lengths(
-    stored: Mapping[str, Any], own: Mapping[str, Any], file: str
-) -> list[str]:
-    """Compare the configs of a checkpoint and of the run that resumes it.
-
-    Args:
-        stored: Recorded values by key.
-        own: Those of the run.
-        file: The checkpoint, for messages.
-
-    Returns:
-        Changes that are taken over, in words.
-
-    Raises:
-        CheckpointError: There are others; it names key and both values.
-    """
-    keys = [key for key in {**own, **stored} if not _same(stored, own, key)]
-    words = {
-        key: f'{key} was {_shown(stored, key)}, now {_shown(own, key)}'
-        for key in keys
-    }
-    refused = [words[key] for key in keys if not _TAKEN.search(key)]
-    if refused:
-        raise CheckpointError(
-            f'{file} cannot be resumed with another configuration: '
-            f'{join_some(refused)}; use the config that it was trained with '
-            '(the work dir holds it), or start a new training with --load-from'
-        )
-    return list(words.values())
 
 
 def check_same_course(
@@ -150,7 +76,8 @@ def check_same_course(
     for part in _LATER:
         # Those of an earlier version have none.
         if part in stored:
-            changed_lengths(stored[part], own[part], file)
+            then, now = _parts_by_name(part, stored, own)
+            changed_lengths(then, now, file)
     then, now = stored['processes'], own['processes']
     if then != now:
         raise CheckpointError(
@@ -183,36 +110,37 @@ def record_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if not isinstance(record, Mapping):
         return None
     sound = (
-        isinstance(record.get('config'), Mapping)
-        and all(isinstance(record.get(k, {}), Mapping) for k in _LATER)
+        _by_key(record.get('config'))
+        and all(_by_key(record.get(k, {})) for k in _LATER)
         and isinstance(record.get('data'), Mapping)
         and isinstance(record.get('processes'), int)
     )
     return record if sound else None
 
 
-def _flat(value: Any, path: str = '') -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for key, part in value.items():
-            yield from _flat(part, f'{path}.{key}' if path else str(key))
-    elif isinstance(value, list | tuple) and value:
-        for index, part in enumerate(value):
-            yield from _flat(part, f'{path}[{index}]')
-    elif value is None or isinstance(value, bool | int | float | str):
-        yield path, value
-    else:
-        # Empty ones, and objects of a config written in Python.
-        name = getattr(value, '__qualname__', None)
-        yield path, name or repr(value)
+def _by_key(part: object) -> bool:
+    return isinstance(part, Mapping) and all(isinstance(k, str) for k in part)
 
 
-def _same(stored: Mapping[str, Any], own: Mapping[str, Any], key: str) -> bool:
-    # None is what is not there, too.
-    return stored.get(key) == own.get(key)
+def _parts_by_name(
+    part: str, *runs: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Name modules alike in parts of two records, see ``older_terms``."""
+    terms = [older_terms(run['config']) for run in runs]
+    if {*terms[0]} == {*terms[1]}:
+        return [dict(run[part]) for run in runs]
+    return [
+        {_module_name(key, names): value for key, value in run[part].items()}
+        for run, names in zip(runs, terms, strict=True)
+    ]
 
 
-def _shown(values: Mapping[str, Any], key: str) -> str:
-    return repr(values[key]) if key in values else _NOTHING
+def _module_name(key: str, terms: Mapping[str, str]) -> str:
+    for old, new in terms.items():
+        if key.startswith(f'{old}.'):
+            name = new.replace('terms[', 'term_').rstrip(']')
+            return name + key[len(old) :]
+    return key
 
 
 def _images(about: Mapping[str, Any] | None) -> str:
@@ -224,7 +152,7 @@ def _describe_numbers(model: nn.Module) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, module in model.named_modules():
         place = f'model.{name}'.rstrip('.')
-        found |= _flat(getattr(module, 'numbers_of_files', {}), place)
+        found |= flat(getattr(module, 'numbers_of_files', {}), place)
     return found
 
 
@@ -234,7 +162,7 @@ def _describe_labelling(runner: Runner) -> dict[str, Any]:
     for hook in runner.hooks:
         for labeller in getattr(hook, 'refreshers', [hook]):
             if isinstance(labeller, PseudoLabelRefreshHook):
-                found |= _flat(labeller.course())
+                found |= flat(labeller.course())
                 found['model.predict_on'] = unwrap(runner.model).predict_on
     return found
 

@@ -54,12 +54,21 @@ class AdvEnt(BaseUDA):
         gan: Form L of the adversarial loss.
         **kwargs: As of :class:`BaseUDA`.
 
+    Attributes:
+        deprecated_terms: Older keywords, by name: the type of the term that
+            each adds, and the parameter that it gives ('' for all).
+
     Raises:
         ConfigError: A head is unknown, the discriminator does not fit, or
             ``gan`` is unknown.
     """
 
     allows_padding = True
+    deprecated_terms = {
+        'entropy_weights': ('Entropy', 'weights'),
+        'class_ratio_prior': ('ClassRatioPrior', ''),
+        'pseudo_label_weight': ('PseudoLabels', 'weight'),
+    }
 
     def __init__(
         self,

@@ -29,11 +29,16 @@ class MinEnt(BaseUDA):
         class_ratio_prior: Deprecated, a term ``ClassRatioPrior`` ("CP").
         **kwargs: As of :class:`BaseUDA`.
 
+    Attributes:
+        deprecated_terms: Older keywords, by name: the type of the term that
+            each adds, and the parameter that it gives ('' for all).
+
     Raises:
         ConfigError: A head is unknown, or a value lies outside its range.
     """
 
     allows_padding = True
+    deprecated_terms = {'class_ratio_prior': ('ClassRatioPrior', '')}
 
     def __init__(
         self,
