@@ -153,6 +153,28 @@ def test_predictions_need_no_labels(trained, data, tmp_path):
     assert f'Nothing is compared with labels: {reason}' in warnings_in(log)
 
 
+def test_several_sets_as_one_are_predicted(trained, data, tmp_path):
+    config = tmp_path / 'config.py'
+    root = f"'data_root': '{data / 'Cityscapes'}'"
+    config.write_text(
+        f"_base_ = '{CONFIG}'\n"
+        f'part = {{**_base_.test_dataloader.dataset, {root}}}\n'
+        "parts = dict(type='ConcatDataset', datasets=[part] * 2)\n"
+        'test_dataloader = dict(dataset=dict(parts, _delete_=True))\n'
+    )
+    words = [config, trained[1] / 'iter_2.pth', '--out', tmp_path / 'out']
+    options = {
+        name: value
+        for name, value in demo_data.options(data).items()
+        if not name.startswith('test_dataloader.dataset')
+    }
+    call('test.py', [*words, '--work-dir', tmp_path / 'work'], options)
+    names = files_in(tmp_path / 'out')
+    assert names == images_in(data)
+    said = warnings_in(log_of(tmp_path / 'work'))
+    assert any('Nothing is compared with labels' in line for line in said)
+
+
 def test_metrics_that_need_no_labels_are_measured(trained, data, tmp_path):
     log = predict(trained, data, tmp_path)
     results = log.rpartition('Iter(test)')[2]

@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from mmuda.datasets.sets.missing_labels import labels_elsewhere, missing_labels
 from mmuda.registry import METRICS
+from mmuda.utils.config import dataset_leaves
 from mmuda.utils.config_keys import type_name
 from mmuda.utils.errors import ConfigError, DataError
 
@@ -132,10 +133,10 @@ def predicting_only(
         first one only to carry the prefix of the others.
     """
     loader = copy.deepcopy(loader)
-    dataset = loader['dataset']
-    if 'seg_map_path' in (dataset.get('data_prefix') or {}):
-        dataset['data_prefix']['seg_map_path'] = None
-    dataset['pipeline'] = _without_label_loaders(dataset.get('pipeline') or [])
+    for leaf in dataset_leaves(loader['dataset']):
+        if 'seg_map_path' in (leaf.get('data_prefix') or {}):
+            leaf['data_prefix']['seg_map_path'] = None
+        leaf['pipeline'] = _without_label_loaders(leaf.get('pipeline') or [])
     metrics = _listed(evaluator)
     prefix = next((m['prefix'] for m in metrics if m.get('prefix')), None)
     carrier = dict(type='DomainIoUMetric', format_only=True, prefix=prefix)

@@ -294,7 +294,7 @@ def _evaluation_sets(cfg: Config, event: str) -> Iterator[tuple[str, dict]]:
         yield dict(metrics or {}).get('prefix') or '', loader['dataset']
 
 
-def dataset_leaves(dataset: dict | list) -> Iterator[dict]:
+def dataset_leaves(dataset: Mapping | list) -> Iterator[dict]:
     """Yield the data sets inside listed, concatenated or repeated ones.
 
     Args:
@@ -308,6 +308,7 @@ def dataset_leaves(dataset: dict | list) -> Iterator[dict]:
             dataset.get('dataset') or dataset['datasets']
         )
     else:
+        assert isinstance(dataset, dict), 'as configs have them'
         yield dataset
 
 

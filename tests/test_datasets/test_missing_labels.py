@@ -8,6 +8,8 @@ from toy_images import folder_config, make_folder
 from mmuda.datasets.sets.missing_labels import (
     folder_without_labels,
     labels_elsewhere,
+    missing_labels,
+    unlabelled,
 )
 from mmuda.utils.errors import ConfigError, DataError
 
@@ -117,3 +119,40 @@ def test_labels_of_another_version_of_vistas(tmp_path):
     config = dict(type='MapillaryVistasDataset', data_root=str(tmp_path))
     with pytest.raises(ConfigError, match=r"'validation/v2\.0/labels' with"):
         folder_without_labels(dict(config, data_prefix=prefix))
+
+
+# Several data sets as one
+
+
+def several(root, names, **options):
+    """Folders of which each has an image, and a label if its name says so."""
+    for name in names:
+        folder = make_folder(root / name, ['a'])
+        if name.startswith('unlabelled'):
+            shutil.rmtree(folder / 'labels')
+    parts = [folder_config(root / name, **options) for name in names]
+    return dict(type='ConcatDataset', datasets=parts)
+
+
+def test_all_of_several_have_no_labels(tmp_path):
+    config = several(tmp_path, ['unlabelled_1', 'unlabelled_2'])
+    places = [f"'{tmp_path}/unlabelled_{n}/labels'" for n in (1, 2)]
+    assert missing_labels(config) == ' and '.join(
+        f'there are no labels in {place}' for place in places
+    )
+    assert labels_elsewhere(config) == ''
+
+
+def test_one_of_several_has_labels(tmp_path):
+    config = several(tmp_path, ['unlabelled', 'labelled'])
+    assert missing_labels(config) is None
+
+
+def test_several_without_labels_keep_their_images(tmp_path):
+    config = several(tmp_path, ['unlabelled', 'labelled'], pipeline=[5])
+    parts = unlabelled(config)['datasets']
+    assert [part['data_prefix']['seg_map_path'] for part in parts] == [
+        None
+    ] * 2
+    assert [part['pipeline'] for part in parts] == [[], []]
+    assert config['datasets'][0]['pipeline'] == [5]

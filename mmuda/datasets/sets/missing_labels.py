@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Telling labels that are not there from labels that are elsewhere."""
 
+import copy
 import inspect
 import os
 from collections.abc import Iterator, Mapping
@@ -9,22 +10,32 @@ from pathlib import Path
 from mmuda.datasets.sets.base import DomainSegDataset
 from mmuda.datasets.sets.listing import list_keys
 from mmuda.registry import DATASETS
+from mmuda.utils.config import dataset_leaves
 
 
 def missing_labels(config: Mapping) -> str | None:
     """Tell why a data set can't be compared with labels.
 
     Args:
-        config: Config of a data set.
+        config: Config of a data set, or of several as one.
 
     Returns:
-        A clause for a message; None if there are labels, or the data set is
-        none of ours.
+        A clause for a message; None if there are labels, be it of one of
+        several, or a data set is none of ours.
 
     Raises:
         ConfigError: The data set knows where its labels are instead.
         DataError: The images are missing, too.
     """
+    reasons = [_reason(leaf) for leaf in dataset_leaves(config)]
+    found = [reason for reason in reasons if reason is not None]
+    if not found or len(found) < len(reasons):
+        return None
+    return ' and '.join(dict.fromkeys(found))
+
+
+def _reason(config: Mapping) -> str | None:
+    """As :func:`missing_labels` of a single data set."""
     if not _is_ours(config):
         return None
     if not _planned(config).has_labels:
@@ -64,14 +75,20 @@ def labels_elsewhere(config: Mapping) -> str:
     """Look for what was meant by a label path without any label.
 
     Args:
-        config: Config of a data set, of which ``missing_labels`` is not
-            None.
+        config: Config of a data set, or of several as one, of which
+            ``missing_labels`` is not None.
 
     Returns:
         A clause for a message, beginning with ``; ``: that the folder holds
         other files, or where below the first folder above it that exists
         the label of the first image is. Empty if neither is found.
     """
+    hints = map(_hint, dataset_leaves(config))
+    return next(filter(None, hints), '')
+
+
+def _hint(config: Mapping) -> str:
+    """As :func:`labels_elsewhere` of a single data set."""
     planned = _planned(config)
     folder = planned.data_prefix.get('seg_map_path')
     if folder is None:
@@ -96,8 +113,11 @@ def labels_elsewhere(config: Mapping) -> str:
 
 def unlabelled(config: Mapping) -> dict:
     """Config of the same images without labels and pipeline."""
-    prefix = dict(config.get('data_prefix') or {}, seg_map_path=None)
-    return dict(config, data_prefix=prefix, pipeline=[])
+    whole = copy.deepcopy(dict(config))
+    for leaf in dataset_leaves(whole):
+        prefix = dict(leaf.get('data_prefix') or {}, seg_map_path=None)
+        leaf |= dict(data_prefix=prefix, pipeline=[])
+    return whole
 
 
 def _is_ours(config: Mapping) -> bool:
