@@ -54,9 +54,15 @@ def atomic_path(
             killed process leaves it there. By default next to ``path``.
 
     Raises:
+        DataError: ``path`` is a pipe or a device, which it would replace.
         DiskFullError: The disk, or the user's share of it, is full.
     """
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DataError(
+            f'cannot write {str(path)!r}: it is a pipe, a socket or a device; '
+            'choose another name'
+        )
     with disk_full_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         name = f'.{path.stem}.{secrets.token_hex(4)}{path.suffix}'

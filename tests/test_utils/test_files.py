@@ -62,6 +62,13 @@ def test_permissions_of_a_writer_that_replaces_the_file(tmp_path):
     assert (tmp_path / 'a').stat().st_mode == mode
 
 
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(DataError, match=r"pipe': it is a pipe, a socket or"):
+        atomic_write(tmp_path / 'pipe', 'x')
+    assert (tmp_path / 'pipe').is_fifo()
+
+
 @pytest.mark.skipif(not FULL.exists(), reason='no device that is always full')
 def test_disk_that_fills_up_while_writing(tmp_path):
     path = old_file(tmp_path)
