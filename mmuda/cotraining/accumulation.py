@@ -15,6 +15,7 @@ import numpy as np
 from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     PseudoLabelManifest,
     label_path,
+    names_inside,
 )
 from mmuda.pseudo_labels.image_statistics import STATISTICS, ImageStatistics
 from mmuda.utils.checks import one_of
@@ -236,8 +237,8 @@ def _labels_of(table: Path) -> set[Path]:
             rows = list(csv.reader(file))
         keys = [row[0] for row in rows[1:]] if rows[:1] == [_HEADING] else []
     except (IndexError, ValueError, csv.Error):
-        keys = ['..']
-    if any(os.path.isabs(key) or '..' in Path(key).parts for key in keys):
+        keys = ['']
+    if not all(map(names_inside, keys)):
         raise DataError(
             f'{str(table)!r} is damaged, or was not written here; remove the '
             'folder, or choose another'

@@ -109,7 +109,7 @@ def write_list(file: Path, paths: list[str]) -> None:
         if '\n' in path:
             raise DataError(f'{path!r}: rename it, lists hold a path a line')
     text = ''.join(f'{path}\n' for path in paths)
-    if not file.is_file() or file.read_text() != text:
+    if not file.is_file() or file.read_bytes() != text.encode():
         atomic_write(file, text)
 
 

@@ -54,7 +54,7 @@ class Stage:
         images = self.uses.get('images')
         if self.fallback is None or not isinstance(images, Path):
             return False
-        return images.is_file() and not images.read_text().strip()
+        return images.is_file() and not images.read_bytes().strip()
 
     @property
     def folder(self) -> Path:

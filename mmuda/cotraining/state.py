@@ -139,7 +139,7 @@ class ProcedureState:
             'sha256': sha256_of(value),
         }
         if value.suffix == '.txt':
-            described['images'] = len(value.read_text().splitlines())
+            described['images'] = len(value.read_bytes().splitlines())
         return described
 
 
@@ -179,7 +179,7 @@ def outcome(stage: Stage) -> str:
     if stage.result.name == MANIFEST:
         return _described_labels(stage)
     if stage.result.suffix == '.txt':
-        return f'{len(stage.result.read_text().splitlines())} images'
+        return f'{len(stage.result.read_bytes().splitlines())} images'
     return ''
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mmuda.datasets.pseudo_labels.pseudo_label_store import names_inside
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write, read_arrays
 from mmuda.utils.json_files import read_plain_file
+from mmuda.utils.text import shorten
 
 STATISTICS = 'statistics.npz'
 # The arrays of statistics, in their order.
@@ -200,6 +202,9 @@ class ImageStatistics:
             return 'its tables differ in shape'
         if len(set(self.keys)) < len(self):
             return 'a key occurs twice'
+        elsewhere = next((k for k in self.keys if not names_inside(k)), None)
+        if elsewhere is not None:
+            return f'the key {shorten(repr(elsewhere))} leads elsewhere'
         if (self.kept < 0).any() or (self.kept > self.predicted).any():
             return 'a class has more kept pixels than predicted, or below 0'
         sums = self.score_sums

@@ -4,7 +4,7 @@
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from mmengine.config import Config
 
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_fields
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write
-from mmuda.utils.json_files import read_json
+from mmuda.utils.json_files import read_json, read_plain_file
 from mmuda.utils.names import MANIFEST
 from mmuda.utils.resume import find_resume_checkpoint
 
@@ -254,14 +254,33 @@ def last_validation(work_dir: Path) -> dict[str, float]:
 
     Returns:
         Metrics by name, such as ``cityscapes/mIoU``; none if not validated.
+        Lines that a killed process has not finished are passed over.
     """
     metrics: dict[str, float] = {}
     for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in file.read_text().splitlines():
-            values = json.loads(line)
+        for values in _logged(file):
             if any(re.search(r'/mIoU$', key) for key in values):
-                metrics = {k: v for k, v in values.items() if '/' in k}
+                metrics = {
+                    k: v
+                    for k, v in values.items()
+                    if '/' in k and isinstance(v, int | float)
+                }
     return metrics
+
+
+def _logged(file: Path) -> Iterator[dict]:
+    """Yield the whole lines of a log, which is only looked at."""
+    try:
+        lines = read_plain_file(file, '').splitlines()
+    except DataError:
+        return
+    for line in lines:
+        try:
+            values = json.loads(line)
+        except (RecursionError, ValueError):
+            continue
+        if isinstance(values, dict):
+            yield values
 
 
 def write_summary(recipe: Recipe, seconds: dict[str, float]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
-from mmuda.utils.json_files import read_json
+from mmuda.utils.json_files import read_json, read_plain_file
 
 PAIRS = 'pairs.csv'
 IMAGES = 'images.txt'
@@ -114,8 +114,16 @@ class TranslationFolder:
         if not path.is_file():
             return
         (self.root / FINISHED).unlink(missing_ok=True)
-        with open(path, newline='', encoding='utf-8') as file:
-            names = [row[0] for row in csv.reader(file) if row]
+        remedy = 'remove the folder'
+        data = read_plain_file(path, remedy)
+        # A name that is damaged is none of an image here.
+        text = io.StringIO(data.decode(errors='replace').replace('\0', ''))
+        try:
+            names = [row[0] for row in csv.reader(text) if row]
+        except csv.Error as error:
+            raise DataError(
+                f"'{path}' is damaged ({error}); {remedy}"
+            ) from error
         root = self.root.resolve()
         for name in names[1:]:
             image = self.root / name

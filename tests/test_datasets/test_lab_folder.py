@@ -55,6 +55,22 @@ def test_overwrite_stays_in_its_folder(folders):
     assert (folders / 'source/a/00.png').is_file()
 
 
+@pytest.mark.parametrize('content', [b'\xff\xfe\0', b'a\nb\0c.png\n\0'])
+def test_overwrite_over_a_damaged_table(folders, content):
+    translate(folders)
+    whole = contents(folders / 'out')
+    (folders / 'out/pairs.csv').write_bytes(content)
+    translate(folders, overwrite=True)
+    assert contents(folders / 'out') == whole
+
+
+def test_a_table_that_is_none_is_refused(folders):
+    translate(folders)
+    (folders / 'out/pairs.csv').write_bytes(b'a' * 2**20)
+    with pytest.raises(DataError, match=r'pairs\.csv. is damaged .*; remove'):
+        translate(folders, overwrite=True)
+
+
 def test_foreign_folder_is_refused(folders):
     (folders / 'out').mkdir()
     (folders / 'out/a.txt').write_text('mine')

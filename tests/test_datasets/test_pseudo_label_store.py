@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 
 import pytest
 from mmengine.config import Config
@@ -151,6 +152,29 @@ def test_unfinished_round_is_not_published(tmp_path):
 def test_current_without_its_round(tmp_path, text):
     (tmp_path / 'current').write_text(text)
     with pytest.raises(DataError, match=r"current' names the round '(r|')"):
+        current_root(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['../round_1', '/tmp', 'a\0b', 'a' * 5000])
+def test_current_names_a_round_beside_it(tmp_path, name):
+    make_store(tmp_path / 'round_1')
+    (tmp_path / 'rounds').mkdir()
+    (tmp_path / 'rounds/current').write_text(name)
+    with pytest.raises(DataError, match="current' names the round ") as error:
+        current_root(tmp_path / 'rounds')
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize('kind', ['pipe', 'folder', 'binary', 'large'])
+def test_current_is_no_text(tmp_path, kind):
+    path = tmp_path / 'current'
+    if kind == 'pipe':
+        os.mkfifo(path)
+    elif kind == 'folder':
+        path.mkdir()
+    else:
+        path.write_bytes(b'\xff\xfe' * (1 if kind == 'binary' else 2**20))
+    with pytest.raises(DataError, match=r"/current'.*; remove this file, or"):
         current_root(tmp_path)
 
 

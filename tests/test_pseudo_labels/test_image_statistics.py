@@ -1,5 +1,7 @@
 """Statistics of each image, counted while labelling."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from mmuda.pseudo_labels.image_statistics import ImageStatistics
 from mmuda.pseudo_labels.labelling_jobs import LabellingJob
 from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
 from mmuda.pseudo_labels.second_pass import read_scores
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
 
 KEYS = ['a/0', 'a/1', 'a/2', 'b/0', 'b/1']
 RULE = dict(type='ClassBalancedPortion', portion=0.5)
@@ -174,3 +176,12 @@ def test_rules_on_entropy_are_refused():
 def test_switches_are_true_or_false(name):
     with pytest.raises(ConfigError, match=f'{name}=1: must be True or False'):
         PseudoLabelOptions(rule=RULE, pipeline=[], **{name: 1})
+
+
+@pytest.mark.parametrize('key', ['../b/1', '/b/1', 'a/../../c', '', 'a\0b'])
+def test_keys_that_lead_elsewhere_are_refused(labelled, tmp_path, key):
+    _, _, statistics = labelled
+    changed = dataclasses.replace(statistics, keys=(*KEYS[:-1], key))
+    changed.write(tmp_path)
+    with pytest.raises(DataError, match=r'the key .* leads elsewhere; gen'):
+        ImageStatistics.read(tmp_path)

@@ -141,6 +141,16 @@ def test_last_validation_of_a_run(tmp_path):
 
 
 @pytest.mark.parametrize(
+    'line', [b'{"c/mIoU": 4', b'\xff\n', b'[3]\n', b'\n\n', b'[' * 10**5]
+)
+def test_what_a_killed_run_left_of_its_log_is_passed_over(tmp_path, line):
+    file = tmp_path / '1/vis_data/scalars.json'
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b'{"c/mIoU": 3.0}\n' + line)
+    assert last_validation(tmp_path) == {'c/mIoU': 3.0}
+
+
+@pytest.mark.parametrize(
     ('options', 'message'),
     [
         (None, 'no self_training'),

@@ -20,13 +20,15 @@ from mmuda.datasets.sets.listing import list_keys, require_keys
 from mmuda.utils.checks import WHOLE
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
-from mmuda.utils.json_files import read_json
+from mmuda.utils.json_files import read_json, read_plain_file
 from mmuda.utils.names import MANIFEST
+from mmuda.utils.text import shorten
 from mmuda.utils.value_types import find_fault
 from mmuda.version import __version__
 
 FORMAT_VERSION = 1
 REMEDY = 'generate the pseudo-labels anew with --overwrite'
+_MOST_BYTES = 1 << 14  # of the name of a round
 _Count = Annotated[int, WHOLE]
 
 
@@ -145,6 +147,7 @@ __all__ = [
     'current_root',
     'keys_digest',
     'label_path',
+    'names_inside',
     'publish_round',
     'soft_label_path',
     'unfinished',
@@ -156,6 +159,17 @@ CURRENT = 'current'
 def keys_digest(keys: Iterable[str]) -> str:
     """SHA-256, as hexadecimal digits, of keys in any order."""
     return hashlib.sha256('\n'.join(sorted(keys)).encode()).hexdigest()
+
+
+def names_inside(key: str) -> bool:
+    """Whether a name that a file holds can be one of a file in a folder.
+
+    Args:
+        key: Of an image, or the name of a round.
+    """
+    parts = Path(key).parts
+    inside = parts and '..' not in parts and not os.path.isabs(key)
+    return bool(inside) and '\0' not in key
 
 
 def label_path(root: str | os.PathLike, key: str) -> Path:
@@ -199,15 +213,16 @@ def current_root(root: str | os.PathLike) -> Path | None:
     root = Path(root)
     if (root / MANIFEST).is_file():
         return root
-    try:
-        name = (root / CURRENT).read_text(encoding='utf-8').strip()
-    except (FileNotFoundError, NotADirectoryError):
+    if not os.path.lexists(root / CURRENT):
         return None
-    if not name or not (root / name / MANIFEST).is_file():
+    remedy = 'remove this file, or write the name of a finished round into it'
+    data = read_plain_file(root / CURRENT, remedy, _MOST_BYTES)
+    name = data.decode(errors='replace').strip()
+    finished = names_inside(name) and os.path.isfile(root / name / MANIFEST)
+    if not finished:
         raise DataError(
-            f'{str(root / CURRENT)!r} names the round {name!r}, which has no '
-            f'{MANIFEST}; remove this file, or write the name of a finished '
-            'round into it'
+            f'{str(root / CURRENT)!r} names the round '
+            f'{shorten(repr(name))}, which has no {MANIFEST}; {remedy}'
         )
     return root / name
 
