@@ -13,7 +13,11 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmuda.utils.config_keys import did_you_mean
-from mmuda.utils.config_values import check_config, settle_whole_numbers
+from mmuda.utils.config_values import (
+    check_config,
+    require_written,
+    settle_whole_numbers,
+)
 from mmuda.utils.errors import ConfigError, describe_error
 from mmuda.utils.files import install_safe_file_reading
 from mmuda.utils.names import SOURCE, TARGET
@@ -58,7 +62,9 @@ def load_config(
         cfg = Config.fromfile(path)
     except ConfigError as error:
         raise ConfigError(f'{path}: {error}') from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise ConfigError(_fault_in_file(error, path)) from error
     known = sorted({*cfg} | _RUNNER_KEYS | _TOOL_KEYS)
     for option in options or {}:
@@ -77,9 +83,13 @@ def load_config(
         raise ConfigError(
             f'{path}: an option does not fit: {describe_error(error)}'
         ) from error
-    if check:
-        settle_whole_numbers(cfg)
-        check_config(cfg)
+    return _checked(cfg) if check else cfg
+
+
+def _checked(cfg: Config) -> Config:
+    require_written(cfg)
+    settle_whole_numbers(cfg)
+    check_config(cfg)
     return cfg
 
 
@@ -88,12 +98,16 @@ def _fault_in_file(error: BaseException, path: str | os.PathLike) -> str:
     file, line = str(path), None
     for frame, number in traceback.walk_tb(error.__traceback__):
         reader = frame.f_globals.get('__name__', '').startswith('mmengine.')
+        # Which has a temporary copy.
+        reader = reader and frame.f_code.co_name != '_get_base_files'
         name = frame.f_locals.get('filename') if reader else None
         if isinstance(name, str | os.PathLike):
             file = str(name)
         if frame.f_code.co_filename in (file, ''):  # code of a config
             line = number
     text = describe_error(error)
+    if isinstance(error, AttributeError) and Path(file).suffix != '.py':
+        text = 'it holds no values by name'
     if isinstance(error, SyntaxError):
         line, text = error.lineno, f'{type(error).__name__}: {error.msg}'
     return f'{file}:{line}: {text}' if line else f'{file}: {text}'

@@ -79,7 +79,9 @@ def config_errors(cfg: Mapping) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError) as error:
-        message = _explanation(cfg, str(error))
+        # A KeyError shows its text as Python writes it.
+        text = error.args[0] if isinstance(error, KeyError) else error
+        message = _explanation(cfg, str(text))
         if message is None:
             raise
         raise ConfigError(message) from error

@@ -157,6 +157,10 @@ WEIGHTS = Check(
     'a list of numbers of at least 0, or a file',
     lambda v: isinstance(v, str) or all(map(NOT_NEGATIVE.fits, v)),
 )
+HEAD_WEIGHTS = Check(
+    'dict(...) of finite numbers of at least 0, by head',
+    lambda v: all(map(NOT_NEGATIVE.fits, v.values())),
+)
 STATISTICS = Check(
     'mean and std must be of one length',
     lambda part: _length(part.get('mean')) == _length(part.get('std')),

@@ -31,6 +31,7 @@ from mmuda.utils.config_ranges import (
     END,
     EPSILON,
     FACTOR,
+    HEAD_WEIGHTS,
     IN_ORDER,
     INDICES,
     INTERVAL,
@@ -305,10 +306,14 @@ PARAMETERS: dict[str, Check] = {
     # methods
     'nonfinite_patience': optional(COUNT),
     'warmup_iters': WHOLE,
+    'adversarial_weights': HEAD_WEIGHTS,
+    'entropy_weights': optional(HEAD_WEIGHTS),
+    'Entropy.weights': HEAD_WEIGHTS,
     'ClassRatioPrior.weight': NOT_NEGATIVE,
     'pseudo_label_weight': NOT_NEGATIVE,
     'MeanTeacherHook.momentum': BELOW_ONE,
     'MeanTeacherHook.begin': WHOLE,
+    'EMAHook.interval': COUNT,
     # schedules, in units of what is watched
     'ReduceOnPlateauParamScheduler.threshold': NOT_NEGATIVE,
     # hooks

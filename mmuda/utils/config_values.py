@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Checking the values of a config against their types and ranges."""
 
+import ast
 import functools
 import inspect
 import math
@@ -86,6 +87,41 @@ def check_config(cfg: Mapping | Config) -> None:
     check_config_keys(cfg)
     for fault in _faults(cfg):
         raise ConfigError(str(fault))
+
+
+def require_written(cfg: Config) -> None:
+    """Refuse values that can't be written into the config of a run.
+
+    Args:
+        cfg: A whole config.
+
+    Raises:
+        ConfigError: Names the place and the type of the value.
+    """
+    for place, part in config_parts(cfg):
+        for key, value in part.items():
+            for entry in value if isinstance(value, list | tuple) else [value]:
+                if not _is_written(entry):
+                    kind = type(entry).__name__
+                    raise ConfigError(
+                        f"{join(place, key)}: an object of {kind} can't be "
+                        'written into the config of a run; write numbers, '
+                        'texts, lists and dict(...), or del it at the end of '
+                        'the config'
+                    )
+
+
+def _is_written(value: object) -> bool:
+    plain = isinstance(
+        value, str | Real | list | tuple | Mapping | os.PathLike
+    )
+    if plain or value is None or callable(value) or inspect.ismodule(value):
+        return True
+    try:
+        ast.parse(repr(value))
+    except SyntaxError:
+        return False
+    return True
 
 
 def settle_whole_numbers(cfg: Mapping | Config) -> None:

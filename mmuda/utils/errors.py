@@ -57,7 +57,7 @@ def describe_error(error: BaseException) -> str:
     elif isinstance(error, OSError) and error.filename is not None:
         reason = error.strerror or name
         return _short(f'{reason}: {str(error.filename)!r}')
-    elif isinstance(error, SyntaxError):
+    elif isinstance(error, SyntaxError) and error.filename:
         return _short(f'{error.filename}:{error.lineno}: {error.msg}')
     elif isinstance(error, RecursionError):
         return f'nested too deeply, or containing itself ({name}: {text})'

@@ -34,6 +34,7 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
 _TEMPORARY = re.compile(r'\..+\.[0-9a-f]{8}(\.[^.]*)?')
 _PROBE_BYTES = 2**20
+_MOST_VALUES = 10**6  # of a YAML file
 
 
 @contextmanager
@@ -226,12 +227,31 @@ _DataLoader.add_constructor('tag:yaml.org,2002:python/tuple', _tuple)
 class _DataYamlHandler(YamlHandler):
     def load_from_fileobj(self, file: IO, **kwargs) -> Any:
         try:
-            return yaml.load(file, Loader=_DataLoader)
+            content = yaml.load(file, Loader=_DataLoader)
+            _require_bounded(content)
+            return content
         except yaml.constructor.ConstructorError as error:
             raise ConfigError(
                 f'a YAML file is refused ({error.problem}): what is not plain '
                 'data could run code'
             ) from error
+
+
+def _require_bounded(content: Any) -> None:
+    """Refuse values whose aliases stand for more than anybody has written."""
+    waiting, count = [content], 0
+    while waiting:
+        value = waiting.pop()
+        count += 1
+        if count > _MOST_VALUES:
+            raise ConfigError(
+                'a YAML file is refused: with its aliases (*) it stands for '
+                f'more than {_MOST_VALUES} values, or for itself'
+            )
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list | tuple | set):
+            waiting.extend(value)
 
 
 class _NoPickleHandler(PickleHandler):

@@ -118,6 +118,25 @@ def test_error_that_the_config_does_not_explain_passes(error):
     assert raised.value is error
 
 
+def test_part_without_a_type_is_named():
+    cfg = Config(dict(model=dict(parts=[dict(a="it's")])))
+    with (
+        pytest.raises(
+            ConfigError, match=r"^model\.parts\[0\]: needs a 'type'"
+        ),
+        config_errors(cfg),
+    ):
+        HOOKS.build(cfg.model.parts[0])
+
+
+def test_missing_parameter_of_the_class_that_another_is_made_of():
+    cfg = Config(dict(param_scheduler=[dict(type='MultiStepLR')]))
+    error = 'MultiStepParamScheduler.__init__() missing 1 required: '
+    message = r"^param_scheduler\[0\]: MultiStepLR needs 'milestones'"
+    with pytest.raises(ConfigError, match=message), config_errors(cfg):
+        raise TypeError(error + "'milestones'")
+
+
 def test_the_word_itself_is_never_proposed():
     assert did_you_mean('lr', ['lr']) == ''
     assert did_you_mean('depth', ['depth', 'depths']) == (

@@ -65,3 +65,37 @@ def test_pickles_are_not_read(tmp_path, suffix):
     with pytest.raises(DataError, match='refused, because a pickle could'):
         mmengine.load(path)
     assert not (tmp_path / 'made').exists()
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'message'),
+    [
+        ('base.yaml', '', 'base.yaml: it holds no values by name'),
+        ('base.json', '5', 'base.json: it holds no values by name'),
+        ('base.yaml', 'a:\n\t- b', 'base.yaml: ScannerError'),
+        ('base.json', '{"a"', 'base.json: JSONDecodeError'),
+        ('base.yaml', 'a: &a [*a]', 'it stands for more than 1000000 values'),
+    ],
+)
+def test_fault_of_a_base_is_named_by_its_file(
+    tmp_path, name, content, message
+):
+    (tmp_path / name).write_text(content)
+    config = tmp_path / 'config.py'
+    config.write_text(f"_base_ = './{name}'\n")
+    with pytest.raises(ConfigError) as error:
+        load_config(config)
+    assert message in str(error.value)
+    assert str(error.value).startswith(str(tmp_path))
+
+
+def test_aliases_that_stand_for_too_much(tmp_path):
+    lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]']
+    for n in range(7):
+        aliases = ', '.join([f'*a{n}'] * 10)
+        lines.append(f'a{n + 1}: &a{n + 1} [{aliases}]')
+    (tmp_path / 'base.yaml').write_text('\n'.join(lines))
+    config = tmp_path / 'config.py'
+    config.write_text("_base_ = './base.yaml'\n")
+    with pytest.raises(ConfigError, match='stands for more than 1000000'):
+        load_config(config)

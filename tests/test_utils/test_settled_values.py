@@ -5,6 +5,7 @@ from faulty_values import INF, LOADER, NAN, PLAYER
 from mmengine.config import Config
 from test_config_values import CONFIGS, changed
 
+from mmuda.utils.config import load_config
 from mmuda.utils.config_values import (
     check_config,
     parameter_defaults,
@@ -95,6 +96,16 @@ def test_a_child_that_is_given_no_default_of_its_parent(base):
             None,
             'default_hooks: runtime_info and param_scheduler must not be',
         ),
+        (
+            'custom_hooks',
+            [dict(type='EMAHook', interval=0)],
+            'custom_hooks[0].interval=0: must be a whole number above 0',
+        ),
+        (
+            'model.adversarial_weights',
+            dict(decode=-1.0),
+            "model.adversarial_weights={'decode': -1.0}: must be dict(...) of",
+        ),
         (f'{PLAYER}.optimizer.type', '', f"{PLAYER}.optimizer.type='': must"),
         ('optim_wrapper.constructor', 5, 'optim_wrapper.constructor=5: must'),
         ('visualizer.vis_backends', 5, 'visualizer.vis_backends=5: must be'),
@@ -111,3 +122,20 @@ def test_what_would_be_without_effect_or_fail_late(base, key, value, message):
 def test_priorities_of_hooks(base, priority):
     hook = dict(type='SyncBuffersHook', priority=priority)
     check_config(changed(base, 'custom_hooks', [hook]))
+
+
+@pytest.mark.parametrize(
+    'text', ['x = object()', 'class A:\n    pass\ny = dict(z=[A()])']
+)
+def test_objects_that_no_config_can_hold(tmp_path, text):
+    config = tmp_path / 'config.py'
+    config.write_text(f'{text}\n')
+    with pytest.raises(ConfigError, match=r"(x|y\.z): an object of \w+ can't"):
+        load_config(config)
+
+
+def test_a_config_that_raises_what_is_no_exception(tmp_path):
+    config = tmp_path / 'config.py'
+    config.write_text("a = 1\nraise BaseException('b')\n")
+    with pytest.raises(ConfigError, match=r'config\.py:2: BaseException: b'):
+        load_config(config)
