@@ -86,10 +86,9 @@ def check_upstream(mmcv: str, mmseg: str, compiled: bool) -> None:
 
 def _check_pair() -> None:
     """Look at the pair before mmseg is imported, which ends in an assert."""
-    try:
-        mmseg = metadata.version(_UPSTREAM_MMSEG)
-    except metadata.PackageNotFoundError:
+    if not _is_distributed(_UPSTREAM_MMSEG):
         return
+    mmseg = metadata.version(_UPSTREAM_MMSEG)
     mmcv = import_module('mmcv').__version__
     check_upstream(mmcv, mmseg, util.find_spec('mmcv._ext') is not None)
 
@@ -114,8 +113,32 @@ def check_versions() -> None:
         check_version(package, version)
 
 
+def name_distributions() -> None:
+    """Let ``mmuda::`` and ``mmseg::`` name the configs that are installed.
+
+    mmengine asks for the distribution of a package by a table, in which mmuda
+    is missing and the builds named ``onedl-`` are, too: it would install
+    OpenMMLab's mmsegmentation over the one that is there.
+    """
+    names = import_module('mmengine.config.utils').MODULE2PACKAGE
+    names['mmuda'] = 'mmuda'
+    for package, distribution in names.items():
+        if util.find_spec(package) and not _is_distributed(distribution):
+            build = f'onedl-{distribution}'
+            names[package] = build if _is_distributed(build) else package
+
+
+def _is_distributed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 leave_at_interrupt()
 check_versions()
+name_distributions()
 
 __all__ = [
     '__version__',
