@@ -139,6 +139,7 @@ def _is_distributed(name: str) -> bool:
 leave_at_interrupt()
 check_versions()
 name_distributions()
+import_module('mmuda.utils.config_completion').complete_files()
 
 __all__ = [
     '__version__',

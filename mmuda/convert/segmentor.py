@@ -9,6 +9,7 @@ from mmengine.registry import Registry
 from torch import Tensor
 
 import mmuda.registry
+from mmuda.utils.config_completion import complete
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.head_names import DECODE
 
@@ -90,15 +91,12 @@ def plain_config(cfg: Config) -> Config:
             f'{cfg.filename} has no model.segmentor: pass the config that the'
             ' method was trained with.'
         )
-    raw = cfg.to_dict()
+    raw = complete(Config(cfg.to_dict())).to_dict()
     plain: dict[str, Any] = dict(model=_plain_model(raw['model']))
     plain.update({key: raw[key] for key in _KEPT_KEYS if key in raw})
     own = _own_types()
-    plain['test_pipeline'] = _test_pipeline(raw)
     if not _types_in(plain['model']) & own:
         plain = _without(plain, own)
-    if not plain['test_pipeline']:
-        del plain['test_pipeline']
     scoped = _add_scope(plain, own)
     if scoped != plain:
         scoped['custom_imports'] = dict(
@@ -170,20 +168,11 @@ def _without_start(value: Any) -> Any:
     return value
 
 
-def _test_pipeline(raw: dict) -> list[dict]:
-    """The pipeline of the (first) test set, for ``inference_model``."""
-    loaders = raw.get('test_dataloader') or []
-    loader = next(iter(loaders), {}) if isinstance(loaders, list) else loaders
-    pipeline = (loader.get('dataset') or {}).get('pipeline')
-    return list(pipeline or raw.get('test_pipeline') or [])
-
-
 def _without(plain: dict, own: set[str]) -> dict:
     """Leave out what mmseg has not, as far as prediction allows."""
     steps = [
         dict(type='LoadImageFromFile') if step['type'] == 'LoadImage' else step
-        for step in plain['test_pipeline']
-        if step['type'] != 'LoadLabels'
+        for step in plain.get('test_pipeline', [])
     ]
     kept = {
         key: value
@@ -198,7 +187,7 @@ def _without(plain: dict, own: set[str]) -> dict:
     if 'test_dataloader' not in kept or 'test_evaluator' not in kept:
         for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
             kept.pop(key, None)
-    return dict(kept, test_pipeline=steps)
+    return dict(kept, test_pipeline=steps) if steps else kept
 
 
 def _types_in(value: Any) -> set[str]:

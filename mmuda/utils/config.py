@@ -12,6 +12,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmuda.utils.config_completion import complete
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import (
     check_config,
@@ -26,6 +27,11 @@ _NUMBERS = {'inf', 'nan'}
 _RUNNER_KEYS = {*inspect.signature(Runner.__init__).parameters} - {'self'}
 # Read by tools, besides the parameters of a runner.
 _TOOL_KEYS = {'runner_type', 'tta_model', 'tta_pipeline'}
+# What merging an option raises that does not fit.
+_MISFITS = (
+    *(AssertionError, AttributeError, IndexError),
+    *(KeyError, TypeError, ValueError),
+)
 PSEUDO_LABEL_LOADERS = ('LoadPseudoLabels', 'LoadSoftPseudoLabels')
 
 
@@ -76,10 +82,8 @@ def load_config(
             )
     try:
         cfg.merge_from_dict(dict(options or {}))
-    except (
-        *(AssertionError, AttributeError, IndexError),
-        *(KeyError, TypeError, ValueError),
-    ) as error:
+        complete(cfg)
+    except _MISFITS as error:
         raise ConfigError(
             f'{path}: an option does not fit: {describe_error(error)}'
         ) from error
