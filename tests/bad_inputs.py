@@ -115,7 +115,9 @@ def run_all(kind, cases, tools, tmp_path):
     for case in cases:
         result, last = outcome(tools[case.tool], case, tmp_path)
         counts[result] += 1
-        unexpected += '--traceback shows more' in last
+        if '--traceback shows more' in last:
+            unexpected += 1
+            print(case.tool, *case.words[:9], last, sep=' | ')
         if result != OUTCOMES[0]:
             words = ' '.join(map(str, case.words))
             wrong.append(f'{result}: {case.tool} {words[:200]}: {last[:300]}')

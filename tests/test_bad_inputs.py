@@ -182,11 +182,12 @@ def test_damaged_images_and_labels(tools, data, tmp_path):
             for path in sorted((copy / place).rglob('*.png')):
                 if name != 'truth' or 'labelIds' in path.name:
                     damage(path)
+            damaged = f'{name}_{kind}/{place}'
             words = training(copy, tmp_path)
-            cases.append(Case('train.py', words, ''))
+            cases.append(Case('train.py', words, damaged))
             roots = [f'source={copy}/GTA5', f'target={copy}/Cityscapes']
             words = [CONFIG, '--all', '--data-root', *roots]
-            cases.append(Case('misc/check_data.py', words, ''))
+            cases.append(Case('misc/check_data.py', words, damaged))
     check('damaged images and labels', cases, tools, tmp_path)
 
 
