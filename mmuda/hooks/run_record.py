@@ -233,6 +233,8 @@ def resume_run(runner: Runner, checkpoint: dict, file: str) -> None:
         changed = _compare_states(runner, checkpoint, file)
         taken = taken or changed
         finished = int(checkpoint['meta']['iter'])
+        if finished < 0:
+            raise ValueError(f'meta.iter is {finished}')
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f'{file}: its states are not those of a training ({error!r}); '

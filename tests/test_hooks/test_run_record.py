@@ -169,6 +169,16 @@ def test_states_that_are_none_are_refused(
     assert 'states are not those of a training' in error
 
 
+def test_a_number_of_iterations_that_is_none_is_refused(
+    resumed, short, tmp_path
+):
+    content = load_checkpoint_file(short)
+    content['meta']['iter'] = -2
+    torch.save(content, tmp_path / 'junk.pth')
+    error = resumed({}, tmp_path / 'junk.pth')
+    assert 'states are not those of a training (ValueError' in error
+
+
 @pytest.mark.parametrize('part', ['optimizer', 'message_hub', 'state_dict'])
 @pytest.mark.parametrize('junk', [3, None, []])
 def test_parts_that_are_none_are_refused(resumed, short, tmp_path, part, junk):
