@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmuda.procedures.self_training_rounds import SelfTrainingOptions
 from mmuda.pseudo_labels.checkpoints import describe_checkpoints, load_model
 from mmuda.pseudo_labels.labelling_jobs import LabellingJob
 from mmuda.pseudo_labels.labelling_options import (
@@ -13,7 +14,6 @@ from mmuda.pseudo_labels.labelling_options import (
     dataset_to_label,
 )
 from mmuda.pseudo_labels.labelling_report import ProgressLines
-from mmuda.pseudo_labels.recipe import SelfTrainingOptions
 from mmuda.utils.config import set_pseudo_label_root
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmuda.cotraining.cotraining_options import CoTrainingOptions
-from mmuda.cotraining.plan import Procedure
+from mmuda.procedures.cotraining_cycles import Procedure
+from mmuda.procedures.cotraining_options import CoTrainingOptions
 
 ROOT = Path('work')
 

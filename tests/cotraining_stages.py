@@ -1,8 +1,8 @@
 """Stages of a tool that waits and writes when it ran."""
 
-from mmuda.cotraining.execution import Devices, Executor
-from mmuda.cotraining.stages import Stage
-from mmuda.cotraining.state import ProcedureState
+from mmuda.procedures.execution import Devices, Executor
+from mmuda.procedures.stages import Stage
+from mmuda.procedures.state import ProcedureState
 
 TOOL = """
 import sys, time

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from mtda_leaves import LEAVES, ROOT, is_carla, load, method_of
 
+from mmuda.procedures.self_training_rounds import SelfTrainingOptions
 from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
-from mmuda.pseudo_labels.recipe import SelfTrainingOptions
 from mmuda.registry import HOOKS
 from mmuda.utils.config import default_work_dir
 

@@ -22,7 +22,7 @@ CONTEXT.set_forkserver_preload(
         'mmseg.models',
         'mmuda.hooks',
         'mmuda.pseudo_labels',
-        'mmuda.cotraining',
+        'mmuda.procedures.selection',
     ]
 )
 

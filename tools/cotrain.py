@@ -14,21 +14,21 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from mmuda.cotraining.cotraining_options import CoTrainingOptions
-from mmuda.cotraining.curves import write_curves
-from mmuda.cotraining.estimates import plan_table
-from mmuda.cotraining.execution import (
+from mmuda.procedures.cotraining_cycles import Procedure
+from mmuda.procedures.cotraining_options import CoTrainingOptions
+from mmuda.procedures.curves import write_curves
+from mmuda.procedures.estimates import plan_table
+from mmuda.procedures.execution import (
     Devices,
     Executor,
     choose_steps,
     require_first_inputs,
     visible_gpus,
 )
-from mmuda.cotraining.plan import Procedure
-from mmuda.cotraining.preparation import check_procedure, list_images
-from mmuda.cotraining.stages import Step
-from mmuda.cotraining.state import ProcedureState, status_table
-from mmuda.pseudo_labels.recipe import require_same_recipe
+from mmuda.procedures.preparation import check_procedure, list_images
+from mmuda.procedures.self_training_rounds import require_same_recipe
+from mmuda.procedures.stages import Step
+from mmuda.procedures.state import ProcedureState, status_table
 from mmuda.utils.checks import COUNT
 from mmuda.utils.checksums import sha256_of
 from mmuda.utils.cli import add_data_options, checked, run_tool

@@ -13,19 +13,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from mmuda.cotraining.accumulation import (
+from mmuda.procedures.selection.accumulation import (
     AccumulatedLabels,
     Accumulation,
     Better,
 )
-from mmuda.cotraining.exchange import (
+from mmuda.procedures.selection.exchange import (
     ExchangeOrder,
     choose_exchange,
     exchange_warnings,
 )
-from mmuda.cotraining.labelled_images import LabelledImages
-from mmuda.cotraining.merge import Disagreement, merge_folders
-from mmuda.cotraining.ranking import (
+from mmuda.procedures.selection.labelled_images import LabelledImages
+from mmuda.procedures.selection.merge import Disagreement, merge_folders
+from mmuda.procedures.selection.ranking import (
     Ranking,
     keys_text,
     own_share,

@@ -16,15 +16,15 @@ from pathlib import Path
 from mmengine.config import Config
 from rich.console import Console
 
-from mmuda.pseudo_labels.labelling_jobs import check_labelling
-from mmuda.pseudo_labels.labelling_options import target_names
-from mmuda.pseudo_labels.recipe import (
+from mmuda.procedures.self_training_rounds import (
     Recipe,
     SelfTrainingOptions,
     Stage,
     require_same_recipe,
     write_summary,
 )
+from mmuda.pseudo_labels.labelling_jobs import check_labelling
+from mmuda.pseudo_labels.labelling_options import target_names
 from mmuda.utils.checks import COUNT, SEED
 from mmuda.utils.checksums import sha256_of
 from mmuda.utils.cli import (

@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmuda.cotraining.stage_configs import pretrained_files
+from mmuda.procedures.stage_configs import pretrained_files
 from mmuda.utils.config_files import named_files
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from cotraining_stages import make_executor, make_stage, write_tool
 
-from mmuda.cotraining.execution import Devices, visible_gpus
+from mmuda.procedures.execution import Devices, visible_gpus
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.processes import Command
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmuda.pseudo_labels.recipe import (
+from mmuda.procedures.self_training_rounds import (
     Recipe,
     SelfTrainingOptions,
     last_validation,

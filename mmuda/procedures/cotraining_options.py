@@ -12,10 +12,10 @@ from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_fields
 from mmuda.utils.errors import ConfigError
 
-from .accumulation import Accumulation
-from .exchange import ExchangeOrder
-from .merge import Disagreement
-from .ranking import Ranking
+from .selection.accumulation import Accumulation
+from .selection.exchange import ExchangeOrder
+from .selection.merge import Disagreement
+from .selection.ranking import Ranking
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmuda.cotraining.cotraining_options import CoTrainingOptions
-from mmuda.cotraining.plan import Procedure
+from mmuda.procedures.cotraining_cycles import Procedure
+from mmuda.procedures.cotraining_options import CoTrainingOptions
 from mmuda.registry import MODELS
 from mmuda.utils.config_keys import check_config_keys
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from labelled_images import BINS, manifest, read, statistics, write_labels
 
-from mmuda.cotraining import LabelledImages, merge_folders
-from mmuda.cotraining.merge import Labels, merge_labels
+from mmuda.procedures.selection import LabelledImages, merge_folders
+from mmuda.procedures.selection.merge import Labels, merge_labels
 from mmuda.pseudo_labels.image_statistics import ImageStatistics
 from mmuda.utils.errors import ConfigError, DataError
 

@@ -1,7 +1,7 @@
 import pytest
 from cotraining_configs import procedure_config
 
-from mmuda.cotraining.cotraining_options import (
+from mmuda.procedures.cotraining_options import (
     CollaborationOptions,
     CoTrainingOptions,
     CycleOptions,

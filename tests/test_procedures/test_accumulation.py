@@ -12,10 +12,10 @@ from labelled_images import (
     write_labels,
 )
 
-from mmuda.cotraining import AccumulatedLabels
 from mmuda.datasets.pseudo_labels.pseudo_label_store import check_pseudo_labels
 from mmuda.datasets.sets.split_lists import read_split
 from mmuda.datasets.transforms.pseudo_label_loading import LoadPseudoLabels
+from mmuda.procedures.selection import AccumulatedLabels
 from mmuda.utils.errors import ConfigError, DataError
 
 

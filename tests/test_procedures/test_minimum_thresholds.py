@@ -3,7 +3,7 @@
 import pytest
 from labelled_images import in_memory, statistics
 
-from mmuda.cotraining import minimum_thresholds
+from mmuda.procedures.selection import minimum_thresholds
 from mmuda.pseudo_labels.rules import FixedThresholds
 from mmuda.utils.errors import DataError
 

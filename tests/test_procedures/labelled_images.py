@@ -5,12 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmuda.cotraining import LabelledImages
 from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     PseudoLabelManifest,
     keys_digest,
     label_path,
 )
+from mmuda.procedures.selection import LabelledImages
 from mmuda.pseudo_labels.image_statistics import ImageStatistics, count_image
 from mmuda.pseudo_labels.second_pass import encode_scores, score_path
 

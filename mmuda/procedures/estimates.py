@@ -22,7 +22,7 @@ from mmuda.registry import DATASETS, MODELS
 from mmuda.translation.lab_images import encode_image
 from mmuda.utils.names import SOURCE
 
-from .plan import Procedure
+from .cotraining_cycles import Procedure
 from .preparation import image_files
 from .stage_configs import source_leaves, target_leaf
 from .stages import Stage, Step

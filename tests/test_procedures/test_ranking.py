@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 from labelled_images import statistics
 
-from mmuda.cotraining import keys_text, own_share, rank_images, sample_keys
 from mmuda.datasets.sets.split_lists import read_split
+from mmuda.procedures.selection import (
+    keys_text,
+    own_share,
+    rank_images,
+    sample_keys,
+)
 from mmuda.utils.errors import ConfigError
 
 KEYS = [f'day/{index:03d}' for index in range(50)]

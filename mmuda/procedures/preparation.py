@@ -21,7 +21,7 @@ from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write
 
-from .plan import Procedure
+from .cotraining_cycles import Procedure
 from .stage_configs import pretrained_files, source_leaves, target_leaf
 
 

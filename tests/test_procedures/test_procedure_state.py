@@ -4,7 +4,7 @@ import shlex
 import pytest
 from cotraining_stages import make_stage, write_tool
 
-from mmuda.cotraining.state import ProcedureState
+from mmuda.procedures.state import ProcedureState
 from mmuda.utils.errors import DataError
 
 

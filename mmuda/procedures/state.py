@@ -11,7 +11,6 @@ from typing import Annotated, Literal, TypedDict
 from rich.table import Table
 
 from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
-from mmuda.pseudo_labels.recipe import last_validation
 from mmuda.utils.checks import NOT_NEGATIVE
 from mmuda.utils.checksums import sha256_of
 from mmuda.utils.errors import DataError
@@ -19,6 +18,7 @@ from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json
 from mmuda.utils.names import MANIFEST
 
+from .self_training_rounds import last_validation
 from .stages import Stage, Step
 
 FILE = 'state.json'

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from .accumulation import KEYS
 from .cotraining_options import (
     CollaborationOptions,
     CoTrainingOptions,
     CycleOptions,
 )
-from .labelled_images import LabelledImages, minimum_thresholds
+from .selection.accumulation import KEYS
+from .selection.labelled_images import LabelledImages, minimum_thresholds
 from .stage_configs import TargetLabels, source_leaves
 from .stage_factory import Accumulation, SelectionStages, StageFactory
 from .stages import Stage, Step

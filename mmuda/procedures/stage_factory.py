@@ -10,8 +10,8 @@ from mmengine.config import Config
 from mmuda.translation.lab_folder import FINISHED as TRANSLATED
 from mmuda.utils.names import MANIFEST
 
-from .accumulation import KEYS
 from .cotraining_options import CollaborationOptions
+from .selection.accumulation import KEYS
 from .stage_configs import (
     TargetLabels,
     image_root,

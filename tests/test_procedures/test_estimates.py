@@ -4,15 +4,15 @@ import pytest
 from cotraining_configs import ROOT, find, procedure_config
 from mmengine.config import Config
 
-from mmuda.cotraining.cotraining_options import CoTrainingOptions
-from mmuda.cotraining.estimates import (
+from mmuda.procedures.cotraining_cycles import Procedure
+from mmuda.procedures.cotraining_options import CoTrainingOptions
+from mmuda.procedures.estimates import (
     Costs,
     batch_images,
     estimate,
     shown_size,
     validated_images,
 )
-from mmuda.cotraining.plan import Procedure
 
 COSTS = Costs(
     train=0.5,

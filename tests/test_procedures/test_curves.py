@@ -3,14 +3,14 @@ import json
 
 import pytest
 
-from mmuda.cotraining.curves import (
+from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
+from mmuda.procedures.curves import (
     ClassSelection,
     draw_selections,
     gather_selections,
     write_curves,
 )
-from mmuda.cotraining.stages import Stage
-from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
+from mmuda.procedures.stages import Stage
 from mmuda.utils.names import MANIFEST
 
 

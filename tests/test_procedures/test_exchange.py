@@ -3,8 +3,8 @@
 import pytest
 from labelled_images import in_memory, statistics
 
-from mmuda.cotraining import choose_exchange, exchange_warnings
-from mmuda.cotraining.exchange import (
+from mmuda.procedures.selection import choose_exchange, exchange_warnings
+from mmuda.procedures.selection.exchange import (
     Exchange,
     class_order,
     exchange_by_class,

@@ -9,8 +9,8 @@ from cotraining_configs import (
     procedure_config,
 )
 
-from mmuda.cotraining.cotraining_options import CoTrainingOptions
-from mmuda.cotraining.plan import Procedure
+from mmuda.procedures.cotraining_cycles import Procedure
+from mmuda.procedures.cotraining_options import CoTrainingOptions
 
 
 @pytest.fixture(scope='module')

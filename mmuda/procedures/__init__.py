@@ -1,0 +1,2 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Trainings and labellings in turns, as stages that can be continued."""
