@@ -91,9 +91,15 @@ def load_config(
 
 
 def _checked(cfg: Config) -> Config:
-    require_written(cfg)
-    settle_whole_numbers(cfg)
-    check_config(cfg)
+    try:
+        require_written(cfg)
+        settle_whole_numbers(cfg)
+        check_config(cfg)
+    except ImportError as error:
+        # MMEngine imports what a config does when it is looked at.
+        raise ConfigError(
+            f'{describe_error(error)}; install it, or correct the import'
+        ) from error
     return cfg
 
 

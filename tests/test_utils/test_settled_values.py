@@ -134,6 +134,15 @@ def test_objects_that_no_config_can_hold(tmp_path, text):
         load_config(config)
 
 
+def test_a_module_that_is_not_there(tmp_path):
+    config = tmp_path / 'config.py'
+    config.write_text('import nothing_there\nx = dict(a=1)\n')
+    with pytest.raises(
+        ConfigError, match=r'config\.py, line 1 .*; install it'
+    ):
+        load_config(config)
+
+
 def test_a_config_that_raises_what_is_no_exception(tmp_path):
     config = tmp_path / 'config.py'
     config.write_text("a = 1\nraise BaseException('b')\n")
