@@ -27,7 +27,9 @@ from mmuda.datasets.images.image_io import map_ids
 from mmuda.datasets.labels.label_maps import label_table, lookup_table
 from mmuda.datasets.samplers import DomainInfiniteSampler
 from mmuda.registry import DATASETS
-from mmuda.utils.config import override_data_roots
+from mmuda.utils.config_data import (
+    override_data_roots,
+)
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import IGNORE_ID
 from street_scenes import (

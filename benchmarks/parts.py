@@ -35,7 +35,12 @@ from benchmarks.several_targets_memory import (
 )
 from benchmarks.training import memory_rows, speed_rows
 from benchmarks.training_case import TrainingCase
-from mmuda.utils.config import load_config, override_data_roots
+from mmuda.utils.config import (
+    load_config,
+)
+from mmuda.utils.config_data import (
+    override_data_roots,
+)
 
 PARTS = (
     'speed',

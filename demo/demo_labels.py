@@ -14,7 +14,9 @@ from mmuda.pseudo_labels.labelling_options import (
     dataset_to_label,
 )
 from mmuda.pseudo_labels.labelling_report import ProgressLines
-from mmuda.utils.config import set_pseudo_label_root
+from mmuda.utils.config_data import (
+    set_pseudo_label_root,
+)
 
 
 def use_pseudo_labels(cfg: Config, results: Mapping[str, Mapping]) -> None:

@@ -16,7 +16,12 @@ from mmengine.runner import Runner
 from demo.demo_labels import use_pseudo_labels
 from mmuda.hooks import GracefulStopHook
 from mmuda.utils.cli import build_runner
-from mmuda.utils.config import load_config, override_data_roots
+from mmuda.utils.config import (
+    load_config,
+)
+from mmuda.utils.config_data import (
+    override_data_roots,
+)
 from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json
 from mmuda.utils.resume import find_resume_checkpoint

@@ -75,6 +75,11 @@ def classes_of(leaf):
     return (19, 'cityscapes19') if nineteen else (7, 'seven_class')
 
 
+def size_of(leaf):
+    """Width and height that images are resized to before a test."""
+    return next(s.scale for s in load(leaf).test_pipeline if 'scale' in s)
+
+
 def pipeline_types(dataset):
     return [transform.type for transform in dataset.pipeline]
 

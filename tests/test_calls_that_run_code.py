@@ -11,7 +11,7 @@ ROOT = demo_data.ROOT
 ALLOWED = {
     'torch.load': {'mmuda/utils/compat.py'},
     'yaml.load': {'mmuda/utils/files.py'},
-    'Config.fromfile': {'mmuda/utils/config.py'},
+    'Config.fromfile': {'mmuda/utils/config_completion.py'},
     'import_module': {
         'mmuda/__init__.py',
         'mmuda/utils/setup_env.py',

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from mtda_leaves import domains_of, load
+from mtda_leaves import domains_of, load, size_of
 
 from mmuda.datasets import DomainIndex
 from mmuda.pseudo_labels.labelling_options import (
@@ -12,7 +12,9 @@ from mmuda.pseudo_labels.labelling_options import (
     dataset_to_label,
 )
 from mmuda.registry import DATASETS
-from mmuda.utils.config import override_data_roots
+from mmuda.utils.config_data import (
+    override_data_roots,
+)
 from street_scenes import (
     write_cityscapes,
     write_gta5,
@@ -119,8 +121,8 @@ def test_targets_of_stage_1_have_soft_labels(leaf, count, data):
     targets = sample(leaf, data)['data_samples']
     for name in ('cityscapes', 'mapillary'):
         soft = targets[name].pseudo_soft_seg.data
-        height, width = load(leaf).crop_size
-        assert soft.shape == (count, height, width)
+        width, height = size_of(leaf)
+        assert soft.shape == (count, height // 2, width // 2)
 
 
 def test_targets_of_stage_1_are_augmented_after_their_colours(data):
@@ -162,7 +164,7 @@ def test_padding_of_vistas_is_left_out_of_predictions(leaf, data):
     item = validation(leaf, data, 'mapillary')['data_samples']
     height, width = item.ori_shape
     _, right, _, bottom = item.padding_size
-    rows, columns = load(leaf).size[::-1]
+    columns, rows = size_of(leaf)
     shape = (columns - right) / (rows - bottom)
     assert shape == pytest.approx(width / height, rel=0.02)
 

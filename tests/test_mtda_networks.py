@@ -7,9 +7,9 @@ from mtda_leaves import (
     build,
     domains_of,
     is_carla,
-    load,
     method_of,
     multipliers,
+    size_of,
 )
 
 ONE = dict(backbone={1}, decode_head={10}, auxiliary_head={10})
@@ -111,7 +111,7 @@ def test_batch_norm_trains_in_stage_1_only(leaf, trains):
     ],
 )
 def test_resolution_of_the_logits(leaf, size):
-    height, width = load(leaf).size[::-1]
+    width, height = size_of(leaf)
     segmentor = build(leaf)[0].segmentor.eval()
     with torch.no_grad():
         logits = segmentor.predict_logits(torch.zeros(1, 3, height, width))

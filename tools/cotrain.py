@@ -36,6 +36,8 @@ from mmuda.utils.config import (
     default_work_dir,
     enable_amp,
     load_config,
+)
+from mmuda.utils.config_data import (
     override_data_roots,
 )
 from mmuda.utils.config_values import check_config

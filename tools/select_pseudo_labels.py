@@ -42,7 +42,12 @@ from mmuda.utils.cli import (
     checked,
     run_tool,
 )
-from mmuda.utils.config import load_config, override_data_roots
+from mmuda.utils.config import (
+    load_config,
+)
+from mmuda.utils.config_data import (
+    override_data_roots,
+)
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write

@@ -36,6 +36,8 @@ from mmuda.utils.cli import (
 from mmuda.utils.config import (
     default_work_dir,
     load_config,
+)
+from mmuda.utils.config_data import (
     override_data_roots,
 )
 from mmuda.utils.config_keys import config_errors
@@ -96,7 +98,11 @@ def recipe_from(args: argparse.Namespace) -> tuple[Recipe, dict]:
     cfg = load_config(args.config, args.cfg_options)
     options = SelfTrainingOptions.from_config(cfg)
     initial = args.config.parent / options.initial
-    first = load_config(initial, args.initial_cfg_options)
+    setting = args.cfg_options.get('setting')
+    initial_changes = dict(args.initial_cfg_options)
+    if setting is not None:
+        initial_changes.setdefault('setting', setting)
+    first = load_config(initial, initial_changes)
     for config in (cfg, first):
         override_data_roots(config, dict(args.data_root))
     if args.rounds is not None:
@@ -106,7 +112,7 @@ def recipe_from(args: argparse.Namespace) -> tuple[Recipe, dict]:
     recipe = Recipe(
         args.config,
         initial,
-        args.work_dir or Path(default_work_dir(args.config)),
+        args.work_dir or Path(default_work_dir(args.config, setting)),
         options.rounds,
         # A config may write 40e3.
         (int(first.train_cfg.max_iters), int(cfg.train_cfg.max_iters)),
@@ -114,7 +120,7 @@ def recipe_from(args: argparse.Namespace) -> tuple[Recipe, dict]:
         args.initial_checkpoint,
         options.label_online,
         options=shared_options(args, args.cfg_options),
-        initial_options=shared_options(args, args.initial_cfg_options),
+        initial_options=shared_options(args, initial_changes),
         train_options=train_options(args),
     )
     same = identity(recipe, cfg, first, args)

@@ -28,7 +28,12 @@ from mmuda.utils.cli import (
     run_tool,
 )
 from mmuda.utils.compat import load_checkpoint_meta
-from mmuda.utils.config import enable_amp, set_pseudo_label_root
+from mmuda.utils.config import (
+    enable_amp,
+)
+from mmuda.utils.config_data import (
+    set_pseudo_label_root,
+)
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.locks import only_writer

@@ -5,22 +5,27 @@ _demo_fit = _base_.demo_target.pipeline[1]
 _demo_pack = dict(type='PackDomainInputs')
 _demo_flip = dict(type='RandomFlip', prob=0.5)
 _demo_roots = dict(
+    gta5='data/demo/GTA5',
     cityscapes='data/demo/Cityscapes',
     mapillary='data/demo/Mapillary',
     idd='data/demo/IDD',
 )
-demo_targets = {
-    name: dict(
-        data_root=root,
-        pipeline=[_demo_load, _demo_fit, _demo_flip, _demo_pack],
-    )
+demo_domains = {
+    name: dict(dataset=dict(data_root=root))
     for name, root in _demo_roots.items()
 }
-# CoaST and MLCL learn from probabilities, under strong augmentation.
-demo_soft_targets = {
-    name: dict(
-        data_root=root,
-        pipeline=[
+
+
+def demo_protocol_of(label_set, num_classes):
+    """All images in the sizes of the demo."""
+    return dict(
+        label_set=label_set,
+        num_classes=num_classes,
+        train_pipeline=_base_.demo_source.pipeline,
+        images_pipeline=[_demo_load, _demo_fit, _demo_flip, _demo_pack],
+        weak_pipeline=[_demo_load, _demo_fit, _demo_flip, _demo_pack],
+        # CoaST and MLCL learn from probabilities, under strong augmentation.
+        soft_pipeline=[
             _demo_load,
             _demo_fit,
             dict(type='LoadSoftPseudoLabels'),
@@ -30,20 +35,22 @@ demo_soft_targets = {
             dict(type='Cutout', ratio=1 / 3),
             _demo_pack,
         ],
-    )
-    for name, root in _demo_roots.items()
-}
-demo_evaluation = {
-    name: dict(
-        data_root=root,
-        pipeline=[
+        val_pipeline=[
             _demo_load,
             _demo_fit,
             dict(type='LoadLabels'),
             dict(type='PackSegInputs'),
         ],
+        evaluated=_base_.demo_workers,
+        exceptions=dict(
+            gta5=dict(_delete_=True), mapillary=dict(_delete_=True)
+        ),
     )
-    for name, root in _demo_roots.items()
+
+
+demo_protocol = {
+    'default': demo_protocol_of('seven_class', 7),
+    '19': demo_protocol_of('cityscapes19', 19),
 }
 # The heads of CoaST and MLCL on the same features; batch norm learns.
 demo_multi_head_segmentor = dict(

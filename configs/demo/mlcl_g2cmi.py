@@ -1,32 +1,19 @@
 # MLCL for the demo, three targets: the real configuration with the sizes of
 # demo_several_targets.py.
 _base_ = ['../mtda/mlcl/g2cmi.py', '../_base_/demo_several_targets.py']
+domains = _base_.demo_domains
+protocol = _base_.demo_protocol
+target_images = 'soft'
 self_training = dict(initial='./warm_up_g2cmi.py')
 load_from = 'work_dirs/demo/warm_up_g2cmi/iter_200.pth'
 model = dict(
     segmentor=_base_.demo_multi_head_segmentor,
 )
 train_dataloader = dict(
-    dataset=dict(
-        source=_base_.demo_source,
-        targets={
-            name: _base_.demo_soft_targets[name] for name in _base_.targets
-        },
-    ),
     **_base_.demo_loader,
 )
 pseudo_labels = _base_.demo_pseudo_labels
 optim_wrapper = dict(segmentor=_base_.demo_sgd)
 param_scheduler = _base_.demo_stage_param_scheduler
 train_cfg = _base_.demo_stage_train_cfg
-val_dataloader = test_dataloader = [
-    dict(
-        _base_.evaluated[name],
-        dataset=dict(
-            _base_.evaluated[name].dataset, **_base_.demo_evaluation[name]
-        ),
-        **_base_.demo_workers,
-    )
-    for name in _base_.targets
-]
 default_hooks = _base_.demo_stage_hooks

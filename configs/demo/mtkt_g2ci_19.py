@@ -2,16 +2,15 @@
 # continues from source-only's weights, with one image of each domain, so that
 # the row takes little time.
 _base_ = ['../mtda/mtkt/g2ci_19.py', '../_base_/demo_several_targets.py']
+domains = _base_.demo_domains
+protocol = _base_.demo_protocol
+protocol['19']['more_metrics'] = [dict(type='EntropyMetric')]
 load_from = 'work_dirs/demo/source_only_gta2cs/iter_400.pth'
 model = dict(
     segmentor=_base_.demo_segmentor,
     discriminator=dict(base_channels=16),
 )
 train_dataloader = dict(
-    dataset=dict(
-        source=_base_.demo_source,
-        targets={name: _base_.demo_targets[name] for name in _base_.targets},
-    ),
     **_base_.demo_workers,
     batch_size=1,
     pin_memory=False,
@@ -19,20 +18,6 @@ train_dataloader = dict(
 optim_wrapper = dict(segmentor=_base_.demo_sgd)
 param_scheduler = _base_.demo_stage_param_scheduler
 train_cfg = _base_.demo_stage_train_cfg
-val_dataloader = test_dataloader = [
-    dict(
-        _base_.evaluated[name],
-        dataset=dict(
-            _base_.evaluated[name].dataset, **_base_.demo_evaluation[name]
-        ),
-        **_base_.demo_workers,
-    )
-    for name in _base_.targets
-]
-val_evaluator = test_evaluator = [
-    [_base_.metrics[name], dict(type='EntropyMetric', prefix=name)]
-    for name in _base_.targets
-]
 default_hooks = dict(
     checkpoint=dict(interval=100),
     consistency=dict(distillation_begin=50, agreement_interval=100),

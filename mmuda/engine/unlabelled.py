@@ -8,7 +8,9 @@ from mmengine.config import Config
 
 from mmuda.datasets.sets.missing_labels import labels_elsewhere, missing_labels
 from mmuda.registry import METRICS
-from mmuda.utils.config import dataset_leaves
+from mmuda.utils.config_data import (
+    dataset_leaves,
+)
 from mmuda.utils.config_keys import type_name
 from mmuda.utils.errors import ConfigError, DataError
 

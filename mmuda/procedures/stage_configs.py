@@ -14,7 +14,10 @@ from mmuda.datasets.sets.path_lines import (
     find_list,
     read_path_lines,
 )
-from mmuda.utils.config import dataset_leaves, set_pseudo_label_root
+from mmuda.utils.config_data import (
+    dataset_leaves,
+    set_pseudo_label_root,
+)
 from mmuda.utils.errors import ConfigError
 
 

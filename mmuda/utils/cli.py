@@ -18,6 +18,8 @@ from mmuda.utils.checks import Check
 from mmuda.utils.config import (
     default_work_dir,
     load_config,
+)
+from mmuda.utils.config_data import (
     override_data_roots,
 )
 from mmuda.utils.config_values import check_config
@@ -147,8 +149,25 @@ def add_traceback_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class SettingAction(argparse.Action):
+    """An option of the config: a setting of its tables."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        """Put it among the options of ``--cfg-options``."""
+        options = getattr(namespace, 'cfg_options', {})
+        namespace.cfg_options = {**options, 'setting': values}
+
+
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options``."""
+    """Add ``--cfg-options`` and ``--setting``."""
+    parser.add_argument(
+        '--setting',
+        action=SettingAction,
+        default=argparse.SUPPRESS,
+        metavar='NAME',
+        help='source, targets and classes in place of those of the config, '
+        'such as g2ci or g2cmi_19 (configs/_base_/settings/domains.py)',
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -168,7 +187,9 @@ def config_from_args(args: argparse.Namespace) -> Config:
     """
     cfg = config_of_processes(args)
     cfg.work_dir = (
-        args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
+        args.work_dir
+        or cfg.get('work_dir')
+        or default_work_dir(args.config, args.cfg_options.get('setting'))
     )
     return cfg
 

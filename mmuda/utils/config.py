@@ -5,14 +5,14 @@ import ast
 import inspect
 import os
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmuda.utils.config_completion import complete
+from mmuda.utils.config_completion import complete, read_file
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import (
     check_config,
@@ -21,7 +21,6 @@ from mmuda.utils.config_values import (
 )
 from mmuda.utils.errors import ConfigError, describe_error
 from mmuda.utils.files import install_safe_file_reading
-from mmuda.utils.names import SOURCE, TARGET
 
 _NUMBERS = {'inf', 'nan'}
 _RUNNER_KEYS = {*inspect.signature(Runner.__init__).parameters} - {'self'}
@@ -32,7 +31,6 @@ _MISFITS = (
     *(AssertionError, AttributeError, IndexError),
     *(KeyError, TypeError, ValueError),
 )
-PSEUDO_LABEL_LOADERS = ('LoadPseudoLabels', 'LoadSoftPseudoLabels')
 
 
 def load_config(
@@ -65,15 +63,27 @@ def load_config(
         )
     install_safe_file_reading()
     try:
-        cfg = Config.fromfile(path)
+        cfg = read_file(path)
     except ConfigError as error:
         raise ConfigError(f'{path}: {error}') from error
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise ConfigError(_fault_in_file(error, path)) from error
+    _merge_options(cfg, options or {}, path)
+    try:
+        complete(cfg, (options or {}).get('setting'))
+    except ConfigError as error:
+        raise ConfigError(f'{path}: {error}') from error
+    return _checked(cfg) if check else cfg
+
+
+def _merge_options(
+    cfg: Config, options: Mapping[str, Any], path: str | os.PathLike
+) -> None:
+    """Merge options of the command line, which name parts of the config."""
     known = sorted({*cfg} | _RUNNER_KEYS | _TOOL_KEYS)
-    for option in options or {}:
+    for option in options:
         part = option.split('.')[0]
         if part not in known:
             raise ConfigError(
@@ -81,13 +91,11 @@ def load_config(
                 f'{did_you_mean(part, known)}'
             )
     try:
-        cfg.merge_from_dict(dict(options or {}))
-        complete(cfg)
+        cfg.merge_from_dict(dict(options))
     except _MISFITS as error:
         raise ConfigError(
             f'{path}: an option does not fit: {describe_error(error)}'
         ) from error
-    return _checked(cfg) if check else cfg
 
 
 def _checked(cfg: Config) -> Config:
@@ -143,104 +151,29 @@ def config_text(cfg: Config) -> str:
     return ''.join(lines) + text
 
 
-def default_work_dir(config_path: str | os.PathLike) -> str:
+def default_work_dir(
+    config_path: str | os.PathLike, setting: str | None = None
+) -> str:
     """Name the output folder after method and config.
 
     mmengine's habit, the name of the file alone, would let
     ``configs/advent/gta2cs.py`` continue the run of ``configs/esl/gta2cs.py``.
 
+    Args:
+        config_path: The config file.
+        setting: The one that a user has asked for, in place of its own.
+
     Returns:
-        ``work_dirs/<folder of the config>/<name of the config>``.
+        ``work_dirs/<folder of the config>/<name of the config>``; another
+        setting takes the place of the config's in the name.
     """
     path = Path(config_path).absolute()
-    return os.path.join('work_dirs', path.parent.name, path.stem)
-
-
-def override_data_roots(
-    cfg: Config, data_roots: Mapping[str, str | os.PathLike]
-) -> None:
-    """Set the folders of the domains, in place.
-
-    A validation or test set follows the target that it is named after (in a
-    list, by the prefix of its evaluator), or the domain whose folder it had;
-    if it had another one, the only target. It is a ``target`` of its own, or
-    the one that it is named after, where the training has none.
-
-    Args:
-        cfg: A training config.
-        data_roots: Folder by domain: ``source``, ``target``, or the names
-            in ``train_dataloader.dataset.targets``; of a domain of several
-            data sets, ``source.0``, ``source.1`` and so on.
-
-    Raises:
-        ConfigError: If the config has no such domain, or the domain is made
-            of data sets from several folders.
-    """
-    domains = _training_domains(cfg)
-    parts = {name: tuple(leaves) for name, leaves in domains.items()}
-    _add_evaluation_sets(cfg, domains)
-    for name, root in data_roots.items():
-        domain, _, number = name.partition('.')
-        if domain not in domains:
-            raise ConfigError(
-                f"data root '{name}': no such domain; this config has "
-                f'{", ".join(domains)}'
-            )
-        leaves = domains[domain]
-        if number:
-            leaves = [_numbered(name, parts.get(domain, ()), number)]
-        elif (
-            len({leaf.get('data_root') for leaf in parts.get(domain, ())}) > 1
-        ):
-            raise ConfigError(
-                f"data root '{name}': made of several data sets; name the "
-                f'folder of each: {name}.0=DIR {name}.1=DIR'
-            )
-        for leaf in leaves:
-            leaf['data_root'] = str(root)
-
-
-def _numbered(name: str, leaves: Sequence[dict], number: str) -> dict:
-    """One of the data sets of a domain."""
-    if not number.isdecimal() or int(number) >= len(leaves):
-        raise ConfigError(
-            f"data root '{name}': the domain has {len(leaves)} data set(s), "
-            'counted from 0'
-        )
-    return leaves[int(number)]
-
-
-def set_pseudo_label_root(cfg: Config, root: str | os.PathLike) -> None:
-    """Make the target's pipeline read pseudo-labels from a folder, in place.
-
-    Args:
-        cfg: A training config.
-        root: Folder that ``tools/generate_pseudo_labels.py`` wrote.
-
-    Raises:
-        ConfigError: The config loads none, or for several targets.
-    """
-    targets = {
-        name: loaders
-        for name, leaves in _training_domains(cfg).items()
-        if (
-            loaders := [
-                transform
-                for leaf in leaves
-                for transform in leaf.get('pipeline', [])
-                if transform['type'] in PSEUDO_LABEL_LOADERS
-            ]
-        )
-    }
-    if len(targets) != 1:
-        found = ', '.join(targets) or 'no domain'
-        raise ConfigError(
-            f'--pseudo-labels: {found} of this config loads pseudo-labels; '
-            'it must be one target (set pseudo_label_root of each in the '
-            'config)'
-        )
-    for loader in next(iter(targets.values())):
-        loader['pseudo_label_root'] = str(root)
+    name = path.stem
+    if setting is not None:
+        own = read_file(path).get('setting')
+        replaced = own is not None and own in name
+        name = name.replace(own, setting) if replaced else f'{name}_{setting}'
+    return os.path.join('work_dirs', path.parent.name, name)
 
 
 def enable_amp(cfg: Config) -> None:
@@ -264,130 +197,3 @@ def enable_amp(cfg: Config) -> None:
             )
         wrapper['type'] = 'AmpOptimWrapper'
         wrapper.setdefault('loss_scale', 'dynamic')
-
-
-def _training_domains(cfg: Config) -> dict[str, list[dict]]:
-    """Return the data set configs of each domain that is trained on."""
-    if not cfg.get('train_dataloader'):
-        return {}
-    dataset = cfg.train_dataloader['dataset']
-    targets = dict(dataset.get('targets') or {})
-    if dataset.get(TARGET):
-        targets[TARGET] = dataset[TARGET]
-    # A plain dataset is the source domain of a source-only training.
-    source = dataset.get(SOURCE) or (dataset if not targets else None)
-    parts = {SOURCE: source, **targets}
-    return {
-        name: list(dataset_leaves(part))
-        for name, part in parts.items()
-        if part
-    }
-
-
-def _add_evaluation_sets(cfg: Config, domains: dict[str, list[dict]]) -> None:
-    """Add each validation and test set to the domain it belongs to."""
-    owners = {
-        leaf.get('data_root'): name
-        for name, leaves in domains.items()
-        for leaf in leaves
-    }
-    targets = [name for name in domains if name != SOURCE]
-    only_target = targets[0] if len(targets) == 1 else None
-    fallback = only_target if targets else TARGET
-    for event in ('val', 'test'):
-        for prefix, dataset in _evaluation_sets(cfg, event):
-            known = prefix in domains or (prefix and not targets)
-            for leaf in dataset_leaves(dataset):
-                root = leaf.get('data_root')
-                name = prefix if known else owners.get(root, fallback)
-                if name:
-                    domains.setdefault(name, []).append(leaf)
-
-
-def _evaluation_sets(cfg: Config, event: str) -> Iterator[tuple[str, dict]]:
-    """Yield data sets with the name of their target; '' for a single one."""
-    loaders = cfg.get(f'{event}_dataloader') or []
-    if isinstance(loaders, dict):
-        yield '', loaders['dataset']
-        return
-    for position, loader in enumerate(loaders):
-        evaluators = cfg.get(f'{event}_evaluator') or []
-        metrics = evaluators[position : position + 1]
-        while metrics and isinstance(metrics, (list, tuple)):
-            metrics = metrics[0]
-        yield dict(metrics or {}).get('prefix') or '', loader['dataset']
-
-
-def dataset_leaves(dataset: Mapping | list) -> Iterator[dict]:
-    """Yield the data sets inside listed, concatenated or repeated ones.
-
-    Args:
-        dataset: Config of a domain.
-    """
-    if isinstance(dataset, (list, tuple)):
-        for part in dataset:
-            yield from dataset_leaves(part)
-    elif 'dataset' in dataset or 'datasets' in dataset:
-        yield from dataset_leaves(
-            dataset.get('dataset') or dataset['datasets']
-        )
-    else:
-        assert isinstance(dataset, dict), 'as configs have them'
-        yield dataset
-
-
-DatasetConfig = Mapping[str, Any] | list
-
-
-def data_sets(cfg: Config) -> dict[str, DatasetConfig]:
-    """Name all data sets of a config.
-
-    Args:
-        cfg: A whole config.
-
-    Returns:
-        The domains of ``train_dataloader``, ``val`` and ``test``; several
-        validation or test sets are ``val.<prefix>`` and so on, after the
-        prefix of their evaluators.
-    """
-    loader = cfg.get('train_dataloader') or {}
-    training = loader.get('dataset') or {}
-    found = {name: training.get(name) for name in (SOURCE, TARGET)}
-    found |= training.get('targets') or {}
-    for event in ('val', 'test'):
-        found |= _evaluated(cfg, event)
-    return {name: config for name, config in found.items() if config}
-
-
-def data_set(cfg: Config, name: str, option: str) -> DatasetConfig:
-    """Return a data set of :func:`data_sets`.
-
-    Args:
-        cfg: A whole config.
-        name: Of the data set.
-        option: Of the command line, that gave the name.
-
-    Raises:
-        ConfigError: The config has no such data set.
-    """
-    found = data_sets(cfg)
-    if name not in found:
-        raise ConfigError(
-            f"{option} '{name}': the config has "
-            f'{", ".join(found) or "no data sets"}{did_you_mean(name, found)}'
-        )
-    return found[name]
-
-
-def _evaluated(cfg: Config, event: str) -> dict[str, DatasetConfig | None]:
-    loaders = cfg.get(f'{event}_dataloader') or {}
-    if not isinstance(loaders, (list, tuple)):
-        return {event: loaders.get('dataset')}
-    found = {}
-    for position, loader in enumerate(loaders):
-        metric = (cfg.get(f'{event}_evaluator') or [])[position : position + 1]
-        while metric and isinstance(metric, (list, tuple)):
-            metric = metric[0]
-        prefix = dict(metric or {}).get('prefix') or position
-        found[f'{event}.{prefix}'] = loader['dataset']
-    return found

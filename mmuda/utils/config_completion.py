@@ -1,26 +1,31 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """What a config leaves to be taken from its other parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
 from mmengine.config import Config
 
+from mmuda.utils.config_settings import choose_setting
+
 LABEL_LOADERS = ('LoadLabels', 'LoadAnnotations')
 
 
-def complete(cfg: Config) -> Config:
+def complete(cfg: Config, setting: str | None = None) -> Config:
     """Fill in what follows from other parts of a config, in place.
 
-    ``test_pipeline`` is what ``mmseg.apis.inference_model`` shows an image
+    The data and classes of a ``setting``, see :func:`choose_setting`; and
+    ``test_pipeline``, which ``mmseg.apis.inference_model`` shows an image
     through: that of the (first) test set, without its labels.
 
     Args:
         cfg: A whole config; others than those of mmuda are left as they are.
+        setting: The setting, if a user has asked for it.
     """
     if cfg.get('default_scope') != 'mmuda':
         return cfg
+    choose_setting(cfg, setting)
     pipeline = _first_pipeline(cfg.get('test_dataloader'))
     if pipeline is not None:
         cfg.test_pipeline = [
@@ -45,14 +50,14 @@ def _first_pipeline(part: Any) -> Sequence[Mapping] | None:
     return steps if named else None
 
 
+read_file: Callable[..., Config] = Config.fromfile
+
+
 def complete_files() -> None:
     """Let ``Config.fromfile`` of mmengine give complete configs of mmuda."""
-    read = Config.fromfile
-    if hasattr(read, '__wrapped__'):
-        return
 
-    @wraps(read)
+    @wraps(read_file)
     def fromfile(*args, **kwargs) -> Config:
-        return complete(read(*args, **kwargs))
+        return complete(read_file(*args, **kwargs))
 
     Config.fromfile = staticmethod(fromfile)

@@ -8,7 +8,12 @@ from toy_images import make_image, make_label
 
 from mmuda.datasets import DomainIndex
 from mmuda.registry import DATASETS, METRICS, MODELS
-from mmuda.utils.config import load_config, override_data_roots
+from mmuda.utils.config import (
+    load_config,
+)
+from mmuda.utils.config_data import (
+    override_data_roots,
+)
 from mmuda.utils.config_keys import check_config_keys
 
 BASES = Path(__file__).parents[2] / 'configs/_base_'

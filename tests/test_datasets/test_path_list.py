@@ -14,7 +14,9 @@ from mmuda.datasets import (
 from mmuda.datasets.pseudo_labels.pseudo_label_checks import unique_keys
 from mmuda.pseudo_labels.labelling_options import dataset_to_label
 from mmuda.registry import DATASETS
-from mmuda.utils.config import override_data_roots
+from mmuda.utils.config_data import (
+    override_data_roots,
+)
 from mmuda.utils.errors import ConfigError, DataError
 
 LOAD = [dict(type='LoadImage'), dict(type='LoadLabels')]

@@ -1,7 +1,10 @@
 import pytest
 from mmengine.config import Config
 
-from mmuda.utils.config import data_set, data_sets
+from mmuda.utils.config_data import (
+    data_set,
+    data_sets,
+)
 from mmuda.utils.errors import ConfigError
 
 

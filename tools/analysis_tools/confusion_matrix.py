@@ -35,7 +35,13 @@ from mmuda.pseudo_labels.labelling_options import (
 )
 from mmuda.utils.checks import COUNT
 from mmuda.utils.cli import add_data_options, checked, run_tool
-from mmuda.utils.config import data_set, load_config, override_data_roots
+from mmuda.utils.config import (
+    load_config,
+)
+from mmuda.utils.config_data import (
+    data_set,
+    override_data_roots,
+)
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.jobs import in_threads

@@ -24,8 +24,10 @@ from mmuda.utils.cli import (
     run_tool,
 )
 from mmuda.utils.config import (
-    PSEUDO_LABEL_LOADERS,
     load_config,
+)
+from mmuda.utils.config_data import (
+    PSEUDO_LABEL_LOADERS,
     override_data_roots,
     set_pseudo_label_root,
 )

@@ -31,9 +31,11 @@ from mmuda.utils.cli import (
     run_tool,
 )
 from mmuda.utils.config import (
+    load_config,
+)
+from mmuda.utils.config_data import (
     DatasetConfig,
     data_set,
-    load_config,
     override_data_roots,
 )
 from mmuda.utils.config_keys import config_errors

@@ -17,6 +17,7 @@ model = dict(
     ),
     segmentor=dict(
         type='MultiHeadEncoderDecoder',
+        targets=None,  # of the setting
         backbone=dict(
             type='DeepLabResNet',
             depth=101,

@@ -4,6 +4,7 @@
 _base_ = './advent_r101.py'
 model = dict(
     type='CCL',
+    targets=None,  # of the setting
     # below the source's 1, as experts are unsure of each other's images
     consistency_weights=dict(decode=0.1, aux=0.01),
     # as the source's in the experts: the student has no other loss

@@ -2,6 +2,7 @@
 _base_ = './aspp_r101.py'
 model = dict(
     type='CoaST',
+    targets=None,  # of the setting
     segmentor=dict(
         backbone=dict(
             norm_cfg=dict(type='BN', requires_grad=True), norm_eval=False

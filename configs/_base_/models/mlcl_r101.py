@@ -5,6 +5,7 @@
 _base_ = './aspp_r101.py'
 model = dict(
     type='MLCL',
+    targets=None,  # of the setting
     segmentor=dict(
         backbone=dict(
             norm_cfg=dict(type='BN', requires_grad=True), norm_eval=False

@@ -3,14 +3,8 @@
 # all targets. Not published, as far as we know.
 _base_ = [
     '../../_base_/models/advent_r101.py',
-    '../../_base_/datasets/mtaf/g2mi.py',
+    '../../_base_/settings/mtaf.py',
     '../../_base_/schedules/mtaf.py',
     '../../_base_/default_runtime.py',
 ]
-model = dict(
-    segmentor=dict(
-        decode_head=dict(num_classes=_base_.num_classes),
-        auxiliary_head=dict(num_classes=_base_.num_classes),
-    ),
-    discriminator=dict(in_channels=_base_.num_classes),
-)
+setting = 'g2mi'

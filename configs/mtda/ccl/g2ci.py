@@ -3,15 +3,8 @@
 # published, as far as we know.
 _base_ = [
     '../../_base_/models/ccl_r101.py',
-    '../../_base_/datasets/mtaf/g2ci.py',
+    '../../_base_/settings/mtaf.py',
     '../../_base_/schedules/ccl.py',
     '../../_base_/ccl_runtime.py',
 ]
-model = dict(
-    targets=_base_.targets,
-    segmentor=dict(
-        decode_head=dict(num_classes=_base_.num_classes),
-        auxiliary_head=dict(num_classes=_base_.num_classes),
-    ),
-    discriminator=dict(in_channels=_base_.num_classes),
-)
+setting = 'g2ci'

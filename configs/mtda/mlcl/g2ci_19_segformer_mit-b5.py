@@ -5,24 +5,21 @@
 _base_ = [
     '../../_base_/models/mlcl_r101.py',
     '../../_base_/models/aspp_other_backbones.py',
-    '../../_base_/datasets/coast/g2ci_19.py',
+    '../../_base_/settings/coast.py',
     '../../_base_/schedules/mlcl_segformer.py',
     '../../_base_/coast_runtime.py',
 ]
+setting = 'g2ci_19'
 self_training = dict(
     initial='../warm_up/g2ci_19_segformer_mit-b5.py',
     label_online=True,
     continue_training=True,
 )
-load_from = 'work_dirs/warm_up/g2ci_19_segformer_mit-b5/iter_60000.pth'
+load_from = 'work_dirs/warm_up/{setting}_segformer_mit-b5/iter_60000.pth'
 model = dict(
-    targets=_base_.targets,
     segmentor=dict(
-        targets=_base_.targets,
         backbone=dict(_delete_=True, **_base_.mit_b5.backbone),
-        decode_head=dict(
-            num_classes=_base_.num_classes, **_base_.mit_b5.decode_head
-        ),
+        decode_head=_base_.mit_b5.decode_head,
     ),
     # solved from the losses in the log of the published run
     ensemble_weight=0.05,

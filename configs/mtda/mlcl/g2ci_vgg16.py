@@ -4,24 +4,21 @@
 _base_ = [
     '../../_base_/models/mlcl_r101.py',
     '../../_base_/models/aspp_other_backbones.py',
-    '../../_base_/datasets/coast/g2ci.py',
+    '../../_base_/settings/coast.py',
     '../../_base_/schedules/mlcl.py',
     '../../_base_/coast_runtime.py',
 ]
+setting = 'g2ci'
 self_training = dict(
     initial='../warm_up/g2ci_vgg16.py',
     label_online=True,
     continue_training=True,
 )
-load_from = 'work_dirs/warm_up/g2ci_vgg16/iter_60000.pth'
+load_from = 'work_dirs/warm_up/{setting}_vgg16/iter_60000.pth'
 model = dict(
-    targets=_base_.targets,
     segmentor=dict(
-        targets=_base_.targets,
         backbone=dict(_delete_=True, **_base_.vgg16.backbone),
-        decode_head=dict(
-            num_classes=_base_.num_classes, **_base_.vgg16.decode_head
-        ),
+        decode_head=_base_.vgg16.decode_head,
     ),
     # solved from the losses in the log of the published run
     ensemble_weight=0.05,

@@ -3,22 +3,18 @@
 # by target labels, at training resolution.
 _base_ = [
     '../../_base_/models/mlcl_r101.py',
-    '../../_base_/datasets/coast/g2mi_19.py',
+    '../../_base_/settings/coast.py',
     '../../_base_/schedules/mlcl.py',
     '../../_base_/coast_runtime.py',
 ]
+setting = 'g2mi_19'
 self_training = dict(
     initial='../warm_up/g2mi_19.py',
     label_online=True,
     continue_training=True,
 )
-load_from = 'work_dirs/warm_up/g2mi_19/iter_60000.pth'
+load_from = 'work_dirs/warm_up/{setting}/iter_60000.pth'
 model = dict(
-    targets=_base_.targets,
-    segmentor=dict(
-        targets=_base_.targets,
-        decode_head=dict(num_classes=_base_.num_classes),
-    ),
     # solved from the losses in the log of the published run; the released
     # constant is 0.05
     ensemble_weight=0.01,

@@ -2,14 +2,8 @@
 # classes, data and schedule of MTAF (ICCV 2021).
 _base_ = [
     '../../_base_/models/advent_r101.py',
-    '../../_base_/datasets/mtaf/c2i.py',
+    '../../_base_/settings/mtaf.py',
     '../../_base_/schedules/mtaf.py',
     '../../_base_/default_runtime.py',
 ]
-model = dict(
-    segmentor=dict(
-        decode_head=dict(num_classes=_base_.num_classes),
-        auxiliary_head=dict(num_classes=_base_.num_classes),
-    ),
-    discriminator=dict(in_channels=_base_.num_classes),
-)
+setting = 'c2i'

@@ -2,15 +2,12 @@
 # nineteen classes, data and schedule of MTAF (ICCV 2021).
 _base_ = [
     '../../_base_/models/deeplabv2_r101.py',
-    '../../_base_/datasets/mtaf/g2cmi_19.py',
+    '../../_base_/settings/mtaf.py',
     '../../_base_/schedules/mtaf_source_only.py',
     '../../_base_/default_runtime.py',
 ]
+setting = 'g2cmi_19'
 model = dict(
     type='SourceOnly',
-    segmentor=dict(
-        decode_head=dict(num_classes=_base_.num_classes),
-        auxiliary_head=dict(num_classes=_base_.num_classes),
-    ),
 )
 train_dataloader = dict(dataset=dict(targets=None))

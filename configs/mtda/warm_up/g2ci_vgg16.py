@@ -3,26 +3,14 @@
 _base_ = [
     '../../_base_/models/warm_up_r101.py',
     '../../_base_/models/aspp_other_backbones.py',
-    '../../_base_/datasets/coast/g2ci.py',
+    '../../_base_/settings/coast.py',
     '../../_base_/schedules/coast_warm_up.py',
     '../../_base_/default_runtime.py',
 ]
+setting = 'g2ci'
 model = dict(
-    targets=_base_.targets,
     segmentor=dict(
-        targets=_base_.targets,
         backbone=dict(_delete_=True, **_base_.vgg16.backbone),
-        decode_head=dict(
-            num_classes=_base_.num_classes, **_base_.vgg16.decode_head
-        ),
+        decode_head=_base_.vgg16.decode_head,
     ),
-    discriminator=dict(in_channels=_base_.num_classes),
-)
-train_dataloader = dict(
-    dataset=dict(
-        targets={
-            name: dict(pipeline=_base_.warm_up_pipeline)
-            for name in _base_.targets
-        }
-    )
 )

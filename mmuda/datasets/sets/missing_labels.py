@@ -10,7 +10,9 @@ from pathlib import Path
 from mmuda.datasets.sets.base import DomainSegDataset
 from mmuda.datasets.sets.listing import list_keys
 from mmuda.registry import DATASETS
-from mmuda.utils.config import dataset_leaves
+from mmuda.utils.config_data import (
+    dataset_leaves,
+)
 
 
 def missing_labels(config: Mapping) -> str | None:

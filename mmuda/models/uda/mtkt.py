@@ -11,7 +11,7 @@ from mmuda.models.losses import Gan, kl_divergence
 from mmuda.models.method_checks import check_choice
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.registry import MODELS
-from mmuda.utils.head_names import DECODE, head_name
+from mmuda.utils.head_names import AUX, DECODE, head_name
 from mmuda.utils.players import Losses
 
 from .collaborative_self_training import CollaborativeMixin, require_main_head
@@ -39,7 +39,9 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         adversarial_weights: Weight of the adversarial loss by level
             (``decode``, ``aux``).
         divergence_weights: Weight of the divergence from the target's to the
-            agnostic head by level.
+            agnostic head by level. None for the published ones, with C
+            classes and T targets 1/C and, on an auxiliary head, 0.1/(T C):
+            the published divergence is a mean over classes, ours their sum.
         gan: Form of the adversarial loss.
         auxiliary_judge: Whose discriminator the auxiliary heads have to fool:
             the target's ``own`` one, as the paper has it, or that of the
@@ -60,7 +62,7 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         targets: Sequence[str],
         discriminator: dict,
         adversarial_weights: dict[str, float],
-        divergence_weights: dict[str, float],
+        divergence_weights: dict[str, float] | None = None,
         gan: Gan = 'vanilla',
         auxiliary_judge: Judge = 'own',
         **kwargs,
@@ -76,9 +78,19 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
         self.auxiliary_judge = check_choice(
             'auxiliary_judge', auxiliary_judge, Judge
         )
+        if divergence_weights is None:
+            divergence_weights = self._published_weights()
         self.divergence_weights = dict(divergence_weights)
         self.check_weights('divergence_weights')
         require_main_head('divergence_weights', divergence_weights)
+
+    def _published_weights(self) -> dict[str, float]:
+        count = self.num_classes
+        weights = {
+            DECODE: 1 / count,
+            AUX: 0.1 / len(self.targets) / count,
+        }
+        return {level: weights[level] for level in self.adversarial_weights}
 
     def adversarial_losses(
         self, target: str, maps: Logits, valid: Tensor | None = None

@@ -2,7 +2,7 @@
 # ratios from its released configs): crops of 1024x512 from source images at
 # seven scales and from target images in their own size. A setting such as
 # gta2cs.py chooses from the tables sources, targets, evaluated and metrics.
-_base_ = '../domains.py'
+_base_ = '../../settings/domains.py'
 domains = dict(
     synscapes=dict(
         dataset=dict(type='SynscapesDataset', data_root='data/Synscapes'),
@@ -21,6 +21,10 @@ longest_edge = 4096
 class_mix_samples = dict(source=4, target=3)
 final_samples = dict(source=1, target=3)
 _places = {**_base_.domains, **domains}
+metrics = {
+    name: dict(type='DomainIoUMetric', iou_metrics=['mIoU'], prefix=name)
+    for name in _places
+}
 _load = dict(type='LoadImage')
 _crop = [
     dict(type='RandomCrop', crop_size=crop_size),

@@ -1,7 +1,7 @@
 # Where data sets lie and what belongs to their splits; docs/data_layouts.md
-# shows the files. One of your own is one more entry of three lines. The
-# protocols in mtaf/ and coast/ turn every entry into a source, a target and a
-# validation set.
+# shows the files. One of your own is one more entry of three lines, here or in
+# a config of yours. A protocol beside this file says how images are shown; it
+# makes of every entry a source, a target and a validation set.
 domains = dict(
     gta5=dict(
         dataset=dict(type='GTA5Dataset', data_root='data/GTA5'),
@@ -46,10 +46,30 @@ domains = dict(
         ),
     ),
 )
-metrics = {
-    name: dict(type='DomainIoUMetric', iou_metrics=['mIoU'], prefix=name)
-    for name in domains
-}
+# From which domain to which. A name is followed by a variant of the protocol
+# if need be: g2cmi_19 has nineteen classes.
+settings = dict(
+    g2c=dict(source='gta5', targets=['cityscapes']),
+    g2m=dict(source='gta5', targets=['mapillary']),
+    g2i=dict(source='gta5', targets=['idd']),
+    g2ci=dict(source='gta5', targets=['cityscapes', 'idd']),
+    g2cm=dict(source='gta5', targets=['cityscapes', 'mapillary']),
+    g2mi=dict(source='gta5', targets=['mapillary', 'idd']),
+    g2cmi=dict(source='gta5', targets=['cityscapes', 'mapillary', 'idd']),
+    g2cmbi=dict(
+        source='gta5', targets=['cityscapes', 'mapillary', 'bdd100k', 'idd']
+    ),
+    s2cmi=dict(source='synthia', targets=['cityscapes', 'mapillary', 'idd']),
+    c2m=dict(source='cityscapes', targets=['mapillary']),
+    c2i=dict(source='cityscapes', targets=['idd']),
+    c2mi=dict(source='cityscapes', targets=['mapillary', 'idd']),
+    i2c=dict(source='idd', targets=['cityscapes']),
+    i2m=dict(source='idd', targets=['mapillary']),
+    i2cm=dict(source='idd', targets=['cityscapes', 'mapillary']),
+    m2c=dict(source='mapillary', targets=['cityscapes']),
+    m2i=dict(source='mapillary', targets=['idd']),
+    m2ci=dict(source='mapillary', targets=['cityscapes', 'idd']),
+)
 # In IDD there is hardly a train. Its IoU of 0 is part of published means over
 # 19 classes; the mean over these is given beside.
 without_train = [

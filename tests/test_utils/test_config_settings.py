@@ -1,0 +1,161 @@
+"""Settings by name: what is trained on what, for every method."""
+
+import pytest
+from demo_data import ROOT
+from mmengine.config import Config
+
+from mmuda.utils.config import default_work_dir, load_config
+from mmuda.utils.config_completion import read_file
+from mmuda.utils.errors import ConfigError
+
+MTDA = ROOT / 'configs' / 'mtda'
+LEAF = MTDA / 'mtkt/g2cmi.py'
+TABLES = read_file(LEAF).to_dict()
+METHODS = ('baseline', 'multi_dis', 'mtkt', 'ccl', 'warm_up', 'coast', 'mlcl')
+
+
+@pytest.mark.parametrize('variant', ['', '_19'])
+@pytest.mark.parametrize('pair', TABLES['settings'])
+@pytest.mark.parametrize('method', METHODS)
+def test_every_method_takes_every_setting(method, pair, variant):
+    name = pair + variant
+    cfg = load_config(MTDA / method / 'g2cmi.py', {'setting': name})
+    classes = 19 if variant else 7
+    setting = TABLES['settings'][pair]
+    targets = setting['targets']
+    data = cfg.train_dataloader.dataset
+    for name, part in dict(data.targets, source=data.source).items():
+        domain = TABLES['domains'][setting.get(name, name)]
+        assert part.type == domain['dataset']['type']
+        labelled = 'seg_map_path' in part.data_prefix
+        assert labelled == (name == 'source')
+    assert list(data.targets) == targets
+    for event in ('val', 'test'):
+        evaluators = cfg[f'{event}_evaluator']
+        assert [metric.prefix for metric in evaluators] == targets
+        assert len(cfg[f'{event}_dataloader']) == len(targets)
+    segmentor = cfg.model.segmentor
+    assert segmentor.decode_head.num_classes == classes
+    assert segmentor.get('targets', targets) == targets
+    assert cfg.model.get('targets', targets) == targets
+    judge = cfg.model.get('discriminator', dict(in_channels=classes))
+    assert judge['in_channels'] == classes
+
+
+@pytest.mark.parametrize('method', ['coast', 'mlcl'])
+def test_the_warm_up_is_that_of_the_setting(method):
+    cfg = load_config(MTDA / method / 'g2cmi.py', {'setting': 'c2i_19'})
+    warm_up = MTDA / 'warm_up/g2cmi.py'
+    assert cfg.load_from.startswith(f'{default_work_dir(warm_up, "c2i_19")}/')
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'setting', 'folder'),
+    [
+        ('mtkt/g2cmi.py', None, 'mtkt/g2cmi'),
+        ('mtkt/g2cmi.py', 'g2ci_19', 'mtkt/g2ci_19'),
+        ('mlcl/g2ci_vgg16.py', 'c2i', 'mlcl/c2i_vgg16'),
+        ('multi_dis/carla2camvid.py', 'c2i', 'multi_dis/carla2camvid_c2i'),
+    ],
+)
+def test_outputs_of_settings_lie_apart(leaf, setting, folder):
+    assert default_work_dir(MTDA / leaf, setting) == f'work_dirs/{folder}'
+
+
+def test_fromfile_of_mmengine_gives_the_same():
+    cfg = Config.fromfile(LEAF)
+    assert cfg.to_dict() == load_config(LEAF).to_dict()
+    assert not {'domains', 'settings', 'protocol'} & set(cfg)
+
+
+def leaf(folder, text):
+    path = folder / 'leaf.py'
+    path.write_text(f"_base_ = '{LEAF}'\n{text}\n")
+    return path
+
+
+def test_what_a_config_says_itself_is_kept(tmp_path):
+    text = """
+train_dataloader = dict(
+    batch_size=2, dataset=dict(targets=dict(idd=dict(ann_file='few.txt')))
+)
+val_evaluator = [dict(type='EntropyMetric', prefix=n) for n in 'abc']
+"""
+    cfg = load_config(leaf(tmp_path, text), check=False)
+    plain = load_config(LEAF)
+    targets = cfg.train_dataloader.dataset.targets
+    assert targets.idd.pop('ann_file') == 'few.txt'
+    assert targets == plain.train_dataloader.dataset.targets
+    assert cfg.train_dataloader.batch_size == 2
+    assert [metric.prefix for metric in cfg.val_evaluator] == [*'abc']
+    assert cfg.test_evaluator == plain.test_evaluator
+
+
+def test_a_target_without_validation_is_not_evaluated(tmp_path):
+    cfg = load_config(leaf(tmp_path, 'domains = dict(idd=dict(val=None))'))
+    prefixes = [metric.prefix for metric in cfg.val_evaluator]
+    assert prefixes == ['cityscapes', 'mapillary']
+    text = """
+domains = dict(
+    streets=dict(
+        dataset=dict(type='FolderDataset', data_root='data/streets'),
+        train=dict(img_path='images'),
+    )
+)
+settings = dict(mine=dict(source='gta5', targets=['streets', 'idd']))
+setting = 'mine'
+"""
+    cfg = load_config(leaf(tmp_path, text))
+    assert cfg.model.targets == ['streets', 'idd']
+    assert [metric.prefix for metric in cfg.val_evaluator] == ['idd']
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        (
+            "setting = 'g2cim'",
+            r"setting='g2cim': settings has no.*did you mean",
+        ),
+        ("setting = 'g2cmi_20'", r"protocol has no '20'; it has default, 19"),
+        ('setting = 7', 'setting=7: give one of g2c, '),
+        (
+            "settings = dict(g2cmi=dict(targets=['cityscape']))",
+            "domains has no 'cityscape'.*did you mean 'cityscapes'",
+        ),
+        (
+            "settings = dict(a=dict(source='b', targets=['idd']))\n"
+            "setting = 'a'\n"
+            "domains = dict(b=dict(dataset=dict(type='FolderDataset'),"
+            " train=dict(img_path='x')))",
+            'domains.b.train has no seg_map_path',
+        ),
+        (
+            "settings = dict(g2cmi=dict(targets='idd'))",
+            'settings.g2cmi.targets',
+        ),
+        ('settings = dict(g2cmi=7)', 'settings.g2cmi'),
+        ("target_images = 'strong'", "target_images='strong'"),
+        ('domains = dict(idd=7)', 'domains.idd'),
+        ('protocol = dict(default=7)', 'protocol.default'),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(leaf(tmp_path, text))
+    assert '\n' not in str(caught.value)
+
+
+def test_a_config_without_settings_has_none_to_choose_from():
+    path = ROOT / 'configs/advent/gta2cs.py'
+    with pytest.raises(ConfigError, match="no 'setting'"):
+        load_config(path, {'setting': 'g2ci'})
+
+
+def test_a_chosen_setting_is_kept_in_what_a_run_writes(tmp_path):
+    path = tmp_path / 'written.py'
+    load_config(LEAF, {'setting': 'g2ci'}).dump(path)
+    cfg = load_config(path)
+    assert cfg.to_dict() == load_config(LEAF, {'setting': 'g2ci'}).to_dict()
+    with pytest.raises(ConfigError, match='no settings to choose from'):
+        load_config(path, {'setting': 'g2cm'})
