@@ -138,6 +138,7 @@ def _is_distributed(name: str) -> bool:
 
 leave_at_interrupt()
 check_versions()
+import_module('mmuda.utils.screen').silence_imports()
 name_distributions()
 import_module('mmuda.utils.config_completion').complete_files()
 

@@ -137,6 +137,14 @@ def trained(data, tmp_path_factory):
     return folder, result.stdout
 
 
+def test_stages_show_few_lines_before_they_begin(trained):
+    _, output = trained
+    first, second = output.split('[2/2] round')
+    for text, begin in ((first, 'Saving checkpoint'), (second, 'labelling:')):
+        assert len(text[: text.index(begin)].splitlines()) <= 25
+    assert 'Train MLCL' in second
+
+
 def test_one_command_runs_both_stages(trained):
     folder, printed = trained
     assert '[1/2] first training' in printed

@@ -202,6 +202,9 @@ def test_two_processes_train_and_one_tests_alike(trained, tmp_path):
         *overrides(data, **{'train_dataloader.batch_size': 1}),
         PORT=str(gloo.free_port()),
     )
+    # The main process alone tells what is trained.
+    assert output.count('Train AdvEnt\n') == 1
+    assert '2 processes\n' in output
     tested = run('test.py', CONFIG, tmp_path / 'iter_4.pth', *overrides(data))
     assert metric(tested) == metric(output)
     assert metric(tested, 'entropy') == metric(output, 'entropy')

@@ -31,7 +31,12 @@ from mmuda.procedures.stages import Step
 from mmuda.procedures.state import ProcedureState, status_table
 from mmuda.utils.checks import COUNT
 from mmuda.utils.checksums import sha256_of
-from mmuda.utils.cli import add_data_options, checked, run_tool
+from mmuda.utils.cli import (
+    add_data_options,
+    add_verbose_option,
+    checked,
+    run_tool,
+)
 from mmuda.utils.config import (
     default_work_dir,
     enable_amp,
@@ -81,6 +86,7 @@ def parse_args() -> argparse.Namespace:
     )
     _add_choice_options(parser)
     add_data_options(parser)
+    add_verbose_option(parser)
     return parser.parse_args()
 
 

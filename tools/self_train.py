@@ -30,6 +30,7 @@ from mmuda.utils.checksums import sha256_of
 from mmuda.utils.cli import (
     OptionsAction,
     add_data_options,
+    add_verbose_option,
     checked,
     run_tool,
 )
@@ -77,6 +78,7 @@ def parse_args() -> argparse.Namespace:
     add('--seed', type=checked(SEED), help='seed of all trainings')
     add('--amp', action='store_true', help='train in mixed precision (GPU)')
     add_data_options(parser)
+    add_verbose_option(parser)
     add(
         '--initial-cfg-options',
         nargs='+',

@@ -38,6 +38,7 @@ from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.locks import only_writer
 from mmuda.utils.resume import find_resume_checkpoint, resume_point
+from mmuda.utils.screen import tell
 
 
 def parse_args() -> argparse.Namespace:
@@ -109,9 +110,10 @@ def train(cfg: Config, args: argparse.Namespace) -> int:
     with config_errors(cfg):
         notes = skip_validation_without_labels(cfg)
         runner = build_runner(cfg)
-        if message:
-            level = logging.WARNING if cfg.resume else logging.INFO
-            print_log(message, 'current', level)
+        if message and cfg.resume:
+            print_log(message, 'current', logging.WARNING)
+        elif message:
+            tell(message)
         for note in notes:
             print_log(note, 'current', logging.WARNING)
         runner.train()

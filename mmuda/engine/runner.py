@@ -12,9 +12,10 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
-from mmuda.registry import RUNNERS
+from mmuda.registry import HOOKS, RUNNERS
 from mmuda.utils.config import config_text
 from mmuda.utils.files import atomic_path, logs_may_fail, tell_log_error
+from mmuda.utils.screen import hold_back
 
 from .loops import trains
 
@@ -26,6 +27,8 @@ class UDARunner(Runner):
     The tools take it unless the config names a ``runner_type``. Where only
     logs are written (text, scalars, pictures of a training), it tells once
     what is wrong and goes on; the config is written whole or not at all.
+    Until its work begins, the screen shows warnings and errors only, then a
+    summary and all that follows; the file of the log holds everything.
     Arguments are those of ``Runner``.
     """
 
@@ -35,7 +38,15 @@ class UDARunner(Runner):
         for handler in logger.handlers:
             if isinstance(handler, logging.FileHandler):
                 vars(handler)['handleError'] = _tell_current_error
+        hold_back(logger)
         return logger
+
+    def register_hooks(self, *args, **kwargs) -> None:
+        """Register the hooks, and the one that tells what the run does."""
+        super().register_hooks(*args, **kwargs)
+        summary = HOOKS.get('RunSummaryHook')
+        if not any(isinstance(hook, summary) for hook in self.hooks):
+            self.register_hook(summary())
 
     def build_visualizer(self, *args, **kwargs) -> Visualizer:
         """Build the visualizer; its backends may fail."""

@@ -14,6 +14,7 @@ from .norm_statistics_hook import NormStatisticsSyncHook, average_norm_buffers
 from .prediction_files_hook import PredictionDrawingHook, PredictionFilesHook
 from .progress_bar_hook import ProgressBarHook
 from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
+from .run_summary_hook import RunSummaryHook
 from .training_curve_hook import TrainingCurveHook
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     'PredictionFilesHook',
     'ProgressBarHook',
     'PseudoLabelRefreshHook',
+    'RunSummaryHook',
     'TrainingCurveHook',
     'UDACheckpointHook',
     'average_norm_buffers',

@@ -31,6 +31,7 @@ from mmuda.utils.processes import (
     end_with_parent,
     raise_at_interrupt,
 )
+from mmuda.utils.screen import VERBOSE
 from mmuda.utils.setup_env import register_all_modules
 from mmuda.utils.text import shorten
 
@@ -106,6 +107,7 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
         'the config, else work_dirs/METHOD/CONFIG',
     )
     add_data_options(parser)
+    add_verbose_option(parser)
     add_launcher_option(parser)
 
 
@@ -156,6 +158,16 @@ class SettingAction(argparse.Action):
         """Put it among the options of ``--cfg-options``."""
         options = getattr(namespace, 'cfg_options', {})
         namespace.cfg_options = {**options, 'setting': values}
+
+
+def add_verbose_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--verbose`` to a tool that trains or tests."""
+    parser.add_argument(
+        '--verbose',
+        action='store_true',
+        help='show all of the log on the screen, from the first line on '
+        '(also: MMUDA_VERBOSE=1)',
+    )
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -247,7 +259,8 @@ def run_tool(
 
     Args:
         function: Does the work; returns an exit code, None for success.
-        args: Its arguments; ``traceback`` asks for more than the line.
+        args: Its arguments; ``traceback`` asks for more than the line, and
+            ``verbose`` for all lines of the log, of started processes too.
 
     Returns:
         The exit code: 2 after an error of the user, 130 after Ctrl-C, 1 after
@@ -256,6 +269,8 @@ def run_tool(
     """
     raise_at_interrupt()
     end_with_parent()
+    if getattr(args, 'verbose', False):
+        os.environ[VERBOSE] = '1'
     try:
         code = function(args) or 0
     except Exception as error:

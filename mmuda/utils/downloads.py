@@ -22,6 +22,7 @@ from mmuda.utils.checksums import (
 )
 from mmuda.utils.errors import CheckpointError, MMUDAError
 from mmuda.utils.files import atomic_path
+from mmuda.utils.screen import tell
 
 # Model zoos put the first digits of the file's SHA-256 before the extension;
 # decimal digits alone may be a date.
@@ -58,7 +59,7 @@ def downloaded_file(url: str) -> Path:
         # Several processes may want it at once, on several machines too.
         with FileLock(f'{path}.lock'):
             if not path.is_file():
-                print_log(f'Downloading {url} to {path}', 'current')
+                tell(f'Downloading {url} to {path}')
                 with atomic_path(path) as temporary:
                     _fetch(url, temporary)
                     _require_sound(url, temporary, path.name)

@@ -1,9 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Makes everything of mmuda known to the registries."""
 
-import io
 import warnings
-from contextlib import redirect_stdout
 from functools import lru_cache
 from importlib import import_module
 from itertools import chain
@@ -28,15 +26,15 @@ def register_all_modules(init_default_scope: bool = True) -> None:
             ``MODELS.build`` finds all classes without a prefix. A ``Runner``
             does so itself, by the ``default_scope`` of its config.
     """
-    # mmseg prints messages of level DEBUG about packages that are optional.
-    with redirect_stdout(io.StringIO()):
-        for package in dict.fromkeys(chain.from_iterable(LOCATIONS.values())):
-            import_module(package)
+    for package in dict.fromkeys(chain.from_iterable(LOCATIONS.values())):
+        import_module(package)
     install_safe_checkpoint_loading()
     install_safe_file_reading()
     lay_out_configs_once()
     # mmseg says so at each new size; the published networks are as they are.
     warnings.filterwarnings('ignore', message='When align_corners=True')
+    # So it is in our configs; the tools draw if they are asked to.
+    warnings.filterwarnings('ignore', message='The draw is False')
     if init_default_scope:
         mmengine.registry.init_default_scope('mmuda')
 

@@ -5,11 +5,9 @@ A training may start from a checkpoint that lacks heads; nothing else makes
 up what predicts.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmengine.logging import print_log
 from mmseg.models.segmentors.base import BaseSegmentor
 from torch import nn
 
@@ -17,6 +15,7 @@ from mmuda.models.coverage import HEADS, check_cover
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.players import unwrap
+from mmuda.utils.screen import tell
 from mmuda.utils.weights import check_finite
 
 
@@ -326,4 +325,4 @@ def drop_teacher(state_dict: dict, prefix: str) -> None:
 
 
 def _log(message: str) -> None:
-    print_log(f'Checkpoint: {message}', 'current', logging.INFO)
+    tell(f'Checkpoint: {message}')
