@@ -24,8 +24,9 @@ def load(leaf):
 
 def without_weights(cfg):
     cfg.model.segmentor.backbone.init_cfg = None
-    if 'class_ratio_prior' in cfg.model:
-        cfg.model.class_ratio_prior.ratio = [1] * 16
+    for term in cfg.model.get('terms', ()):
+        if term.type == 'ClassRatioPrior':
+            term.ratio = [1] * 16
     return cfg
 
 

@@ -16,10 +16,12 @@ model = dict(
         type='MultiLevelDiscriminator', levels=['decode'], in_channels=16
     ),
     adversarial_weights=dict(decode=1e-3),
-    class_ratio_prior=dict(
-        type='ClassRatioPrior',
-        ratio='data/SYNTHIA/class_ratios_16.json',
-        weight=1.0,
-        relaxation=0.5,
-    ),
+    terms=[
+        dict(
+            type='ClassRatioPrior',
+            ratio='data/SYNTHIA/class_ratios_16.json',
+            weight=1.0,
+            relaxation=0.5,
+        )
+    ],
 )

@@ -13,10 +13,12 @@ model = dict(
     type='MinEnt',
     segmentor=dict(decode_head=dict(num_classes=16)),
     entropy_weights=dict(decode=1e-3),
-    class_ratio_prior=dict(
-        type='ClassRatioPrior',
-        ratio='data/SYNTHIA/class_ratios_16.json',
-        weight=1.0,
-        relaxation=0.5,
-    ),
+    terms=[
+        dict(
+            type='ClassRatioPrior',
+            ratio='data/SYNTHIA/class_ratios_16.json',
+            weight=1.0,
+            relaxation=0.5,
+        )
+    ],
 )

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/pseudo_labels/esl.py',
 ]
 self_training = dict(initial='../advent/advent_gta2mapillary.py', rounds=1)
-model = dict(pseudo_label_weight=1.0)
+model = dict(terms=[dict(type='PseudoLabels', weight=1.0)])
 pseudo_labels = dict(pipeline=_base_.target_pipeline)
 target_pipeline = [
     dict(type='LoadImage'),

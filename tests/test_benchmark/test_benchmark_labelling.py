@@ -38,6 +38,7 @@ def cfg(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def case(cfg, tmp_path_factory):
+    torch.manual_seed(0)
     return LabellingCase(cfg, tmp_path_factory.mktemp('labels'), images=3)
 
 
