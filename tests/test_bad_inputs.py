@@ -298,10 +298,11 @@ def test_damaged_states(tools, data, tmp_path):
         words += ['--workers', 1]
         cases.append(Case(STREETS, words, 'street_scenes.json'))
     for folder in state_files(tmp_path, 'ratio.json'):
-        prior = f'dict(ratio="{folder / "ratio.json"}")'
+        ratio = folder / 'ratio.json'
+        prior = f'dict(type="ClassRatioPrior", ratio="{ratio}")'
         file = folder / 'config.py'
         file.write_text(
-            f"_base_ = '{CONFIG}'\nmodel = dict(class_ratio_prior={prior})\n"
+            f"_base_ = '{CONFIG}'\nmodel = dict(terms=[{prior}])\n"
         )
         words = [file, *training(data, tmp_path)[1:]]
         cases.append(Case('train.py', words, 'ratio.json'))

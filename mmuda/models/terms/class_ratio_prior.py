@@ -51,7 +51,12 @@ class ClassRatioPrior(Term):
             )
         self.weight = weight
         self.relaxation = relaxation
-        self.register_buffer('ratio', _as_ratio(ratio), persistent=False)
+        # Where the values are from, for messages.
+        self.place = 'ClassRatioPrior.ratio'
+        if isinstance(ratio, str):
+            self.place += f" of '{ratio}'"
+        values = _as_ratio(ratio, self.place)
+        self.register_buffer('ratio', values, persistent=False)
 
     @property
     def numbers_of_files(self) -> dict[str, list[float]]:
@@ -66,7 +71,7 @@ class ClassRatioPrior(Term):
         """
         if len(self.ratio) != model.num_classes:
             raise ConfigError(
-                f'ClassRatioPrior.ratio has {len(self.ratio)} values; the '
+                f'{self.place} has {len(self.ratio)} values; the '
                 f'segmentor has {model.num_classes} classes'
             )
 
@@ -87,7 +92,7 @@ class ClassRatioPrior(Term):
         return {f'{DECODE}.loss_class_ratio': self.weight * loss}
 
 
-def _as_ratio(ratio: Sequence[float] | str) -> Tensor:
+def _as_ratio(ratio: Sequence[float] | str, place: str) -> Tensor:
     if isinstance(ratio, str):
         remedy = (
             'write the file with tools/misc/class_statistics.py CONFIG '
@@ -103,7 +108,7 @@ def _as_ratio(ratio: Sequence[float] | str) -> Tensor:
         values = torch.zeros(0)
     if values.ndim != 1 or not values.sum() > 0 or (values < 0).any():
         raise ConfigError(
-            'ClassRatioPrior.ratio must be a list of numbers >= 0, one for '
+            f'{place} must be a list of numbers >= 0, one for '
             f'each class, not {ratio!r}'
         )
     return (values / values.sum()).float()
