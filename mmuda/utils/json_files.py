@@ -11,8 +11,10 @@ from typing import Any
 
 from mmuda.utils.errors import DataError
 from mmuda.utils.value_types import find_fault
+from mmuda.version import __version__
 
 MAX_BYTES = 256 * 2**20
+_FORMAT, _WRITER = 'format_version', 'mmuda_version'
 
 
 def read_json(
@@ -20,6 +22,7 @@ def read_json(
     remedy: str,
     kind: Any = dict[str, Any],
     allow_nan: bool = False,
+    newest: int | None = None,
 ) -> Any:
     """Read a JSON file that a program wrote.
 
@@ -29,13 +32,24 @@ def read_json(
         kind: What has to be in it; see
             :func:`mmuda.utils.value_types.find_fault`.
         allow_nan: As of :func:`parse_json`.
+        newest: As of :func:`parse_json`.
 
     Raises:
-        DataError: It is missing, no plain file, too large, no JSON, or holds
-            something else; names the file and the place in it.
+        DataError: It is missing, no plain file, too large, no JSON, of a
+            later format, or holds something else; names the file and the
+            place in it.
     """
     data = read_plain_file(path, remedy)
-    return parse_json(data, path, remedy, kind, allow_nan)
+    return parse_json(data, path, remedy, kind, allow_nan, newest)
+
+
+def written_format(version: int) -> dict[str, Any]:
+    """Entries that tell later readers what wrote a file.
+
+    Args:
+        version: Of the file's format.
+    """
+    return {_FORMAT: version, _WRITER: __version__}
 
 
 def parse_json(
@@ -44,6 +58,7 @@ def parse_json(
     remedy: str,
     kind: Any = dict[str, Any],
     allow_nan: bool = False,
+    newest: int | None = None,
 ) -> Any:
     """Read the content of a JSON file.
 
@@ -57,9 +72,12 @@ def parse_json(
         remedy: What to do about damaged content, for messages.
         kind: As of :func:`read_json`.
         allow_nan: Whether metrics may be NaN, as Python writes them.
+        newest: Format up to which this mmuda reads it, if the file tells its
+            own (``format_version``); a file that does not is of before.
 
     Raises:
-        DataError: It is no JSON, or something else than asked for.
+        DataError: It is no JSON, of a later format, or something else than
+            asked for.
     """
     try:
         text = data.removeprefix(codecs.BOM_UTF8).decode('utf-8')
@@ -74,6 +92,8 @@ def parse_json(
     except ValueError as error:
         # Of a wrong encoding, too.
         raise _damaged(path, f'is no JSON ({error})', remedy) from error
+    if newest is not None:
+        _require_known_format(content, path, remedy, newest)
     fault = find_fault(content, kind)
     if fault is not None:
         expected = fault.expected.replace('dict(...)', 'a JSON object')
@@ -121,6 +141,18 @@ def read_plain_file(
 
 def _damaged(path: str | os.PathLike, fault: str, remedy: str) -> DataError:
     return DataError(f'{os.fspath(path)!r} is damaged: it {fault}; {remedy}')
+
+
+def _require_known_format(
+    content: Any, path: str | os.PathLike, remedy: str, newest: int
+) -> None:
+    version = content.get(_FORMAT) if isinstance(content, dict) else None
+    if isinstance(version, int) and version > newest:
+        raise DataError(
+            f'{os.fspath(path)!r} has the format {version}, written by mmuda '
+            f'{content.get(_WRITER)}; this is mmuda {__version__}, which '
+            f'reads up to {newest}: install a later one, or {remedy}'
+        )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -120,3 +120,23 @@ def test_what_is_no_plain_file_is_refused(tmp_path, kind, fault):
 def test_name_with_a_zero_byte_is_refused():
     with pytest.raises(DataError, match='null byte'):
         read_plain_file('a\0b', 'correct it')
+
+
+@pytest.mark.parametrize('version', [0, 1, 2])
+def test_known_formats_are_read(version):
+    content = parse(b'{"format_version": %d}' % version, newest=2)
+    assert content == {'format_version': version}
+
+
+def test_a_file_that_tells_no_format_is_read():
+    assert parse(b'{"a": 1}', newest=2) == {'a': 1}
+
+
+def test_a_later_format_is_no_damage():
+    """Its version is told before its content is judged."""
+    data = b'{"format_version": 3, "mmuda_version": "9.1"}'
+    with pytest.raises(DataError) as raised:
+        parse(data, kind=Content, newest=2)
+    text = str(raised.value)
+    assert text.startswith("'a.json' has the format 3, written by mmuda 9.1")
+    assert text.endswith('reads up to 2: install a later one, or remove it')

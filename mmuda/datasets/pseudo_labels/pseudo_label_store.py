@@ -92,7 +92,8 @@ class PseudoLabelManifest:
         path = Path(root, MANIFEST)
         if not os.path.lexists(path):
             raise DataError(unfinished(root))
-        return cls(**_checked(read_json(path, REMEDY), path))
+        content = read_json(path, REMEDY, newest=FORMAT_VERSION)
+        return cls(**_checked(content, path))
 
 
 def unfinished(root: str | os.PathLike) -> str:
@@ -108,14 +109,6 @@ def unfinished(root: str | os.PathLike) -> str:
 
 def _checked(content: dict, path: Path) -> dict:
     """Return the fields of a manifest; JSON has lists for tuples."""
-    version = content.get('format_version')
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise DataError(
-            f'{str(path)!r} has the format {version}, written by mmuda '
-            f'{content.get("mmuda_version")}; this is mmuda {__version__}, '
-            f'which reads up to {FORMAT_VERSION}: install a later one, or '
-            f'{REMEDY}'
-        )
     known = {field.name: field for field in fields(PseudoLabelManifest)}
     for name, field in known.items():
         if field.default is MISSING and name not in content:
