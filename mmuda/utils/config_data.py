@@ -73,12 +73,31 @@ def set_pseudo_label_root(cfg: Config, root: str | os.PathLike) -> None:
 
     Args:
         cfg: A training config.
-        root: Folder that ``tools/generate_pseudo_labels.py`` wrote.
+        root: Folder that ``tools/generate_pseudo_labels.py`` wrote; of
+            several targets a subfolder for each, by its name.
 
     Raises:
-        ConfigError: The config loads none, or for several targets.
+        ConfigError: The config loads none.
     """
-    targets = {
+    targets = _pseudo_label_loaders(cfg)
+    if not targets:
+        raise ConfigError(
+            '--pseudo-labels: no domain of this config loads pseudo-labels; '
+            'add LoadPseudoLabels to the pipeline of a target'
+        )
+    for name, loaders in targets.items():
+        folder = os.path.join(root, name) if len(targets) > 1 else root
+        for loader in loaders:
+            loader['pseudo_label_root'] = str(folder)
+
+
+def pseudo_labelled_targets(cfg: Config) -> list[str]:
+    """Names of the targets that a training config loads pseudo-labels of."""
+    return list(_pseudo_label_loaders(cfg))
+
+
+def _pseudo_label_loaders(cfg: Config) -> dict[str, list[dict]]:
+    return {
         name: loaders
         for name, leaves in _training_domains(cfg).items()
         if (
@@ -90,15 +109,6 @@ def set_pseudo_label_root(cfg: Config, root: str | os.PathLike) -> None:
             ]
         )
     }
-    if len(targets) != 1:
-        found = ', '.join(targets) or 'no domain'
-        raise ConfigError(
-            f'--pseudo-labels: {found} of this config loads pseudo-labels; '
-            'it must be one target (set pseudo_label_root of each in the '
-            'config)'
-        )
-    for loader in next(iter(targets.values())):
-        loader['pseudo_label_root'] = str(root)
 
 
 def _training_domains(cfg: Config) -> dict[str, list[dict]]:

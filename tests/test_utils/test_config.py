@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 from mmengine.config import Config
 
@@ -9,6 +11,8 @@ from mmuda.utils.config import (
 )
 from mmuda.utils.config_data import (
     override_data_roots,
+    pseudo_labelled_targets,
+    set_pseudo_label_root,
 )
 from mmuda.utils.errors import ConfigError
 
@@ -286,3 +290,18 @@ def test_roots_of_several_sources():
 def test_wrong_root_of_several_sources(name, message):
     with pytest.raises(ConfigError, match=message):
         override_data_roots(several_sources(), {name: 'c'})
+
+
+def test_pseudo_labels_of_several_targets_lie_side_by_side():
+    loads = [dict(type='LoadPseudoLabels')]
+    targets = dict(
+        rome=dict(pipeline=copy.deepcopy(loads)),
+        oslo=dict(pipeline=copy.deepcopy(loads)),
+        bonn=dict(pipeline=[]),
+    )
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(targets=targets))))
+    set_pseudo_label_root(cfg, 'labels')
+    targets = cfg.train_dataloader.dataset.targets
+    assert targets.rome.pipeline[0].pseudo_label_root == 'labels/rome'
+    assert targets.oslo.pipeline[0].pseudo_label_root == 'labels/oslo'
+    assert pseudo_labelled_targets(cfg) == ['rome', 'oslo']
