@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmuda.procedures.cotraining_cycles import Procedure
+from mmuda.procedures.cotraining_cycles import CoTraining
 from mmuda.procedures.cotraining_options import CoTrainingOptions
 
 ROOT = Path('work')
@@ -45,7 +45,7 @@ def procedure_config(**changes) -> Config:
 def make_plan(given=None, **changes):
     cfg = procedure_config(**changes)
     options = CoTrainingOptions.from_config(cfg)
-    procedure = Procedure(options, cfg, cfg, cfg, ROOT, given)
+    procedure = CoTraining(options, cfg, cfg, cfg, ROOT, given)
     return procedure.steps()
 
 

@@ -1,7 +1,7 @@
 """Stages of a tool that waits and writes when it ran."""
 
 from mmuda.procedures.execution import Devices, Executor
-from mmuda.procedures.stages import Stage
+from mmuda.procedures.stage import Stage
 from mmuda.procedures.state import ProcedureState
 
 TOOL = """

@@ -55,6 +55,8 @@ def known_options(tool):
     files = [tool, 'mmuda/utils/cli.py']
     if 'model_converters' in tool:
         files.append('mmuda/convert/command_line.py')
+    if tool.endswith(('/cotrain.py', '/self_train.py')):
+        files.append('mmuda/procedures/procedure_command.py')
     patterns = {p for file in files for p in option_patterns(file)}
     return re.compile('|'.join(p for p in patterns if p.startswith(r'\-\-')))
 

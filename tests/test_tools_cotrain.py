@@ -232,3 +232,14 @@ def test_config_without_the_key(tool, tmp_path, monkeypatch, capsys):
     code, text = run_loaded(tool, [config], monkeypatch, capsys)
     assert code == USER_ERROR
     assert 'the config has no cotraining=dict' in text
+
+
+def test_plan_needs_no_data(tool, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = [cotraining_runs.CONFIG, '--dry-run', '--work-dir', 'out']
+    code, text = run_loaded(tool, words, monkeypatch, capsys)
+    assert code == 0, text
+    rows = [line for line in text.splitlines() if '/' in line]
+    assert sum('waiting' in row for row in rows) == 33
+    assert 'Without times and disk space: ' in text
+    assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,9 @@
 """The recipe of ESL in one command, stopped and continued."""
 
 import fcntl
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +16,9 @@ import warm_processes
 from demo_data import ENVIRONMENT
 from failing_tools import error_of
 from test_tools_train_and_test import overrides
+from tools_in_process import load_tool, run_loaded
 
+from mmuda.utils.cli import USER_ERROR
 from mmuda.utils.compat import load_checkpoint_file
 
 CONFIG = 'configs/demo/esl_gta2cs.py'
@@ -80,6 +84,117 @@ def test_finished_stages_are_not_done_again(data, whole):
     output = run(command(data, whole[0]))
     assert output.count('done before') == 3
     assert (whole[0] / 'round_1/iter_4.pth').stat().st_mtime_ns == before
+
+
+ROWS = ('round_0/train', 'round_1/label', 'round_1/train')
+
+
+@pytest.fixture(scope='module')
+def tool():
+    return load_tool('self_train.py')
+
+
+@pytest.fixture
+def look(tool, data, monkeypatch, capsys):
+    """Look at the recipe in a folder, in this process."""
+
+    def run_words(work_dir, *args):
+        monkeypatch.chdir(demo_data.ROOT)
+        words = command(data, work_dir, *args)[2:]
+        return run_loaded(tool, words, monkeypatch, capsys)
+
+    return run_words
+
+
+def rows_of(text):
+    """Cells of the table by the name of the stage."""
+    rows = [line.split('│')[1:-1] for line in text.splitlines()]
+    cells = [[cell.strip() for cell in row] for row in rows if row]
+    return {name: tuple(rest) for name, *rest in cells}
+
+
+def test_plan_needs_no_data(tool, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = [demo_data.ROOT / CONFIG, '--dry-run', '--work-dir', 'out']
+    code, text = run_loaded(tool, words, monkeypatch, capsys)
+    assert code == 0, text
+    assert rows_of(text) == {
+        'round_0/train': ('waiting', '400 iterations'),
+        'round_1/label': ('waiting', 'all images'),
+        'round_1/train': ('waiting', '400 iterations'),
+    }
+    assert "Without times and disk space: data_root 'data/demo/" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_plan_tells_the_work(look, tmp_path):
+    code, text = look(tmp_path / 'out', '--dry-run')
+    assert code == 0, text
+    work = {name: cells[1] for name, cells in rows_of(text).items()}
+    assert [work[name] for name in ROWS] == [
+        '4 iterations',
+        '5 images',
+        '4 iterations',
+    ]
+    assert not (tmp_path / 'out').exists()
+
+
+def test_plan_of_some_stages(look, tmp_path):
+    words = (['--from', 'round_1/train'], ['--stage', 'round_1/train'])
+    for chosen in words:
+        _, text = look(tmp_path, '--dry-run', *chosen)
+        rows = rows_of(text)
+        assert [name for name in ROWS if name in rows] == ['round_1/train']
+
+
+def test_status_of_nothing(look, tmp_path):
+    code, text = look(tmp_path, '--status', '--rounds', '2')
+    assert code == 0
+    assert {cells[0] for cells in rows_of(text).values()} == {'waiting'}
+    assert len(rows_of(text)) == 5
+
+
+def test_status_of_a_finished_recipe(look, whole):
+    _, text = look(whole[0], '--status')
+    rows = rows_of(text)
+    assert [rows[name][0] for name in ROWS] == ['done'] * 3
+    assert 'cityscapes/mIoU' in rows['round_1/train'][2]
+
+
+def test_state_tells_what_made_the_labels(whole):
+    state = json.loads((whole[0] / 'state.json').read_text())
+    (weights,) = state['stages']['round_1/label']['uses']['weights']
+    assert weights['file'] == 'round_0/iter_4.pth'
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['--from', 'round_3'], '--from round_3: no such stage; there are '),
+        (['--stage', 'train'], '--stage train: no such stage'),
+        (['--from', 'round_1/label'], 'round_1/label needs '),
+        (['--from', 'round_1/train'], 'pseudo_labels/manifest.json'),
+    ],
+)
+def test_wrong_choice_is_one_line(look, tmp_path, words, message):
+    code, text = look(tmp_path / 'out', *words)
+    assert (code, message in text) == (USER_ERROR, True), text
+    assert not (tmp_path / 'out').exists()
+
+
+def test_work_of_before_there_was_a_state_is_continued(look, whole, tmp_path):
+    """As a work dir of earlier versions is: its recipe tells no format."""
+    folder = tmp_path / 'out'
+    shutil.copytree(whole[0], folder)
+    (folder / 'state.json').unlink()
+    (folder / 'summary.md').unlink()
+    file = folder / 'recipe.json'
+    content = json.loads(file.read_text())
+    del content['format_version'], content['mmuda_version']
+    file.write_text(json.dumps(content))
+    code, text = look(folder)
+    assert (code, text.count('done before')) == (0, 3), text
+    assert (folder / 'summary.md').is_file()
 
 
 def test_a_killed_recipe_continues_to_the_same_weights(data, whole, tmp_path):

@@ -9,22 +9,24 @@ after a stop, without doing finished stages again.
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import sys
-import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from mmengine.config import Config
+import torch
 from rich.console import Console
 
-from mmuda.procedures.self_training_rounds import (
-    Recipe,
-    SelfTrainingOptions,
-    Stage,
-    require_same_recipe,
-    write_summary,
+from mmuda.procedures.procedure_command import (
+    ProcedureCommand,
+    add_choice_options,
+    check_processes,
 )
-from mmuda.pseudo_labels.labelling_jobs import check_labelling
-from mmuda.pseudo_labels.labelling_options import target_names
+from mmuda.procedures.self_training_rounds import (
+    RoundArguments,
+    SelfTraining,
+    SelfTrainingOptions,
+)
+from mmuda.procedures.state import ProcedureState
 from mmuda.utils.checks import COUNT, SEED
 from mmuda.utils.checksums import sha256_of
 from mmuda.utils.cli import (
@@ -41,9 +43,6 @@ from mmuda.utils.config import (
 from mmuda.utils.config_data import (
     override_data_roots,
 )
-from mmuda.utils.config_keys import config_errors
-from mmuda.utils.locks import only_writer
-from mmuda.utils.processes import Command, run_side_by_side
 from mmuda.utils.setup_env import register_all_modules
 
 TOOLS = Path(__file__).parent
@@ -73,10 +72,11 @@ def parse_args() -> argparse.Namespace:
         type=checked(COUNT),
         default=1,
         metavar='N',
-        help='one for each GPU, or on CPUs where there is none',
+        help='one a GPU, or on CPUs without; several targets share them',
     )
     add('--seed', type=checked(SEED), help='seed of all trainings')
     add('--amp', action='store_true', help='train in mixed precision (GPU)')
+    add_choice_options(parser, 'round_1/label or round_1')
     add_data_options(parser)
     add_verbose_option(parser)
     add(
@@ -91,12 +91,8 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def recipe_from(args: argparse.Namespace) -> tuple[Recipe, dict]:
-    """Read and check both configs.
-
-    Returns:
-        The recipe, and what it must have in common with an earlier call.
-    """
+def procedure_from(args: argparse.Namespace) -> SelfTraining:
+    """Read and check both configs."""
     cfg = load_config(args.config, args.cfg_options)
     options = SelfTrainingOptions.from_config(cfg)
     initial = args.config.parent / options.initial
@@ -111,40 +107,32 @@ def recipe_from(args: argparse.Namespace) -> tuple[Recipe, dict]:
         options = replace(options, rounds=args.rounds)
     if args.continue_training is not None:
         options = replace(options, continue_training=args.continue_training)
-    recipe = Recipe(
-        args.config,
-        initial,
+    return SelfTraining(
+        options,
+        first,
+        cfg,
+        (initial, args.config),
         args.work_dir or Path(default_work_dir(args.config, setting)),
-        options.rounds,
-        # A config may write 40e3.
-        (int(first.train_cfg.max_iters), int(cfg.train_cfg.max_iters)),
-        options.continue_training,
         args.initial_checkpoint,
-        options.label_online,
-        options=shared_options(args, args.cfg_options),
-        initial_options=shared_options(args, initial_changes),
-        train_options=train_options(args),
+        args.seed,
+        RoundArguments(
+            shared_options(args, args.cfg_options),
+            shared_options(args, initial_changes),
+            train_options(args),
+        ),
     )
-    same = identity(recipe, cfg, first, args)
-    with config_errors(cfg):
-        for domain in target_names(cfg):
-            check_labelling(
-                cfg, recipe.work_dir / 'round_1/pseudo_labels', domain
-            )
-    return recipe, same
 
 
-def identity(
-    recipe: Recipe, cfg: Config, first: Config, args: argparse.Namespace
-) -> dict:
+def identity(procedure: SelfTraining, args: argparse.Namespace) -> dict:
     """All that results depend on, but the number of rounds."""
-    checkpoint = recipe.initial_checkpoint
-    given = None if checkpoint is None else sha256_of(checkpoint)
+    first, given = procedure.first, procedure.given
     return {
-        'config (with --cfg-options and --data-root)': cfg.pretty_text,
-        'first config': first.pretty_text if checkpoint is None else None,
-        '--initial-checkpoint': given,
-        '--continue-training': recipe.continue_training,
+        'config (with --cfg-options and --data-root)': (
+            procedure.cfg.pretty_text
+        ),
+        'first config': first.pretty_text if given is None else None,
+        '--initial-checkpoint': None if given is None else sha256_of(given),
+        '--continue-training': procedure.options.continue_training,
         '--seed': args.seed,
         '--amp': args.amp,
         '--processes': args.processes,
@@ -169,45 +157,32 @@ def train_options(args: argparse.Namespace) -> list[str]:
     return options + (['--amp'] if args.amp else [])
 
 
-def run_stage(stage: Stage, processes: int) -> int:
-    """Run a stage and return its exit code."""
-    command = Command(TOOLS / stage.tool, stage.arguments, processes)
-    return run_side_by_side([command])[0]
+def report(
+    procedure: SelfTraining, console: Console, state: ProcedureState, code: int
+) -> None:
+    """Tell what the rounds brought, once they are finished."""
+    if code == 0:
+        console.print(procedure.write_summary(state), markup=False)
+        console.print(f'Results: {procedure.work_dir}')
 
 
 def main(args: argparse.Namespace) -> int:
     """Run the stages that are left."""
     register_all_modules()
-    recipe, identity = recipe_from(args)
-    with only_writer(work_dir=recipe.work_dir):
-        return run_recipe(recipe, identity, args.processes)
-
-
-def run_recipe(recipe: Recipe, identity: dict, processes: int) -> int:
-    """Run the stages that are left in a folder that is locked."""
-    require_same_recipe(recipe.work_dir, identity)
-    console = Console()
-    seconds: dict[str, float] = {}
-    count = len(recipe.stages())
-    for position in range(count):
-        # Made anew: what a training continues from depends on what is there.
-        stage = recipe.stages()[position]
-        title = f'[{position + 1}/{count}] {stage.name}'
-        if stage.is_done:
-            console.print(f'{title}: done before', markup=False)
-            continue
-        console.print(title, markup=False)
-        start = time.monotonic()
-        code = run_stage(stage, processes)
-        if code or not stage.is_done:
-            console.print(
-                f'{title}: stopped; the same command continues', markup=False
-            )
-            return code or 1
-        seconds[stage.name] = time.monotonic() - start
-    console.print(write_summary(recipe, seconds), markup=False)
-    console.print(f'Results: {recipe.work_dir}')
-    return 0
+    check_processes(args, torch.cuda.device_count())
+    procedure = procedure_from(args)
+    command = ProcedureCommand(
+        procedure,
+        TOOLS,
+        identity=partial(identity, procedure, args),
+        check_configs=procedure.check_configs,
+        check_data=procedure.check_data,
+        report=partial(report, procedure),
+        processes=args.processes,
+        # Results depend on it, so all trainings have as many.
+        train_processes=args.processes,
+    )
+    return command.run(args)
 
 
 if __name__ == '__main__':

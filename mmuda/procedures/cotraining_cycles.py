@@ -1,5 +1,5 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""All stages of the procedure in their order.
+"""Co-training: two models that teach each other.
 
 Source: Gómez, Villalonga and López, Co-Training for Unsupervised Domain
 Adaptation of Semantic Segmentation Models, Sensors 2023, algorithms 1 to 3.
@@ -18,9 +18,9 @@ from .cotraining_options import (
 )
 from .selection.accumulation import KEYS
 from .selection.labelled_images import LabelledImages, minimum_thresholds
+from .stage import Measured, Stage, Step
 from .stage_configs import TargetLabels, source_leaves
 from .stage_factory import Accumulation, SelectionStages, StageFactory
-from .stages import Stage, Step
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Cycle:
 
 
 @dataclass(frozen=True)
-class Procedure:
+class CoTraining:
     """Algorithm 3: from the source to the final model.
 
     Attributes:
@@ -231,6 +231,27 @@ class Procedure:
             *teaching,
             *self._final(initial, learners, labels),
         ]
+
+    def measured(self) -> Measured:
+        """What its cost is measured with."""
+        sources = tuple(source_leaves(self.cycle))
+        return Measured(self.baseline, self.cycle, sources)
+
+    def config_of(self, stage: Stage) -> Config:
+        """Config of a training."""
+        configs = {'baseline': self.baseline, 'final': self.final}
+        return configs.get(stage.name.split('/')[0], self.cycle)
+
+    def images_of(self, stage: Stage) -> int | None:
+        """Images that a stage labels or merges at most; None for all."""
+        group = stage.name.split('/')[0]
+        if group == 'final':
+            return None
+        options: CycleOptions = getattr(self.options, group)
+        if not stage.name.endswith('relabel'):
+            return options.sample
+        cycle = int(stage.name.split('cycle_')[1].split('/')[0])
+        return options.keep * (cycle + 1)
 
     def _baseline(self) -> tuple[Path, list[Step]]:
         if self.given is not None:

@@ -78,7 +78,7 @@ class CycleOptions:
 
 
 @dataclass(frozen=True)
-class SelfTrainingOptions(CycleOptions):
+class OneModelOptions(CycleOptions):
     """Algorithm 1: one model teaches itself.
 
     Attributes:
@@ -169,7 +169,7 @@ class CoTrainingOptions:
     place: ClassVar[str] = 'cotraining'
     baseline: str
     final: str
-    self_training: SelfTrainingOptions
+    self_training: OneModelOptions
     collaboration: CollaborationOptions
     translate: bool = True
     seed: Annotated[int, WHOLE] = 100
@@ -200,7 +200,7 @@ class CoTrainingOptions:
 
 
 _PARTS = dict(
-    self_training=SelfTrainingOptions, collaboration=CollaborationOptions
+    self_training=OneModelOptions, collaboration=CollaborationOptions
 )
 
 

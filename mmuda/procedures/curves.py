@@ -19,7 +19,7 @@ from mmuda.utils.checks import SHARE
 from mmuda.utils.files import atomic_path, atomic_write
 from mmuda.utils.json_files import read_json
 
-from .stages import Stage, Step
+from .stage import Stage, Step
 
 _PANELS = ('threshold', 'kept', 'precision')
 _STYLES = {'a': '.-', 'b': '.--'}

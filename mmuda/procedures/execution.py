@@ -14,7 +14,7 @@ from mmuda.utils.files import atomic_path, atomic_write
 from mmuda.utils.locks import LOCK
 from mmuda.utils.processes import Command, run_side_by_side
 
-from .stages import Stage, Step
+from .stage import Stage, Step
 from .state import ProcedureState
 
 
@@ -96,9 +96,9 @@ class Executor:
         todo = [stage for stage in left if not stage.is_done]
         parts = self.devices.split(len(todo)) if todo else []
         if len(parts) == len(todo) and self._suffice(todo, parts):
-            return self._run(todo, parts)
+            return self._run(todo, parts, step)
         for stage in todo:
-            code = self._run([stage], [self.devices])
+            code = self._run([stage], [self.devices], step)
             if code:
                 return code
         return 0
@@ -113,7 +113,9 @@ class Executor:
             if stage.work
         )
 
-    def _run(self, stages: Sequence[Stage], devices: list[Devices]) -> int:
+    def _run(
+        self, stages: Sequence[Stage], devices: list[Devices], step: Step
+    ) -> int:
         if not stages:
             return 0
         commands = [
@@ -122,8 +124,10 @@ class Executor:
         ]
         for stage, command in zip(stages, commands, strict=True):
             self.state.start(stage)
-            where = f' (output: {command.log})' if command.log else ''
-            self.tell(f'{stage.name}{where}')
+            # One that is its whole step has been named by it.
+            if len(step) > 1:
+                where = f' (output: {command.log})' if command.log else ''
+                self.tell(f'{stage.heading}{where}')
         start = time.monotonic()
         told = [_size(command.log) for command in commands]
         codes = run_side_by_side(commands)
@@ -132,7 +136,7 @@ class Executor:
             stages, codes, commands, told, strict=True
         ):
             for line in _warnings(command.log, before):
-                self.tell(f'{stage.name}: {line}')
+                self.tell(f'{stage.heading}: {line}')
             if code == 0 and stage.result.is_file():
                 _mark(stage)
             elif command.log is not None:

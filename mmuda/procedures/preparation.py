@@ -2,14 +2,12 @@
 """What is checked and written before the first stage."""
 
 import copy
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
 from mmseg.models.segmentors.base import BaseSegmentor
 
-from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.engine import skip_validation_without_labels
 from mmuda.models.pretrained import covered_by_pretrained_weights
 from mmuda.models.uda.base import BaseUDA
@@ -21,32 +19,47 @@ from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write
 
-from .cotraining_cycles import Procedure
+from .costs import image_files
+from .cotraining_cycles import CoTraining
 from .stage_configs import pretrained_files, source_leaves, target_leaf
 
 
-def check_procedure(procedure: Procedure) -> None:
-    """Find what is wrong before hours of training.
+def check_configs(procedure: CoTraining) -> None:
+    """Find what is wrong with configs, which needs no data.
 
     Args:
         procedure: What will run.
 
     Raises:
-        ConfigError: An option, a config or the number of images is wrong.
+        ConfigError: An option or a config is wrong.
+        CheckpointError: Pretrained weights do not fit.
+    """
+    for cfg in (procedure.baseline, procedure.cycle, procedure.final):
+        with config_errors(cfg):
+            model = MODELS.build(cfg.model)
+        # later trainings start from the baseline's weights
+        if cfg is procedure.baseline and procedure.given is None:
+            _require_pretrained(cfg, model)
+    require_same_classes(procedure)
+
+
+def check_data(procedure: CoTraining) -> None:
+    """Find what is wrong with data before hours of training.
+
+    Args:
+        procedure: What will run.
+
+    Raises:
+        ConfigError: The number of images does not fit an option.
         DataError: Images are missing.
         CheckpointError: The given baseline does not fit.
     """
     cycle = procedure.cycle
     for cfg in (procedure.baseline, cycle, procedure.final):
         with config_errors(cfg):
-            model = MODELS.build(cfg.model)
             # A copy: each training tells that nothing is evaluated.
             if not skip_validation_without_labels(copy.deepcopy(cfg)):
                 DATASETS.build(cfg.val_dataloader.dataset)
-        # later trainings start from the baseline's weights
-        if cfg is procedure.baseline and procedure.given is None:
-            _require_pretrained(cfg, model)
-    require_same_classes(procedure)
     require_same_sources(procedure)
     with config_errors(cycle):
         check_labelling(cycle, procedure.work_dir / 'final' / 'labels')
@@ -65,7 +78,7 @@ def _check_given(cycle: Config, file: str) -> None:
     require_trained_classes(model.trained_classes, classes, file, 'target')
 
 
-def list_images(procedure: Procedure) -> None:
+def list_images(procedure: CoTraining) -> None:
     """Write the lists of images to translate, and of the target.
 
     Args:
@@ -79,20 +92,6 @@ def list_images(procedure: Procedure) -> None:
     )
     for number, leaf in enumerate(source_leaves(procedure.cycle)):
         write_list(folder / f'source_{number}.txt', image_files(leaf))
-
-
-def image_files(config: dict) -> list[str]:
-    """Image files of a data set, absolute.
-
-    Args:
-        config: Of the data set; its pipeline is not run.
-    """
-    dataset: SegmentationDataset = DATASETS.build({**config, 'pipeline': []})
-    paths = (
-        dataset.get_data_info(index)['img_path']
-        for index in range(len(dataset))
-    )
-    return [os.path.abspath(path) for path in paths]
 
 
 def write_list(file: Path, paths: list[str]) -> None:
@@ -113,7 +112,7 @@ def write_list(file: Path, paths: list[str]) -> None:
         atomic_write(file, text)
 
 
-def _check_numbers(procedure: Procedure, images: int) -> None:
+def _check_numbers(procedure: CoTraining, images: int) -> None:
     for name in ('self_training', 'collaboration'):
         options = getattr(procedure.options, name)
         if options.sample is not None and options.sample > images:
@@ -134,7 +133,7 @@ def _require_pretrained(cfg: Config, model: BaseUDA) -> None:
             backbone.init_weights()
 
 
-def require_same_classes(procedure: Procedure) -> None:
+def require_same_classes(procedure: CoTraining) -> None:
     """Refuse configs whose heads have other numbers of classes.
 
     Args:
@@ -153,7 +152,7 @@ def require_same_classes(procedure: Procedure) -> None:
         )
 
 
-def require_same_sources(procedure: Procedure) -> None:
+def require_same_sources(procedure: CoTraining) -> None:
     """Refuse configs that train on other images of the source.
 
     Translated images take their places, by the number of the data set.

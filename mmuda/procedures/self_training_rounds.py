@@ -1,22 +1,32 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Self-training in rounds: train, label, train again, as separate runs."""
 
-import json
-import re
+import copy
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from mmengine.config import Config
 
-from mmuda.utils.config_keys import did_you_mean
+from mmuda.pseudo_labels.labelling_jobs import check_labelling
+from mmuda.pseudo_labels.labelling_options import (
+    PseudoLabelOptions,
+    target_names,
+)
+from mmuda.utils.config_data import (
+    pseudo_labelled_targets,
+    set_pseudo_label_root,
+)
+from mmuda.utils.config_keys import config_errors, did_you_mean
 from mmuda.utils.config_values import check_fields
-from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
-from mmuda.utils.json_files import read_json, read_plain_file
-from mmuda.utils.names import MANIFEST
-from mmuda.utils.resume import find_resume_checkpoint
+from mmuda.utils.names import MANIFEST, TARGET
+
+from .stage import Measured, Stage, Step
+from .state import ProcedureState
+from .status import last_validation
 
 
 @dataclass(frozen=True)
@@ -85,230 +95,203 @@ class SelfTrainingOptions:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One run of a tool.
+class RoundArguments:
+    """Further arguments of the tools.
 
     Attributes:
-        name: For messages.
-        tool: ``train.py`` or ``generate_pseudo_labels.py``.
-        arguments: Of the tool.
-        result: The file that the finished stage has written last.
+        rounds: Of all tools in the rounds, such as ``--data-root``.
+        first: The same for the first training.
+        trainings: Of all trainings only.
     """
 
-    name: str
-    tool: str
-    arguments: tuple[str, ...]
-    result: Path
-
-    @property
-    def is_done(self) -> bool:
-        """Whether an earlier run finished the stage."""
-        return self.result.is_file()
+    rounds: Sequence[str] = ()
+    first: Sequence[str] = ()
+    trainings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All stages of a self-training.
+class SelfTraining:
+    """Train, label with the network, train on the labels; in rounds.
+
+    ESL (Saporta et al., CVPR workshops 2020) is one round that starts from
+    ImageNet again; CoaST and MLCL label in the second training.
 
     Attributes:
-        config: Config of the rounds.
-        initial: Config of the first training.
+        options: Of the procedure.
+        first: Config of the first training.
+        cfg: Config of the rounds, which says how to label, too.
+        files: Of both configs, in this order.
         work_dir: Folder with a subfolder for each round.
-        rounds: Number of rounds.
-        iterations: Iterations of the first training and of each round.
-        continue_training: Start rounds from the weights before.
-        initial_checkpoint: Take this in place of a first training.
-        options: Further arguments of the tools in the rounds, such as
-            ``--data-root``.
-        initial_options: The same for the first training.
-        train_options: Further arguments of the trainings only.
+        given: Checkpoint that takes the place of the first training.
+        seed: Of all trainings, if it is given.
+        arguments: Further ones of the tools.
     """
 
-    config: Path
-    initial: Path
+    options: SelfTrainingOptions
+    first: Config
+    cfg: Config
+    files: tuple[Path, Path]
     work_dir: Path
-    rounds: int
-    iterations: tuple[int, int]
-    continue_training: bool = False
-    initial_checkpoint: Path | None = None
-    label_online: bool = False
-    options: Sequence[str] = ()
-    initial_options: Sequence[str] = ()
-    train_options: Sequence[str] = ()
+    given: Path | None = None
+    seed: int | None = None
+    arguments: RoundArguments = RoundArguments()
 
-    def stages(self) -> list[Stage]:
-        """The stages in their order."""
-        stages = []
-        checkpoint = self.initial_checkpoint
+    def steps(self) -> list[Step]:
+        """All steps; the stages of one do not depend on each other."""
+        steps: list[Step] = []
+        checkpoint = self.given
         if checkpoint is None:
-            folder = self.work_dir / 'round_0'
-            checkpoint = folder / f'iter_{self.iterations[0]}.pth'
-            stages.append(
-                self._train(
-                    'first training',
-                    self.initial,
-                    folder,
-                    checkpoint,
-                    self.initial_options,
+            first = self._first_training()
+            steps.append((first,))
+            checkpoint = first.result
+        for number in range(1, self.options.rounds + 1):
+            labels: Step = ()
+            if not self.options.label_online:
+                labels = tuple(
+                    self._label(number, checkpoint, target)
+                    for target in self._labelled()
                 )
-            )
-        for number in range(1, self.rounds + 1):
-            folder = self.work_dir / f'round_{number}'
-            labels = folder / 'pseudo_labels'
-            extra = [*self.options]
-            if not self.label_online:
-                stages.append(self._label(number, checkpoint, labels))
-                extra += ['--pseudo-labels', str(labels)]
-            if self.continue_training:
-                extra += ['--load-from', str(checkpoint)]
-            checkpoint = folder / f'iter_{self.iterations[1]}.pth'
-            stages.append(
-                self._train(
-                    f'round {number}: training',
-                    self.config,
-                    folder,
-                    checkpoint,
-                    extra,
-                )
-            )
-        return stages
+                steps.append(labels)
+            train = self._train(number, checkpoint, labels)
+            steps.append((train,))
+            checkpoint = train.result
+        return steps
 
-    def _train(
-        self,
-        name: str,
-        config: Path,
-        folder: Path,
-        result: Path,
-        extra: Sequence[str],
-    ) -> Stage:
-        # --resume has the last word over --load-from once there is something.
-        if find_resume_checkpoint(folder) is not None:
-            extra = without_option(extra, '--load-from')
-        arguments = (
-            str(config),
-            '--work-dir',
-            str(folder),
-            '--resume',
-            *extra,
-            *self.train_options,
-        )
-        return Stage(name, 'train.py', arguments, result)
+    def _first_training(self) -> Stage:
+        extra = self.arguments.first
+        return self._training(0, self.files[0], self.first, extra, {})
 
-    def _label(self, number: int, checkpoint: Path, labels: Path) -> Stage:
-        arguments = (
-            str(self.config),
-            str(checkpoint),
-            '--out',
-            str(labels),
-            *self.options,
-        )
+    def _label(self, number: int, checkpoint: Path, target: str) -> Stage:
+        """Label a target with the network before."""
+        folder, name = self._labels(number), f'round_{number}/label'
+        title = f'round {number}: pseudo-labels'
+        extra = [] if target == TARGET else ['--domain', target]
+        if len(self._labelled()) > 1:
+            folder, name = folder / target, f'{name}/{target}'
+            title += f' of {target}'
         return Stage(
-            f'round {number}: pseudo-labels',
+            name,
             'generate_pseudo_labels.py',
-            arguments,
-            labels / MANIFEST,
+            (
+                *(str(self.files[1]), str(checkpoint)),
+                *('--out', str(folder), *extra, *self.arguments.rounds),
+            ),
+            folder / MANIFEST,
+            uses={'weights': [checkpoint]},
+            distributed=True,
+            title=title,
         )
 
+    def _train(self, number: int, checkpoint: Path, labels: Step) -> Stage:
+        """Train on the labels, from ImageNet or from the network before."""
+        extra, uses = [*self.arguments.rounds], {}
+        if labels:
+            extra += ['--pseudo-labels', str(self._labels(number))]
+            uses['labels'] = [label.result for label in labels]
+        if self.options.continue_training:
+            # --resume has the last word once there is something of its own.
+            extra += ['--load-from', str(checkpoint)]
+            uses['weights'] = [checkpoint]
+        return self._training(number, self.files[1], self.cfg, extra, uses)
 
-def require_same_recipe(work_dir: Path, identity: dict) -> None:
-    """Refuse to continue another recipe than the one that a folder holds.
-
-    Args:
-        work_dir: Folder of all rounds; on the first call ``recipe.json`` is
-            written there.
-        identity: All that the results depend on, by the name to tell.
-
-    Raises:
-        ConfigError: The folder holds another recipe.
-    """
-    file = work_dir / 'recipe.json'
-    if not file.exists():
-        atomic_write(file, json.dumps(identity, indent=1))
-        return
-    remedy = 'remove it, or choose another folder by --work-dir'
-    earlier = read_json(file, remedy)
-    differing = [
-        name for name, value in identity.items() if earlier.get(name) != value
-    ]
-    if differing:
-        raise ConfigError(
-            f"--work-dir: '{work_dir}' holds a run with another "
-            f'{" and another ".join(differing)}; choose another folder'
+    def _training(
+        self,
+        number: int,
+        file: Path,
+        cfg: Config,
+        extra: Sequence[str],
+        uses: Mapping[str, object],
+    ) -> Stage:
+        folder = self.work_dir / f'round_{number}'
+        # A config may write 40e3.
+        iterations = int(cfg.train_cfg.max_iters)
+        return Stage(
+            f'round_{number}/train',
+            'train.py',
+            (
+                *(str(file), '--work-dir', str(folder), '--resume'),
+                *(*extra, *self.arguments.trainings),
+            ),
+            folder / f'iter_{iterations}.pth',
+            uses={'seed': self.seed, **uses},
+            work=iterations,
+            title=f'round {number}: training' if number else 'first training',
         )
 
+    def _labelled(self) -> list[str]:
+        """Targets that are labelled between trainings, or in them."""
+        if self.options.label_online:
+            return target_names(self.cfg)
+        return pseudo_labelled_targets(self.cfg)
 
-def without_option(arguments: Sequence[str], option: str) -> list[str]:
-    """Arguments without an option and its value."""
-    arguments = list(arguments)
-    if option in arguments:
-        position = arguments.index(option)
-        del arguments[position : position + 2]
-    return arguments
+    def _labels(self, number: int) -> Path:
+        return self.work_dir / f'round_{number}' / 'pseudo_labels'
 
+    def measured(self) -> Measured:
+        """What its cost is measured with."""
+        return Measured(self.first, self.cfg)
 
-def last_validation(work_dir: Path) -> dict[str, float]:
-    """Metrics of the last validation of a run.
+    def config_of(self, stage: Stage) -> Config:
+        """Config of a training."""
+        return self.first if stage.name == 'round_0/train' else self.cfg
 
-    Args:
-        work_dir: Of the run.
+    def images_of(self, stage: Stage) -> int | None:
+        """All images are labelled."""
+        return None
 
-    Returns:
-        Metrics by name, such as ``cityscapes/mIoU``; none if not validated.
-        Lines that a killed process has not finished are passed over.
-    """
-    metrics: dict[str, float] = {}
-    for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for values in _logged(file):
-            if any(re.search(r'/mIoU$', key) for key in values):
-                metrics = {
-                    k: v
-                    for k, v in values.items()
-                    if '/' in k and isinstance(v, int | float)
-                }
-    return metrics
+    def check_configs(self) -> None:
+        """Find what is wrong with configs, which needs no data.
 
+        Raises:
+            ConfigError: An option of the labelling is wrong, or no training
+                loads the labels.
+        """
+        with config_errors(self.cfg):
+            PseudoLabelOptions.from_config(self.cfg)
+            if not self.options.label_online:
+                cfg = copy.deepcopy(self.cfg)
+                set_pseudo_label_root(cfg, self._labels(1))
 
-def _logged(file: Path) -> Iterator[dict]:
-    """Yield the whole lines of a log, which is only looked at."""
-    try:
-        lines = read_plain_file(file, '').splitlines()
-    except DataError:
-        return
-    for line in lines:
-        try:
-            values = json.loads(line)
-        except (RecursionError, ValueError):
-            continue
-        if isinstance(values, dict):
-            yield values
+    def check_data(self) -> None:
+        """Find what is wrong with labelling before hours of training.
 
+        Raises:
+            ConfigError: The rule, the pipeline or a file of it is wrong.
+            DataError: Images, or true labels that are asked for, are missing.
+        """
+        with config_errors(self.cfg):
+            for target in self._labelled():
+                check_labelling(self.cfg, self._labels(1), target)
 
-def write_summary(recipe: Recipe, seconds: dict[str, float]) -> str:
-    """Write ``summary.md``: target mIoU and time of each round.
+    def write_summary(self, state: ProcedureState) -> str:
+        """Write ``summary.md``: target mIoU and time of each round.
 
-    Args:
-        recipe: The finished recipe.
-        seconds: Duration of the stages of this call by name.
+        Args:
+            state: Knows the times.
 
-    Returns:
-        The text.
-    """
-    lines = ['| round | validation | seconds |', '| --- | --- | --- |']
-    for number in range(recipe.rounds + 1):
-        metrics = last_validation(recipe.work_dir / f'round_{number}')
-        shown = ', '.join(
-            f'{name} {value:.2f}'
-            for name, value in metrics.items()
-            if name.endswith(('mIoU', 'entropy'))
-        )
-        spent = [
-            value
-            for name, value in seconds.items()
-            if name.startswith(f'round {number}' if number else 'first')
-        ]
-        spent_text = f'{sum(spent):.0f}' if spent else '-'
-        lines.append(f'| {number} | {shown or "-"} | {spent_text} |')
-    lines.append(f'\nWritten {time.strftime("%Y-%m-%d %H:%M")}.')
-    text = '\n'.join(lines)
-    atomic_write(recipe.work_dir / 'summary.md', text + '\n')
-    return text
+        Returns:
+            The text.
+        """
+        lines = ['| round | validation | seconds |', '| --- | --- | --- |']
+        for number in range(self.options.rounds + 1):
+            folder = f'round_{number}'
+            shown = ', '.join(
+                f'{name} {value:.2f}'
+                for name, value in last_validation(
+                    self.work_dir / folder
+                ).items()
+                if name.endswith(('mIoU', 'entropy'))
+            )
+            spent = [
+                state.seconds(stage)
+                for step in self.steps()
+                for stage in step
+                if stage.name.startswith(f'{folder}/')
+            ]
+            known = [seconds for seconds in spent if seconds is not None]
+            text = f'{sum(known):.0f}' if known else '-'
+            lines.append(f'| {number} | {shown or "-"} | {text} |')
+        lines.append(f'\nWritten {time.strftime("%Y-%m-%d %H:%M")}.')
+        text = '\n'.join(lines)
+        atomic_write(self.work_dir / 'summary.md', text + '\n')
+        return text

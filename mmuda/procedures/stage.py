@@ -1,9 +1,10 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""One run of a tool."""
+"""Runs of tools, and what procedures are made of."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from mmengine.config import Config
 
@@ -28,6 +29,7 @@ class Stage:
         work: Iterations of a training.
         fallback: What to take for the result if ``uses['images']`` lists no
             image, so that there is nothing to do.
+        title: What to call it while it runs, if not by its name.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Stage:
     marker: Path | None = None
     work: int = 0
     fallback: Path | None = None
+    title: str = ''
 
     @property
     def is_done(self) -> bool:
@@ -57,6 +60,11 @@ class Stage:
         return images.is_file() and not images.read_bytes().strip()
 
     @property
+    def heading(self) -> str:
+        """What to call it while it runs."""
+        return self.title or self.name
+
+    @property
     def folder(self) -> Path:
         """Where the stage writes."""
         return self.result.parent
@@ -64,3 +72,37 @@ class Stage:
 
 # Stages that do not depend on each other and may run side by side.
 Step = tuple[Stage, ...]
+
+
+class Measured(NamedTuple):
+    """What the cost of a procedure is measured with, before it has run.
+
+    Attributes:
+        training: Config that can be trained without pseudo-labels.
+        labelling: Config that says what to label, and how.
+        translated: Data sets whose images are translated.
+    """
+
+    training: Config
+    labelling: Config
+    translated: tuple[dict, ...] = ()
+
+
+class Procedure(Protocol):
+    """Trainings and labellings in turns: an algorithm of a paper."""
+
+    @property
+    def work_dir(self) -> Path:
+        """Folder of everything."""
+
+    def steps(self) -> list[Step]:
+        """All steps; the stages of one do not depend on each other."""
+
+    def measured(self) -> Measured:
+        """What its cost is measured with."""
+
+    def config_of(self, stage: Stage) -> Config:
+        """Config of a training."""
+
+    def images_of(self, stage: Stage) -> int | None:
+        """Images that a stage labels or merges at most; None for all."""

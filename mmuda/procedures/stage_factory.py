@@ -12,6 +12,7 @@ from mmuda.utils.names import MANIFEST
 
 from .cotraining_options import CollaborationOptions
 from .selection.accumulation import KEYS
+from .stage import Stage
 from .stage_configs import (
     TargetLabels,
     image_root,
@@ -21,7 +22,6 @@ from .stage_configs import (
     training_config,
     with_changes,
 )
-from .stages import Stage
 
 
 @dataclass(frozen=True)

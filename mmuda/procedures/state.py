@@ -1,27 +1,22 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""What the procedure has done, in one file that people can read."""
+"""What a procedure has done, in one file that people can read."""
 
 import json
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict
 
-from rich.table import Table
-
-from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
 from mmuda.utils.checks import NOT_NEGATIVE
 from mmuda.utils.checksums import sha256_of
-from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
-from mmuda.utils.json_files import read_json
-from mmuda.utils.names import MANIFEST
+from mmuda.utils.json_files import read_json, written_format
 
-from .self_training_rounds import last_validation
-from .stages import Stage, Step
+from .stage import Stage
 
 FILE = 'state.json'
+FORMAT_VERSION = 1
 _REMEDY = 'remove it, finished stages are found without it'
 
 
@@ -35,6 +30,8 @@ class _Entry(TypedDict, total=False):
 
 class _State(TypedDict):
     stages: dict[str, _Entry]
+    format_version: NotRequired[int]
+    mmuda_version: NotRequired[str]
 
 
 class ProcedureState:
@@ -47,7 +44,7 @@ class ProcedureState:
         work_dir: Folder of the procedure; the state is ``state.json``.
 
     Raises:
-        DataError: The file is damaged.
+        DataError: The file is damaged, or a later mmuda wrote it.
     """
 
     def __init__(self, work_dir: Path) -> None:
@@ -55,7 +52,10 @@ class ProcedureState:
         self.file = work_dir / FILE
         self.stages: dict[str, dict] = {}
         if self.file.exists():
-            self.stages = read_json(self.file, _REMEDY, _State)['stages']
+            content = read_json(
+                self.file, _REMEDY, _State, newest=FORMAT_VERSION
+            )
+            self.stages = content['stages']
 
     def start(self, stage: Stage) -> None:
         """Note that a stage begins, or goes on, and what it uses."""
@@ -118,7 +118,7 @@ class ProcedureState:
         return self.stages.get(stage.name, {}).get('seconds')
 
     def _write(self) -> None:
-        content = {'stages': self.stages}
+        content = {**written_format(FORMAT_VERSION), 'stages': self.stages}
         atomic_write(self.file, json.dumps(content, indent=1) + '\n')
 
     def _described(self, value: object) -> object:
@@ -141,65 +141,3 @@ class ProcedureState:
         if value.suffix == '.txt':
             described['images'] = len(value.read_bytes().splitlines())
         return described
-
-
-def status_table(
-    steps: Sequence[Step], state: ProcedureState, running: bool = False
-) -> Table:
-    """Stages with what they brought so far.
-
-    Args:
-        steps: Of the procedure.
-        state: What is known of them.
-        running: Whether a process works on them.
-    """
-    table = Table(title=str(state.work_dir))
-    for column in ('stage', 'status', 'time', 'result'):
-        table.add_column(column, no_wrap=True, overflow='fold')
-    for stage in (stage for step in steps for stage in step):
-        seconds = state.seconds(stage)
-        table.add_row(
-            stage.name,
-            state.status(stage, running),
-            '' if seconds is None else duration(seconds),
-            outcome(stage) if stage.is_done else '',
-        )
-    return table
-
-
-def outcome(stage: Stage) -> str:
-    """What a finished stage brought: mIoU, kept pixels or images."""
-    if stage.tool == 'train.py':
-        metrics = last_validation(stage.folder)
-        return ', '.join(
-            f'{name} {value:.2f}'
-            for name, value in metrics.items()
-            if name.endswith('mIoU')
-        )
-    if stage.result.name == MANIFEST:
-        return _described_labels(stage)
-    if stage.result.suffix == '.txt':
-        return f'{len(stage.result.read_bytes().splitlines())} images'
-    return ''
-
-
-def _described_labels(stage: Stage) -> str:
-    try:
-        manifest = PseudoLabelManifest.read(stage.folder)
-    except DataError:
-        return ''
-    text = f'{manifest.num_images} images'
-    pixels = sum(manifest.pixels.values())
-    if pixels:
-        kept = sum(manifest.kept.values()) / pixels
-        text += f', {kept:.0%} of the pixels'
-    return text
-
-
-def duration(seconds: float) -> str:
-    """Hours, minutes and seconds, as much as is needed."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f'{hours} h {minutes:02d} min'
-    return f'{minutes} min {rest:02d} s' if minutes else f'{rest} s'

@@ -65,11 +65,13 @@ class LabellingJob:
     dataset: SegmentationDataset = field(init=False)
 
     def __post_init__(self) -> None:
-        self.dataset = _build(self.config)
+        self.dataset = build_images(self.config)
         # Built now, so that a missing label is known before any work.
         folder = self.options.ground_truth
         self._labelled = (
-            _build(ground_truth_of(self.config, folder)) if folder else None
+            build_images(ground_truth_of(self.config, folder))
+            if folder
+            else None
         )
         classes = self.dataset.metainfo['classes']
         self.options.build_rule(classes).check(len(classes))
@@ -240,7 +242,12 @@ def exchange_device() -> str:
     return 'cuda' if nccl else 'cpu'
 
 
-def _build(config: dict | list) -> SegmentationDataset:
+def build_images(config: dict | list) -> SegmentationDataset:
+    """Build the images to label.
+
+    Args:
+        config: What ``dataset_to_label`` gave.
+    """
     if not isinstance(config, list):
         return DATASETS.build(config)
     return DATASETS.build(dict(type='ConcatDataset', datasets=config))

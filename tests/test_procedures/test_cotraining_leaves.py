@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmuda.procedures.cotraining_cycles import Procedure
+from mmuda.procedures.cotraining_cycles import CoTraining
 from mmuda.procedures.cotraining_options import CoTrainingOptions
 from mmuda.registry import MODELS
 from mmuda.utils.config_keys import check_config_keys
@@ -125,7 +125,7 @@ def test_small_network_builds(stage):
 @pytest.mark.parametrize('name', NAMES)
 def test_procedure_has_a_plan(name):
     parts = {s: load(name, s) for s in STAGES}
-    procedure = Procedure(
+    procedure = CoTraining(
         options_of(name),
         parts['baseline'],
         parts['.'],

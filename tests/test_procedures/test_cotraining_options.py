@@ -5,7 +5,7 @@ from mmuda.procedures.cotraining_options import (
     CollaborationOptions,
     CoTrainingOptions,
     CycleOptions,
-    SelfTrainingOptions,
+    OneModelOptions,
 )
 from mmuda.utils.errors import ConfigError
 
@@ -27,11 +27,11 @@ def test_limit_below_the_first_portion_holds_from_the_second_cycle():
 
 
 def test_last_cycle_is_counted_from_the_end():
-    assert SelfTrainingOptions(10).model_cycles() == (0, 9)
+    assert OneModelOptions(10).model_cycles() == (0, 9)
 
 
 def test_second_part_clips_higher():
-    assert (SelfTrainingOptions(1).high, CollaborationOptions(1).high) == (
+    assert (OneModelOptions(1).high, CollaborationOptions(1).high) == (
         0.9,
         0.95,
     )
@@ -39,7 +39,7 @@ def test_second_part_clips_higher():
 
 def test_options_are_read_from_a_config():
     options = CoTrainingOptions.from_config(procedure_config())
-    assert options.self_training == SelfTrainingOptions(3, relabel=2)
+    assert options.self_training == OneModelOptions(3, relabel=2)
 
 
 @pytest.mark.parametrize(

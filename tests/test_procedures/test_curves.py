@@ -10,7 +10,7 @@ from mmuda.procedures.curves import (
     gather_selections,
     write_curves,
 )
-from mmuda.procedures.stages import Stage
+from mmuda.procedures.stage import Stage
 from mmuda.utils.names import MANIFEST
 
 

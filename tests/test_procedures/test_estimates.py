@@ -4,14 +4,14 @@ import pytest
 from cotraining_configs import ROOT, find, procedure_config
 from mmengine.config import Config
 
-from mmuda.procedures.cotraining_cycles import Procedure
+from mmuda.procedures.costs import Costs, batch_images
+from mmuda.procedures.cotraining_cycles import CoTraining
 from mmuda.procedures.cotraining_options import CoTrainingOptions
 from mmuda.procedures.estimates import (
-    Costs,
-    batch_images,
     estimate,
     shown_size,
     validated_images,
+    work_of,
 )
 
 COSTS = Costs(
@@ -21,7 +21,7 @@ COSTS = Costs(
     checkpoint=700,
     pixels=1000,
     source_bytes=(5000,),
-    targets=300,
+    targets={'target': 300},
     sources=(40,),
 )
 
@@ -36,13 +36,21 @@ def procedure():
     cfg.train_dataloader.dataset.samples = dict(source=4, target=3)
     cfg.model.class_mix = dict(classes='demand')
     options = CoTrainingOptions.from_config(cfg)
-    return Procedure(options, cfg, cfg, cfg, ROOT)
+    return CoTraining(options, cfg, cfg, cfg, ROOT)
 
 
 @pytest.fixture(scope='module')
 def estimated(procedure):
     steps = procedure.steps()
-    return lambda name: estimate(find(steps, name), procedure, COSTS)
+
+    def estimated(name):
+        stage = find(steps, name)
+        return (
+            work_of(stage, procedure, COSTS),
+            *estimate(stage, procedure, COSTS),
+        )
+
+    return estimated
 
 
 def loader(model, batch_size=1, **dataset):

@@ -9,7 +9,7 @@ from cotraining_configs import (
     procedure_config,
 )
 
-from mmuda.procedures.cotraining_cycles import Procedure
+from mmuda.procedures.cotraining_cycles import CoTraining
 from mmuda.procedures.cotraining_options import CoTrainingOptions
 
 
@@ -41,7 +41,7 @@ def test_listed_source_reads_translated_images(tmp_path):
         data_root=str(tmp_path),
     )
     options = CoTrainingOptions.from_config(cfg)
-    steps = Procedure(options, cfg, cfg, cfg, ROOT).steps()
+    steps = CoTraining(options, cfg, cfg, cfg, ROOT).steps()
     trained = find(steps, 'baseline/train').config()
     prefix = trained.train_dataloader.dataset.source.data_prefix
     assert prefix.img_path == str((ROOT / 'translation/source_0').absolute())
@@ -54,7 +54,7 @@ def test_each_training_has_its_own_config():
     for number, cfg in enumerate(cfgs):
         cfg.train_cfg.max_iters = number
     options = CoTrainingOptions.from_config(cfgs[1])
-    steps = Procedure(options, *cfgs, ROOT).steps()
+    steps = CoTraining(options, *cfgs, ROOT).steps()
     names = ('baseline', 'self_training/cycle_0', 'final')
     iterations = [
         find(steps, f'{name}/train').config().train_cfg.max_iters

@@ -99,3 +99,23 @@ def test_state_that_no_run_wrote_is_named(tmp_path, content, fault):
     (tmp_path / 'state.json').write_text(content)
     with pytest.raises(DataError, match=rf'state\.json.*{fault}.*; remove'):
         ProcedureState(tmp_path)
+
+
+def test_state_of_before_formats_had_numbers_is_read(tmp_path):
+    stages = {'one': {'status': 'done', 'seconds': 3.0}}
+    (tmp_path / 'state.json').write_text(json.dumps({'stages': stages}))
+    assert ProcedureState(tmp_path).stages == stages
+
+
+def test_state_tells_its_format(executor, tmp_path):
+    executor.run((make_stage(tmp_path, 'one'),))
+    state = json.loads((tmp_path / 'state.json').read_text())
+    assert state['format_version'] == 1
+
+
+def test_state_of_a_later_format_is_refused(tmp_path):
+    """What else is in it is not judged."""
+    content = {'format_version': 2, 'mmuda_version': '9.1'}
+    (tmp_path / 'state.json').write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r'state\.json.* has the format 2'):
+        ProcedureState(tmp_path)

@@ -6,26 +6,43 @@ import pytest
 from mmengine.config import Config
 
 from mmuda.procedures.self_training_rounds import (
-    Recipe,
+    RoundArguments,
+    SelfTraining,
     SelfTrainingOptions,
-    last_validation,
-    without_option,
 )
+from mmuda.procedures.status import last_validation
 from mmuda.utils.errors import ConfigError
 
 
-def recipe(folder, **kwargs):
-    options = dict(
-        config=Path('esl.py'),
-        initial=Path('advent.py'),
-        work_dir=folder,
-        rounds=2,
-        iterations=(30, 40),
-        options=['--data-root', 'target=t'],
-        initial_options=['--data-root', 'target=i'],
-        train_options=['--seed', '3'],
+def config(iterations, targets=('target',)):
+    pipeline = [dict(type='LoadPseudoLabels')]
+    parts = {name: dict(pipeline=pipeline) for name in targets}
+    return Config(
+        dict(
+            train_cfg=dict(max_iters=iterations),
+            train_dataloader=dict(dataset=dict(targets=parts)),
+        )
     )
-    return Recipe(**options | kwargs)
+
+
+def recipe(folder, given=None, targets=('target',), **options):
+    return SelfTraining(
+        SelfTrainingOptions('advent.py', **dict(rounds=2) | options),
+        config(30),
+        config(40, targets),
+        (Path('advent.py'), Path('esl.py')),
+        folder,
+        given,
+        arguments=RoundArguments(
+            ['--data-root', 'target=t'],
+            ['--data-root', 'target=i'],
+            ['--seed', '3'],
+        ),
+    )
+
+
+def stages_of(*args, **kwargs):
+    return [s for step in recipe(*args, **kwargs).steps() for s in step]
 
 
 def value_of(stage, option):
@@ -33,7 +50,7 @@ def value_of(stage, option):
 
 
 def test_stages_in_order(tmp_path):
-    names = [stage.name for stage in recipe(tmp_path).stages()]
+    names = [stage.title for stage in stages_of(tmp_path)]
     assert names == [
         'first training',
         'round 1: pseudo-labels',
@@ -44,10 +61,10 @@ def test_stages_in_order(tmp_path):
 
 
 def test_labels_made_in_training_need_no_stage(tmp_path):
-    stages = recipe(
+    stages = stages_of(
         tmp_path, rounds=1, continue_training=True, label_online=True
-    ).stages()
-    assert [stage.name for stage in stages] == [
+    )
+    assert [stage.title for stage in stages] == [
         'first training',
         'round 1: training',
     ]
@@ -69,7 +86,7 @@ def test_labels_made_in_training_go_with_one_round(options, message):
 
 
 def test_each_round_labels_with_the_network_before(tmp_path):
-    stages = recipe(tmp_path).stages()
+    stages = stages_of(tmp_path)
     used = [stages[i].arguments[1] for i in (1, 3)]
     assert used == [
         str(tmp_path / 'round_0/iter_30.pth'),
@@ -78,18 +95,18 @@ def test_each_round_labels_with_the_network_before(tmp_path):
 
 
 def test_each_round_trains_on_its_labels(tmp_path):
-    stages = recipe(tmp_path).stages()
+    stages = stages_of(tmp_path)
     used = [value_of(stages[i], '--pseudo-labels') for i in (2, 4)]
     assert used == [str(tmp_path / f'round_{r}/pseudo_labels') for r in (1, 2)]
 
 
 def test_rounds_start_anew_by_default(tmp_path):
-    for stage in recipe(tmp_path).stages():
+    for stage in stages_of(tmp_path):
         assert '--load-from' not in stage.arguments
 
 
 def test_rounds_can_continue(tmp_path):
-    stages = recipe(tmp_path, continue_training=True).stages()
+    stages = stages_of(tmp_path, continue_training=True)
     used = [value_of(stages[i], '--load-from') for i in (2, 4)]
     assert used == [
         str(tmp_path / 'round_0/iter_30.pth'),
@@ -98,13 +115,13 @@ def test_rounds_can_continue(tmp_path):
 
 
 def test_first_training_can_be_left_out(tmp_path):
-    stages = recipe(tmp_path, initial_checkpoint=Path('a.pth')).stages()
+    stages = stages_of(tmp_path, given=Path('a.pth'))
     assert len(stages) == 4
     assert stages[0].arguments[1] == 'a.pth'
 
 
 def test_labelling_gets_no_options_of_trainings(tmp_path):
-    stages = recipe(tmp_path).stages()
+    stages = stages_of(tmp_path)
     assert ['--seed' in stage.arguments for stage in stages] == [
         True,
         False,
@@ -115,22 +132,17 @@ def test_labelling_gets_no_options_of_trainings(tmp_path):
 
 
 def test_options_of_the_first_training(tmp_path):
-    stages = recipe(tmp_path).stages()
+    stages = stages_of(tmp_path)
     assert value_of(stages[0], '--data-root') == 'target=i'
     assert value_of(stages[1], '--data-root') == 'target=t'
 
 
 def test_a_stage_is_done_when_its_last_file_is_there(tmp_path):
-    stage = recipe(tmp_path).stages()[0]
+    stage = stages_of(tmp_path)[0]
     assert not stage.is_done
     (tmp_path / 'round_0').mkdir()
     (tmp_path / 'round_0/iter_30.pth').touch()
     assert stage.is_done
-
-
-def test_an_option_and_its_value_are_removed():
-    words = ['--a', '1', '--load-from', 'x.pth', '--b']
-    assert without_option(words, '--load-from') == ['--a', '1', '--b']
 
 
 def test_last_validation_of_a_run(tmp_path):
@@ -162,3 +174,47 @@ def test_wrong_options_are_refused(options, message):
     cfg = Config(dict(self_training=options))
     with pytest.raises(ConfigError, match=message):
         SelfTrainingOptions.from_config(cfg)
+
+
+def labels_of(steps, number):
+    name = f'round_{number}/label'
+    return next(step for step in steps if step[0].name.startswith(name))
+
+
+def test_several_targets_are_labelled_side_by_side(tmp_path):
+    steps = recipe(tmp_path, targets=('rome', 'oslo')).steps()
+    assert [len(step) for step in steps] == [1, 2, 1, 2, 1]
+
+
+def test_each_target_has_labels_of_its_own(tmp_path):
+    labels = labels_of(recipe(tmp_path, targets=('rome', 'oslo')).steps(), 2)
+    assert [value_of(stage, '--domain') for stage in labels] == [
+        'rome',
+        'oslo',
+    ]
+    folder = tmp_path / 'round_2/pseudo_labels'
+    assert [value_of(stage, '--out') for stage in labels] == [
+        str(folder / 'rome'),
+        str(folder / 'oslo'),
+    ]
+
+
+def test_a_training_waits_for_the_labels_of_all_targets(tmp_path):
+    steps = recipe(tmp_path, targets=('rome', 'oslo')).steps()
+    before = [stage.result for stage in labels_of(steps, 1)]
+    assert steps[2][0].uses['labels'] == before
+
+
+def test_one_target_of_another_name_is_named(tmp_path):
+    (label,) = labels_of(recipe(tmp_path, targets=('rome',)).steps(), 1)
+    assert value_of(label, '--domain') == 'rome'
+    assert label.name == 'round_1/label'
+
+
+def test_labels_that_no_training_would_load_are_refused(tmp_path):
+    procedure = recipe(tmp_path, targets=())
+    procedure.cfg.pseudo_labels = dict(
+        rule=dict(type='KeepAll'), pipeline=[dict(type='LoadImage')]
+    )
+    with pytest.raises(ConfigError, match='no domain of this config loads'):
+        procedure.check_configs()
