@@ -66,9 +66,9 @@ def small_model(leaf):
             _fit(segmentor[name], widths)
     if 'discriminator' in cfg:
         cfg.discriminator.base_channels = 4
-    if 'class_ratio_prior' in cfg:
-        classes = segmentor.decode_head.num_classes
-        cfg.class_ratio_prior.ratio = [1] * classes
+    for term in cfg.get('terms', ()):
+        if term.type == 'ClassRatioPrior':
+            term.ratio = [1] * segmentor.decode_head.num_classes
     if (cfg.get('class_mix') or {}).get('classes') == 'demand':
         # Those of the pseudo-labels.
         cfg.thresholds = [0.5] * segmentor.decode_head.num_classes

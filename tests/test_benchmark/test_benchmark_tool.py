@@ -13,7 +13,7 @@ _base_ = [
     '{configs}/_base_/default_runtime.py',
 ]
 model = dict(type='MinEnt', entropy_weights=dict(decode=1e-3, aux=2e-4))
-val_dataloader = dict(num_workers=0)
+val_dataloader = dict(num_workers=0, persistent_workers=False)
 """
 PARTS = (
     'speed',
