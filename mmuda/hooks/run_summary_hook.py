@@ -11,15 +11,16 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmseg.datasets.transforms import RandomCrop
-from PIL import Image
 from torch import nn
 
 from mmuda.datasets.checks import iter_domains
 from mmuda.datasets.domain_dataset import iter_transforms, leaf_datasets
+from mmuda.datasets.images.image_io import read_header
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.engine.loops import trains
 from mmuda.registry import HOOKS
 from mmuda.utils.checks import COUNT
+from mmuda.utils.errors import DataError
 from mmuda.utils.players import player_optim_wrappers, unwrap
 from mmuda.utils.screen import show_all
 from mmuda.utils.text import join_some
@@ -181,11 +182,12 @@ def _images(dataset: SegmentationDataset) -> str:
 
 def _first_size(leaf: SegmentationDataset) -> str:
     # What can't be read has been found by the check of the data.
-    with (
-        suppress(AttributeError, KeyError, OSError),
-        Image.open(leaf.get_data_info(0)['img_path']) as image,
-    ):
-        return 'x'.join(map(str, image.size))
+    with suppress(AttributeError, KeyError, DataError):
+        header = read_header(leaf.get_data_info(0)['img_path'])
+        sides = header.width, header.height
+        # From 5 on the image is turned by a quarter when it is read.
+        width, height = sides[::-1] if header.orientation > 4 else sides
+        return f'{width}x{height}'
     return ''
 
 
