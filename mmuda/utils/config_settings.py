@@ -136,13 +136,9 @@ def _data_set(
     protocol: Mapping, domains: Mapping, name: str, part: str, **more
 ) -> dict:
     """A domain's ``train``, its ``val``, or images alone as ``part`` says."""
-    domain = domains[name]
     split = 'val' if part == 'val' else 'train'
-    if not domain.get(split):
-        raise ConfigError(
-            f'domains.{name} has no {split!r}, the folders of its images'
-        )
-    prefix = dict(domain[split])
+    kind = _part(domains, name, 'dataset', 'type')
+    prefix = dict(_part(domains, name, split, 'img_path'))
     if part not in ('train', 'val'):
         prefix = dict(img_path=prefix['img_path'])
     elif 'seg_map_path' not in prefix and part == 'train':
@@ -159,7 +155,7 @@ def _data_set(
     pipeline = own[steps] if steps in own else protocol[steps]
     return copy.deepcopy(
         dict(
-            domain['dataset'],
+            kind,
             data_prefix=prefix,
             label_set=protocol['label_set'],
             pipeline=pipeline,
@@ -184,6 +180,16 @@ def _entry(table: Mapping, key: str, name: str, asked: str) -> Mapping:
     if not isinstance(entry, Mapping):
         raise ConfigError(f'{name}.{key}={entry!r}: must be a dict')
     return entry
+
+
+def _part(domains: Mapping, name: str, key: str, needed: str) -> Mapping:
+    """A dict of a domain, which has what is ``needed``."""
+    part = domains[name].get(key)
+    if not isinstance(part, Mapping) or needed not in part:
+        raise ConfigError(
+            f'domains.{name}.{key}={part!r}: must be a dict with {needed!r}'
+        )
+    return part
 
 
 def _check_names(setting: Mapping, name: str) -> None:

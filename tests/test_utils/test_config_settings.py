@@ -137,6 +137,18 @@ setting = 'mine'
         ('settings = dict(g2cmi=7)', 'settings.g2cmi'),
         ("target_images = 'strong'", "target_images='strong'"),
         ('domains = dict(idd=7)', 'domains.idd'),
+        (
+            'domains = dict(idd=dict(dataset=None))',
+            "domains.idd.dataset=None: must be a dict with 'type'",
+        ),
+        (
+            "domains = dict(idd=dict(val='images'))",
+            "domains.idd.val='images': must be a dict with 'img_path'",
+        ),
+        (
+            'domains = dict(idd=dict(train=None))',
+            "domains.idd.train=None: must be a dict with 'img_path'",
+        ),
         ('protocol = dict(default=7)', 'protocol.default'),
     ],
 )
