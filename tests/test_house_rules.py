@@ -14,8 +14,6 @@ MAX_CLASS_DEPTH = 3
 # What runs, without the tests; ``mmuda`` alone is installed.
 PROGRAMS = ('mmuda', 'street_scenes', 'benchmarks', 'demo', 'tools')
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
-# Names of two modules, until one of them has a name of its own.
-NAMED_TWICE = {'base', 'checks', 'loading'}
 # A row of the README's table of floors: number, part.
 ROW = re.compile(r'^\| (\d+) \| `([\w./]+)` \|', re.MULTILINE)
 
@@ -108,7 +106,7 @@ def test_imports_go_down():
 def test_modules_have_names_of_their_own():
     names = Counter(path.stem for path in files(*PROGRAMS[:-1]))
     twice = {name for name, count in names.items() if count > 1}
-    assert twice - {'__init__'} == NAMED_TWICE
+    assert twice == {'__init__'}
 
 
 def test_classes_are_not_deep():

@@ -8,7 +8,7 @@ import pytest
 from failing_tools import CONFIG, before_training, error_of
 from several_target_tools import LABELS, call, write_config, write_data
 
-from mmuda.datasets.transforms.loading import LoadLabels
+from mmuda.datasets.transforms.image_loading import LoadLabels
 from mmuda.engine.unlabelled import predicting_only
 
 VAL_LABELS = 'Cityscapes/gtFine/val'

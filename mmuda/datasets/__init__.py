@@ -4,7 +4,7 @@
 # mmseg's registries are parents of ours, which only find what was imported.
 import mmseg.datasets  # noqa: F401
 
-from mmuda.datasets.checks import (
+from mmuda.datasets.data_checks import (
     check_dataset,
     describe_domains,
     examine_dataset,
@@ -21,7 +21,7 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
 )
 from mmuda.datasets.rare_class_sampling import RareClassSampling
 from mmuda.datasets.samplers import DomainInfiniteSampler
-from mmuda.datasets.sets.base import DomainSegDataset
+from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.datasets.sets.idd import IDDDataset
 from mmuda.datasets.sets.known_sets import (
     BDD100KDataset,
@@ -42,8 +42,8 @@ from mmuda.datasets.transforms.formatting import (
     KeepWeakImage,
     PackDomainInputs,
 )
+from mmuda.datasets.transforms.image_loading import LoadImage, LoadLabels
 from mmuda.datasets.transforms.lab_transform import LabTranslation
-from mmuda.datasets.transforms.loading import LoadImage, LoadLabels
 from mmuda.datasets.transforms.pseudo_label_loading import (
     LoadPseudoLabels,
     LoadSoftPseudoLabels,

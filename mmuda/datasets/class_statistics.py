@@ -16,7 +16,7 @@ from mmengine.logging import MMLogger
 from mmuda.datasets.images.image_io import map_ids
 from mmuda.datasets.raw_samples import LabelFile, label_files
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
-from mmuda.datasets.transforms.loading import read_label_ids
+from mmuda.datasets.transforms.image_loading import read_label_ids
 from mmuda.utils.errors import ConfigError, DataError, MMUDAError
 from mmuda.utils.files import atomic_path, read_arrays
 from mmuda.utils.jobs import in_threads

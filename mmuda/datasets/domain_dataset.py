@@ -18,7 +18,7 @@ from mmuda.datasets.segmentation_dataset import (
     SegmentationDataset,
     require_same_classes,
 )
-from mmuda.datasets.transforms.loading import LoadLabels
+from mmuda.datasets.transforms.image_loading import LoadLabels
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT
 from mmuda.utils.config_keys import did_you_mean

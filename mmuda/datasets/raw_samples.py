@@ -13,7 +13,7 @@ from mmcv.transforms import BaseTransform
 from mmuda.datasets.domain_dataset import iter_transforms
 from mmuda.datasets.labels.label_content import LabelFacts, read_with_facts
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
-from mmuda.datasets.transforms.loading import LoadImage, LoadLabels
+from mmuda.datasets.transforms.image_loading import LoadImage, LoadLabels
 from mmuda.utils.errors import ConfigError, DataError
 
 

@@ -9,7 +9,7 @@ from mmengine.model import BaseTTAModel
 from mmengine.runner import BaseLoop, Runner
 from mmseg.models.segmentors.base import BaseSegmentor
 
-from mmuda.datasets.checks import (
+from mmuda.datasets.data_checks import (
     AnyDataset,
     Report,
     examine_dataset,

@@ -22,7 +22,7 @@ from mmuda.datasets.prediction_names import (
 )
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.transforms.formatting import CropFraction
-from mmuda.datasets.transforms.loading import LoadImage
+from mmuda.datasets.transforms.image_loading import LoadImage
 from mmuda.registry import HOOKS
 from mmuda.utils.drawing import label_image
 from mmuda.utils.errors import ConfigError

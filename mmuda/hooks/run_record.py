@@ -19,7 +19,7 @@ from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from mmengine.runner import Runner
 from torch import nn
 
-from mmuda.datasets.checks import AnyDataset
+from mmuda.datasets.data_checks import AnyDataset
 from mmuda.datasets.domain_dataset import DomainDataset, leaf_datasets
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.engine.schedules import continue_on_schedule, schedulers_by_player

@@ -13,7 +13,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmseg.datasets.transforms import RandomCrop
 from torch import nn
 
-from mmuda.datasets.checks import iter_domains
+from mmuda.datasets.data_checks import iter_domains
 from mmuda.datasets.domain_dataset import iter_transforms, leaf_datasets
 from mmuda.datasets.images.image_io import read_header
 from mmuda.datasets.segmentation_dataset import SegmentationDataset

@@ -21,7 +21,7 @@ from mmuda.datasets import (
     describe_domains,
     scan_dataset,
 )
-from mmuda.datasets.checks import describe_left_out
+from mmuda.datasets.data_checks import describe_left_out
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import DataError
 

@@ -21,7 +21,7 @@ from toy_turned import (
 
 from mmuda.color.lab_uint8 import in_style, style_of
 from mmuda.datasets import LoadImage, LoadLabels, describe_domains
-from mmuda.datasets.checks import load_raw
+from mmuda.datasets.data_checks import load_raw
 from mmuda.datasets.images.image_io import read_header, read_image
 from mmuda.translation.lab_jobs import translate_file
 from mmuda.utils.errors import ConfigError, DataError

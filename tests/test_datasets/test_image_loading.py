@@ -88,7 +88,7 @@ def test_readers_that_there_are_not(options, message):
 
 def test_reader_that_is_not_installed(monkeypatch):
     monkeypatch.setattr(
-        'mmuda.datasets.transforms.loading.find_spec', lambda name: None
+        'mmuda.datasets.transforms.image_loading.find_spec', lambda name: None
     )
     with pytest.raises(ConfigError, match='needs the package turbojpeg'):
         LoadImage(imdecode_backend='turbojpeg')

@@ -32,7 +32,7 @@ from mmuda.datasets import (
     scan_dataset,
 )
 from mmuda.datasets.domain_dataset import iter_transforms
-from mmuda.datasets.transforms.loading import LoadLabels
+from mmuda.datasets.transforms.image_loading import LoadLabels
 from mmuda.utils.errors import ConfigError, DataError
 
 

@@ -8,7 +8,7 @@ from mmseg.datasets.transforms import LoadAnnotations
 from PIL import Image
 from tiny_runs import METAINFO, loader, runner
 
-from mmuda.datasets.transforms.loading import read_label_ids
+from mmuda.datasets.transforms.image_loading import read_label_ids
 from mmuda.utils.drawing import legend
 from mmuda.utils.errors import ConfigError
 

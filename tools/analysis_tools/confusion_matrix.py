@@ -26,7 +26,7 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
 )
 from mmuda.datasets.pseudo_labels.pseudo_label_store import current_root
 from mmuda.datasets.sets.listing import list_keys
-from mmuda.datasets.transforms.loading import resize_nearest
+from mmuda.datasets.transforms.image_loading import resize_nearest
 from mmuda.evaluation.confusion_matrix import ConfusionMatrix, count_confusion
 from mmuda.pseudo_labels.labelling_options import (
     dataset_to_label,

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmuda.datasets.checks import describe_left_out, examine_dataset
+from mmuda.datasets.data_checks import describe_left_out, examine_dataset
 from mmuda.datasets.sets.missing_labels import (
     labels_elsewhere,
     missing_labels,

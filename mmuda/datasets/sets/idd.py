@@ -18,7 +18,7 @@ from mmuda.datasets.images.image_header import open_image, require_size
 from mmuda.datasets.images.image_io import read_bytes
 from mmuda.datasets.labels.idd_labels import IDD_LABELS
 from mmuda.datasets.labels.label_maps import LabelTable
-from mmuda.datasets.sets.base import DomainSegDataset
+from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_path

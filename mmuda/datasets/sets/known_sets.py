@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from mmuda.datasets.sets.base import DomainSegDataset
+from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.registry import DATASETS
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from mmuda.datasets.images.image_io import decode_ids, read_bytes
 from mmuda.datasets.labels.label_maps import LabelTable
 from mmuda.datasets.labels.mapillary_labels import MAPILLARY_IDS
-from mmuda.datasets.sets.base import DomainSegDataset
+from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError, DataError
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mmuda.datasets.sets.base import DomainSegDataset
+from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.datasets.sets.listing import list_keys
 from mmuda.registry import DATASETS
 from mmuda.utils.config_data import (

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from mmuda.datasets.labels.label_verdict import check_file_names
-from mmuda.datasets.sets.base import DomainSegDataset
+from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.datasets.sets.path_lines import (
     PathLine,
     common_folder,

@@ -18,7 +18,7 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     unfinished,
 )
 from mmuda.datasets.pseudo_labels.soft_labels import read_soft_label
-from mmuda.datasets.transforms.loading import resize_nearest, size_text
+from mmuda.datasets.transforms.image_loading import resize_nearest, size_text
 from mmuda.registry import TRANSFORMS
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.names import IGNORE_ID

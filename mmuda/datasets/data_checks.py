@@ -22,7 +22,7 @@ from mmuda.datasets.raw_samples import (
     read_sample,
 )
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
-from mmuda.datasets.sets.base import DomainSegDataset
+from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.datasets.transforms.pseudo_label_loading import PseudoLabelTransform
 from mmuda.utils.errors import DataError
 from mmuda.utils.jobs import in_threads
