@@ -13,7 +13,10 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 MIM_ENTRIES = ('tools', 'configs', 'model-index.yml')
 # They use folders of the repository that are no part of the package.
-REPOSITORY_ONLY = ('demo.py', 'benchmark.py', 'make_street_scenes.py')
+REPOSITORY_ONLY = (
+    *('demo.py', 'benchmark.py', 'make_street_scenes.py'),
+    'published_numbers.py',
+)
 
 
 def add_mim_extension(folder: Path, link: bool) -> None:

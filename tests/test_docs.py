@@ -168,28 +168,3 @@ def test_configs_of_metafiles_exist():
     ]
     assert models
     assert [m for m in models if not (ROOT / m['Config']).is_file()] == []
-
-
-def test_every_leaf_is_in_the_readme():
-    page = text_of('configs/advent/README.md')
-    linked = set(re.findall(r'\]\((\w[\w-]*\.py)\)', page))
-    assert linked == {path.name for path in ADVENT.glob('*.py')}
-
-
-def test_every_leaf_is_in_the_metafile():
-    models = yaml.safe_load((ADVENT / 'metafile.yml').read_text())['Models']
-    listed = {Path(model['Config']).name for model in models}
-    twins = {'advent_gta2cs.py'}
-    assert listed == {path.name for path in ADVENT.glob('*.py')} - twins
-
-
-def test_published_numbers_of_configs_are_in_the_readme():
-    rows = text_of('configs/advent/README.md').splitlines()
-    wrong = []
-    for path in ADVENT.glob('*.py'):
-        comment = path.read_text().replace('\n# ', ' ')
-        published = re.search(r'Published: ([\d.]+) mIoU', comment)
-        row = next((row for row in rows if f']({path.name})' in row), '')
-        if published and published[1] not in row:
-            wrong.append(path.name)
-    assert wrong == []

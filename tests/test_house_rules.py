@@ -12,7 +12,10 @@ MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
 MAX_CLASS_DEPTH = 3
 # What runs, without the tests; ``mmuda`` alone is installed.
-PROGRAMS = ('mmuda', 'street_scenes', 'benchmarks', 'demo', 'tools')
+PROGRAMS = (
+    *('mmuda', 'street_scenes', 'benchmarks', 'demo', 'model_index'),
+    'tools',
+)
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 # A row of the README's table of floors: number, part.
 ROW = re.compile(r'^\| (\d+) \| `([\w./]+)` \|', re.MULTILINE)

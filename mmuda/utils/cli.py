@@ -39,7 +39,10 @@ USER_ERROR = 2
 LOST_PROCESS = 1
 UNEXPECTED = 1
 _ROOT = Path(__file__).parents[2]
-_OWN = ('mmuda', 'tools', 'tests', 'street_scenes', 'benchmarks', 'demo')
+_OWN = (
+    *('mmuda', 'tools', 'tests', 'street_scenes', 'benchmarks', 'demo'),
+    'model_index',
+)
 
 
 class OptionsAction(DictAction):

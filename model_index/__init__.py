@@ -1,0 +1,16 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Metafiles and tables, made of the file of published numbers."""
+
+from model_index.entries import NUMBERS, read_entries, read_published
+from model_index.faults import find_faults
+from model_index.metafile import metafile
+from model_index.tables import with_tables
+
+__all__ = [
+    'NUMBERS',
+    'find_faults',
+    'metafile',
+    'read_entries',
+    'read_published',
+    'with_tables',
+]

@@ -1,0 +1,86 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""What the file of published numbers says wrong, twice or not at all."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from model_index.entries import Entry, Folder, Model
+
+_NUMBER = re.compile(r'\b\d\d\.\d+\b')
+_UNPUBLISHED = re.compile(r'\bnot published|\bno (\w+ )?result', re.I)
+
+
+def find_faults(
+    root: Path, folders: dict[str, Folder], entries: dict[str, list[Entry]]
+) -> Iterator[str]:
+    """Compare the file with the configs.
+
+    Args:
+        root: Of the repository.
+        folders: What the file says about each folder.
+        entries: By folder.
+
+    Yields:
+        A line for each fault.
+    """
+    every = [entry for found in entries.values() for entry in found]
+    listed = Counter(leaf for entry in every for leaf in entry.leaves)
+    base = root / 'configs'
+    leaves = {
+        str(path.relative_to(base))
+        for folder in entries
+        for path in (base / folder).rglob('*.py')
+    }
+    for leaf in sorted(listed.keys() | leaves):
+        if listed[leaf] != 1:
+            yield f'{leaf}: is in {listed[leaf]} entries; it needs one'
+        if leaf not in leaves:
+            yield f'{leaf}: no such config'
+    for name, count in Counter(Path(leaf).stem for leaf in listed).items():
+        if count > 1:
+            yield f'{name}: is the name of {count} configs; rename one'
+    for entry in every:
+        papers = [c['name'] for c in folders[entry.folder]['collections']]
+        used = entry.model.get('collection', papers[0])
+        if used not in papers:
+            yield f'{used}: is no collection of {entry.folder}'
+        yield from _faults_of_numbers(entry)
+        for leaf in entry.leaves:
+            if leaf in leaves:
+                comment = leading_comment(base / leaf)
+                yield from _faults_of_comment(entry, comment, leaf)
+
+
+def leading_comment(path: Path) -> str:
+    """What a config says before its first line, in one line."""
+    comment = re.match(r'(#.*\n)*', path.read_text())
+    assert comment is not None  # it may be empty
+    return comment[0].replace('\n#', '')
+
+
+def _faults_of_numbers(entry: Entry) -> Iterator[str]:
+    """Numbers without a source, or that no test would give."""
+    model, numbers = entry.model, entry.numbers
+    names = model.get('configs') or [model.get('config', '')]
+    where = f'{entry.folder}/{" + ".join(names)}'
+    for key in sorted(model.keys() - Model.__annotations__):
+        yield f'{where}: {key} is none of {", ".join(Model.__annotations__)}'
+    if len({bool(numbers), 'source' in model, 'certainty' in model}) > 1:
+        yield f'{where}: published, source and certainty go together'
+    if entry.certainty.keys() != numbers.keys():
+        yield f'{where}: certainty has other metrics than published'
+    for metric in sorted(numbers.keys() - entry.metrics.keys()):
+        known = ', '.join(entry.metrics)
+        yield f'{where}: a test gives no {metric}, but {known}'
+
+
+def _faults_of_comment(entry: Entry, comment: str, leaf: str) -> Iterator[str]:
+    """Numbers in a leaf's comment that are not those of the file."""
+    known = {*entry.numbers.values(), *entry.model.get('range', ())}
+    for number in _NUMBER.findall(comment):
+        if float(number) not in known:
+            yield f'{leaf}: its comment says {number}, not published.yml'
+    if entry.numbers and _UNPUBLISHED.search(comment):
+        yield f'{leaf}: its comment says that nothing is published'
