@@ -283,11 +283,11 @@ def test_mistakes_in_a_page_are_told(old, new, message, repository):
 
 def test_tool_lists_and_writes(repository, monkeypatch, capsys):
     tool = load_tool('misc/published_numbers.py')
-    monkeypatch.setitem(tool['main'].__globals__, 'ROOT', repository)
     listed = 'configs/weather/metafile.yml\nREADME.md\n'
     listed += 'configs/weather/README.md\n'
 
     def run(*words):
+        words = ('--root', repository, *words)
         return run_loaded(tool, words, monkeypatch, capsys)
 
     assert run('--check') == (1, listed)

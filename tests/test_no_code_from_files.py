@@ -74,6 +74,7 @@ COMMANDS = {
         ['--workers', '1', '--out', '{out}/classes.npz', *ROOTS],
     ),
     'misc/print_config.py': ([CONFIG], []),
+    'misc/published_numbers.py': ([], ['--check']),
     'analysis_tools/confusion_matrix.py': (
         [CONFIG, '{predicted}'],
         ['--out', '{out}', '--workers', '1', *ROOTS],

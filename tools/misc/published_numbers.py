@@ -35,6 +35,13 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='write nothing, list the files that are out of step',
     )
+    parser.add_argument(
+        '--root',
+        type=Path,
+        default=ROOT,
+        metavar='DIR',
+        help='checkout to read and to write (default: that of this tool)',
+    )
     add_traceback_option(parser)
     return parser.parse_args()
 
@@ -62,11 +69,11 @@ def main(args: argparse.Namespace) -> int:
     """Write what is out of step, or list it."""
     stale = {
         path: text
-        for path, text in wanted_files(ROOT).items()
+        for path, text in wanted_files(args.root).items()
         if not path.exists() or path.read_text() != text
     }
     for path, text in stale.items():
-        print(path.relative_to(ROOT))
+        print(path.relative_to(args.root))
         if not args.check:
             atomic_write(path, text)
     return 1 if args.check and stale else 0
