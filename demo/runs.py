@@ -39,7 +39,7 @@ _FOLDERS = {
     'idd': 'IDD',
 }
 _TESTED = ('Cityscapes', 'IDD')
-_SEVERAL = 'mtkt_g2ci_19.py'
+_SEVERAL = 'demo_mtkt_g2ci_19.py'
 
 
 @dataclass(frozen=True)

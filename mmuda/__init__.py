@@ -140,6 +140,7 @@ leave_at_interrupt()
 check_versions()
 import_module('mmuda.utils.screen').silence_imports()
 name_distributions()
+import_module('mmuda.utils.renamed_configs').follow_old_paths()
 import_module('mmuda.utils.config_completion').complete_files()
 
 __all__ = [

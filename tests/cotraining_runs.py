@@ -2,7 +2,7 @@
 
 import demo_data
 
-CONFIG = demo_data.ROOT / 'configs' / 'cotraining' / 'demo.py'
+CONFIG = demo_data.ROOT / 'configs' / 'cotraining' / 'cotraining_demo.py'
 TRAININGS = {
     'train_cfg.max_iters': 2,
     'train_cfg.val_interval': 2,

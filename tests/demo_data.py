@@ -78,7 +78,7 @@ def full_size_options(folder, **kwargs):
 
 
 def config(folder, work_dir, name='advent', **changes):
-    cfg = Config.fromfile(ROOT / 'configs' / 'demo' / f'{name}_gta2cs.py')
+    cfg = Config.fromfile(ROOT / f'configs/demo/demo_{name}_gta2cs.py')
     overrides = options(folder) | changes
     if name != 'advent':
         overrides.pop('model.discriminator.base_channels')

@@ -10,7 +10,7 @@ from mmengine.logging import MMLogger
 
 from mmuda.utils.cli import run_tool
 
-CONFIG = demo_data.ROOT / 'configs' / 'demo' / 'advent_gta2cs.py'
+CONFIG = demo_data.ROOT / 'configs' / 'demo' / 'demo_advent_gta2cs.py'
 _TOOLS = {
     name: runpy.run_path(str(demo_data.ROOT / 'tools' / name))
     for name in (

@@ -1,6 +1,11 @@
-"""The leaves of configs/mtda: what their names say, and small models."""
+"""The leaves of configs/mtda: what their names say, and small models.
+
+A name is ``<method>_<network>_<setting>``; those without a file are the leaf
+of the same method and network with ``--setting``.
+"""
 
 import copy
+import re
 from functools import cache
 from pathlib import Path
 
@@ -8,24 +13,43 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 
 from mmuda.registry import MODELS
+from mmuda.utils.config import load_config
+from mmuda.utils.config_completion import read_file
 
 ROOT = Path(__file__).parents[1] / 'configs' / 'mtda'
-LEAVES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('*/*.py'))
-SETTINGS = (
-    *('g2ci', 'g2cm', 'g2mi', 'g2cmi', 'c2mi', 'i2cm', 'm2ci'),
-    *('g2ci_19', 'g2cm_19', 'g2mi_19', 'g2cmi_19', 'carla2camvid'),
+LEAVES = sorted(path.stem for path in ROOT.glob('*.py'))
+TABLES = read_file(ROOT / 'mtkt_deeplabv2-r101_g2cmi.py').to_dict()
+
+
+def parts_of(name):
+    """Method, network and setting."""
+    match = re.fullmatch(r'(\w+?)_((?:deeplabv2|aspp)-[a-z0-9-]+)_(\w+)', name)
+    return match.groups()
+
+
+def is_carla(name):
+    return parts_of(name)[2].startswith('carla')
+
+
+# Each method on each network, without its setting.
+NETWORKS = sorted(
+    {'_'.join(parts_of(leaf)[:2]) for leaf in LEAVES if not is_carla(leaf)}
 )
-SINGLE = (
-    *('g2c', 'g2m', 'g2i', 'g2c_19', 'g2m_19', 'g2i_19'),
-    *('c2m', 'c2i', 'i2c', 'i2m', 'm2c', 'm2i', 'carla2day', 'carla2dusk'),
+# Each method, network, number of classes and of targets; all of CARLA.
+KINDS = [leaf for leaf in LEAVES if is_carla(leaf)] + [
+    f'{network}_{setting}'
+    for network in NETWORKS
+    for setting in ('g2cmi', 'g2ci_19')
+]
+DOMAINS = dict(
+    g='gta5', s='synthia', c='cityscapes', m='mapillary', i='idd', b='bdd100k'
 )
-OTHER_NETWORKS = ('segformer_mit-b5', 'vgg16')
-DOMAINS = dict(g='gta5', c='cityscapes', m='mapillary', i='idd', b='bdd100k')
 DATASETS = dict(
     gta5='GTA5Dataset',
     cityscapes='CityscapesLabelIdsDataset',
     mapillary='MapillaryVistasDataset',
     idd='IDDDataset',
+    synthia='SYNTHIADataset',
     bdd100k='BDD100KDataset',
     carla='CARLADataset',
     day='CamVidDataset',
@@ -45,39 +69,45 @@ _BACKBONES = dict(
 
 
 @cache
-def load(leaf):
+def load(name):
     """A config that nobody changes."""
-    return Config.fromfile(ROOT / leaf)
+    if name in LEAVES:
+        return Config.fromfile(ROOT / f'{name}.py')
+    method, network, setting = parts_of(name)
+    leaf = leaf_of(f'{method}_{network}')
+    return load_config(leaf, {'setting': setting}, check=False)
 
 
-def method_of(leaf):
-    return Path(leaf).parent.name
+def leaf_of(network):
+    """One of a method and a network, which takes any setting."""
+    return min(ROOT.glob(f'{network}_g2c*.py'))
 
 
-def is_carla(leaf):
-    return Path(leaf).stem.startswith('carla')
+def method_of(name):
+    return parts_of(name)[0]
 
 
-def domains_of(leaf):
+def domains_of(name):
     """Source and targets that a name tells."""
-    source, targets = Path(leaf).stem.split('_')[0].split('2', maxsplit=1)
+    setting = parts_of(name)[2]
+    source, targets = setting.split('_')[0].split('2', maxsplit=1)
     if source == 'carla':
         targets = dict(camvid=['day', 'dusk']).get(targets, [targets])
         return source, targets
     return DOMAINS[source], [DOMAINS[letter] for letter in targets]
 
 
-def classes_of(leaf):
+def classes_of(name):
     """Number of classes and label set that a name tells."""
-    if is_carla(leaf):
+    if is_carla(name):
         return 10, 'carla_camvid10'
-    nineteen = '_19' in Path(leaf).stem
+    nineteen = name.endswith('_19')
     return (19, 'cityscapes19') if nineteen else (7, 'seven_class')
 
 
-def size_of(leaf):
+def size_of(name):
     """Width and height that images are resized to before a test."""
-    return next(s.scale for s in load(leaf).test_pipeline if 'scale' in s)
+    return next(s.scale for s in load(name).test_pipeline if 'scale' in s)
 
 
 def pipeline_types(dataset):
@@ -88,18 +118,18 @@ def label_set_of(dataset):
     return dataset.get('label_set', 'carla_camvid10')
 
 
-def small_config(leaf):
+def small_config(name):
     """A copy of a config with few channels and no published weights."""
-    cfg = copy.deepcopy(load(leaf))
+    cfg = copy.deepcopy(load(name))
     segmentor = cfg.model.segmentor
     backbone, decode, aux = (
-        segmentor.get(name)
-        for name in ('backbone', 'decode_head', 'auxiliary_head')
+        segmentor.get(part)
+        for part in ('backbone', 'decode_head', 'auxiliary_head')
     )
     backbone.init_cfg = None
     if 'discriminator' in cfg.model:
         cfg.model.discriminator.base_channels = 4
-    if is_carla(leaf):
+    if is_carla(name):
         return cfg
     backbone.update(_BACKBONES[backbone.type])
     widths = _WIDTHS[backbone.type]
@@ -113,17 +143,17 @@ def small_config(leaf):
 
 
 @cache
-def build(leaf):
+def build(name):
     """A small model and its optimizers; nobody trains it."""
-    cfg = small_config(leaf)
+    cfg = small_config(name)
     model = MODELS.build(cfg.model)
     return model, build_optim_wrapper(model, cfg.optim_wrapper)
 
 
-def multipliers(leaf, player='segmentor'):
+def multipliers(name, player='segmentor'):
     """Learning rate of each part of a player, relative to the config's."""
-    model, wrappers = build(leaf)
-    base = load(leaf).optim_wrapper[player.split('_')[0]].optimizer.lr
+    model, wrappers = build(name)
+    base = load(name).optim_wrapper[player.split('_')[0]].optimizer.lr
     rates = {
         id(parameter): group['lr'] / base
         for group in wrappers[player].param_groups

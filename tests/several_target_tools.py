@@ -11,7 +11,7 @@ from street_scenes import write_cityscapes
 
 LABELS = dict(rome='Cityscapes/gtFine/val', oslo='Oslo/gtFine/val')
 _CONFIG = """
-_base_ = '{root}/configs/demo/advent_gta2cs.py'
+_base_ = '{root}/configs/demo/demo_advent_gta2cs.py'
 targets = ['rome', 'oslo']
 model = dict(
     type='MTKT',

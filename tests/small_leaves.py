@@ -4,6 +4,7 @@ import copy
 from functools import cache
 from pathlib import Path
 
+import mtda_leaves
 import torch
 from mmengine.config import Config
 from mmengine.structures import PixelData
@@ -14,8 +15,8 @@ from mmuda.registry import MODELS
 ROOT = Path(__file__).parents[1] / 'configs'
 LEAVES = sorted(
     str(path.relative_to(ROOT))
-    for path in ROOT.glob('*/**/*.py')
-    if '_base_' not in path.parts
+    for path in ROOT.glob('*/*.py')
+    if path.parts[-2] != '_base_'
 )
 _BACKBONES = dict(
     DeepLabResNet=dict(base_channels=8, stem_channels=8),
@@ -29,7 +30,10 @@ _SIZE = (32, 64)
 
 @cache
 def load(leaf):
-    """A config that nobody changes."""
+    """A config that nobody changes; of several targets any setting."""
+    folder, name = Path(leaf).parts
+    if folder == 'mtda':
+        return mtda_leaves.load(Path(name).stem)
     return Config.fromfile(ROOT / leaf)
 
 

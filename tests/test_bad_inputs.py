@@ -18,8 +18,8 @@ from failing_tools import CONFIG
 from faulty_values import CASES as CONFIG_VALUES
 
 pytestmark = pytest.mark.slow
-ESL = demo_data.ROOT / 'configs/demo/esl_gta2cs.py'
-COTRAIN = demo_data.ROOT / 'configs/cotraining/demo.py'
+ESL = demo_data.ROOT / 'configs/demo/demo_esl_gta2cs.py'
+COTRAIN = demo_data.ROOT / 'configs/cotraining/cotraining_demo.py'
 COAST = 'model_converters/coast.py'
 STREETS = 'dataset_converters/make_street_scenes.py'
 

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 
 from mmuda.registry import MODELS
+from mmuda.utils.config import load_config
 from mmuda.utils.config_keys import check_config_keys
 from street_scenes import (
     write_cityscapes,
@@ -19,6 +20,7 @@ from street_scenes import (
 
 DEMO = ROOT / 'configs' / 'demo'
 LEAVES = sorted(path.name for path in DEMO.glob('*_g2c*.py'))
+METHODS = ('advent', 'multi_dis', 'mtkt', 'ccl', 'coast', 'mlcl', 'warm_up')
 TARGETS = dict(
     g2ci=['cityscapes', 'idd'],
     g2cmi=['cityscapes', 'mapillary', 'idd'],
@@ -33,11 +35,14 @@ def targets_of(leaf):
     return TARGETS[Path(leaf).stem.removesuffix('_19').split('_')[-1]]
 
 
-def test_each_method_has_two_and_three_targets():
-    methods = ('baseline', 'multi_dis', 'mtkt', 'ccl', 'coast', 'mlcl')
-    for method in (*methods, 'warm_up'):
-        for setting in TARGETS:
-            assert f'{method}_{setting}.py' in LEAVES
+@pytest.mark.parametrize('method', METHODS)
+def test_each_method_has_two_and_three_targets(method):
+    assert f'demo_{method}_g2ci.py' in LEAVES
+    path = DEMO / f'demo_{method}_g2ci.py'
+    cfg = load_config(path, {'setting': 'g2cmi'})
+    assert [*cfg.train_dataloader.dataset.targets] == TARGETS['g2cmi']
+    datasets = [loader.dataset for loader in cfg.val_dataloader]
+    assert all(d.data_root.startswith('data/demo/') for d in datasets)
 
 
 @pytest.mark.parametrize('leaf', LEAVES)
@@ -74,7 +79,9 @@ def test_stages_continue_a_demo(leaf):
     cfg = load(leaf)
     if cfg.load_from:
         folder, file = Path(cfg.load_from).parts[-2:]
-        first = Config.fromfile(DEMO / f'{folder}.py')
+        setting = folder.split('_')[-1]
+        first = Config.fromfile(DEMO / f'{folder}.py'.replace('cmi', 'ci'))
+        assert setting in (cfg.setting, 'gta2cs')
         assert file == f'iter_{first.train_cfg.max_iters}.pth'
 
 
@@ -120,7 +127,7 @@ def trained(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp('mlcl')
     result = run_tool(
         'self_train.py',
-        'configs/demo/mlcl_g2ci.py',
+        'configs/demo/demo_mlcl_g2ci.py',
         '--work-dir',
         str(folder),
         *roots(data),
@@ -163,7 +170,7 @@ def test_labels_of_each_target_are_made_in_each_round(trained):
 def test_each_head_can_be_tested(trained, data, tmp_path, head):
     result = run_tool(
         'test.py',
-        'configs/demo/mlcl_g2ci.py',
+        'configs/demo/demo_mlcl_g2ci.py',
         str(trained[0] / 'round_1/iter_2.pth'),
         '--work-dir',
         str(tmp_path),

@@ -45,7 +45,7 @@ def mtkt(data, work_dir):
 
 
 def esl(data, work_dir):
-    config = demo_data.ROOT / 'configs/demo/esl_gta2cs.py'
+    config = demo_data.ROOT / 'configs/demo/demo_esl_gta2cs.py'
     options = overrides(data, **SHORT)
     return [
         *('self_train.py', config, '--work-dir', work_dir, '--seed', 3),

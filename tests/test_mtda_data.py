@@ -26,8 +26,12 @@ FOLDERS = dict(
     gta5='GTA5', cityscapes='Cityscapes', mapillary='Mapillary', idd='IDD'
 )
 OPTIONS = dict(size=(96, 48), workers=1, progress=False)
-MTAF = ('multi_dis/g2cmi.py', 'multi_dis/g2cmi_19.py')
-REAL = ('mtkt/c2mi.py', 'mtkt/i2cm.py', 'mtkt/m2ci.py')
+MTAF = ('multi_dis_deeplabv2-r101_g2cmi', 'multi_dis_deeplabv2-r101_g2cmi_19')
+REAL = (
+    'mtkt_deeplabv2-r101_c2mi',
+    'mtkt_deeplabv2-r101_i2cm',
+    'mtkt_deeplabv2-r101_m2ci',
+)
 LOADED = ('pseudo_soft_seg', 'weak_image')
 
 
@@ -77,12 +81,12 @@ def validation(leaf, data, target):
     [
         *((leaf, (320, 640)) for leaf in (MTAF[0], *REAL)),
         (MTAF[1], (512, 1024)),
-        ('coast/g2cmi.py', (160, 320)),
-        ('mlcl/m2ci.py', (160, 320)),
-        ('warm_up/g2cmi.py', (160, 320)),
-        ('mlcl/g2cmi_19.py', (256, 512)),
-        ('warm_up/g2cmi_19.py', (256, 512)),
-        ('mlcl/g2ci_segformer_mit-b5.py', (240, 480)),
+        ('coast_aspp-r101_g2cmi', (160, 320)),
+        ('mlcl_aspp-r101_m2ci', (160, 320)),
+        ('warm_up_aspp-r101_g2cmi', (160, 320)),
+        ('mlcl_aspp-r101_g2cmi_19', (256, 512)),
+        ('warm_up_aspp-r101_g2cmi_19', (256, 512)),
+        ('mlcl_aspp-mit-b5_g2ci_960x480', (240, 480)),
     ],
 )
 def test_size_of_training_images(leaf, size, data):
@@ -93,7 +97,7 @@ def test_size_of_training_images(leaf, size, data):
     assert source.shape == (1, *size)
 
 
-@pytest.mark.parametrize('leaf', [*MTAF, *REAL, 'mlcl/i2cm.py'])
+@pytest.mark.parametrize('leaf', [*MTAF, *REAL, 'mlcl_aspp-r101_i2cm'])
 def test_source_is_labelled(leaf, data):
     label = sample(leaf, data)['data_samples']['source'].gt_sem_seg.data
     known = label[label != 255]
@@ -103,7 +107,9 @@ def test_source_is_labelled(leaf, data):
 
 def test_images_are_scaled_at_random(data):
     """From half to one and a half times 640 pixels."""
-    steps = config('coast/g2ci.py', data).train_dataloader.dataset.source
+    steps = config(
+        'coast_aspp-r101_g2ci', data
+    ).train_dataloader.dataset.source
     loaders = [
         t for t in steps.pipeline if t.type in ('LoadImage', 'RandomResize')
     ]
@@ -115,7 +121,8 @@ def test_images_are_scaled_at_random(data):
 
 
 @pytest.mark.parametrize(
-    ('leaf', 'count'), [('coast/g2cm.py', 7), ('mlcl/g2cm_19.py', 19)]
+    ('leaf', 'count'),
+    [('coast_aspp-r101_g2cm', 7), ('mlcl_aspp-r101_g2cm_19', 19)],
 )
 def test_targets_of_stage_1_have_soft_labels(leaf, count, data):
     targets = sample(leaf, data)['data_samples']
@@ -127,7 +134,7 @@ def test_targets_of_stage_1_have_soft_labels(leaf, count, data):
 
 def test_targets_of_stage_1_are_augmented_after_their_colours(data):
     """Cutout leaves a grey square in the image, not in the weak one."""
-    item = sample('mlcl/g2ci.py', data)
+    item = sample('mlcl_aspp-r101_g2ci', data)
     weak = item['data_samples']['cityscapes'].weak_image.data.numpy()
     image = item['inputs']['cityscapes'].numpy()
     grey = [(pixels == 127).all(axis=0).sum() for pixels in (weak, image)]
@@ -135,7 +142,9 @@ def test_targets_of_stage_1_are_augmented_after_their_colours(data):
     assert not np.array_equal(weak, image)
 
 
-@pytest.mark.parametrize('leaf', ['warm_up/g2cm.py', 'warm_up/g2ci_19.py'])
+@pytest.mark.parametrize(
+    'leaf', ['warm_up_aspp-r101_g2cm', 'warm_up_aspp-r101_g2ci_19']
+)
 def test_targets_of_the_warm_up_are_augmented_weakly(leaf, data):
     samples = sample(leaf, data)['data_samples']
     for name in domains_of(leaf)[1]:
@@ -145,11 +154,11 @@ def test_targets_of_the_warm_up_are_augmented_weakly(leaf, data):
 @pytest.mark.parametrize(
     ('leaf', 'target', 'size'),
     [
-        ('multi_dis/g2cmi.py', 'cityscapes', (320, 640)),
-        ('multi_dis/g2cmi_19.py', 'mapillary', (512, 1024)),
-        ('mlcl/g2cmi.py', 'mapillary', (320, 640)),
-        ('mlcl/g2cmi_19.py', 'idd', (512, 1024)),
-        ('mlcl/g2ci_segformer_mit-b5.py', 'idd', (480, 960)),
+        ('multi_dis_deeplabv2-r101_g2cmi', 'cityscapes', (320, 640)),
+        ('multi_dis_deeplabv2-r101_g2cmi_19', 'mapillary', (512, 1024)),
+        ('mlcl_aspp-r101_g2cmi', 'mapillary', (320, 640)),
+        ('mlcl_aspp-r101_g2cmi_19', 'idd', (512, 1024)),
+        ('mlcl_aspp-mit-b5_g2ci_960x480', 'idd', (480, 960)),
     ],
 )
 def test_validation_resizes_the_image_only(leaf, target, size, data):
@@ -171,7 +180,10 @@ def test_padding_of_vistas_is_left_out_of_predictions(leaf, data):
 
 @pytest.mark.parametrize(
     ('leaf', 'size'),
-    [('coast/g2ci.py', (320, 640)), ('mlcl/g2ci_19.py', (512, 1024))],
+    [
+        ('coast_aspp-r101_g2ci', (320, 640)),
+        ('mlcl_aspp-r101_g2ci_19', (512, 1024)),
+    ],
 )
 def test_whole_images_are_labelled(leaf, size, data):
     cfg = config(leaf, data)

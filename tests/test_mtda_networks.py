@@ -3,7 +3,7 @@
 import pytest
 import torch
 from mtda_leaves import (
-    LEAVES,
+    KINDS,
     build,
     domains_of,
     is_carla,
@@ -15,8 +15,7 @@ from mtda_leaves import (
 ONE = dict(backbone={1}, decode_head={10}, auxiliary_head={10})
 SELF_TRAINED = dict(backbone={1}, target_heads={1}, decode_head={10})
 MULTIPLIERS = dict(
-    baseline=ONE,
-    single=ONE,
+    advent=ONE,
     source_only=ONE,
     multi_dis=ONE,
     ccl=ONE,
@@ -34,8 +33,7 @@ def players_of(leaf):
     among = [f'discriminator_targets_{target}' for target in targets]
     among = among if len(targets) > 2 else ['discriminator_targets']
     others = dict(
-        baseline=['discriminator'],
-        single=['discriminator'],
+        advent=['discriminator'],
         multi_dis=[f'discriminator_source_{t}' for t in targets] + among,
         mtkt=own,
         warm_up=own,
@@ -44,12 +42,12 @@ def players_of(leaf):
     return {'segmentor', *others.get(method, [])}
 
 
-@pytest.mark.parametrize('leaf', LEAVES)
+@pytest.mark.parametrize('leaf', KINDS)
 def test_model_and_optimizers_build(leaf):
     assert set(build(leaf)[1].optim_wrappers) == players_of(leaf)
 
 
-@pytest.mark.parametrize('leaf', LEAVES)
+@pytest.mark.parametrize('leaf', KINDS)
 def test_heads_that_learn_faster(leaf):
     expected = MULTIPLIERS[method_of(leaf)]
     if is_carla(leaf):
@@ -57,7 +55,9 @@ def test_heads_that_learn_faster(leaf):
     assert multipliers(leaf) == expected
 
 
-@pytest.mark.parametrize('leaf', ['ccl/g2cmi.py', 'ccl/carla2camvid.py'])
+@pytest.mark.parametrize(
+    'leaf', ['ccl_deeplabv2-r101_g2cmi', 'ccl_deeplabv2-r18_carla2camvid']
+)
 def test_experts_learn_like_the_student(leaf):
     for target in domains_of(leaf)[1]:
         assert multipliers(leaf, f'expert_{target}') == multipliers(leaf)
@@ -66,15 +66,15 @@ def test_experts_learn_like_the_student(leaf):
 @pytest.mark.parametrize(
     ('leaf', 'kind', 'rate', 'decay'),
     [
-        ('baseline/g2ci.py', 'SGD', 2.5e-4, 5e-4),
-        ('mtkt/g2ci.py', 'SGD', 2.5e-4, 5e-4),
-        ('ccl/g2ci.py', 'SGD', 2.5e-4, 5e-4),
-        ('warm_up/g2ci.py', 'SGD', 2.5e-4, 2e-4),
-        ('warm_up/g2ci_segformer_mit-b5.py', 'SGD', 2.5e-4, 2e-4),
-        ('coast/g2ci.py', 'SGD', 1e-4, 2e-4),
-        ('mlcl/g2ci.py', 'SGD', 2.5e-4, 1e-4),
-        ('mlcl/g2ci_vgg16.py', 'SGD', 2.5e-4, 1e-4),
-        ('mlcl/g2ci_segformer_mit-b5.py', 'AdamW', 6e-5, 1e-2),
+        ('advent_deeplabv2-r101_g2ci', 'SGD', 2.5e-4, 5e-4),
+        ('mtkt_deeplabv2-r101_g2ci', 'SGD', 2.5e-4, 5e-4),
+        ('ccl_deeplabv2-r101_g2ci', 'SGD', 2.5e-4, 5e-4),
+        ('warm_up_aspp-r101_g2ci', 'SGD', 2.5e-4, 2e-4),
+        ('warm_up_aspp-mit-b5_g2ci_960x480', 'SGD', 2.5e-4, 2e-4),
+        ('coast_aspp-r101_g2ci', 'SGD', 1e-4, 2e-4),
+        ('mlcl_aspp-r101_g2ci', 'SGD', 2.5e-4, 1e-4),
+        ('mlcl_aspp-vgg16_g2ci', 'SGD', 2.5e-4, 1e-4),
+        ('mlcl_aspp-mit-b5_g2ci_960x480', 'AdamW', 6e-5, 1e-2),
     ],
 )
 def test_optimizer_is_the_published_one(leaf, kind, rate, decay):
@@ -87,11 +87,11 @@ def test_optimizer_is_the_published_one(leaf, kind, rate, decay):
 @pytest.mark.parametrize(
     ('leaf', 'trains'),
     [
-        ('warm_up/g2ci.py', False),
-        ('coast/g2ci.py', True),
-        ('mlcl/g2ci.py', True),
-        ('warm_up/carla2camvid.py', True),
-        ('coast/carla2camvid.py', True),
+        ('warm_up_aspp-r101_g2ci', False),
+        ('coast_aspp-r101_g2ci', True),
+        ('mlcl_aspp-r101_g2ci', True),
+        ('warm_up_aspp-r18_carla2camvid', True),
+        ('coast_aspp-r18_carla2camvid', True),
     ],
 )
 def test_batch_norm_trains_in_stage_1_only(leaf, trains):
@@ -104,10 +104,10 @@ def test_batch_norm_trains_in_stage_1_only(leaf, trains):
 @pytest.mark.parametrize(
     ('leaf', 'size'),
     [
-        ('coast/g2ci.py', (41, 81)),
-        ('coast/g2ci_19.py', (65, 129)),
-        ('mlcl/g2ci_vgg16.py', (40, 80)),
-        ('mlcl/g2ci_segformer_mit-b5.py', (120, 240)),
+        ('coast_aspp-r101_g2ci', (41, 81)),
+        ('coast_aspp-r101_g2ci_19', (65, 129)),
+        ('mlcl_aspp-vgg16_g2ci', (40, 80)),
+        ('mlcl_aspp-mit-b5_g2ci_960x480', (120, 240)),
     ],
 )
 def test_resolution_of_the_logits(leaf, size):
@@ -119,12 +119,12 @@ def test_resolution_of_the_logits(leaf, size):
 
 
 def test_ensemble_sees_the_features_of_all_targets():
-    heads = build('mlcl/g2cmbi_19.py')[0].segmentor.heads()
+    heads = build('mlcl_aspp-r101_g2cmbi_19')[0].segmentor.heads()
     assert heads['ensemble'].in_channels == 4 * heads['decode'].in_channels
 
 
 def test_image_is_scaled_to_one():
-    preprocessor = build('mlcl/g2ci.py')[0].data_preprocessor
+    preprocessor = build('mlcl_aspp-r101_g2ci')[0].data_preprocessor
     image = torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1)
     data = dict(inputs=[image], data_samples=None)
     values = preprocessor(data)['inputs'][0].flatten()

@@ -1,44 +1,58 @@
 """The warm-up and the self-training of CoaST and MLCL, and their hooks."""
 
-from pathlib import Path
-
 import pytest
-from mtda_leaves import LEAVES, ROOT, is_carla, load, method_of
+from mtda_leaves import (
+    KINDS,
+    LEAVES,
+    ROOT,
+    is_carla,
+    load,
+    method_of,
+    parts_of,
+)
 
 from mmuda.procedures.self_training_rounds import SelfTrainingOptions
 from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
 from mmuda.registry import HOOKS
-from mmuda.utils.config import default_work_dir
+from mmuda.utils.config import (
+    default_work_dir,
+    load_config,
+    of_same_setting,
+)
 
 SELF_TRAINED = [
     leaf for leaf in LEAVES if method_of(leaf) in ('coast', 'mlcl')
 ]
-WARM_UPS = [leaf for leaf in LEAVES if method_of(leaf) == 'warm_up']
 SCHEDULED = ('mtkt', 'ccl', 'coast', 'mlcl')
 
 
 def initial_of(leaf):
-    path = (ROOT / leaf).parent / load(leaf).self_training.initial
-    return str(path.resolve().relative_to(ROOT))
+    """The config of the warm-up, and its name with the leaf's setting."""
+    path = ROOT / load(leaf).self_training.initial
+    setting = parts_of(leaf)[2]
+    method, network, _ = parts_of(path.stem)
+    return path, f'{method}_{network}_{setting}'
 
 
 def test_each_warm_up_is_continued():
-    assert {initial_of(leaf) for leaf in SELF_TRAINED} == set(WARM_UPS)
+    found = {initial_of(leaf)[0].stem for leaf in SELF_TRAINED}
+    assert found == {leaf for leaf in LEAVES if method_of(leaf) == 'warm_up'}
 
 
 @pytest.mark.parametrize('leaf', SELF_TRAINED)
-def test_warm_up_has_the_same_name(leaf):
-    assert Path(initial_of(leaf)).name == Path(leaf).name
-
-
-@pytest.mark.parametrize('leaf', SELF_TRAINED)
-def test_warm_up_has_the_same_targets(leaf):
-    assert load(initial_of(leaf)).targets == load(leaf).targets
+def test_the_warm_up_gets_the_setting(leaf):
+    cfg, (path, name) = load(leaf), initial_of(leaf)
+    options = of_same_setting(path, {}, cfg.get('setting'))
+    warm_up = load_config(path, options, check=False)
+    assert warm_up.to_dict() == load(name).to_dict()
+    assert warm_up.targets == cfg.targets
+    own = of_same_setting(path, dict(setting='g2c'), cfg.get('setting'))
+    assert own == dict(setting='g2c')
 
 
 @pytest.mark.parametrize('leaf', SELF_TRAINED)
 def test_warm_up_has_the_same_network(leaf):
-    first, second = load(initial_of(leaf)).model, load(leaf).model
+    first, second = load(initial_of(leaf)[1]).model, load(leaf).model
     assert first.segmentor.decode_head == second.segmentor.decode_head
     different = ('norm_cfg', 'norm_eval')
     for key in {*first.segmentor.backbone} - {*different}:
@@ -48,9 +62,9 @@ def test_warm_up_has_the_same_network(leaf):
 
 @pytest.mark.parametrize('leaf', SELF_TRAINED)
 def test_training_starts_from_the_last_checkpoint_of_the_warm_up(leaf):
-    initial = initial_of(leaf)
-    last = load(initial).train_cfg.max_iters
-    folder = default_work_dir(ROOT / initial)
+    path, name = initial_of(leaf)
+    last = load(name).train_cfg.max_iters
+    folder = default_work_dir(path, load(leaf).get('setting'))
     assert load(leaf).load_from == f'{folder}/iter_{last}.pth'
 
 
@@ -69,13 +83,13 @@ def test_probabilities_of_all_classes_are_labelled(leaf):
     assert type(options.build_rule()).__name__ == 'KeepAll'
 
 
-@pytest.mark.parametrize('leaf', LEAVES)
+@pytest.mark.parametrize('leaf', KINDS)
 def test_hook_is_there_for_methods_that_need_it(leaf):
     hooks = load(leaf).default_hooks
     assert ('consistency' in hooks) == (method_of(leaf) in SCHEDULED)
 
 
-@pytest.mark.parametrize('leaf', LEAVES)
+@pytest.mark.parametrize('leaf', KINDS)
 def test_hooks_build(leaf):
     hooks = [*load(leaf).custom_hooks]
     if 'consistency' in load(leaf).default_hooks:
@@ -103,11 +117,11 @@ def test_rounds_without_a_checkpoint_are_removed(leaf):
 @pytest.mark.parametrize(
     ('leaf', 'begin'),
     [
-        ('mtkt/g2cmi.py', 20000),
-        ('mtkt/carla2camvid.py', 800),
-        ('ccl/g2cmi.py', 0),
-        ('coast/g2cmi.py', 0),
-        ('mlcl/g2cmi.py', 0),
+        ('mtkt_deeplabv2-r101_g2cmi', 20000),
+        ('mtkt_deeplabv2-r18_carla2camvid', 800),
+        ('ccl_deeplabv2-r101_g2cmi', 0),
+        ('coast_aspp-r101_g2cmi', 0),
+        ('mlcl_aspp-r101_g2cmi', 0),
     ],
 )
 def test_distillation_begins(leaf, begin):
@@ -116,14 +130,14 @@ def test_distillation_begins(leaf, begin):
     assert first == begin
 
 
-@pytest.mark.parametrize('leaf', LEAVES)
+@pytest.mark.parametrize('leaf', KINDS)
 def test_warm_up_is_evaluated_by_the_heads_of_the_targets(leaf):
     cfg = load(leaf)
     for loop in (cfg.val_cfg, cfg.test_cfg):
         assert loop.get('own_heads', False) == (method_of(leaf) == 'warm_up')
 
 
-@pytest.mark.parametrize('leaf', LEAVES)
+@pytest.mark.parametrize('leaf', KINDS)
 def test_every_target_is_evaluated(leaf):
     cfg = load(leaf)
     assert cfg.val_cfg.type == 'MultiTargetValLoop'

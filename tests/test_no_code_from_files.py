@@ -19,9 +19,9 @@ from tools_in_process import load_tool
 from mmuda.utils.cli import OptionsAction, run_tool
 
 ROOT = demo_data.ROOT
-CONFIG = ROOT / 'configs/demo/advent_gta2cs.py'
-LABELLED = ROOT / 'configs/demo/ssl_gta2cs.py'
-COTRAINING = ROOT / 'configs/cotraining/demo.py'
+CONFIG = ROOT / 'configs/demo/demo_advent_gta2cs.py'
+LABELLED = ROOT / 'configs/demo/demo_ssl_gta2cs.py'
+COTRAINING = ROOT / 'configs/cotraining/cotraining_demo.py'
 ROOTS = ['--data-root', 'source={data}/GTA5', 'target={data}/Cityscapes']
 CONVERTER = (['{checkpoint}', '{out}/converted.pth'], [])
 RANKED = ['--out', '{out}/ranked']

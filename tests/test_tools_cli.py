@@ -55,7 +55,7 @@ def test_misspelt_key_is_one_line_on_stderr(config_file, tmp_path):
 
 
 def test_ensemble_needs_a_weight_for_each_checkpoint():
-    config_file = ROOT / 'configs/demo/advent_gta2cs.py'
+    config_file = ROOT / 'configs/demo/demo_advent_gta2cs.py'
     result = run_tool(
         'test.py', config_file, 'a.pth', 'b.pth', '--weights', '1'
     )

@@ -12,7 +12,7 @@ from test_tools_train_and_test import overrides
 
 from mmuda.utils.compat import load_checkpoint_file
 
-CONFIG = 'configs/demo/advent_gta2cs.py'
+CONFIG = 'configs/demo/demo_advent_gta2cs.py'
 
 
 def run(words, code=0):
@@ -69,6 +69,6 @@ def test_printed_continue_command_repeats_seed_and_options(runs):
 
 def test_another_seed_can_not_continue_a_run(runs):
     whole, *_ = runs
-    config = whole / 'advent_gta2cs.py'
+    config = whole / 'demo_advent_gta2cs.py'
     output = train(config, '--resume', '--seed', 6, code=2)
     assert 'was trained with seed 5' in output

@@ -98,7 +98,7 @@ def test_status_finds_finished_stages(cotrain, tmp_path):
         (
             ['--dry-run'],
             {'model.class_mix.classes': 'random'},
-            'baseline/demo.py: model.class_mix: SourceOnly takes no',
+            'baseline_demo.py: model.class_mix: SourceOnly takes no',
         ),
         (['--stage', 'final'], {}, "final/label needs '"),
         (
@@ -135,7 +135,7 @@ def test_other_settings_do_not_continue(cotrain, tmp_path):
 
 
 def test_configs_of_other_classes(cotrain, tmp_path):
-    config = demo_data.ROOT / 'configs/cotraining/final/demo.py'
+    config = demo_data.ROOT / 'configs/cotraining/cotraining_final_demo.py'
     other = tmp_path / 'final.py'
     other.write_text(
         f'_base_ = {str(config)!r}\n'
@@ -149,7 +149,7 @@ def test_configs_of_other_classes(cotrain, tmp_path):
 @pytest.fixture
 def pretrained(cotrain, tmp_path):
     """What is said of ImageNet weights of the baseline."""
-    config = demo_data.ROOT / 'configs/cotraining/baseline/demo.py'
+    config = demo_data.ROOT / 'configs/cotraining/cotraining_baseline_demo.py'
 
     def run(file):
         other = tmp_path / 'baseline.py'
@@ -181,7 +181,7 @@ def test_baseline_on_other_images(cotrain, data, tmp_path):
     """One source image is left out."""
     keys = sorted(path.stem for path in (data / 'GTA5/images').iterdir())
     (tmp_path / 'keys.txt').write_text('\n'.join(keys[1:]))
-    config = demo_data.ROOT / 'configs/cotraining/baseline/demo.py'
+    config = demo_data.ROOT / 'configs/cotraining/cotraining_baseline_demo.py'
     other = tmp_path / 'baseline.py'
     keys = str(tmp_path / 'keys.txt')
     source = f'dict(dataset=dict(ann_file={keys!r}))'
@@ -228,7 +228,7 @@ def test_status_of_a_running_stage(cotrain, tmp_path):
 
 
 def test_config_without_the_key(tool, tmp_path, monkeypatch, capsys):
-    config = demo_data.ROOT / 'configs/demo/esl_gta2cs.py'
+    config = demo_data.ROOT / 'configs/demo/demo_esl_gta2cs.py'
     code, text = run_loaded(tool, [config], monkeypatch, capsys)
     assert code == USER_ERROR
     assert 'the config has no cotraining=dict' in text

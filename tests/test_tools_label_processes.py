@@ -9,8 +9,8 @@ from gloo import free_port
 
 from mmuda.utils.locks import LOCK
 
-CONFIG = 'configs/demo/esl_gta2cs.py'
-ADVENT = 'configs/demo/advent_gta2cs.py'
+CONFIG = 'configs/demo/demo_esl_gta2cs.py'
+ADVENT = 'configs/demo/demo_advent_gta2cs.py'
 
 
 @pytest.fixture(scope='module')

@@ -41,9 +41,9 @@ TOOLS = {
     'test.py with drawings': ('--show-dir', [CONFIG, 'none.pth']),
     'generate_pseudo_labels.py': (
         '--out',
-        [CONFIG.with_name('esl_gta2cs.py'), 'none.pth'],
+        [CONFIG.with_name('demo_esl_gta2cs.py'), 'none.pth'],
     ),
-    'self_train.py': ('--work-dir', [CONFIG.with_name('esl_gta2cs.py')]),
+    'self_train.py': ('--work-dir', [CONFIG.with_name('demo_esl_gta2cs.py')]),
 }
 
 

@@ -12,7 +12,7 @@ from failing_tools import before_training, error_of
 from test_tools_train_and_test import overrides
 from tools_in_process import load_tool
 
-CONFIG = 'configs/demo/esl_gta2cs.py'
+CONFIG = 'configs/demo/demo_esl_gta2cs.py'
 FILE = demo_data.ROOT / CONFIG
 
 
@@ -52,7 +52,7 @@ def data(tmp_path_factory):
 def checkpoint(data, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp('trained')
     words = [sys.executable, 'tools/train.py']
-    words += ['configs/demo/advent_gta2cs.py', '--work-dir', work_dir]
+    words += ['configs/demo/demo_advent_gta2cs.py', '--work-dir', work_dir]
     run([*words, *overrides(data, **{'train_cfg.max_iters': 2})])
     return work_dir / 'iter_2.pth'
 
@@ -247,7 +247,7 @@ def test_training_without_pseudo_labels_is_refused(data, failing, tmp_path):
 
 
 def test_a_config_that_loads_none_is_named(data, labels, failing, tmp_path):
-    config = demo_data.ROOT / 'configs/demo/advent_gta2cs.py'
+    config = demo_data.ROOT / 'configs/demo/demo_advent_gta2cs.py'
     words = [config, '--pseudo-labels', labels[0], '--work-dir', tmp_path]
     error = before_training(failing('train.py', words, options(data)))
     assert 'no domain of this config loads pseudo-labels' in error

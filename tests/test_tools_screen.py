@@ -11,7 +11,7 @@ import warm_processes
 
 from mmuda.engine import UDARunner
 
-CONFIG = demo_data.ROOT / 'configs' / 'demo' / 'advent_gta2cs.py'
+CONFIG = demo_data.ROOT / 'configs' / 'demo' / 'demo_advent_gta2cs.py'
 TOOLS = sorted((demo_data.ROOT / 'tools').rglob('*.py'))
 # Each in turn; libraries speak when they are first imported.
 _HELP = """

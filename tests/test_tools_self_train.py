@@ -21,7 +21,7 @@ from tools_in_process import load_tool, run_loaded
 from mmuda.utils.cli import USER_ERROR
 from mmuda.utils.compat import load_checkpoint_file
 
-CONFIG = 'configs/demo/esl_gta2cs.py'
+CONFIG = 'configs/demo/demo_esl_gta2cs.py'
 
 
 def command(data, work_dir, *args):
@@ -288,7 +288,7 @@ def test_a_missing_initial_checkpoint_is_refused(tmp_path, monkeypatch, capfd):
 
 
 def test_a_config_without_a_recipe_is_refused(tmp_path, monkeypatch, capfd):
-    config = demo_data.ROOT / 'configs/demo/advent_gta2cs.py'
+    config = demo_data.ROOT / 'configs/demo/demo_advent_gta2cs.py'
     words = [config, '--work-dir', tmp_path]
     error, _ = error_of('self_train.py', words, {}, monkeypatch, capfd)
     assert 'no self_training' in error

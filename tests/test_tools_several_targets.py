@@ -120,7 +120,7 @@ def test_mean_without_a_class(tested):
 
 
 def test_head_of_a_model_with_one(tmp_path, monkeypatch, capfd):
-    config = demo_data.ROOT / 'configs' / 'demo' / 'advent_gta2cs.py'
+    config = demo_data.ROOT / 'configs' / 'demo' / 'demo_advent_gta2cs.py'
     words = [config, 'x.pth', '--work-dir', tmp_path, '--head', 'own']
     error, _ = error_of('test.py', words, {}, monkeypatch, capfd)
     assert "--head own: the segmentor ('UDAEncoderDecoder') has one" in error

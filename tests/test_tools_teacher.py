@@ -13,7 +13,7 @@ from tools_in_process import load_tool, run_loaded
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.setup_env import register_all_modules
 
-CONFIG = demo_data.ROOT / 'configs' / 'demo' / 'minent_gta2cs.py'
+CONFIG = demo_data.ROOT / 'configs' / 'demo' / 'demo_minent_gta2cs.py'
 WITH_TEACHER = {'model.teacher': True}
 ON_TEACHER = WITH_TEACHER | {'model.predict_on': 'teacher'}
 

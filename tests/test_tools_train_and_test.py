@@ -13,7 +13,7 @@ import pytest
 import warm_processes
 from PIL import Image
 
-CONFIG = str(demo_data.ROOT / 'configs' / 'demo' / 'advent_gta2cs.py')
+CONFIG = str(demo_data.ROOT / 'configs' / 'demo' / 'demo_advent_gta2cs.py')
 
 
 def command(tool, *args):

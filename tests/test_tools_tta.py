@@ -15,7 +15,7 @@ from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.evaluation_config import use_test_time_augmentation
 
-CONFIG = demo_data.ROOT / 'configs/demo/advent_gta2cs.py'
+CONFIG = demo_data.ROOT / 'configs/demo/demo_advent_gta2cs.py'
 
 
 def results(folder):

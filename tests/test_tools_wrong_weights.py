@@ -14,7 +14,7 @@ from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.setup_env import register_all_modules
 
 HEAD = 'segmentor.decode_head.'
-LABELLING = demo_data.ROOT / 'configs' / 'demo' / 'esl_gta2cs.py'
+LABELLING = demo_data.ROOT / 'configs' / 'demo' / 'demo_esl_gta2cs.py'
 EXTRACT = load_tool('model_converters/extract_segmentor.py')
 
 

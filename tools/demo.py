@@ -33,11 +33,11 @@ from demo.runs import demo_config
 
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'demo'
 METHODS = {
-    'source-only': CONFIGS / 'source_only_gta2cs.py',
-    'MinEnt': CONFIGS / 'minent_gta2cs.py',
-    'AdvEnt': CONFIGS / 'advent_gta2cs.py',
-    'ESL': CONFIGS / 'esl_gta2cs.py',
-    'MTKT': CONFIGS / 'mtkt_g2ci_19.py',
+    'source-only': CONFIGS / 'demo_source_only_gta2cs.py',
+    'MinEnt': CONFIGS / 'demo_minent_gta2cs.py',
+    'AdvEnt': CONFIGS / 'demo_advent_gta2cs.py',
+    'ESL': CONFIGS / 'demo_esl_gta2cs.py',
+    'MTKT': CONFIGS / 'demo_mtkt_g2ci_19.py',
 }
 
 

@@ -2,7 +2,7 @@
 """Train, label the target, train on the labels; as often as wanted.
 
 The whole recipe of a config with self_training, such as configs/esl or
-configs/mtda/mlcl. Each stage is a run of its own; the same command continues
+configs/mtda. Each stage is a run of its own; the same command continues
 after a stop, without doing finished stages again.
 """
 
@@ -39,6 +39,7 @@ from mmuda.utils.cli import (
 from mmuda.utils.config import (
     default_work_dir,
     load_config,
+    of_same_setting,
 )
 from mmuda.utils.config_data import (
     override_data_roots,
@@ -97,9 +98,9 @@ def procedure_from(args: argparse.Namespace) -> SelfTraining:
     options = SelfTrainingOptions.from_config(cfg)
     initial = args.config.parent / options.initial
     setting = args.cfg_options.get('setting')
-    initial_changes = dict(args.initial_cfg_options)
-    if setting is not None:
-        initial_changes.setdefault('setting', setting)
+    initial_changes = of_same_setting(
+        initial, args.initial_cfg_options, cfg.get('setting'), setting
+    )
     first = load_config(initial, initial_changes)
     for config in (cfg, first):
         override_data_roots(config, dict(args.data_root))

@@ -21,6 +21,7 @@ from mmuda.utils.config_values import (
 )
 from mmuda.utils.errors import ConfigError, describe_error
 from mmuda.utils.files import install_safe_file_reading
+from mmuda.utils.renamed_configs import near_names, successor
 
 _NUMBERS = {'inf', 'nan'}
 _RUNNER_KEYS = {*inspect.signature(Runner.__init__).parameters} - {'self'}
@@ -44,7 +45,7 @@ def load_config(
     may be YAML or JSON; they are read as data.
 
     Args:
-        path: The config file.
+        path: The config file, or where it was in an earlier version.
         options: Values by dotted key, such as ``{'train_cfg.max_iters': 8}``.
         check: Whether to check keys and values, see
             :func:`mmuda.utils.config_values.check_config`.
@@ -54,8 +55,8 @@ def load_config(
             can't be merged or names no part of the config, or a key or value
             is wrong.
     """
-    if not Path(path).is_file():
-        raise ConfigError(f'{path}: no such config file')
+    if not Path(path).is_file() and successor(path) is None:
+        raise ConfigError(f'{path}: no such config file{near_names(path)}')
     if Path(path).suffix != '.py':
         raise ConfigError(
             f'{path}: a config names what is built and run, and is a Python '
@@ -171,9 +172,37 @@ def default_work_dir(
     name = path.stem
     if setting is not None:
         own = read_file(path).get('setting')
-        replaced = own is not None and own in name
-        name = name.replace(own, setting) if replaced else f'{name}_{setting}'
+        before, found, after = name.rpartition(own or name)
+        replaced = own is not None and found
+        name = f'{before}{setting}{after}' if replaced else f'{name}_{setting}'
     return os.path.join('work_dirs', path.parent.name, name)
+
+
+def of_same_setting(
+    path: str | os.PathLike,
+    options: Mapping[str, Any],
+    setting: str | None,
+    asked: str | None = None,
+) -> dict[str, Any]:
+    """Add the setting of a config to the options of one that goes before it.
+
+    Args:
+        path: That one; what it is trained on by itself may be another setting,
+            as the warm-up of a network is one file for all.
+        options: Of that one; a ``setting`` among them is kept.
+        setting: Of the config.
+        asked: The same, if a user has asked for it.
+
+    Raises:
+        ConfigError: If the file can't be read.
+    """
+    if 'setting' in options or setting is None:
+        return dict(options)
+    if asked is None:
+        own = load_config(path, check=False).get('setting')
+        if own in (None, setting):
+            return dict(options)
+    return {**options, 'setting': setting}
 
 
 def enable_amp(cfg: Config) -> None:

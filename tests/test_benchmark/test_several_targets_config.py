@@ -44,10 +44,12 @@ def test_targets_are_those_of_the_heads(method):
 
 
 @pytest.mark.parametrize('method', METHODS)
-@pytest.mark.parametrize('name', ['mtda/mlcl/g2ci', 'mtda/mtkt/g2ci'])
+@pytest.mark.parametrize(
+    'name', ['mlcl_aspp-r101_g2ci', 'mtkt_deeplabv2-r101_g2ci']
+)
 def test_network_of_a_config_for_several_targets(name, method):
     """Its own targets and heads are replaced."""
-    cfg = load_config(CONFIGS / f'{name}.py')
+    cfg = load_config(CONFIGS / f'mtda/{name}.py')
     config = config_of(method, 1, cfg)
     assert config.segmentor.get('ensemble', False) is (method == 'MLCL')
     assert config.segmentor.get('targets') in (None, ['target_1'])

@@ -49,7 +49,7 @@ def test_negative_interval_of_lines():
 
 
 def test_demo_forces_no_bar_into_files():
-    config = demo_data.ROOT / 'configs/demo/advent_gta2cs.py'
+    config = demo_data.ROOT / 'configs/demo/demo_advent_gta2cs.py'
     settings = DemoSettings(
         {'AdvEnt': config}, Path('data'), Path('out'), 16, 16, 6, max_iters=40
     )

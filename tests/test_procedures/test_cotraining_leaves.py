@@ -12,8 +12,11 @@ from mmuda.registry import MODELS
 from mmuda.utils.config_keys import check_config_keys
 
 ROOT = Path(__file__).parents[2] / 'configs' / 'cotraining'
-NAMES = sorted(path.stem for path in ROOT.glob('*.py'))
-STAGES = ('.', 'baseline', 'final')
+STAGES = ('', 'baseline_', 'final_')
+NAMES = sorted(
+    path.stem.removeprefix('cotraining_final_')
+    for path in ROOT.glob('cotraining_final_*.py')
+)
 # Kept images, portions of the first, second and last cycle of self-training,
 # and those of co-training: table of the released configs.
 PUBLISHED = {
@@ -34,8 +37,8 @@ for _name in ('cs', 'bdd', 'mapillary'):
 
 
 @cache
-def load(name, stage='.'):
-    return Config.fromfile(ROOT / stage / f'{name}.py')
+def load(name, stage=''):
+    return Config.fromfile(ROOT / f'cotraining_{stage}{name}.py')
 
 
 def options_of(name):
@@ -71,7 +74,7 @@ def test_published_portions_of_cotraining(name):
 def test_published_iterations(name):
     baseline, cycle, final = (
         load(name, stage).train_cfg.max_iters
-        for stage in ('baseline', '.', 'final')
+        for stage in ('baseline_', '', 'final_')
     )
     assert (baseline, cycle, final) == TRAINING[name][0]
 
@@ -86,13 +89,13 @@ def test_published_ratio_in_cycles(name):
 
 @pytest.mark.parametrize('name', PUBLISHED)
 def test_published_ratio_in_the_final_training(name):
-    samples = load(name, 'final').train_dataloader.dataset.samples
+    samples = load(name, 'final_').train_dataloader.dataset.samples
     assert (samples.source, samples.target) == TRAINING[name][1]
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_baseline_sees_four_source_images_alone(name):
-    dataset = load(name, 'baseline').train_dataloader.dataset
+    dataset = load(name, 'baseline_').train_dataloader.dataset
     assert (dataset.target, dict(dataset.samples)) == (None, {'source': 4})
 
 
@@ -127,9 +130,9 @@ def test_procedure_has_a_plan(name):
     parts = {s: load(name, s) for s in STAGES}
     procedure = CoTraining(
         options_of(name),
-        parts['baseline'],
-        parts['.'],
-        parts['final'],
+        parts['baseline_'],
+        parts[''],
+        parts['final_'],
         Path('work'),
     )
     last = procedure.steps()[-1][0]

@@ -1,35 +1,42 @@
 """Settings by name: what is trained on what, for every method."""
 
+import copy
+
 import pytest
 from demo_data import ROOT
 from mmengine.config import Config
+from mtda_leaves import NETWORKS, TABLES, leaf_of
+from mtda_leaves import ROOT as MTDA
 
 from mmuda.utils.config import default_work_dir, load_config
-from mmuda.utils.config_completion import read_file
+from mmuda.utils.config_completion import complete, read_file
 from mmuda.utils.errors import ConfigError
 
-MTDA = ROOT / 'configs' / 'mtda'
-LEAF = MTDA / 'mtkt/g2cmi.py'
-TABLES = read_file(LEAF).to_dict()
-METHODS = ('baseline', 'multi_dis', 'mtkt', 'ccl', 'warm_up', 'coast', 'mlcl')
+LEAF = MTDA / 'mtkt_deeplabv2-r101_g2cmi.py'
 
 
 @pytest.mark.parametrize('variant', ['', '_19'])
-@pytest.mark.parametrize('pair', TABLES['settings'])
-@pytest.mark.parametrize('method', METHODS)
-def test_every_method_takes_every_setting(method, pair, variant):
-    name = pair + variant
-    cfg = load_config(MTDA / method / 'g2cmi.py', {'setting': name})
-    classes = 19 if variant else 7
+@pytest.mark.parametrize('network', NETWORKS)
+def test_every_method_takes_every_setting(network, variant):
+    """With the data, the classes and the targets of its name."""
+    plain = read_file(leaf_of(network))
+    for pair in TABLES['settings']:
+        cfg = copy.deepcopy(plain)
+        cfg.setting = pair + variant
+        check_data(complete(cfg), pair, 19 if variant else 7)
+
+
+def check_data(cfg, pair, classes):
     setting = TABLES['settings'][pair]
     targets = setting['targets']
     data = cfg.train_dataloader.dataset
-    for name, part in dict(data.targets, source=data.source).items():
+    shown = data.targets or {}
+    for name, part in dict(shown, source=data.source).items():
         domain = TABLES['domains'][setting.get(name, name)]
         assert part.type == domain['dataset']['type']
         labelled = 'seg_map_path' in part.data_prefix
         assert labelled == (name == 'source')
-    assert list(data.targets) == targets
+    assert list(shown) == targets * (cfg.model.type != 'SourceOnly')
     for event in ('val', 'test'):
         evaluators = cfg[f'{event}_evaluator']
         assert [metric.prefix for metric in evaluators] == targets
@@ -42,24 +49,31 @@ def test_every_method_takes_every_setting(method, pair, variant):
     assert judge['in_channels'] == classes
 
 
-@pytest.mark.parametrize('method', ['coast', 'mlcl'])
-def test_the_warm_up_is_that_of_the_setting(method):
-    cfg = load_config(MTDA / method / 'g2cmi.py', {'setting': 'c2i_19'})
-    warm_up = MTDA / 'warm_up/g2cmi.py'
+@pytest.mark.parametrize(
+    'leaf', ['coast_aspp-r101_g2cmi_19', 'mlcl_aspp-r101_g2cmi']
+)
+def test_the_warm_up_is_that_of_the_setting(leaf):
+    cfg = load_config(MTDA / f'{leaf}.py', {'setting': 'c2i_19'})
+    warm_up = MTDA / 'warm_up_aspp-r101_g2cmi.py'
     assert cfg.load_from.startswith(f'{default_work_dir(warm_up, "c2i_19")}/')
 
 
 @pytest.mark.parametrize(
-    ('leaf', 'setting', 'folder'),
+    ('leaf', 'setting', 'name'),
     [
-        ('mtkt/g2cmi.py', None, 'mtkt/g2cmi'),
-        ('mtkt/g2cmi.py', 'g2ci_19', 'mtkt/g2ci_19'),
-        ('mlcl/g2ci_vgg16.py', 'c2i', 'mlcl/c2i_vgg16'),
-        ('multi_dis/carla2camvid.py', 'c2i', 'multi_dis/carla2camvid_c2i'),
+        ('mtkt_deeplabv2-r101_g2cmi', None, 'mtkt_deeplabv2-r101_g2cmi'),
+        ('mtkt_deeplabv2-r101_g2cmi', 'g2c_19', 'mtkt_deeplabv2-r101_g2c_19'),
+        ('mlcl_aspp-mit-b5_g2ci_960x480', 'c2i', 'mlcl_aspp-mit-b5_c2i'),
+        (
+            'multi_dis_deeplabv2-r18_carla2camvid',
+            'c2i',
+            'multi_dis_deeplabv2-r18_carla2camvid_c2i',
+        ),
     ],
 )
-def test_outputs_of_settings_lie_apart(leaf, setting, folder):
-    assert default_work_dir(MTDA / leaf, setting) == f'work_dirs/{folder}'
+def test_outputs_of_settings_lie_apart(leaf, setting, name):
+    folder = default_work_dir(MTDA / f'{leaf}.py', setting)
+    assert folder == f'work_dirs/mtda/{name}'
 
 
 def test_fromfile_of_mmengine_gives_the_same():

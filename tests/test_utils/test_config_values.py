@@ -46,7 +46,7 @@ LEAVES = sorted(
 
 @pytest.fixture(scope='module')
 def base():
-    return Config.fromfile(CONFIGS / 'demo' / 'advent_gta2cs.py')
+    return Config.fromfile(CONFIGS / 'demo' / 'demo_advent_gta2cs.py')
 
 
 def changed(base, key, value):

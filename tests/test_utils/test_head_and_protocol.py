@@ -17,7 +17,7 @@ from mmuda.utils.evaluation_config import (
 CONFIGS = Path(__file__).parents[2] / 'configs'
 LEAVES = [
     str(path.relative_to(CONFIGS))
-    for pattern in ('mtda/*/*.py', 'advent/*.py', 'demo/*.py')
+    for pattern in ('mtda/*.py', 'advent/*.py', 'demo/*.py')
     for path in sorted(CONFIGS.glob(pattern))
 ]
 NATIVE = ['LoadImage', 'Resize', 'LoadLabels', 'PackSegInputs']

@@ -16,7 +16,7 @@ from mmuda.utils.errors import ConfigError
 
 @pytest.fixture(scope='module')
 def base():
-    return Config.fromfile(CONFIGS / 'demo' / 'advent_gta2cs.py')
+    return Config.fromfile(CONFIGS / 'demo' / 'demo_advent_gta2cs.py')
 
 
 @pytest.mark.parametrize(

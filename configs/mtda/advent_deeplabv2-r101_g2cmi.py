@@ -1,0 +1,11 @@
+# AdvEnt on the merged targets, the baseline of MTAF (ICCV 2021): GTA5 ->
+# Cityscapes, Mapillary Vistas, IDD, seven classes. One discriminator tells the
+# source from all targets. Published, as recalled: 69.8, 68.0 and 65.6 mIoU
+# (Cityscapes, Mapillary Vistas, IDD).
+_base_ = [
+    '../_base_/models/advent_r101.py',
+    '../_base_/settings/mtaf.py',
+    '../_base_/schedules/mtaf.py',
+    '../_base_/default_runtime.py',
+]
+setting = 'g2cmi'

@@ -1,0 +1,15 @@
+# MLCL (TCSVT 2024), GTA5 -> Mapillary Vistas, IDD, seven classes. Published:
+# 74.73 and 71.71 mIoU (Mapillary Vistas, IDD), the best checkpoint by target
+# labels, at training resolution.
+_base_ = [
+    '../_base_/models/mlcl_r101.py',
+    '../_base_/settings/coast.py',
+    '../_base_/schedules/mlcl.py',
+    '../_base_/coast_runtime.py',
+]
+setting = 'g2mi'
+model = dict(
+    # solved from the losses in the log of the published run; the released
+    # constant is 0.05
+    ensemble_weight=0.01,
+)

@@ -1,0 +1,34 @@
+# MLCL, CARLA -> CamVid by day and at dusk: 1,000 iterations after as many of
+# the warm-up, labels made twice. Roots: --data-root source=DIR day=DIR
+# dusk=DIR
+_base_ = [
+    '../_base_/models/mlcl_r101.py',
+    '../_base_/models/aspp_r18_small.py',
+    '../_base_/datasets/coast/carla2camvid.py',
+    '../_base_/schedules/small_1000.py',
+    '../_base_/default_runtime.py',
+]
+self_training = dict(
+    initial='warm_up_aspp-r18_carla2camvid.py',
+    label_online=True,
+    continue_training=True,
+)
+load_from = 'work_dirs/mtda/warm_up_aspp-r18_carla2camvid/iter_1000.pth'
+model = dict(
+    targets=_base_.targets,
+    segmentor=dict(
+        targets=_base_.targets,
+        backbone=_base_.small.backbone,
+        decode_head=dict(
+            num_classes=_base_.num_classes, **_base_.small.decode_head
+        ),
+    ),
+    ensemble_weight=0.05,
+)
+default_hooks = dict(
+    checkpoint=dict(interval=500),
+    consistency=dict(
+        type='CollaborativeConsistencyHook',
+        refresh=dict(begin=0, interval=500, keep_rounds=1),
+    ),
+)

@@ -1,9 +1,0 @@
-# MTKT (MTAF, ICCV 2021), GTA5 -> Mapillary Vistas, IDD, seven classes. Not
-# published, as far as we know.
-_base_ = [
-    '../../_base_/models/mtkt_r101.py',
-    '../../_base_/settings/mtaf.py',
-    '../../_base_/schedules/mtaf.py',
-    '../../_base_/mtkt_runtime.py',
-]
-setting = 'g2mi'
