@@ -17,8 +17,8 @@ from benchmarks.setting import (
     method_configs,
     optimizer_config,
 )
+from mmuda.models.players import SEGMENTOR
 from mmuda.registry import MODELS
-from mmuda.utils.players import SEGMENTOR
 
 
 class TrainingCase:

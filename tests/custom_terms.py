@@ -4,13 +4,14 @@ import torch
 from mmseg.utils import add_prefix
 from torch.nn.functional import interpolate
 
+from mmuda.models.followers import Follower, add_follower
 from mmuda.models.losses import mean_of_valid, valid_at
+from mmuda.models.players import SEGMENTOR
 from mmuda.models.terms import Term
-from mmuda.models.uda.followers import Follower, add_follower
+from mmuda.models.uda.base import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.head_names import DECODE
-from mmuda.utils.players import SEGMENTOR, ddp_dummy_loss
 
 
 def checkered(images, block):

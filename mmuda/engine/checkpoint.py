@@ -9,9 +9,9 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
+from mmuda.models.players import player_optim_wrappers
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.files import atomic_write
-from mmuda.utils.players import player_optim_wrappers
 from mmuda.utils.text import join_some
 
 # Of a checkpoint that a run continues from.

@@ -15,9 +15,9 @@ from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmuda.models.players import unwrap
 from mmuda.registry import HOOKS, LOOPS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.players import unwrap
 
 from .checkpoint import accumulation_period
 from .divergence import DivergenceWatch

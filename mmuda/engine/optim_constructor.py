@@ -9,9 +9,9 @@ from mmengine.logging import print_log
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 from torch import nn
 
+from mmuda.models.players import unwrap
 from mmuda.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.players import unwrap
 
 
 class PlayerOptimWrapperDict(OptimWrapperDict):

@@ -10,8 +10,8 @@ from typing import Any
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
+from mmuda.models.players import player_optim_wrappers
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.players import player_optim_wrappers
 
 Schedulers = list[_ParamScheduler] | dict[str, list[_ParamScheduler]] | None
 

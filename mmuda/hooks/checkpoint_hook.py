@@ -19,12 +19,12 @@ from mmuda.engine.schedules import (
 )
 from mmuda.hooks.data_check_hook import evaluated_datasets, model_of
 from mmuda.models.coverage import HEADS
+from mmuda.models.players import unwrap
 from mmuda.models.trained import check_state, named_tensors
 from mmuda.registry import HOOKS
 from mmuda.utils.class_names import require_trained_classes, stored_classes
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.files import atomic_write
-from mmuda.utils.players import unwrap
 from mmuda.utils.weights import check_finite
 
 from .norm_statistics_hook import average_norm_buffers

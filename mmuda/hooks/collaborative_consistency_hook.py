@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmseg.models.segmentors.base import BaseSegmentor
 
 from mmuda.engine.loops import trains
+from mmuda.models.players import unwrap
 from mmuda.models.uda.collaborative_self_training import (
     Phase,
     describe_agreement,
@@ -18,7 +19,6 @@ from mmuda.utils.checks import COUNT, WHOLE, optional
 from mmuda.utils.config_keys import did_you_mean, init_parameters
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.head_names import head_name
-from mmuda.utils.players import unwrap
 
 from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
 

@@ -19,10 +19,10 @@ from mmuda.datasets.segmentation_dataset import (
     SegmentationDataset,
     require_same_label_set,
 )
+from mmuda.models.players import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.errors import ConfigError, MMUDAError
-from mmuda.utils.players import unwrap
 
 
 @HOOKS.register_module()

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from mmuda.engine.predicting_head import predicting_by
 from mmuda.models.losses import entropy_map
+from mmuda.models.players import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.drawing import colourise, heat_map, legend, panel
 from mmuda.utils.files import atomic_path, logs_may_fail
-from mmuda.utils.players import unwrap
 
 _LABELS = {'gt_sem_seg': 'label', 'pseudo_sem_seg': 'pseudo-label'}
 

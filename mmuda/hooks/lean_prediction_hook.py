@@ -6,9 +6,9 @@ from mmengine.model import BaseTTAModel
 from mmengine.runner import BaseLoop, Runner
 from mmseg.evaluation import IoUMetric
 
+from mmuda.models.players import unwrap
 from mmuda.models.segmentors.plane_predictions import LOGITS, choose_outputs
 from mmuda.registry import HOOKS
-from mmuda.utils.players import unwrap
 
 
 @HOOKS.register_module()

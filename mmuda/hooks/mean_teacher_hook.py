@@ -4,18 +4,20 @@
 from typing import get_args
 
 from mmengine.hooks import Hook
+from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
-from mmuda.models.uda.followers import (
+from mmuda.models.followers import (
     Buffers,
+    part_of,
     update_teacher,
     warmed_up_momentum,
 )
+from mmuda.models.players import player_optim_wrappers, unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.players import player_optim_wrappers, unwrap
 
 
 @HOOKS.register_module()
@@ -32,7 +34,7 @@ class MeanTeacherHook(Hook):
     Args:
         momentum: Weight of the old teacher in an update, from 0 to 1.
         warmup: Use a smaller momentum in the first updates, see
-            :func:`~mmuda.models.uda.followers.warmed_up_momentum`.
+            :func:`~mmuda.models.followers.warmed_up_momentum`.
         interval: Iterations between two updates.
         begin: Iteration after which averaging starts; until then each update
             copies the segmentor.
@@ -89,7 +91,7 @@ class MeanTeacherHook(Hook):
             )
         _check_not_optimized(model.teacher, runner.optim_wrapper)
         if runner.iter == 0:
-            update_teacher(model.teacher, unwrap(model.segmentor), momentum=0)
+            update_teacher(model.teacher, self._student(model), momentum=0)
 
     def after_train_iter(
         self,
@@ -103,10 +105,15 @@ class MeanTeacherHook(Hook):
             model = unwrap(runner.model)
             update_teacher(
                 model.teacher,
-                unwrap(model.segmentor),
+                self._student(model),
                 self.momentum_after(runner.iter + 1),
                 self.buffers,
             )
+
+    @staticmethod
+    def _student(model: BaseModel) -> nn.Module:
+        """What the teacher is the average of."""
+        return part_of(model, model.followers['teacher'].of)
 
     def momentum_after(self, iteration: int) -> float:
         """Momentum of the update that follows an iteration.

@@ -16,6 +16,7 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
 )
 from mmuda.engine.loops import UDATrainLoop, trains
 from mmuda.engine.predicting_head import predicting_by
+from mmuda.models.players import unwrap
 from mmuda.pseudo_labels.labeler import weights_digest
 from mmuda.pseudo_labels.labelling_jobs import LabellingJob
 from mmuda.pseudo_labels.labelling_options import (
@@ -34,7 +35,6 @@ from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.locks import only_writer
 from mmuda.utils.names import MANIFEST
-from mmuda.utils.players import unwrap
 from mmuda.utils.resume import checkpoints_by_iteration
 
 from .norm_statistics_hook import average_norm_buffers

@@ -23,8 +23,8 @@ from mmuda.datasets.data_checks import AnyDataset
 from mmuda.datasets.domain_dataset import DomainDataset, leaf_datasets
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.engine.schedules import continue_on_schedule, schedulers_by_player
+from mmuda.models.players import player_optim_wrappers, unwrap
 from mmuda.utils.errors import CheckpointError
-from mmuda.utils.players import player_optim_wrappers, unwrap
 from mmuda.utils.text import join_some
 
 from .pseudo_label_refresh_hook import PseudoLabelRefreshHook

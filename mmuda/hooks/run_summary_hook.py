@@ -18,10 +18,10 @@ from mmuda.datasets.domain_dataset import iter_transforms, leaf_datasets
 from mmuda.datasets.images.image_io import read_header
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.engine.loops import trains
+from mmuda.models.players import player_optim_wrappers, unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.checks import COUNT
 from mmuda.utils.errors import DataError
-from mmuda.utils.players import player_optim_wrappers, unwrap
 from mmuda.utils.screen import show_all
 from mmuda.utils.text import join_some
 

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mmseg.models import SegDataPreProcessor
-from mmseg.models.segmentors.base import BaseSegmentor
-from mmseg.utils import SampleList
+from mmengine.model import BaseDataPreprocessor, BaseModel
+from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.nn.functional import pad
 
 from mmuda.models.method_checks import without_domains
-from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.names import IGNORE_ID, SOURCE
 
-SOURCE = 'source'
+Samples = Sequence[BaseDataElement]
 
 # Where labels come from. Ground truth of a target is never looked at.
 _TRUTH, _PSEUDO, _SOFT = 'gt_sem_seg', 'pseudo_sem_seg', 'pseudo_soft_seg'
@@ -51,12 +50,12 @@ class DomainBatch:
     weights: Tensor | None = None
     soft_labels: Sequence[Tensor] | None = None
     valid: Tensor | None = None
-    samples: SampleList = ()
+    samples: Samples = ()
     name: str = ''
 
     @classmethod
     def of_samples(
-        cls, name: str, images: Tensor, samples: SampleList
+        cls, name: str, images: Tensor, samples: Samples
     ) -> 'DomainBatch':
         """Take labels out of samples.
 
@@ -137,7 +136,7 @@ class Batch:
     def of_domains(
         cls,
         inputs: Mapping[str, Tensor],
-        data_samples: Mapping[str, SampleList],
+        data_samples: Mapping[str, Samples],
     ) -> 'Batch':
         """Make a batch of stacked images and samples by domain.
 
@@ -226,25 +225,17 @@ class Batch:
                 )
 
 
-@MODELS.register_module()
-class DomainDataPreprocessor(SegDataPreProcessor):
-    """Apply mmseg's preprocessor to each domain of a training batch.
+class DomainsMixin(BaseDataPreprocessor):
+    """Apply a preprocessor to each domain of a training batch.
 
-    Images of one domain are stacked; sizes may differ between domains. Where
-    they are padded to one size, so are labels and pseudo-labels, with a value
-    that is ignored (``seg_pad_val``); see :func:`valid_pixels`. A
-    batch without domains (validation, test) is handled as in mmseg.
+    Images of one domain are stacked; sizes may differ between domains. A
+    batch without domains (validation, test) is handled as without the mixin.
 
-    Args:
-        size_divisor: As in mmseg; the default of 1 pads only to the largest
-            image of a domain's batch.
-        **kwargs: Further arguments of mmseg's ``SegDataPreProcessor``.
+    Attributes:
+        seg_pad_val: What fills up pseudo-labels where images are padded.
     """
 
-    def __init__(self, size_divisor: int | None = 1, **kwargs) -> None:
-        if kwargs.get('size') is not None:
-            size_divisor = None
-        super().__init__(size_divisor=size_divisor, **kwargs)
+    seg_pad_val: int = IGNORE_ID
 
     def forward(
         self, data: dict[str, Any], training: bool = False
@@ -258,7 +249,7 @@ class DomainDataPreprocessor(SegDataPreProcessor):
 
         Returns:
             A :class:`Batch`; of images without domains (validation, test)
-            what mmseg gives.
+            what the preprocessor gives.
 
         Raises:
             ConfigError: If items of several samples were not collated.
@@ -273,7 +264,7 @@ class DomainDataPreprocessor(SegDataPreProcessor):
                     "train_dataloader, or train_cfg.type='UDATrainLoop'"
                 )
         batches = {
-            domain: super(DomainDataPreprocessor, self).forward(
+            domain: super(DomainsMixin, self).forward(
                 dict(inputs=images, data_samples=data['data_samples'][domain]),
                 training,
             )
@@ -289,7 +280,7 @@ class DomainDataPreprocessor(SegDataPreProcessor):
         )
 
 
-def valid_pixels(images: Tensor, samples: SampleList) -> Tensor | None:
+def valid_pixels(images: Tensor, samples: Samples) -> Tensor | None:
     """Pixels of a batch that belong to an image.
 
     Args:
@@ -311,14 +302,14 @@ def valid_pixels(images: Tensor, samples: SampleList) -> Tensor | None:
     return valid
 
 
-def _values(samples: SampleList, field: str) -> list[Tensor] | None:
+def _values(samples: Samples, field: str) -> list[Tensor] | None:
     """Values of all samples; None if one has none, or they differ in size."""
     values = [sample.get(field).data for sample in samples if field in sample]
     alike = len({value.shape for value in values}) == 1
     return values if alike and len(values) == len(samples) else None
 
 
-def _pad_pseudo_labels(samples: SampleList, value: int) -> None:
+def _pad_pseudo_labels(samples: Samples, value: int) -> None:
     for sample in samples:
         padding = sample.get('padding_size', ())
         if 'pseudo_sem_seg' in sample and any(padding):
@@ -356,7 +347,7 @@ class FullSize(Mapping[str, Tensor]):
         return len(self._logits)
 
 
-def prepared_batch(data: Mapping[str, Any], model: BaseSegmentor) -> Batch:
+def prepared_batch(data: Mapping[str, Any], model: BaseModel) -> Batch:
     """What a method's preprocessor makes of a batch of the data loader.
 
     Args:

@@ -6,9 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, get_args
 
-from mmengine.model import BaseModule, ImgDataPreprocessor
-from mmseg.models import SegDataPreProcessor
-from mmseg.models.segmentors.base import BaseSegmentor
+from mmengine.model import BaseModel, BaseModule
 from torch import nn
 
 from mmuda.utils.checks import is_number
@@ -23,12 +21,12 @@ def check_choice(key: str, value: Choice, choices: Any) -> Choice:
     Args:
         key: Its key in the config, below ``model``.
         value: The option.
-        choices: A ``Literal`` of all.
+        choices: A ``Literal`` of all, or their tuple.
 
     Raises:
         ConfigError: It is unknown.
     """
-    known = get_args(choices)
+    known = choices if isinstance(choices, tuple) else get_args(choices)
     if value not in known:
         raise ConfigError(f'model.{key} must be one of {known}, not {value!r}')
     return value
@@ -47,20 +45,6 @@ def check_pretrained(pretrained: str | None) -> None:
         )
 
 
-def check_preprocessor(preprocessor: nn.Module) -> None:
-    """Refuse a preprocessor that takes one batch of images at a time.
-
-    Args:
-        preprocessor: Of a method.
-
-    Raises:
-        ConfigError: It is one of MMEngine's or mmseg's.
-    """
-    single = (SegDataPreProcessor, ImgDataPreprocessor)
-    if type(preprocessor).forward in {kind.forward for kind in single}:
-        raise without_domains(preprocessor)
-
-
 def without_domains(preprocessor: nn.Module) -> ConfigError:
     """The error of a preprocessor that does not know domains."""
     return ConfigError(
@@ -70,7 +54,7 @@ def without_domains(preprocessor: nn.Module) -> ConfigError:
     )
 
 
-def check_segmentor(segmentor: BaseSegmentor) -> None:
+def check_segmentor(segmentor: BaseModel) -> None:
     """Refuse a segmentor that can't be trained under methods.
 
     Raises:
@@ -127,7 +111,7 @@ def distinct_targets(targets: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_heads(
-    segmentor: BaseSegmentor, name: str, weights: dict[str, float]
+    segmentor: BaseModel, name: str, weights: dict[str, float]
 ) -> None:
     """Refuse weights of heads that the segmentor does not have.
 
@@ -175,9 +159,7 @@ def check_discriminator(
         )
 
 
-def check_target_heads(
-    segmentor: BaseSegmentor, targets: Sequence[str]
-) -> None:
+def check_target_heads(segmentor: BaseModel, targets: Sequence[str]) -> None:
     """Refuse a segmentor with heads of other targets.
 
     Args:
@@ -198,7 +180,7 @@ def check_target_heads(
 
 
 def check_levels(
-    segmentor: BaseSegmentor, target: str, name: str, levels: Iterable[str]
+    segmentor: BaseModel, target: str, name: str, levels: Iterable[str]
 ) -> None:
     """Refuse weights of heads that targets do not have.
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
+from mmengine.model import BaseModel
 from mmengine.model.weight_init import PretrainedInit, update_init_info
 from mmengine.registry import WEIGHT_INITIALIZERS as ROOT_INITIALIZERS
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import load_state_dict
-from mmseg.models.segmentors.base import BaseSegmentor
 from torch import Tensor, nn
 
 from mmuda.registry import WEIGHT_INITIALIZERS
@@ -82,7 +82,7 @@ class CoveringPretrainedInit(PretrainedInit):
             stored = _without_wrappers(stored, expected)
         stored = _without_classifier(stored, expected)
         if hasattr(module, 'prepare_start'):
-            method: BaseSegmentor = module
+            method: BaseModel = module
             method.loading_from = self.checkpoint
             method.prepare_start(stored)
         check_coverage(stored, expected, self.partial, self.checkpoint, kind)

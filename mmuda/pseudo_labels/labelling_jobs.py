@@ -18,13 +18,13 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     soft_label_path,
 )
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
+from mmuda.models.players import unwrap
 from mmuda.registry import DATASETS
 from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write, require_writable_folder
 from mmuda.utils.locks import LOCK
 from mmuda.utils.names import MANIFEST
-from mmuda.utils.players import unwrap
 
 from .image_statistics import STATISTICS
 from .labeler import PseudoLabeler, dataset_keys

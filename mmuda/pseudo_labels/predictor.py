@@ -18,10 +18,10 @@ from torch import Tensor
 
 from mmuda.datasets.images.image_io import read_image
 from mmuda.models.losses import normalised_entropy
+from mmuda.models.players import unwrap
 from mmuda.models.segmentors import SegmentorEnsemble
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.names import IGNORE_ID
-from mmuda.utils.players import unwrap
 
 Score = Literal['entropy', 'confidence']
 Order = Literal['softmax_first', 'upsample_first']

@@ -4,9 +4,9 @@ import pytest
 import torch
 from refreshed_runs import config, log_of, train, write_data
 
+from mmuda.models.players import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.players import unwrap
 
 EACH = dict(begin=0, interval=2)
 

@@ -11,10 +11,10 @@ import torch
 from mmengine.hooks import Hook
 from refreshed_runs import config, log_of, train, write_data
 
+from mmuda.models.players import unwrap
 from mmuda.pseudo_labels.labeler import weights_digest
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import CheckpointError, ConfigError, DataError
-from mmuda.utils.players import unwrap
 
 
 @HOOKS.register_module()

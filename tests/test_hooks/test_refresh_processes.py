@@ -5,7 +5,7 @@ import torch
 from gloo import run
 from refreshed_runs import config, train, write_data
 
-from mmuda.utils.players import unwrap
+from mmuda.models.players import unwrap
 
 
 def train_in_process(data, work_dir):

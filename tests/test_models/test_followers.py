@@ -8,7 +8,7 @@ import torch
 from mmengine.dist import get_rank
 from tiny_models import model_config, segmentor_config
 
-from mmuda.models.uda.followers import (
+from mmuda.models.followers import (
     Follower,
     add_follower,
     start_followers,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmuda.models.uda.followers import (
+from mmuda.models.followers import (
     update_teacher,
     warmed_up_momentum,
 )

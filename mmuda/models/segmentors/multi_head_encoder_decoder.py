@@ -26,6 +26,7 @@ from mmuda.utils.head_names import (
     head_name,
     split_head_name,
 )
+from mmuda.utils.screen import tell
 
 from .prediction import Features, Prediction, Style, View
 from .uda_encoder_decoder import UDAEncoderDecoder
@@ -140,6 +141,41 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
     def heads_of(self, target: str) -> list[str]:
         """Names of the heads of one target."""
         return [head_name(target, name) for name in self.target_heads[target]]
+
+    def add_new_heads(self, state_dict: dict, prefix: str) -> None:
+        """Let heads start that an earlier stage of a method had not, in place.
+
+        Heads of targets start as the main one, unless some are stored: then
+        the checkpoint is of other targets. An ensemble head starts as it is,
+        and so does a main head if those of targets are stored: published
+        warm-ups have none.
+
+        Args:
+            state_dict: Tensors by name.
+            prefix: Prefix of the segmentor's names, with a trailing dot.
+        """
+        main = {DECODE: 'decode_head.', AUX: 'auxiliary_head.'}
+        new = ['ensemble_head']
+        if any(n.startswith(f'{prefix}target_heads.') for n in state_dict):
+            new += ['decode_head', 'auxiliary_head']
+        else:
+            for target, heads in self.target_heads.items():
+                for head in heads:
+                    start = prefix + main[head]
+                    for name in [n for n in state_dict if n.startswith(start)]:
+                        copied = f'{prefix}target_heads.{target}.{head}.'
+                        state_dict[copied + name[len(start) :]] = state_dict[
+                            name
+                        ]
+            _log('no heads for targets: they start as copies of the main')
+        for part in new:
+            head = getattr(self, part, None)
+            start = f'{prefix}{part}.'
+            if head is None or any(n.startswith(start) for n in state_dict):
+                continue
+            for name, tensor in head.state_dict().items():
+                state_dict[start + name] = tensor
+            _log(f'no {part}: the one of the model starts anew')
 
     def _see_all(self, views: Mapping[str, View]) -> Prediction:
         seen = {name: self._see(view, True) for name, view in views.items()}
@@ -314,3 +350,7 @@ def constant_statistics(module: nn.Module) -> Iterator[None]:
         for norm, momentum, count in norms:
             norm.momentum = momentum
             norm.num_batches_tracked = count
+
+
+def _log(missing: str) -> None:
+    tell(f'Checkpoint: it has {missing}')

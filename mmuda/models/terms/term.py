@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmuda.models.batch import SOURCE, Batch, DomainBatch
-from mmuda.models.segmentors import Logits, Prediction
+from mmuda.models.batch import Batch, DomainBatch
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.names import SOURCE
 
 if TYPE_CHECKING:
+    from mmuda.models.segmentors import Logits, Prediction
     from mmuda.models.uda import BaseUDA
 
 Losses = dict[str, Tensor]
@@ -55,8 +56,8 @@ class Term(nn.Module):
     def on_source(
         self,
         model: 'BaseUDA',
-        prediction: Prediction,
-        full: Logits,
+        prediction: 'Prediction',
+        full: 'Logits',
         source: DomainBatch,
     ) -> Losses:
         """Losses in the method's pass on the source.
@@ -76,8 +77,8 @@ class Term(nn.Module):
     def on_target(
         self,
         model: 'BaseUDA',
-        prediction: Prediction,
-        full: Logits,
+        prediction: 'Prediction',
+        full: 'Logits',
         target: DomainBatch,
     ) -> Losses:
         """Losses in the method's pass on a target; as :meth:`on_source`."""
@@ -110,8 +111,8 @@ class Term(nn.Module):
 def add_losses(
     model: 'BaseUDA',
     losses: Losses,
-    prediction: Prediction,
-    full: Logits,
+    prediction: 'Prediction',
+    full: 'Logits',
     domain: DomainBatch,
 ) -> None:
     """Put the losses of a method's terms in a pass beside its own, in place.

@@ -1,6 +1,6 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 from .advent import AdvEnt
-from .base import BaseUDA
+from .base import BaseUDA, DomainDataPreprocessor
 from .ccl import CCL
 from .coast import CoaST
 from .cotraining import CoTraining
@@ -20,6 +20,7 @@ __all__ = [
     'BaseUDA',
     'CoTraining',
     'CoaST',
+    'DomainDataPreprocessor',
     'MinEnt',
     'MultiDis',
     'MultiHeadAdvEnt',

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmuda.models.batch import SOURCE, Batch, DomainBatch
+from mmuda.models.batch import Batch, DomainBatch
 from mmuda.models.losses import (
     SOURCE_LABEL,
     TARGET_LABEL,
@@ -19,10 +19,11 @@ from mmuda.models.method_checks import (
     check_discriminator,
     check_heads,
 )
+from mmuda.models.players import Losses, Steps, frozen, unwrap
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.models.terms import add_deprecated_term
 from mmuda.registry import MODELS
-from mmuda.utils.players import Losses, Steps, frozen, unwrap
+from mmuda.utils.names import SOURCE
 
 from .base import BaseUDA
 

@@ -1,66 +1,50 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""What all methods of unsupervised domain adaptation share."""
+"""What all methods of segmentation share."""
 
-from collections.abc import Sequence
-from functools import partial
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial, reduce
+from typing import Literal
 
+import torch
+from mmengine.logging import print_log
+from mmengine.model import ImgDataPreprocessor, is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmseg.models import SegDataPreProcessor
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.models.utils import resize
 from mmseg.utils import SampleList, add_prefix
-from torch import Tensor
+from torch import Tensor, nn
 
-from mmuda.models.batch import (
-    SOURCE,
-    Batch,
-    DomainBatch,
-    FullSize,
-    prepared_batch,
-)
-from mmuda.models.coverage import THE_CHECKPOINT
+from mmuda.models.batch import DomainBatch, DomainsMixin, FullSize
+from mmuda.models.followers import FollowersMixin
 from mmuda.models.losses import AverageOver, averaging_over
 from mmuda.models.method_checks import (
     check_choice,
-    check_preprocessor,
     check_pretrained,
     check_segmentor,
-    distinct_targets,
+    without_domains,
 )
-from mmuda.models.pretrained import covered_by_pretrained_weights
+from mmuda.models.players import (
+    Losses,
+    PlayersMixin,
+    current_iteration,
+    unwrap,
+)
 from mmuda.models.segmentors import Logits, Prediction
-from mmuda.models.terms import Term, add_losses, add_terms
+from mmuda.models.terms import add_losses
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.head_names import DECODE
-from mmuda.utils.players import (
-    SEGMENTOR,
-    Losses,
-    Steps,
-    current_iteration,
-    ddp_dummy_loss,
-    detach,
-    run_steps,
-    unwrap,
-)
+from mmuda.utils.names import SOURCE
 
-from .followers import (
-    Follower,
-    Network,
-    keep_unsaved,
-    prepare_followers,
-    set_modes,
-    start_followers,
-)
-from .loading import fit_state_dict, start_from
+Network = Literal['segmentor', 'teacher']
 
 
-class BaseUDA(BaseSegmentor):
+class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
     """A segmentor and a way to train it on several domains.
 
-    An iteration is a generator, :meth:`training_step`, that yields
-    ``(player, losses)``: a player is a child module with an optimizer of its
-    own. Each yielded loss is backpropagated at once and its graph freed; at
-    the end each player takes one step. Here it walks from the source to the
+    An iteration is the walk of :class:`PlayersMixin` from the source to the
     targets to the discriminators; a method says what is its own there, most
     often :meth:`loss_on_target` alone. Validation and testing are those of
     the segmentor, or of its teacher.
@@ -88,24 +72,13 @@ class BaseUDA(BaseSegmentor):
         init_cfg: As of mmengine's ``BaseModule``.
 
     Attributes:
-        allows_padding: Whether the losses of a method leave out the padding
-            of images of unequal size; others refuse such batches.
-        followers: How networks are kept that are never trained, by name.
-        teacher_options: Options of the hook that updates the teacher.
-        seams: Where a term may ride on the method.
-        further_hooks: Types of hooks that a method needs, but a teacher's.
         without_labels: Losses that had no pixel to learn from, once told.
-        loading_from: Name of what it is filled from, for messages.
 
     Raises:
         ConfigError: ``average_over`` or ``predict_on`` is unknown.
     """
 
-    allows_padding = False
-    seams: tuple[str, ...] = ('on_source', 'on_target', 'extra')
-    further_hooks: tuple[str, ...] = ()
-    loading_from = THE_CHECKPOINT
-    followers: dict[str, Follower]
+    network_type = BaseSegmentor
 
     def __init__(
         self,
@@ -127,89 +100,22 @@ class BaseUDA(BaseSegmentor):
         if data_preprocessor is not None:
             check_preprocessor(self.data_preprocessor)
         self.segmentor = MODELS.build(segmentor)
-        self.targets = None if targets is None else distinct_targets(targets)
-        self.warmup_iters = warmup_iters
+        check_segmentor(self.segmentor)
         self.average_over = check_choice(
             'average_over', average_over, AverageOver
         )
         self.without_labels: set[str] = set()
-        check_segmentor(self.segmentor)
-        self.predict_on = predict_on
-        self.teacher_options = prepare_followers(self, teacher, predict_on)
-        self.terms: list[Term] = []
-        add_terms(self, terms)
+        self.prepare_followers(teacher, predict_on)
+        self.prepare_walk(targets, warmup_iters, terms)
 
-    def init_weights(self) -> None:
-        """Initialise all parts; followers start as theirs."""
-        fresh = not self.is_init
-        with covered_by_pretrained_weights(self):
-            super().init_weights()
-        if fresh:
-            start_followers(self)
-
-    def prepare_start(
-        self, state_dict: dict, new_parts: Sequence[str] = ()
-    ) -> None:
-        """Make weights of another training fit; see ``start_from``."""
-        start_from(self, state_dict, new_parts)
-
-    def train(self, mode: bool = True) -> 'BaseUDA':
-        """Set the mode of all parts; followers have their own."""
-        super().train(mode)
-        set_modes(self)
-        return self
-
-    def training_step(self, batch: Batch) -> Steps:
-        """One iteration as the sequence of losses that are backpropagated.
-
-        No forward pass of a later loss may need the graph of an earlier one.
-        Losses are yielded without a name, which would keep their graph.
-
-        Args:
-            batch: Images of all domains.
-
-        Yields:
-            Name of the player whose gradients count, and its losses by name.
-            Values whose name contains "loss" are summed and backpropagated,
-            the others are logged only.
-        """
-        self.check_batch(batch)
-        seen: dict[str, Logits] = {}
-        yield from self.source_steps(batch, seen)
-        if self.is_warming_up:
-            return
-        for name in self.targets or batch.targets:
-            yield from self.target_steps(batch, name, seen)
-        yield from self.discriminator_steps(batch, seen)
-
-    def check_batch(self, batch: Batch) -> None:
-        """Refuse a batch that the method can't learn from.
-
-        Raises:
-            ConfigError: It has no target, or others than the method.
-        """
-        batch.require_targets(self.targets)
-
-    def source_steps(self, batch: Batch, seen: dict[str, Logits]) -> Steps:
-        """What is learned from the source: its labels.
-
-        Args:
-            batch: Images of all domains.
-            seen: By domain, gets detached logits by head for discriminators.
-        """
-        yield SEGMENTOR, self.losses_on(batch.source, seen)
-
-    def target_steps(
-        self, batch: Batch, name: str, seen: dict[str, Logits]
-    ) -> Steps:
-        """What is learned from the target of a name; see also above."""
-        yield SEGMENTOR, self.losses_on(batch.targets[name], seen)
-
-    def discriminator_steps(
-        self, batch: Batch, seen: dict[str, Logits]
-    ) -> Steps:
-        """What discriminators learn at the end; arguments as before."""
-        yield from ()
+    def train_step(
+        self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict
+    ) -> Losses:
+        """One iteration; see :class:`PlayersMixin`."""
+        with averaging_over(self.average_over):
+            losses = super().train_step(data, optim_wrapper)
+        _warn_without_labels(losses, self.without_labels)
+        return losses
 
     def losses_on(
         self, domain: DomainBatch, seen: dict[str, Logits]
@@ -279,27 +185,6 @@ class BaseUDA(BaseSegmentor):
         """
         return level
 
-    def train_step(
-        self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict
-    ) -> dict[str, Tensor]:
-        """Run :meth:`training_step` and step each player once.
-
-        Args:
-            data: A batch of a ``DomainDataset``.
-            optim_wrapper: Optimizer wrappers by player.
-
-        Returns:
-            Every loss of every player by name, the mean of all processes.
-        """
-        with averaging_over(self.average_over):
-            batch = prepared_batch(data, self)
-            return run_steps(self, self._steps(batch), optim_wrapper)
-
-    def _steps(self, batch: Batch) -> Steps:
-        yield from self.training_step(batch)
-        for term in () if self.is_warming_up else self.terms:
-            yield from term.extra(self, batch)
-
     def upsample(self, logits: Tensor, images: Tensor) -> Tensor:
         """Resize logits (N, C, h, w) to the size of the images."""
         return resize(
@@ -309,35 +194,6 @@ class BaseUDA(BaseSegmentor):
             align_corners=self.align_corners,
             warning=False,
         )
-
-    @property
-    def network(self) -> BaseSegmentor:
-        """The segmentor itself, for its losses and the names of its heads.
-
-        Images are shown to ``segmentor``, which may be in a distributed
-        wrapper.
-        """
-        return unwrap(self.segmentor)
-
-    @property
-    def needed_hooks(self) -> list[dict]:
-        """Configs of hooks without which training would not be right.
-
-        ``UDATrainLoop`` adds those that a config does not name.
-        """
-        hook = dict(type='MeanTeacherHook', **self.teacher_options)
-        needed = [] if self.teacher is None else [hook]
-        return [*needed, *(dict(type=name) for name in self.further_hooks)]
-
-    @property
-    def is_warming_up(self) -> bool:
-        """Whether training still sees the source alone."""
-        return current_iteration() < self.warmup_iters
-
-    @property
-    def predictor(self) -> BaseSegmentor:
-        """The network that validation and testing use."""
-        return unwrap(getattr(self, self.predict_on))
 
     @property
     def align_corners(self) -> bool:
@@ -394,7 +250,80 @@ class BaseUDA(BaseSegmentor):
             "processes: model_wrapper_cfg.type='UDADistributedDataParallel'"
         )
 
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        fit_state_dict(state_dict, prefix, self)
-        keep_unsaved(self, state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+
+def _warn_without_labels(logs: Losses, told: set[str]) -> None:
+    """Say once for each loss that a batch has nothing to learn from."""
+    for name, value in logs.items():
+        if 'acc_seg' in name and name not in told and value.isnan():
+            told.add(name)
+            print_log(
+                f'Iteration {current_iteration() + 1}: all pixels of the '
+                f'batch are ignored, none has a label ({name} is nan); later '
+                'ones like it are not reported',
+                'current',
+                logging.WARNING,
+            )
+
+
+def detach(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same logits without their graph."""
+    return {name: values.detach() for name, values in logits.items()}
+
+
+def ddp_dummy_loss(
+    network: BaseSegmentor, logits: Mapping[str, Tensor]
+) -> Losses:
+    """A loss of value zero on all that a pass of a network trains.
+
+    Under DDP each trained parameter needs a gradient in each backward pass.
+    Heads that ran without a loss give one to the part of the backbone that
+    feeds only them; heads that did not run give one to themselves.
+
+    Args:
+        network: A segmentor, with or without a distributed wrapper.
+        logits: Of the heads that ran, by name.
+
+    Returns:
+        At most one loss; none without DDP.
+    """
+    if not is_model_wrapper(network):
+        return {}
+    parts = list(logits.values())
+    for name, head in unwrap(network).heads().items():
+        if name not in logits:
+            parts += [p for p in head.parameters() if p.requires_grad]
+    nothing = ((0 * part).sum() for part in parts)
+    return {'loss_unused': reduce(torch.add, nothing)}
+
+
+@MODELS.register_module()
+class DomainDataPreprocessor(DomainsMixin, SegDataPreProcessor):
+    """Apply mmseg's preprocessor to each domain of a training batch.
+
+    Where images are padded to one size, so are labels and pseudo-labels, with
+    a value that is ignored (``seg_pad_val``); see ``valid_pixels``.
+
+    Args:
+        size_divisor: As in mmseg; the default of 1 pads only to the largest
+            image of a domain's batch.
+        **kwargs: Further arguments of mmseg's ``SegDataPreProcessor``.
+    """
+
+    def __init__(self, size_divisor: int | None = 1, **kwargs) -> None:
+        if kwargs.get('size') is not None:
+            size_divisor = None
+        super().__init__(size_divisor=size_divisor, **kwargs)
+
+
+def check_preprocessor(preprocessor: nn.Module) -> None:
+    """Refuse a preprocessor that takes one batch of images at a time.
+
+    Args:
+        preprocessor: Of a method.
+
+    Raises:
+        ConfigError: It is one of MMEngine's or mmseg's.
+    """
+    single = (SegDataPreProcessor, ImgDataPreprocessor)
+    if type(preprocessor).forward in {kind.forward for kind in single}:
+        raise without_domains(preprocessor)

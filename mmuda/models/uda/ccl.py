@@ -10,8 +10,9 @@ from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
-from mmuda.models.batch import SOURCE, Batch, DomainBatch, FullSize
+from mmuda.models.batch import Batch, DomainBatch, FullSize
 from mmuda.models.coverage import check_cover
+from mmuda.models.loading import add_main_prefix, copy_main_to
 from mmuda.models.losses import (
     SOURCE_LABEL,
     TARGET_LABEL,
@@ -24,18 +25,17 @@ from mmuda.models.method_checks import (
     check_heads,
     check_number,
 )
+from mmuda.models.players import (
+    SEGMENTOR,
+    Losses,
+    Steps,
+    unwrap,
+)
 from mmuda.models.segmentors import Logits
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.head_names import DECODE
-from mmuda.utils.players import (
-    SEGMENTOR,
-    Losses,
-    Steps,
-    ddp_dummy_loss,
-    detach,
-    unwrap,
-)
+from mmuda.utils.names import SOURCE
 
 from .advent import (
     add_discriminators,
@@ -44,24 +44,44 @@ from .advent import (
     judged_maps,
     self_information_maps,
 )
-from .base import BaseUDA
+from .base import BaseUDA, ddp_dummy_loss, detach
 from .collaborative_self_training import CollaborativeMixin, require_main_head
-from .loading import add_segmentor_prefix, copy_segmentor_to
 
 
-class AlignedExperts(BaseUDA):
-    """Base of methods with an expert, a whole segmentor, for each target.
+@MODELS.register_module()
+class CCL(CollaborativeMixin, BaseUDA):
+    r"""CCL, collaborative consistency learning, as far as it is known.
 
-    The children are ``expert_<target>`` and ``discriminator_<target>``. All
-    experts start with the weights of ``segmentor``, also if those come from a
-    checkpoint without experts.
+    Rebuilt from the abstract of `Isobe et al.
+    <https://arxiv.org/abs/2106.03418>`_, CVPR 2021; formulas and weights are
+    ours where the paper's are not known.
+
+    Each target has an expert, a whole segmentor ``expert_<target>`` that
+    learns the source in the target's colours and is aligned as in AdvEnt.
+    Experts have to agree: on images of target i in the colours of target j,
+    expert j predicts what expert i does on the images as they are. The
+    student, ``segmentor``, learns from each expert on its target, and weights
+    of experts and student attract each other:
+
+    .. math:: \sum_i L_i^{UDA} + \lambda_{con} \sum_{i \ne j}
+        KL(P_i(x_i) \| P_j(x_{i \to j})) + \lambda_{KD} \sum_i
+        KL(P_i(x_i) \| P_S(x_i)) + \lambda_W \sum_i L_W(\theta_i, \theta_S)
+
+    Divergences teach the second network only. All experts start with the
+    weights of ``segmentor``, also if those come from a checkpoint without
+    experts. Further children are ``discriminator_<target>``.
 
     Args:
-        segmentor: Config of ``segmentor`` and of each expert, a
-            ``UDAEncoderDecoder``.
+        segmentor: Config of the student, a ``UDAEncoderDecoder``, and of each
+            expert.
         targets: Names of the targets.
         discriminator: Config of each target's ``MultiLevelDiscriminator``.
-        adversarial_weights: Weight of an expert's adversarial loss by head.
+        adversarial_weights: Weight of the adversarial loss by head.
+        consistency_weights: :math:`\lambda_{con}` by head.
+        distillation_weights: :math:`\lambda_{KD}` by head.
+        regularization_weight: :math:`\lambda_W`.
+        regularization_norm: 2 for half the sum of squares, 1 for the sum of
+            absolute differences.
         gan: Form of the adversarial loss.
         **kwargs: As of :class:`BaseUDA`.
 
@@ -70,6 +90,9 @@ class AlignedExperts(BaseUDA):
             targets are named twice.
     """
 
+    seams = ('extra',)
+    phases = ('distils', 'transfers_style')
+    learns_by_distillation_only = True
     targets: tuple[str, ...]
 
     def __init__(
@@ -78,13 +101,37 @@ class AlignedExperts(BaseUDA):
         targets: Sequence[str],
         discriminator: dict,
         adversarial_weights: dict[str, float],
+        consistency_weights: dict[str, float],
+        distillation_weights: dict[str, float],
+        regularization_weight: float = 5e-4,
+        regularization_norm: int = 2,
         gan: Gan = 'vanilla',
         **kwargs,
     ) -> None:
         super().__init__(segmentor, targets=targets, **kwargs)
         self.adversarial_weights = dict(adversarial_weights)
         self.gan = check_choice('gan', gan, Gan)
-        check_heads(self.segmentor, 'adversarial_weights', adversarial_weights)
+        self.consistency_weights = dict(consistency_weights)
+        self.distillation_weights = dict(distillation_weights)
+        for name in (
+            'adversarial_weights',
+            'consistency_weights',
+            'distillation_weights',
+        ):
+            check_heads(self.segmentor, name, getattr(self, name))
+        require_main_head('distillation_weights', distillation_weights)
+        self._add_experts(segmentor, discriminator)
+        if regularization_norm not in (1, 2):
+            raise ConfigError(
+                'model.regularization_norm must be 1 or 2, not '
+                f'{regularization_norm}'
+            )
+        self.regularization_weight = check_number(
+            'regularization_weight', regularization_weight
+        )
+        self.regularization_norm = regularization_norm
+
+    def _add_experts(self, segmentor: dict, discriminator: dict) -> None:
         add_discriminators(self, discriminator, self.targets)
         for target in self.targets:
             expert = MODELS.build(copy.deepcopy(segmentor))
@@ -129,10 +176,10 @@ class AlignedExperts(BaseUDA):
             unwrap(self.expert(target)).load_state_dict(state)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        add_segmentor_prefix(state_dict, prefix)
+        add_main_prefix(state_dict, prefix, SEGMENTOR)
         for target in self.targets:
             name = f'expert_{target}'
-            copy_segmentor_to(name, state_dict, prefix)
+            copy_main_to(name, state_dict, prefix, SEGMENTOR)
             check_cover(
                 unwrap(self.expert(target)),
                 state_dict,
@@ -140,87 +187,6 @@ class AlignedExperts(BaseUDA):
                 self.loading_from,
             )
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-@MODELS.register_module()
-class CCL(CollaborativeMixin, AlignedExperts):
-    r"""CCL, collaborative consistency learning, as far as it is known.
-
-    Rebuilt from the abstract of `Isobe et al.
-    <https://arxiv.org/abs/2106.03418>`_, CVPR 2021; formulas and weights are
-    ours where the paper's are not known.
-
-    Each target has an expert, a whole segmentor ``expert_<target>`` that
-    learns the source in the target's colours and is aligned as in AdvEnt.
-    Experts have to agree: on images of target i in the colours of target j,
-    expert j predicts what expert i does on the images as they are. The
-    student, ``segmentor``, learns from each expert on its target, and weights
-    of experts and student attract each other:
-
-    .. math:: \sum_i L_i^{UDA} + \lambda_{con} \sum_{i \ne j}
-        KL(P_i(x_i) \| P_j(x_{i \to j})) + \lambda_{KD} \sum_i
-        KL(P_i(x_i) \| P_S(x_i)) + \lambda_W \sum_i L_W(\theta_i, \theta_S)
-
-    Divergences teach the second network only.
-
-    Args:
-        segmentor: Config of the student, a ``UDAEncoderDecoder``, and of each
-            expert.
-        targets: Names of the targets.
-        discriminator: Config of each target's ``MultiLevelDiscriminator``.
-        adversarial_weights: Weight of the adversarial loss by head.
-        consistency_weights: :math:`\lambda_{con}` by head.
-        distillation_weights: :math:`\lambda_{KD}` by head.
-        regularization_weight: :math:`\lambda_W`.
-        regularization_norm: 2 for half the sum of squares, 1 for the sum of
-            absolute differences.
-        gan: Form of the adversarial loss.
-        **kwargs: As of :class:`BaseUDA`.
-
-    Raises:
-        ConfigError: A head is unknown, the discriminator does not fit, or
-            targets are named twice.
-    """
-
-    seams = ('extra',)
-    phases = ('distils', 'transfers_style')
-    learns_by_distillation_only = True
-
-    def __init__(
-        self,
-        segmentor: dict,
-        targets: Sequence[str],
-        discriminator: dict,
-        adversarial_weights: dict[str, float],
-        consistency_weights: dict[str, float],
-        distillation_weights: dict[str, float],
-        regularization_weight: float = 5e-4,
-        regularization_norm: int = 2,
-        gan: Gan = 'vanilla',
-        **kwargs,
-    ) -> None:
-        super().__init__(
-            segmentor,
-            targets,
-            discriminator,
-            adversarial_weights,
-            gan,
-            **kwargs,
-        )
-        self.consistency_weights = dict(consistency_weights)
-        self.distillation_weights = dict(distillation_weights)
-        for name in ('consistency_weights', 'distillation_weights'):
-            check_heads(self.segmentor, name, getattr(self, name))
-        require_main_head('distillation_weights', distillation_weights)
-        if regularization_norm not in (1, 2):
-            raise ConfigError(
-                'model.regularization_norm must be 1 or 2, not '
-                f'{regularization_norm}'
-            )
-        self.regularization_weight = check_number(
-            'regularization_weight', regularization_weight
-        )
-        self.regularization_norm = regularization_norm
 
     def check_batch(self, batch: Batch) -> None:
         """As of :class:`BaseUDA`, and for images that are too small."""

@@ -9,7 +9,7 @@ from mmengine.dist import all_gather, get_rank
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
-from mmuda.models.batch import SOURCE, Batch, DomainBatch
+from mmuda.models.batch import Batch, DomainBatch
 from mmuda.models.losses import (
     confidence_mask,
     divergence_map,
@@ -18,6 +18,7 @@ from mmuda.models.losses import (
     weighted_cross_entropy,
 )
 from mmuda.models.method_checks import check_number
+from mmuda.models.players import SEGMENTOR, Losses, Steps
 from mmuda.models.segmentors import Logits, View
 from mmuda.models.segmentors.prediction import Style
 from mmuda.models.style import (
@@ -28,13 +29,14 @@ from mmuda.models.style import (
 from mmuda.registry import MODELS
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.head_names import DECODE
-from mmuda.utils.players import SEGMENTOR, Losses, Steps, ddp_dummy_loss
+from mmuda.utils.names import SOURCE
 
+from .base import BaseUDA, ddp_dummy_loss
 from .collaborative_self_training import CollaborativeSelfTraining
 
 
 @MODELS.register_module()
-class CoaST(CollaborativeSelfTraining):
+class CoaST(CollaborativeSelfTraining, BaseUDA):
     r"""CoaST of `Zhang et al. <https://arxiv.org/abs/2210.01578>`_, WACV 2023.
 
     Each target's head learns pseudo-labels of its own images. The same images
@@ -62,6 +64,8 @@ class CoaST(CollaborativeSelfTraining):
             styles and, as the last target's, of the source.
         **kwargs: As of :class:`CollaborativeSelfTraining`.
     """
+
+    targets: tuple[str, ...]
 
     def __init__(
         self,

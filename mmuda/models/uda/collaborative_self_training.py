@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from mmengine.model import BaseModel
 from mmseg.models import SegDataPreProcessor
 from mmseg.models.utils import resize
 from torch import Tensor
@@ -19,8 +20,6 @@ from mmuda.models.segmentors import Logits
 from mmuda.models.style import transfer_colors
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.head_names import DECODE, head_name
-
-from .base import BaseUDA
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def require_main_head(key: str, weights: Mapping[str, float]) -> None:
         )
 
 
-class CollaborativeMixin:
+class CollaborativeMixin(BaseModel):
     """A method whose heads teach each other on a schedule.
 
     ``CollaborativeConsistencyHook`` sets the phase before each iteration and
@@ -180,8 +179,8 @@ class CollaborativeMixin:
 _LABELLED = 0.499
 
 
-class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
-    """Base of CoaST and MLCL: heads that learn from labels of other heads.
+class CollaborativeSelfTraining(CollaborativeMixin):
+    """What CoaST and MLCL share: heads that learn from labels of others.
 
     Training begins with the weights of :class:`MultiHeadAdvEnt`. Target
     images come with soft labels (``LoadSoftPseudoLabels``), which each
@@ -201,7 +200,7 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
             image of the batch, which is a factor of about the batch's size.
         loss_stride: Losses on targets are computed at the size of the images
             divided by this.
-        **kwargs: As of :class:`BaseUDA`.
+        **kwargs: As of ``BaseUDA``.
 
     Attributes:
         own_head: Name of each target's own head.
@@ -211,8 +210,7 @@ class CollaborativeSelfTraining(CollaborativeMixin, BaseUDA):
             these targets.
     """
 
-    seams = ('extra',)
-    targets: tuple[str, ...]
+    seams: tuple[str, ...] = ('extra',)
 
     def __init__(
         self,

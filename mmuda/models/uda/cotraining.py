@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from mmuda.models.batch import SOURCE, Batch, DomainBatch
+from mmuda.models.batch import Batch, DomainBatch
 from mmuda.models.method_checks import check_pseudo_label_weight
 from mmuda.models.mixing import (
     Thresholds,
@@ -18,9 +18,10 @@ from mmuda.models.mixing import (
     read_thresholds,
     weighted,
 )
+from mmuda.models.players import SEGMENTOR, Losses, Steps
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.players import SEGMENTOR, Losses, Steps
+from mmuda.utils.names import SOURCE
 
 from .base import BaseUDA
 

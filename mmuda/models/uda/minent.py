@@ -4,10 +4,10 @@
 from mmuda.models.batch import DomainBatch
 from mmuda.models.losses import entropy_losses
 from mmuda.models.method_checks import check_heads, check_top_fraction
+from mmuda.models.players import Losses
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.models.terms import add_deprecated_term
 from mmuda.registry import MODELS
-from mmuda.utils.players import Losses
 
 from .base import BaseUDA
 

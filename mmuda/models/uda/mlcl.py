@@ -9,7 +9,7 @@ import torch
 from mmseg.utils import add_prefix
 from torch import Tensor
 
-from mmuda.models.batch import SOURCE, Batch, DomainBatch
+from mmuda.models.batch import Batch, DomainBatch
 from mmuda.models.losses import (
     class_entropy_mask,
     divergence_map,
@@ -18,19 +18,21 @@ from mmuda.models.losses import (
     weighted_cross_entropy,
 )
 from mmuda.models.method_checks import check_choice, check_number
+from mmuda.models.players import SEGMENTOR, Losses, Steps
 from mmuda.models.segmentors import Logits, View
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.head_names import DECODE, ENSEMBLE
-from mmuda.utils.players import SEGMENTOR, Losses, Steps, ddp_dummy_loss
+from mmuda.utils.names import SOURCE
 
+from .base import BaseUDA, ddp_dummy_loss
 from .collaborative_self_training import CollaborativeSelfTraining
 
 Slots = Literal['fixed', 'own_first']
 
 
 @MODELS.register_module()
-class MLCL(CollaborativeSelfTraining):
+class MLCL(CollaborativeSelfTraining, BaseUDA):
     r"""MLCL, multi-level collaborative learning, IEEE TCSVT 2024.
 
     Images are shown in the colours of each target (Lab statistics, Reinhard).
@@ -66,6 +68,8 @@ class MLCL(CollaborativeSelfTraining):
         ConfigError: The segmentor has no ensemble head, or
             ``ensemble_slots`` is unknown.
     """
+
+    targets: tuple[str, ...]
 
     def __init__(
         self,

@@ -9,19 +9,20 @@ from torch import Tensor
 from mmuda.models.batch import DomainBatch
 from mmuda.models.losses import Gan, kl_divergence
 from mmuda.models.method_checks import check_choice
+from mmuda.models.players import Losses
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.registry import MODELS
 from mmuda.utils.head_names import AUX, DECODE, head_name
-from mmuda.utils.players import Losses
 
+from .base import BaseUDA
 from .collaborative_self_training import CollaborativeMixin, require_main_head
-from .multi_head_advent import MultiHeadAdvEnt
+from .multi_head_advent import AlignedTargetHeads
 
 Judge = Literal['own', 'last']
 
 
 @MODELS.register_module()
-class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
+class MTKT(CollaborativeMixin, AlignedTargetHeads, BaseUDA):
     """MTKT of `MTAF <https://arxiv.org/abs/2108.06962>`_.
 
     Each target has heads and a discriminator of its own and is aligned with
@@ -53,6 +54,7 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
             ``auxiliary_judge`` is unknown, or the discriminator does not fit.
     """
 
+    targets: tuple[str, ...]
     phases = ('distils',)
     learns_by_distillation_only = True
 
@@ -95,7 +97,7 @@ class MTKT(CollaborativeMixin, MultiHeadAdvEnt):
     def adversarial_losses(
         self, target: str, maps: Logits, valid: Tensor | None = None
     ) -> Losses:
-        """As of MultiHeadAdvEnt, by the judge of the auxiliary heads."""
+        """As of AlignedTargetHeads, by the judge of the auxiliary heads."""
         losses = super().adversarial_losses(target, maps, valid)
         if self.auxiliary_judge == 'last':
             last = super().adversarial_losses(self.targets[-1], maps, valid)

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 from mmseg.utils import add_prefix
 
-from mmuda.models.batch import SOURCE, Batch, DomainBatch
+from mmuda.models.batch import Batch, DomainBatch
 from mmuda.models.losses import SOURCE_LABEL, TARGET_LABEL, Gan
 from mmuda.models.method_checks import (
     check_choice,
     check_heads,
 )
+from mmuda.models.players import Losses, Steps, unwrap
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.registry import MODELS
-from mmuda.utils.players import Losses, Steps, unwrap
+from mmuda.utils.names import SOURCE
 
 from .advent import (
     add_discriminators,

@@ -1,21 +1,24 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """AdvEnt with heads and a discriminator of each target's own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from mmengine.model import BaseModel
+from mmseg.models.segmentors.base import BaseSegmentor
 from torch import Tensor
 
-from mmuda.models.batch import SOURCE, Batch, DomainBatch
+from mmuda.models.batch import Batch, DomainBatch
 from mmuda.models.losses import SOURCE_LABEL, TARGET_LABEL, Gan
 from mmuda.models.method_checks import (
     check_choice,
     check_levels,
     check_target_heads,
 )
+from mmuda.models.players import Losses, Steps, unwrap
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.registry import MODELS
 from mmuda.utils.head_names import DECODE, head_name
-from mmuda.utils.players import Losses, Steps, drop_gradients, unwrap
+from mmuda.utils.names import SOURCE
 
 from .advent import (
     add_discriminators,
@@ -27,34 +30,14 @@ from .advent import (
 from .base import BaseUDA
 
 
-@MODELS.register_module()
-class MultiHeadAdvEnt(BaseUDA):
-    """The warm-up of CoaST and MLCL, and one half of MTKT.
+class AlignedTargetHeads(BaseModel):
+    """Heads of each target's own, aligned with the source as in AdvEnt.
 
-    Each target has heads and a discriminator of its own and is aligned with
-    the source as in AdvEnt; only its own heads see a target. All of them
-    learn the source's labels (MTAF, section 3.3; `CoaST
-    <https://arxiv.org/abs/2210.01578>`_, stage ``warm_up``). The agnostic
-    head learns nothing: predict with the targets' heads.
-
-    Args:
-        segmentor: Config of a ``MultiHeadEncoderDecoder`` with the same
-            targets.
-        targets: Names of the targets.
-        discriminator: Config of each target's ``MultiLevelDiscriminator``;
-            its levels are the keys of ``adversarial_weights``.
-        adversarial_weights: Weight of the adversarial loss by level
-            (``decode``, ``aux``).
-        gan: Form of the adversarial loss.
-        **kwargs: As of :class:`BaseUDA`.
-
-    Raises:
-        ConfigError: The segmentor has not these targets, a level is unknown,
-            or the discriminator does not fit.
+    What :class:`MultiHeadAdvEnt` is, and one half of MTKT, whose agnostic
+    heads are students of the targets'; the arguments are of the former.
     """
 
     allows_padding = True
-    targets: tuple[str, ...]
 
     def __init__(
         self,
@@ -193,3 +176,49 @@ class MultiHeadAdvEnt(BaseUDA):
         if self.students:
             return None
         return head_name(domain if domain in self.targets else self.targets[0])
+
+
+@MODELS.register_module()
+class MultiHeadAdvEnt(AlignedTargetHeads, BaseUDA):
+    """The warm-up of CoaST and MLCL.
+
+    Each target has heads and a discriminator of its own and is aligned with
+    the source as in AdvEnt; only its own heads see a target. All of them
+    learn the source's labels (MTAF, section 3.3; `CoaST
+    <https://arxiv.org/abs/2210.01578>`_, stage ``warm_up``). The agnostic
+    head learns nothing: predict with the targets' heads.
+
+    Args:
+        segmentor: Config of a ``MultiHeadEncoderDecoder`` with the same
+            targets.
+        targets: Names of the targets.
+        discriminator: Config of each target's ``MultiLevelDiscriminator``;
+            its levels are the keys of ``adversarial_weights``.
+        adversarial_weights: Weight of the adversarial loss by level
+            (``decode``, ``aux``).
+        gan: Form of the adversarial loss.
+        **kwargs: As of :class:`BaseUDA`.
+
+    Raises:
+        ConfigError: The segmentor has not these targets, a level is unknown,
+            or the discriminator does not fit.
+    """
+
+
+def drop_gradients(segmentor: BaseSegmentor, heads: Iterable[str]) -> None:
+    """Leave heads as they are that had no loss in a whole iteration.
+
+    Under DDP ``ddp_dummy_loss`` gives them gradients of zero, by
+    which an optimizer would still decay their weights. A head keeps the
+    gradients that a term gives it.
+
+    Args:
+        segmentor: A ``MultiHeadEncoderDecoder``, with or without a
+            distributed wrapper.
+        heads: Names of the heads.
+    """
+    known = unwrap(segmentor).heads()
+    for name in heads:
+        for parameter in known[name].parameters():
+            if parameter.grad is not None and not parameter.grad.any():
+                parameter.grad = None

@@ -3,10 +3,10 @@
 
 from mmuda.models.batch import DomainBatch
 from mmuda.models.method_checks import check_pseudo_label_weight
+from mmuda.models.players import Losses
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.models.terms import PseudoLabels
 from mmuda.registry import MODELS
-from mmuda.utils.players import Losses
 
 from .base import BaseUDA
 

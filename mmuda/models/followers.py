@@ -4,10 +4,11 @@
 A teacher is the average of a trained network, a frozen encoder stays as its
 pretraining left it. mmengine's averaged models are not used: they put
 ``module.`` into the names of a checkpoint and keep a count of their own.
+Nothing here is of segmentation.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,11 +18,14 @@ from mmengine.model import BaseModel, BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmuda.models.coverage import THE_CHECKPOINT
+from mmuda.models.loading import fit_state_dict, start_from
 from mmuda.models.method_checks import check_choice
+from mmuda.models.players import unwrap
+from mmuda.models.pretrained import covered_by_pretrained_weights
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.players import unwrap
 
-Network = Literal['segmentor', 'teacher']
+TEACHER = 'teacher'
 Buffers = Literal['copy', 'ema']
 Mode = Literal['eval', 'batch_statistics']
 
@@ -141,49 +145,6 @@ def _unsaved(model: BaseModel) -> list[str]:
     return [name for name, kept in model.followers.items() if not kept.saved]
 
 
-def prepare_followers(
-    model: BaseModel, teacher: bool | Mapping[str, Any], predict_on: Network
-) -> dict:
-    """Give a model a teacher, the moving average of its segmentor, or none.
-
-    Other followers may be added later.
-
-    Args:
-        model: Has a ``segmentor``; it gets ``followers`` by name.
-        teacher: Whether; or options of ``MeanTeacherHook``, and ``mode`` of
-            a :class:`Follower`.
-        predict_on: The network that validation and testing use.
-
-    Returns:
-        Options of the hook.
-
-    Raises:
-        ConfigError: An option or the network is unknown, or is a teacher that
-            the model does not have.
-    """
-    model.followers = {}
-    model._register_state_dict_hook(_forget_unsaved)
-    check_choice('predict_on', predict_on, Network)
-    if predict_on == 'teacher' and not teacher:
-        raise ConfigError(
-            "model.predict_on='teacher' needs model.teacher=True"
-        )
-    model.teacher = None
-    if teacher is False or teacher is None:
-        return {}
-    options = {} if teacher is True else dict(teacher)
-    mode = options.pop('mode', 'eval')
-    for key in options:
-        if key not in _HOOK_OPTIONS:
-            raise ConfigError(
-                f"model.teacher: there is no '{key}', only mode, "
-                f'{", ".join(_HOOK_OPTIONS)}'
-            )
-    del model.teacher
-    add_follower(model, 'teacher', Follower('segmentor', mode))
-    return options
-
-
 def warmed_up_momentum(updates: int, momentum: float) -> float:
     r"""Momentum of an average that is still short of values.
 
@@ -241,3 +202,110 @@ def update_teacher(
         torch._foreach_lerp_(olds, news, 1 - momentum)
     for old, new in copied:
         old.copy_(new)
+
+
+class FollowersMixin(BaseModel):
+    """A model that may have networks which are never trained.
+
+    A ``teacher`` is the moving average of the main player, and
+    ``MeanTeacherHook`` updates it. More may be added, see
+    :func:`add_follower`. Each has its own mode and is saved or not, and
+    checkpoints of a training without them still fit.
+
+    Attributes:
+        main: Name of the main player, as of ``PlayersMixin``.
+        network_type: Class of networks that predict: the main player and its
+            like, which a checkpoint must cover. Others may start anew.
+        followers: How networks are kept that are never trained, by name.
+        teacher_options: Options of the hook that updates the teacher.
+        predict_on: The network that validation and testing use.
+        further_hooks: Types of hooks that a method needs, but a teacher's.
+        loading_from: Name of what it is filled from, for messages.
+    """
+
+    main: str
+    network_type: type[nn.Module] = BaseModel
+    followers: dict[str, Follower]
+    teacher_options: dict[str, Any]
+    predict_on: str
+    further_hooks: tuple[str, ...] = ()
+    loading_from = THE_CHECKPOINT
+
+    def prepare_followers(
+        self,
+        teacher: bool | Mapping[str, Any] = False,
+        predict_on: str | None = None,
+    ) -> None:
+        """Get a teacher or none, in ``__init__``, once the main player is.
+
+        Args:
+            teacher: Whether; or options of ``MeanTeacherHook``, and ``mode``
+                of a :class:`Follower`.
+            predict_on: ``teacher``, or the main player.
+
+        Raises:
+            ConfigError: An option or the network is unknown, or is a teacher
+                that the model does not have.
+        """
+        self.followers, self.teacher_options = {}, {}
+        self._register_state_dict_hook(_forget_unsaved)
+        self.predict_on = check_choice(
+            'predict_on', predict_on or self.main, (self.main, TEACHER)
+        )
+        if predict_on == TEACHER and not teacher:
+            raise ConfigError(
+                "model.predict_on='teacher' needs model.teacher=True"
+            )
+        if teacher is False or teacher is None:
+            self.teacher = None
+            return
+        options = {} if teacher is True else dict(teacher)
+        mode = options.pop('mode', 'eval')
+        for key in options:
+            if key not in _HOOK_OPTIONS:
+                raise ConfigError(
+                    f"model.teacher: there is no '{key}', only mode, "
+                    f'{", ".join(_HOOK_OPTIONS)}'
+                )
+        self.teacher_options = options
+        add_follower(self, TEACHER, Follower(self.main, mode))
+
+    def init_weights(self) -> None:
+        """Initialise all parts; followers start as theirs."""
+        fresh = not self.is_init
+        with covered_by_pretrained_weights(self):
+            super().init_weights()
+        if fresh:
+            start_followers(self)
+
+    def prepare_start(
+        self, state_dict: dict, new_parts: Sequence[str] = ()
+    ) -> None:
+        """Make weights of another training fit; see ``start_from``."""
+        start_from(self, state_dict, new_parts)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        fit_state_dict(state_dict, prefix, self)
+        keep_unsaved(self, state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def train(self, mode: bool = True) -> 'FollowersMixin':
+        """Set the mode of all parts; followers have their own."""
+        super().train(mode)
+        set_modes(self)
+        return self
+
+    @property
+    def needed_hooks(self) -> list[dict]:
+        """Configs of hooks without which training would not be right.
+
+        ``UDATrainLoop`` adds those that a config does not name.
+        """
+        hook = dict(type='MeanTeacherHook', **self.teacher_options)
+        further = [dict(type=name) for name in self.further_hooks]
+        return further if self.teacher is None else [hook, *further]
+
+    @property
+    def predictor(self) -> BaseModel:
+        """The network that validation and testing use."""
+        return unwrap(getattr(self, self.predict_on))

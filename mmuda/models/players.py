@@ -3,31 +3,29 @@
 
 A method is a generator of ``(player, losses)``, whatever its networks do. A
 player is a child of the model with an optimizer, and if need be a distributed
-wrapper, of its own.
+wrapper, of its own. Nothing here is of segmentation.
 """
 
-import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import reduce
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
-from mmengine.logging import MessageHub, print_log
+from mmengine.logging import MessageHub
 from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
-from mmseg.models.segmentors.base import BaseSegmentor
-from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
+from mmuda.models.batch import Batch, DomainBatch, prepared_batch
+from mmuda.models.method_checks import distinct_targets
+from mmuda.models.terms.term import Term, add_terms
 from mmuda.utils.errors import ConfigError
 
 SEGMENTOR = 'segmentor'
 Losses = dict[str, Tensor]
 Steps = Iterator[tuple[str, Losses]]
-
-
 Module = TypeVar('Module', bound=nn.Module)
 
 
@@ -67,27 +65,6 @@ def current_iteration() -> int:
     return hub.get_info('iter', 0) or 0
 
 
-def run_steps(
-    model: BaseModel,
-    steps: Steps,
-    optim_wrapper: OptimWrapper | OptimWrapperDict,
-) -> Losses:
-    """One iteration of a method.
-
-    Args:
-        model: Has the players as children.
-        steps: Players and their losses.
-        optim_wrapper: Optimizer wrappers by player.
-
-    Returns:
-        Sum of each player's losses and every single one by name, for
-        logging: the mean of all processes.
-    """
-    logs = mean_of_processes(backpropagate(model, steps, optim_wrapper))
-    _warn_without_labels(logs, model.without_labels)
-    return logs
-
-
 def backpropagate(
     model: BaseModel,
     steps: Steps,
@@ -101,8 +78,7 @@ def backpropagate(
         optim_wrapper: Optimizer wrappers by player.
 
     Returns:
-        Sum of each player's losses and every single one by name, for
-        logging.
+        Sum of each player's losses and every single one, for logging.
     """
     update = SequentialUpdate(model, optim_wrapper)
     logs: Losses = {}
@@ -118,7 +94,7 @@ def backpropagate(
         logs |= {k: v.detach() for k, v in values.items() if k != 'loss'}
         del losses, total, values
     update.step()
-    return add_prefix(totals, 'loss') | logs
+    return {f'loss.{name}': total for name, total in totals.items()} | logs
 
 
 @torch.no_grad()
@@ -149,27 +125,13 @@ def mean_of_processes(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _warn_without_labels(logs: Losses, told: set[str]) -> None:
-    """Say once for each loss that a batch has nothing to learn from."""
-    for name, value in logs.items():
-        if 'acc_seg' in name and name not in told and value.isnan():
-            told.add(name)
-            print_log(
-                f'Iteration {current_iteration() + 1}: all pixels of the '
-                f'batch are ignored, none has a label ({name} is nan); later '
-                'ones like it are not reported',
-                'current',
-                logging.WARNING,
-            )
-
-
 def player_optim_wrappers(
-    optim_wrapper: OptimWrapper | OptimWrapperDict,
+    optim_wrapper: OptimWrapper | OptimWrapperDict, main: str = SEGMENTOR
 ) -> dict[str, OptimWrapper]:
-    """Optimizer wrappers by player; a single one is the segmentor's."""
+    """Optimizer wrappers by player; a single one is the main player's."""
     if isinstance(optim_wrapper, OptimWrapperDict):
         return dict(optim_wrapper.items())
-    return {SEGMENTOR: optim_wrapper}
+    return {main: optim_wrapper}
 
 
 class SequentialUpdate:
@@ -181,7 +143,7 @@ class SequentialUpdate:
     gradient clipping and mixed precision stay with the optimizer wrappers.
 
     Args:
-        model: Has a child named after each player.
+        model: Has a child named after each player; ``main`` names the first.
         optim_wrapper: One wrapper per player.
 
     Raises:
@@ -190,11 +152,11 @@ class SequentialUpdate:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: BaseModel,
         optim_wrapper: OptimWrapper | OptimWrapperDict,
     ) -> None:
         self.model = model
-        self.wrappers = player_optim_wrappers(optim_wrapper)
+        self.wrappers = player_optim_wrappers(optim_wrapper, model.main)
         # Now, since some players take part after a warm-up only.
         for name, child in model.named_children():
             if any(p.requires_grad for p in child.parameters()):
@@ -252,51 +214,143 @@ def _has_gradient(wrapper: OptimWrapper) -> bool:
     )
 
 
-def detach(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same logits without their graph."""
-    return {name: values.detach() for name, values in logits.items()}
+class PlayersMixin(BaseModel):
+    """A model that learns from several domains, in steps of its players.
 
+    An iteration is a generator, :meth:`training_step`, that yields
+    ``(player, losses)``: a player is a child module with an optimizer of its
+    own. Each yielded loss is backpropagated at once and its graph freed; at
+    the end each player takes one step. Here it walks from the source to the
+    targets to the discriminators; a method says what is its own there.
 
-def drop_gradients(segmentor: BaseSegmentor, heads: Iterable[str]) -> None:
-    """Leave heads as they are that had no loss in a whole iteration.
+    What the networks do is left open: beside a base class of segmentation, of
+    detection, or MMEngine's it makes methods of adaptation.
 
-    Under DDP ``ddp_dummy_loss`` gives them gradients of zero, by
-    which an optimizer would still decay their weights. A head keeps the
-    gradients that a term gives it.
-
-    Args:
-        segmentor: A ``MultiHeadEncoderDecoder``, with or without a
-            distributed wrapper.
-        heads: Names of the heads.
+    Attributes:
+        main: Name of the player that is adapted, which the source and the
+            targets teach.
+        allows_padding: Whether the losses of a method leave out the padding
+            of images of unequal size; others refuse such batches.
+        seams: Where a term may ride on the method.
+        targets: Names that training must have; None for those of the data.
+        warmup_iters: Iterations on the source alone.
+        terms: Losses that ride on the method.
     """
-    known = unwrap(segmentor).heads()
-    for name in heads:
-        for parameter in known[name].parameters():
-            if parameter.grad is not None and not parameter.grad.any():
-                parameter.grad = None
 
+    main = SEGMENTOR
+    allows_padding = False
+    seams: tuple[str, ...] = ('on_source', 'on_target', 'extra')
+    targets: tuple[str, ...] | None
+    warmup_iters: int
+    terms: list[Term]
 
-def ddp_dummy_loss(
-    network: BaseSegmentor, logits: Mapping[str, Tensor]
-) -> Losses:
-    """A loss of value zero on all that a pass of a network trains.
+    def prepare_walk(
+        self,
+        targets: Sequence[str] | None = None,
+        warmup_iters: int = 0,
+        terms: Sequence[dict] = (),
+    ) -> None:
+        """Take the options of the walk, in ``__init__``.
 
-    Under DDP each trained parameter needs a gradient in each backward pass.
-    Heads that ran without a loss give one to the part of the backbone that
-    feeds only them; heads that did not run give one to themselves.
+        Args:
+            targets: Names of the targets in the order of the method, or None.
+            warmup_iters: Iterations before adaptation starts.
+            terms: Configs of ``Term``; they find the main player and its
+                followers.
+        """
+        self.targets = None if targets is None else distinct_targets(targets)
+        self.warmup_iters = warmup_iters
+        self.terms = []
+        add_terms(self, terms)
 
-    Args:
-        network: A segmentor, with or without a distributed wrapper.
-        logits: Of the heads that ran, by name.
+    def train_step(
+        self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict
+    ) -> Losses:
+        """Run :meth:`training_step` and step each player once.
 
-    Returns:
-        At most one loss; none without DDP.
-    """
-    if not is_model_wrapper(network):
-        return {}
-    parts = list(logits.values())
-    for name, head in unwrap(network).heads().items():
-        if name not in logits:
-            parts += [p for p in head.parameters() if p.requires_grad]
-    nothing = ((0 * part).sum() for part in parts)
-    return {'loss_unused': reduce(torch.add, nothing)}
+        Args:
+            data: A batch of a ``DomainDataset``.
+            optim_wrapper: Optimizer wrappers by player.
+
+        Returns:
+            Every loss of every player by name, the mean of all processes.
+        """
+        steps = self._steps(prepared_batch(data, self))
+        return mean_of_processes(backpropagate(self, steps, optim_wrapper))
+
+    def _steps(self, batch: Batch) -> Steps:
+        yield from self.training_step(batch)
+        for term in () if self.is_warming_up else self.terms:
+            yield from term.extra(self, batch)
+
+    def training_step(self, batch: Batch) -> Steps:
+        """One iteration as the sequence of losses that are backpropagated.
+
+        No forward pass of a later loss may need the graph of an earlier one.
+        Losses are yielded without a name, which would keep their graph.
+
+        Args:
+            batch: Images of all domains.
+
+        Yields:
+            Name of the player whose gradients count, and its losses by name.
+            Values whose name contains "loss" are summed and backpropagated,
+            the others are logged only.
+        """
+        self.check_batch(batch)
+        seen: dict[str, Any] = {}
+        yield from self.source_steps(batch, seen)
+        if self.is_warming_up:
+            return
+        for name in self.targets or batch.targets:
+            yield from self.target_steps(batch, name, seen)
+        yield from self.discriminator_steps(batch, seen)
+
+    def check_batch(self, batch: Batch) -> None:
+        """Refuse a batch that the method can't learn from.
+
+        Raises:
+            ConfigError: It has no target, or others than the method.
+        """
+        batch.require_targets(self.targets)
+
+    def source_steps(self, batch: Batch, seen: dict[str, Any]) -> Steps:
+        """What is learned from the source: its labels.
+
+        Args:
+            batch: Images of all domains.
+            seen: By domain, gets detached outputs for discriminators.
+        """
+        yield self.main, self.losses_on(batch.source, seen)
+
+    def target_steps(
+        self, batch: Batch, name: str, seen: dict[str, Any]
+    ) -> Steps:
+        """What is learned from the target of a name; see also above."""
+        yield self.main, self.losses_on(batch.targets[name], seen)
+
+    def discriminator_steps(self, batch: Batch, seen: dict[str, Any]) -> Steps:
+        """What discriminators learn at the end; arguments as before."""
+        yield from ()
+
+    def losses_on(self, domain: DomainBatch, seen: dict[str, Any]) -> Losses:
+        """Losses of the main player in one pass on a domain, by name.
+
+        Args:
+            domain: The source or a target.
+            seen: Gets what discriminators need, without a graph.
+        """
+        raise NotImplementedError
+
+    @property
+    def network(self) -> BaseModel:
+        """The main player itself, without a distributed wrapper.
+
+        Images are shown to the child, which may be in one.
+        """
+        return unwrap(getattr(self, self.main))
+
+    @property
+    def is_warming_up(self) -> bool:
+        """Whether training still sees the source alone."""
+        return current_iteration() < self.warmup_iters

@@ -1,33 +1,32 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Making a checkpoint fit a UDA model.
+"""Making a checkpoint fit a UDA model, whatever its networks do.
 
 A training may start from a checkpoint that lacks heads; nothing else makes
-up what predicts.
+up what predicts. The main player, ``model.main``, is a method's segmentor or
+the like; ``model.network_type`` is the class of it and of its followers.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmseg.models.segmentors.base import BaseSegmentor
+from mmengine.model import BaseModel
 from torch import nn
 
 from mmuda.models.coverage import HEADS, check_cover
+from mmuda.models.players import unwrap
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import CheckpointError, ConfigError
-from mmuda.utils.players import unwrap
 from mmuda.utils.screen import tell
 from mmuda.utils.weights import check_finite
 
 
-def fit_state_dict(
-    state_dict: dict, prefix: str, model: BaseSegmentor
-) -> None:
+def fit_state_dict(state_dict: dict, prefix: str, model: BaseModel) -> None:
     """Make a state loadable by a UDA model, in place.
 
     Nothing that predicts is made up: see :func:`start_from` for that.
 
     Args:
-        state_dict: Tensors by name, of a UDA model or of a plain mmseg one.
+        state_dict: Tensors by name, of a UDA model or of a plain network.
         prefix: Prefix of the UDA model itself.
         model: The UDA model.
 
@@ -37,65 +36,63 @@ def fit_state_dict(
     """
     file = model.loading_from
     check_finite(state_dict, file)
-    plain = add_segmentor_prefix(state_dict, prefix)
-    segmentor = unwrap(model.segmentor)
-    check_cover(segmentor, state_dict, f'{prefix}segmentor.', file)
+    plain = add_main_prefix(state_dict, prefix, model.main)
+    check_cover(model.network, state_dict, f'{prefix}{model.main}.', file)
     if model.teacher is None:
         drop_teacher(state_dict, prefix)
     else:
         if model.predict_on == 'teacher' and not plain:
-            _require_teacher(state_dict, prefix, file)
-        add_teacher(state_dict, prefix)
+            _require_teacher(state_dict, prefix, model)
+        copy_main_to('teacher', state_dict, prefix, model.main)
         check_cover(model.teacher, state_dict, f'{prefix}teacher.', file)
     fit_other_parts(state_dict, prefix, model)
 
 
 def start_from(
-    model: BaseSegmentor, state_dict: dict, new_parts: Sequence[str] = ()
+    model: BaseModel, state_dict: dict, new_parts: Sequence[str] = ()
 ) -> None:
     """Let a training begin with the weights of another, in place.
 
     Heads that an earlier stage of a method had not, and the teacher, are
-    added; see :func:`add_new_heads` and :func:`add_teacher`.
+    added; the network knows its heads (``add_new_heads``).
 
     Args:
         model: The UDA model, initialised.
-        state_dict: Tensors by name, of a UDA model or of a plain mmseg one.
+        state_dict: Tensors by name, of a UDA model or of a plain network.
         new_parts: What starts anew, whatever is stored: ``heads`` for all
-            but backbone and neck of the segmentor (and of its teacher and
+            but backbone and neck of the main player (and of its teacher and
             experts), or names of other parts, such as ``discriminator``.
 
     Raises:
-        CheckpointError: The segmentor, or a discriminator or the like that is
-            stored, does not fit; names all of them.
+        CheckpointError: The main player, or a discriminator or the like that
+            is stored, does not fit; names all of them.
         ConfigError: The model has no such part.
     """
     check_new_parts(model, new_parts)
     for name in [n for n in state_dict if n.startswith('module.')]:
         state_dict[name.removeprefix('module.')] = state_dict.pop(name)
-    add_segmentor_prefix(state_dict, '')
-    segmentor = unwrap(model.segmentor)
+    add_main_prefix(state_dict, '', model.main)
     if HEADS in new_parts:
         _renew_heads(model, state_dict)
-    else:
-        add_new_heads(segmentor, state_dict, 'segmentor.')
+    elif hasattr(model.network, 'add_new_heads'):
+        model.network.add_new_heads(state_dict, f'{model.main}.')
     for part in new_parts:
         # What is not stored keeps its initial values.
         _drop(state_dict, f'{part}.')
     _check_parts(model, state_dict)
     if model.teacher is not None:
-        add_teacher(state_dict, '')
+        copy_main_to('teacher', state_dict, '', model.main)
 
 
-def _check_parts(model: BaseSegmentor, state_dict: dict) -> None:
-    parts = [('segmentor', unwrap(model.segmentor))]
+def _check_parts(model: BaseModel, state_dict: dict) -> None:
+    parts = [(model.main, model.network)]
     parts += _other_parts(model, state_dict, '')
     faults = {}
     for name, child in parts:
         try:
             check_cover(child, state_dict, f'{name}.', model.loading_from)
         except CheckpointError as error:
-            option = HEADS if name == 'segmentor' else name
+            option = HEADS if name == model.main else name
             faults[option] = str(error)
     if faults:
         # A backbone that does not fit can't start anew.
@@ -107,7 +104,7 @@ def _check_parts(model: BaseSegmentor, state_dict: dict) -> None:
         )
 
 
-def check_new_parts(model: BaseSegmentor, new_parts: Sequence[str]) -> None:
+def check_new_parts(model: BaseModel, new_parts: Sequence[str]) -> None:
     """Refuse parts that a model does not have, or that can't start anew.
 
     Args:
@@ -121,7 +118,7 @@ def check_new_parts(model: BaseSegmentor, new_parts: Sequence[str]) -> None:
     known += [
         name
         for name, child in model.named_children()
-        if not isinstance(unwrap(child), BaseSegmentor)
+        if not isinstance(unwrap(child), model.network_type)
         and any(True for _ in child.parameters())
     ]
     for part in new_parts:
@@ -133,9 +130,9 @@ def check_new_parts(model: BaseSegmentor, new_parts: Sequence[str]) -> None:
 
 
 def _other_parts(
-    model: BaseSegmentor, state_dict: Mapping[str, Any], prefix: str
+    model: BaseModel, state_dict: Mapping[str, Any], prefix: str
 ) -> list[tuple[str, nn.Module]]:
-    """Parts of a model that are stored, but its segmentors."""
+    """Parts of a model that are stored, but networks that predict."""
     stored = {
         name[len(prefix) :].split('.')[0]
         for name in state_dict
@@ -147,22 +144,24 @@ def _other_parts(
     return [
         (name, child)
         for name, child in children
-        if name in stored and not isinstance(child, BaseSegmentor)
+        if name in stored and not isinstance(child, model.network_type)
     ]
 
 
-def _renew_heads(model: BaseSegmentor, state_dict: dict) -> None:
-    kept = ('segmentor.backbone.', 'segmentor.neck.')
+def _renew_heads(model: BaseModel, state_dict: dict) -> None:
+    main = f'{model.main}.'
+    kept = (f'{main}backbone.', f'{main}neck.')
     for name, child in model.named_children():
-        if name != 'segmentor' and isinstance(unwrap(child), BaseSegmentor):
-            # Teachers and experts start as the segmentor.
+        other = name != model.main
+        if other and isinstance(unwrap(child), model.network_type):
+            # Teachers and experts start as the main player.
             _drop(state_dict, f'{name}.')
-    for name in [n for n in state_dict if n.startswith('segmentor.')]:
+    for name in [n for n in state_dict if n.startswith(main)]:
         if not name.startswith(kept):
             del state_dict[name]
-    for name, tensor in unwrap(model.segmentor).state_dict().items():
-        if not f'segmentor.{name}'.startswith(kept):
-            state_dict[f'segmentor.{name}'] = tensor
+    for name, tensor in model.network.state_dict().items():
+        if not f'{main}{name}'.startswith(kept):
+            state_dict[f'{main}{name}'] = tensor
     _log('the model starts with new heads')
 
 
@@ -171,18 +170,16 @@ def _drop(state_dict: dict, prefix: str) -> None:
         del state_dict[name]
 
 
-def _require_teacher(state_dict: dict, prefix: str, file: str) -> None:
+def _require_teacher(state_dict: dict, prefix: str, model: BaseModel) -> None:
     if not any(n.startswith(f'{prefix}teacher.') for n in state_dict):
         raise CheckpointError(
-            f'{file} has no teacher, which predicts by this config; '
-            "set model.predict_on='segmentor', or use a checkpoint of a "
-            'training with a teacher'
+            f'{model.loading_from} has no teacher, which predicts by this '
+            f"config; set model.predict_on='{model.main}', or use a "
+            'checkpoint of a training with a teacher'
         )
 
 
-def fit_other_parts(
-    state_dict: dict, prefix: str, model: BaseSegmentor
-) -> None:
+def fit_other_parts(state_dict: dict, prefix: str, model: BaseModel) -> None:
     """Let a model start from another stage or method, in place.
 
     Parts such as discriminators that are not stored keep the values they
@@ -221,18 +218,19 @@ def fit_other_parts(
         _log(f'its {", ".join(foreign)} are left out: the model has none')
 
 
-def add_segmentor_prefix(state_dict: dict, prefix: str) -> bool:
-    """Turn the state of a plain mmseg model into a wrapper's, in place.
+def add_main_prefix(state_dict: dict, prefix: str, main: str) -> bool:
+    """Turn the state of a plain network into a method's, in place.
 
     Args:
         state_dict: Tensors by name. Left alone if any name starts with
-            ``<prefix>segmentor.``.
+            ``<prefix><main>.``.
         prefix: Prefix of the UDA model itself.
+        main: Name of the main player.
 
     Returns:
-        Whether it was a plain model's.
+        Whether it was a plain network's.
     """
-    wanted = f'{prefix}segmentor.'
+    wanted = f'{prefix}{main}.'
     names = [n for n in state_dict if n.startswith(prefix)]
     if any(n.startswith(wanted) for n in names):
         return False
@@ -241,73 +239,23 @@ def add_segmentor_prefix(state_dict: dict, prefix: str) -> bool:
     return True
 
 
-def add_teacher(state_dict: dict, prefix: str) -> None:
-    """Let the teacher start as the segmentor if it is not stored, in place.
+def copy_main_to(name: str, state_dict: dict, prefix: str, main: str) -> None:
+    """Let a network start as the main player if it is not stored, in place.
 
     Args:
-        state_dict: Tensors by name. Left alone if any name starts with
-            ``<prefix>teacher.``.
-        prefix: Prefix of the UDA model itself.
-    """
-    copy_segmentor_to('teacher', state_dict, prefix)
-
-
-def copy_segmentor_to(name: str, state_dict: dict, prefix: str) -> None:
-    """Let a network start as the segmentor if it is not stored, in place.
-
-    Args:
-        name: Child of the UDA model of the same form as the segmentor.
+        name: Child of the UDA model of the same form as the main player.
         state_dict: Tensors by name. Left alone if any name starts with the
             child's.
         prefix: Prefix of the UDA model itself.
+        main: Name of the main player.
     """
     wanted = f'{prefix}{name}.'
     if any(key.startswith(wanted) for key in state_dict):
         return
-    segmentor = f'{prefix}segmentor.'
-    for key in [k for k in state_dict if k.startswith(segmentor)]:
-        state_dict[wanted + key[len(segmentor) :]] = state_dict[key]
-    _log(f"it has no {name}: the model's starts as a copy of the segmentor")
-
-
-def add_new_heads(
-    segmentor: BaseSegmentor, state_dict: dict, prefix: str
-) -> None:
-    """Let heads start that an earlier stage of a method had not, in place.
-
-    Heads of targets start as the main one, unless some are stored: then the
-    checkpoint is of other targets. An ensemble head starts as it is, and so
-    does a main head if those of targets are stored: published warm-ups have
-    none.
-
-    Args:
-        segmentor: Without a distributed wrapper.
-        state_dict: Tensors by name.
-        prefix: Prefix of the segmentor's names, with a trailing dot.
-    """
-    if not hasattr(segmentor, 'target_heads'):
-        return
-    parts = {'decode': 'decode_head.', 'aux': 'auxiliary_head.'}
-    stored = any(n.startswith(f'{prefix}target_heads.') for n in state_dict)
-    for target, heads in segmentor.target_heads.items():
-        for head in heads if not stored else ():
-            start = prefix + parts[head]
-            for name in [n for n in state_dict if n.startswith(start)]:
-                copied = f'{prefix}target_heads.{target}.{head}.'
-                state_dict[copied + name[len(start) :]] = state_dict[name]
-    if not stored:
-        _log('it has no heads for targets: they start as copies of the main')
-    new = ['ensemble_head']
-    if stored:
-        new += ['decode_head', 'auxiliary_head']
-    for part in new:
-        head = getattr(segmentor, part, None)
-        start = f'{prefix}{part}.'
-        if head is None or any(n.startswith(start) for n in state_dict):
-            continue
-        for name, tensor in head.state_dict().items():
-            state_dict[start + name] = tensor
-        _log(f'it has no {part}: the one of the model starts anew')
+    start = f'{prefix}{main}.'
+    for key in [k for k in state_dict if k.startswith(start)]:
+        state_dict[wanted + key[len(start) :]] = state_dict[key]
+    _log(f"it has no {name}: the model's starts as a copy of the {main}")
 
 
 def drop_teacher(state_dict: dict, prefix: str) -> None:
