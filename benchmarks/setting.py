@@ -7,8 +7,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.head_names import DECODE
-from mmuda.utils.names import SOURCE, TARGET
+from mmuda.utils.names import DECODE, SOURCE, TARGET
 
 _BOTTLENECK_DEPTHS = (50, 101, 152)
 _MIN_SIDE = 32

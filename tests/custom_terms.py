@@ -11,7 +11,7 @@ from mmuda.models.terms import Term
 from mmuda.models.uda.base import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.head_names import DECODE
+from mmuda.utils.names import DECODE
 
 
 def checkered(images, block):

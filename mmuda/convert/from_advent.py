@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from torch import Tensor
 
 from mmuda.utils.errors import CheckpointError
-from mmuda.utils.head_names import AUX, DECODE
+from mmuda.utils.names import AUX, DECODE
 
 from .state_dicts import StateDict, rename_exactly
 

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from mmuda.utils.errors import CheckpointError
-from mmuda.utils.head_names import head_name
+from mmuda.utils.names import head_name
 
 from .from_advent import RESNET101_BLOCKS
 from .published import (

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from mmuda.utils.errors import CheckpointError
-from mmuda.utils.head_names import AUX, DECODE
+from mmuda.utils.names import AUX, DECODE
 
 from .from_advent import LEVELS, RESNET101_BLOCKS, discriminator_names
 from .published import (

@@ -11,7 +11,7 @@ from torch import Tensor
 import mmuda.registry
 from mmuda.utils.config_completion import complete
 from mmuda.utils.errors import CheckpointError, ConfigError
-from mmuda.utils.head_names import DECODE
+from mmuda.utils.names import DECODE
 
 from .state_dicts import StateDict
 

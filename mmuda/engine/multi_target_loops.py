@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from mmuda.datasets.sets.missing_labels import labels_elsewhere, missing_labels
 from mmuda.registry import LOOPS
 from mmuda.utils.errors import ConfigError, DataError
-from mmuda.utils.head_names import head_name
+from mmuda.utils.names import head_name
 
 from .predicting_head import check_own_heads, predicting_by
 from .unlabelled import predicting_only

@@ -8,7 +8,7 @@ from mmseg.models.segmentors.base import BaseSegmentor
 from torch import nn
 
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.head_names import head_name
+from mmuda.utils.names import head_name
 
 
 def check_own_heads(model: nn.Module, targets: Sequence[str]) -> None:

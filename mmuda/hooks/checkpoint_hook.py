@@ -18,9 +18,8 @@ from mmuda.engine.schedules import (
     check_steps_are_taken,
 )
 from mmuda.hooks.data_check_hook import evaluated_datasets, model_of
-from mmuda.models.coverage import HEADS
 from mmuda.models.players import unwrap
-from mmuda.models.trained import check_state, named_tensors
+from mmuda.models.trained import HEADS, check_state, named_tensors
 from mmuda.registry import HOOKS
 from mmuda.utils.class_names import require_trained_classes, stored_classes
 from mmuda.utils.errors import CheckpointError, ConfigError

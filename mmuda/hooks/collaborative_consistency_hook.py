@@ -18,7 +18,7 @@ from mmuda.registry import HOOKS
 from mmuda.utils.checks import COUNT, WHOLE, optional
 from mmuda.utils.config_keys import did_you_mean, init_parameters
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.head_names import head_name
+from mmuda.utils.names import head_name
 
 from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
 

@@ -18,11 +18,11 @@ from mmengine.model import BaseModel, BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmuda.models.coverage import THE_CHECKPOINT
 from mmuda.models.loading import fit_state_dict, start_from
 from mmuda.models.method_checks import check_choice
 from mmuda.models.players import unwrap
 from mmuda.models.pretrained import covered_by_pretrained_weights
+from mmuda.models.trained import THE_CHECKPOINT
 from mmuda.utils.errors import ConfigError
 
 TEACHER = 'teacher'

@@ -12,8 +12,8 @@ from typing import Any
 from mmengine.model import BaseModel
 from torch import nn
 
-from mmuda.models.coverage import HEADS, check_cover
 from mmuda.models.players import unwrap
+from mmuda.models.trained import HEADS, check_cover
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.screen import tell

@@ -20,11 +20,10 @@ from torch import Tensor, nn
 
 from mmuda.models.batch import Batch, DomainBatch, prepared_batch
 from mmuda.models.method_checks import distinct_targets
-from mmuda.models.terms.term import Term, add_terms
+from mmuda.models.terms.term import Losses, Term, add_terms
 from mmuda.utils.errors import ConfigError
 
 SEGMENTOR = 'segmentor'
-Losses = dict[str, Tensor]
 Steps = Iterator[tuple[str, Losses]]
 Module = TypeVar('Module', bound=nn.Module)
 

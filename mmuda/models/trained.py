@@ -1,20 +1,21 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Networks with trained weights, for predicting."""
+"""Trained weights, and whether they cover the networks that they fill."""
 
 import os
 from collections.abc import Mapping
 from typing import Any
 
+from mmengine.model import BaseModel
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import load_state_dict
-from mmseg.models.segmentors.base import BaseSegmentor
-from torch import nn
+from torch import Tensor, nn
 
 from mmuda.utils.class_names import stored_classes
 from mmuda.utils.errors import CheckpointError
-from mmuda.utils.weights import check_finite
+from mmuda.utils.weights import check_finite, misfits, tell_conversion
 
-from .coverage import check_cover
+HEADS = 'heads'
+THE_CHECKPOINT = 'the checkpoint'
 
 
 def load_trained(
@@ -60,9 +61,7 @@ def named_tensors(checkpoint: Mapping[str, Any], file: str) -> dict[str, Any]:
     return {n.removeprefix('module.'): value for n, value in state.items()}
 
 
-def check_state(
-    model: BaseSegmentor, state: Mapping[str, Any], file: str
-) -> None:
+def check_state(model: BaseModel, state: Mapping[str, Any], file: str) -> None:
     """Refuse weights that would leave random ones in a network.
 
     Methods of mmuda do so whenever they are filled; all they need is the name
@@ -81,3 +80,65 @@ def check_state(
         return
     check_finite(state, file)
     check_cover(model, state, '', file)
+
+
+def check_cover(
+    network: nn.Module,
+    state_dict: Mapping[str, Any],
+    prefix: str,
+    file: str = THE_CHECKPOINT,
+) -> None:
+    """Refuse a checkpoint that would leave random weights in a network.
+
+    Args:
+        network: Segmentor or teacher, without a distributed wrapper.
+        state_dict: Tensors by name.
+        prefix: Prefix of the network's names, with a trailing dot.
+        file: Where they come from, for messages.
+
+    Raises:
+        CheckpointError: A tensor is missing or has another shape, or the
+            checkpoint is of a larger network. Auxiliary heads that the
+            network does not have are no fault: they serve training only.
+    """
+    expected = network.state_dict()
+    stored = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in state_dict.items()
+        if name.startswith(prefix)
+    }
+    optional = {
+        name
+        for name in {*stored, *expected}
+        if name.endswith('_extra_state')
+        or (name.startswith('auxiliary_head.') and name not in expected)
+    }
+    faults = misfits(stored, expected, optional)
+    part = prefix.removesuffix('.').rpartition('.')[2] or 'model'
+    if faults:
+        raise CheckpointError(
+            f'{file} does not fit the {part} of this config '
+            f'({"; ".join(faults)}); use the config that it was trained with'
+            f'{_new_parts_hint(part, stored, expected) if prefix else ""}'
+        )
+    tell_conversion(stored, expected, f'{part} of {file}')
+
+
+def _new_parts_hint(
+    part: str, stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> str:
+    """Say how a training can start with another number of classes."""
+    option = part
+    if any(name.startswith('backbone.') for name in expected):
+        kept = {
+            name: tensor
+            for name, tensor in expected.items()
+            if name.startswith(('backbone.', 'neck.'))
+        }
+        if misfits({n: t for n, t in stored.items() if n in kept}, kept):
+            return ''
+        option = HEADS
+    return (
+        f', or train with new ones: tools/train.py --new-parts {option} (see '
+        '"Another number of classes" in docs/own_data.md)'
+    )

@@ -12,8 +12,7 @@ from rich.console import Console
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.locks import is_locked, only_writer
 
-from .costs import measure_costs
-from .estimates import plan_table
+from .costs import measure_costs, plan_table
 from .execution import (
     Devices,
     Executor,
@@ -21,9 +20,8 @@ from .execution import (
     require_first_inputs,
     visible_gpus,
 )
-from .run_identity import require_same_recipe
 from .stage import Procedure, Step
-from .state import ProcedureState
+from .state import ProcedureState, require_same_recipe
 from .status import status_table
 
 

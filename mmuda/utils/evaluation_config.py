@@ -12,7 +12,7 @@ from mmengine.config import Config, ConfigDict
 from mmuda.utils.config_keys import did_you_mean, type_name
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import require_writable_folder
-from mmuda.utils.head_names import DECODE, ENSEMBLE, head_name
+from mmuda.utils.names import DECODE, ENSEMBLE, head_name
 
 Protocol = Literal['native', 'published']
 AT_INPUT_SIZE = 'EvaluateAtInputSize'

@@ -8,3 +8,32 @@ TARGET = 'target'
 IGNORE_ID = 255
 # File of a folder of pseudo-labels, written last.
 MANIFEST = 'manifest.json'
+# Heads of a segmentor: the main one, an auxiliary one (of several ``aux_0``,
+# ``aux_1``, ...), and one that looks at all targets together. Heads of a
+# target are ``<target>.decode`` and ``<target>.aux``.
+DECODE = 'decode'
+AUX = 'aux'
+ENSEMBLE = 'ensemble'
+
+
+def head_name(target: str, level: str = DECODE) -> str:
+    """Name of a target's own head.
+
+    Args:
+        target: Name of the target.
+        level: ``decode`` or ``aux``.
+    """
+    return f'{target}.{level}'
+
+
+def split_head_name(name: str) -> tuple[str | None, str]:
+    """Target and level of a head, as :func:`head_name` joins them.
+
+    Args:
+        name: Name of a head.
+
+    Returns:
+        The target is None for a head of all targets.
+    """
+    target, dot, level = name.rpartition('.')
+    return (target, level) if dot else (None, level)

@@ -4,15 +4,16 @@ import pytest
 from cotraining_configs import ROOT, find, procedure_config
 from mmengine.config import Config
 
-from mmuda.procedures.costs import Costs, batch_images
-from mmuda.procedures.cotraining_cycles import CoTraining
-from mmuda.procedures.cotraining_options import CoTrainingOptions
-from mmuda.procedures.estimates import (
+from mmuda.procedures.costs import (
+    Costs,
+    batch_images,
     estimate,
     shown_size,
     validated_images,
     work_of,
 )
+from mmuda.procedures.cotraining_cycles import CoTraining
+from mmuda.procedures.cotraining_options import CoTrainingOptions
 
 COSTS = Costs(
     train=0.5,

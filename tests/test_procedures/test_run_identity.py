@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mmuda.procedures.run_identity import require_same_recipe
+from mmuda.procedures.state import require_same_recipe
 from mmuda.utils.errors import ConfigError, DataError
 
 TEXT = """

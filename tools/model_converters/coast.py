@@ -18,7 +18,7 @@ from mmuda.convert.from_coast import (
 from mmuda.convert.published import meta_of
 from mmuda.utils.cli import run_tool
 from mmuda.utils.compat import load_checkpoint_file
-from mmuda.utils.head_names import head_name
+from mmuda.utils.names import head_name
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -26,7 +26,7 @@ from mmuda.convert import (
     weights_of_plain,
     write_checkpoint,
 )
-from mmuda.models.coverage import check_cover
+from mmuda.models.trained import check_cover
 from mmuda.registry import MODELS
 from mmuda.utils.cli import add_traceback_option, run_tool
 from mmuda.utils.compat import load_checkpoint_file

@@ -19,7 +19,7 @@ from mmuda.models.style import (
 )
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.head_names import (
+from mmuda.utils.names import (
     AUX,
     DECODE,
     ENSEMBLE,

@@ -21,7 +21,7 @@ from mmuda.models.losses import (
 )
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.head_names import AUX, DECODE
+from mmuda.utils.names import AUX, DECODE
 
 from .plane_predictions import (
     LOGITS,

@@ -11,8 +11,8 @@ from mmuda.models.losses import class_ratio_prior_loss
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError, DataError
-from mmuda.utils.head_names import DECODE
 from mmuda.utils.json_files import read_json
+from mmuda.utils.names import DECODE
 
 from .term import Losses, Term
 

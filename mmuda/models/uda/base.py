@@ -35,8 +35,7 @@ from mmuda.models.segmentors import Logits, Prediction
 from mmuda.models.terms import add_losses
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.head_names import DECODE
-from mmuda.utils.names import SOURCE
+from mmuda.utils.names import DECODE, SOURCE
 
 Network = Literal['segmentor', 'teacher']
 

@@ -11,7 +11,6 @@ from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
 from mmuda.models.batch import Batch, DomainBatch, FullSize
-from mmuda.models.coverage import check_cover
 from mmuda.models.loading import add_main_prefix, copy_main_to
 from mmuda.models.losses import (
     SOURCE_LABEL,
@@ -32,10 +31,10 @@ from mmuda.models.players import (
     unwrap,
 )
 from mmuda.models.segmentors import Logits
+from mmuda.models.trained import check_cover
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.head_names import DECODE
-from mmuda.utils.names import SOURCE
+from mmuda.utils.names import DECODE, SOURCE
 
 from .advent import (
     add_discriminators,

@@ -28,8 +28,7 @@ from mmuda.models.style import (
 )
 from mmuda.registry import MODELS
 from mmuda.utils.errors import CheckpointError, ConfigError
-from mmuda.utils.head_names import DECODE
-from mmuda.utils.names import SOURCE
+from mmuda.utils.names import DECODE, SOURCE
 
 from .base import BaseUDA, ddp_dummy_loss
 from .collaborative_self_training import CollaborativeSelfTraining

@@ -19,7 +19,7 @@ from mmuda.models.method_checks import (
 from mmuda.models.segmentors import Logits
 from mmuda.models.style import transfer_colors
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.head_names import DECODE, head_name
+from mmuda.utils.names import DECODE, head_name
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,7 @@ from mmuda.models.players import SEGMENTOR, Losses, Steps
 from mmuda.models.segmentors import Logits, View
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.head_names import DECODE, ENSEMBLE
-from mmuda.utils.names import SOURCE
+from mmuda.utils.names import DECODE, ENSEMBLE, SOURCE
 
 from .base import BaseUDA, ddp_dummy_loss
 from .collaborative_self_training import CollaborativeSelfTraining

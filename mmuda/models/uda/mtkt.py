@@ -12,7 +12,7 @@ from mmuda.models.method_checks import check_choice
 from mmuda.models.players import Losses
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.registry import MODELS
-from mmuda.utils.head_names import AUX, DECODE, head_name
+from mmuda.utils.names import AUX, DECODE, head_name
 
 from .base import BaseUDA
 from .collaborative_self_training import CollaborativeMixin, require_main_head

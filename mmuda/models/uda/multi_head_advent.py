@@ -17,8 +17,7 @@ from mmuda.models.method_checks import (
 from mmuda.models.players import Losses, Steps, unwrap
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.registry import MODELS
-from mmuda.utils.head_names import DECODE, head_name
-from mmuda.utils.names import SOURCE
+from mmuda.utils.names import DECODE, SOURCE, head_name
 
 from .advent import (
     add_discriminators,
