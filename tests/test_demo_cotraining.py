@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmuda.procedures.status import last_validation
+from mmuda.procedures.state import last_validation
 from mmuda.utils.compat import load_checkpoint_file
 
 pytestmark = pytest.mark.slow

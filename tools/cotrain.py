@@ -28,8 +28,7 @@ from mmuda.procedures.procedure_command import (
     add_choice_options,
     check_processes,
 )
-from mmuda.procedures.state import ProcedureState
-from mmuda.procedures.status import status_table
+from mmuda.procedures.state import ProcedureState, status_table
 from mmuda.utils.checks import COUNT
 from mmuda.utils.checksums import sha256_of
 from mmuda.utils.cli import (

@@ -28,8 +28,7 @@ from mmuda.translation.lab_images import encode_image
 from mmuda.utils.names import SOURCE
 
 from .stage import Measured, Procedure, Stage, Step
-from .state import ProcedureState
-from .status import duration
+from .state import ProcedureState, duration
 
 # An 8-bit PNG of labels takes about a fiftieth of a byte for each pixel.
 _LABEL_BYTES = 0.02

@@ -21,8 +21,7 @@ from .execution import (
     visible_gpus,
 )
 from .stage import Procedure, Step
-from .state import ProcedureState, require_same_recipe
-from .status import status_table
+from .state import ProcedureState, require_same_recipe, status_table
 
 
 def add_choice_options(parser: argparse.ArgumentParser, example: str) -> None:

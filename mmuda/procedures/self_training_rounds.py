@@ -25,8 +25,7 @@ from mmuda.utils.files import atomic_write
 from mmuda.utils.names import MANIFEST, TARGET
 
 from .stage import Measured, Stage, Step
-from .state import ProcedureState
-from .status import last_validation
+from .state import ProcedureState, last_validation
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,26 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Which procedure a folder holds and what it has done, in readable files."""
+"""Which procedure a folder holds, and how far it is, in readable files."""
 
 import ast
 import json
+import re
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NotRequired, TypedDict
 
+from rich.table import Table
+
+from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
 from mmuda.utils.checks import NOT_NEGATIVE
 from mmuda.utils.checksums import sha256_of
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write
-from mmuda.utils.json_files import read_json, written_format
+from mmuda.utils.json_files import read_json, read_plain_file, written_format
+from mmuda.utils.names import MANIFEST
 
-from .stage import Stage
+from .stage import Stage, Step
 
 FILE = 'state.json'
 FORMAT_VERSION = 1
@@ -211,3 +216,102 @@ def _is_of_tests(node: ast.stmt) -> bool:
         isinstance(target, ast.Name) and target.id.startswith(_TESTED)
         for target in node.targets
     )
+
+
+def status_table(
+    steps: Sequence[Step], state: ProcedureState, running: bool = False
+) -> Table:
+    """Stages with what they brought so far.
+
+    Args:
+        steps: Of the procedure.
+        state: What is known of them.
+        running: Whether a process works on them.
+    """
+    table = Table(title=str(state.work_dir))
+    for column in ('stage', 'status', 'time', 'result'):
+        table.add_column(column, no_wrap=True, overflow='fold')
+    for stage in (stage for step in steps for stage in step):
+        seconds = state.seconds(stage)
+        table.add_row(
+            stage.name,
+            state.status(stage, running),
+            '' if seconds is None else duration(seconds),
+            outcome(stage) if stage.is_done else '',
+        )
+    return table
+
+
+def outcome(stage: Stage) -> str:
+    """What a finished stage brought: mIoU, kept pixels or images."""
+    if stage.tool == 'train.py':
+        metrics = last_validation(stage.folder)
+        return ', '.join(
+            f'{name} {value:.2f}'
+            for name, value in metrics.items()
+            if name.endswith('mIoU')
+        )
+    if stage.result.name == MANIFEST:
+        return _described_labels(stage)
+    if stage.result.suffix == '.txt':
+        return f'{len(stage.result.read_bytes().splitlines())} images'
+    return ''
+
+
+def _described_labels(stage: Stage) -> str:
+    try:
+        manifest = PseudoLabelManifest.read(stage.folder)
+    except DataError:
+        return ''
+    text = f'{manifest.num_images} images'
+    pixels = sum(manifest.pixels.values())
+    if pixels:
+        kept = sum(manifest.kept.values()) / pixels
+        text += f', {kept:.0%} of the pixels'
+    return text
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, as much as is needed."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f'{hours} h {minutes:02d} min'
+    return f'{minutes} min {rest:02d} s' if minutes else f'{rest} s'
+
+
+def last_validation(work_dir: Path) -> dict[str, float]:
+    """Metrics of the last validation of a run.
+
+    Args:
+        work_dir: Of the run.
+
+    Returns:
+        Metrics by name, such as ``cityscapes/mIoU``; none if not validated.
+        Lines that a killed process has not finished are passed over.
+    """
+    metrics: dict[str, float] = {}
+    for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        for values in _logged(file):
+            if any(re.search(r'/mIoU$', key) for key in values):
+                metrics = {
+                    k: v
+                    for k, v in values.items()
+                    if '/' in k and isinstance(v, int | float)
+                }
+    return metrics
+
+
+def _logged(file: Path) -> Iterator[dict]:
+    """Yield the whole lines of a log, which is only looked at."""
+    try:
+        lines = read_plain_file(file, '').splitlines()
+    except DataError:
+        return
+    for line in lines:
+        try:
+            values = json.loads(line)
+        except (RecursionError, ValueError):
+            continue
+        if isinstance(values, dict):
+            yield values

@@ -10,7 +10,7 @@ from mmuda.procedures.self_training_rounds import (
     SelfTraining,
     SelfTrainingOptions,
 )
-from mmuda.procedures.status import last_validation
+from mmuda.procedures.state import last_validation
 from mmuda.utils.errors import ConfigError
 
 
