@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from mmuda.models.batch import DomainsMixin
 from mmuda.models.followers import FollowersMixin
-from mmuda.models.players import PlayersMixin, frozen
+from mmuda.models.players import PlayersMixin, frozen, unwrap
 from mmuda.registry import MODELS
 from mmuda.utils.names import SOURCE
 
@@ -90,8 +90,9 @@ class AdaptedDetector(FollowersMixin, PlayersMixin, BaseModel):
         if domain.name == SOURCE:
             truth = torch.stack([sample.box for sample in domain.samples])
             return {'source.loss_box': l1_loss(boxes, truth)}
-        with frozen(self.discriminator):
-            aligned = domain_loss(self.discriminator(features), 0.0)
+        discriminator = unwrap(self.discriminator)
+        with frozen(discriminator):
+            aligned = domain_loss(discriminator(features), 0.0)
         with torch.no_grad():
             taught = self.teacher(domain.images)[1]
         return {
@@ -144,28 +145,32 @@ class Boxes(Dataset):
 
 def model_config(dropout=0.0, **options):
     """Config of the method, with a warm-up of one iteration."""
+    return (
+        dict(
+            type='AdaptedDetector',
+            detector=dict(type='BoxDetector', dropout=dropout),
+            data_preprocessor=dict(
+                type='BoxPreprocessor', mean=[128.0] * 3, std=[64.0] * 3
+            ),
+            warmup_iters=WARMUP,
+        )
+        | options
+    )
+
+
+def optim_config():
+    """An optimizer for each player."""
+    sgd = dict(type='SGD', lr=0.05, momentum=0.9)
     return dict(
-        type='AdaptedDetector',
-        detector=dict(type='BoxDetector', dropout=dropout),
-        data_preprocessor=dict(
-            type='BoxPreprocessor', mean=[128.0] * 3, std=[64.0] * 3
-        ),
-        warmup_iters=WARMUP,
-        **options,
+        constructor='MultiOptimWrapperConstructor',
+        detector=dict(type='OptimWrapper', optimizer=sgd),
+        discriminator=dict(type='OptimWrapper', optimizer=sgd),
     )
 
 
 def runner(folder, iterations, dropout=0.0, start=None, **options):
     """A runner that saves after each second iteration."""
     warnings.filterwarnings('ignore', module='mmengine')
-    optimizers = {
-        player: dict(
-            type='OptimWrapper',
-            optimizer=dict(type='SGD', lr=0.05, momentum=0.9),
-        )
-        for player in ('detector', 'discriminator')
-    }
-    constructor = dict(constructor='MultiOptimWrapperConstructor')
     return Runner(
         model=model_config(dropout, **options),
         work_dir=str(folder),
@@ -177,7 +182,7 @@ def runner(folder, iterations, dropout=0.0, start=None, **options):
             num_workers=0,
         ),
         train_cfg=dict(type='UDATrainLoop', max_iters=iterations),
-        optim_wrapper=optimizers | constructor,
+        optim_wrapper=optim_config(),
         default_hooks=dict(
             checkpoint=dict(type='UDACheckpointHook', interval=2),
             logger=dict(type='LoggerHook', interval=100),

@@ -5,17 +5,23 @@ import copy
 from pathlib import Path
 
 import box_detection
+import gloo
 import pytest
 import torch
 from box_detection import ADVERSARIAL, CONSISTENCY, SIDE, domain_loss
+from mmengine.dataset import pseudo_collate
+from mmengine.dist import get_rank
+from mmengine.optim import build_optim_wrapper
 from mmengine.runner.checkpoint import load_state_dict
 from torch.nn.functional import l1_loss
 
 import mmuda
+from mmuda.models import UDADistributedDataParallel
 from mmuda.models.followers import warmed_up_momentum
 from mmuda.registry import MODELS
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.errors import CheckpointError, ConfigError
+from mmuda.utils.setup_env import register_all_modules
 
 PACKAGE = Path(mmuda.__file__).parent
 # Its registries have those of mmseg as parents, and know no class of it.
@@ -205,3 +211,36 @@ def test_the_chosen_network_predicts(name):
 def test_the_networks_to_predict_on_are_named():
     with pytest.raises(ConfigError, match=r"\('detector', 'teacher'\)"):
         build(predict_on='segmentor')
+
+
+def without_batch_statistics():
+    register_all_modules()
+    torch.manual_seed(0)
+    model = build(warmup_iters=0).train()
+    model.detector.backbone[1].eval()
+    return model
+
+
+def trained(model, indices):
+    wrappers = build_optim_wrapper(model, box_detection.optim_config())
+    wrappers.initialize_count_status(model, 0, 3)
+    data = box_detection.Boxes()
+    for start in (0, 2, 4):
+        pairs = [data[start + index] for index in indices]
+        model.train_step(pseudo_collate(pairs), wrappers)
+    return model
+
+
+def train_rank():
+    model = UDADistributedDataParallel(without_batch_statistics())
+    return trained(model, [get_rank()]).module.state_dict()
+
+
+def test_two_processes_equal_one_with_twice_the_batch(tmp_path):
+    first, second = gloo.run(train_rank, tmp_path)
+    whole = trained(without_batch_statistics(), [0, 1]).state_dict()
+    for name, value in whole.items():
+        assert torch.equal(first[name], second[name]), name
+        torch.testing.assert_close(
+            first[name], value, rtol=0, atol=1e-6, msg=name
+        )
