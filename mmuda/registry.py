@@ -20,6 +20,7 @@ LOCATIONS = {
     'TRANSFORMS': ['mmuda.datasets'],
     'HOOKS': ['mmuda.hooks'],
     'LOOPS': ['mmuda.engine'],
+    'OPTIM_WRAPPERS': ['mmuda.engine'],
     'OPTIM_WRAPPER_CONSTRUCTORS': ['mmuda.engine'],
     'METRICS': ['mmuda.evaluation'],
     'VISUALIZERS': ['mmuda.engine'],

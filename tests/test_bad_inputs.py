@@ -361,7 +361,7 @@ def test_command_lines(tools, data, tmp_path):
         (['--data-root', 'moon=x'], 'moon'),
         (['--data-root', f'source={tmp_path}/a.txt'], 'a.txt'),
         (['--data-root', 'source=nothing'], 'nothing'),
-        (['--amp'], '--amp'),
+        (['--amp', 'fp8'], 'fp8'),
     ):
         options = ['--cfg-options', *pairs(data)]
         words = [CONFIG, *work_dir, *words, *options]

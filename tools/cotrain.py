@@ -39,7 +39,6 @@ from mmuda.utils.cli import (
 )
 from mmuda.utils.config import (
     default_work_dir,
-    enable_amp,
     load_config,
 )
 from mmuda.utils.config_data import (
@@ -47,6 +46,11 @@ from mmuda.utils.config_data import (
 )
 from mmuda.utils.config_values import check_config
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.mixed_precision import (
+    add_amp_option,
+    enable_amp,
+    precision_of_args,
+)
 from mmuda.utils.setup_env import register_all_modules
 
 TOOLS = Path(__file__).parent
@@ -80,9 +84,7 @@ def parse_args() -> argparse.Namespace:
         help='of each training, of those N; each has a batch of its own, so '
         'results depend on it',
     )
-    parser.add_argument(
-        '--amp', action='store_true', help='train in mixed precision (GPU)'
-    )
+    add_amp_option(parser, 'train and label')
     add_choice_options(parser, 'baseline or self_training/cycle_0')
     add_data_options(parser)
     add_verbose_option(parser)
@@ -112,8 +114,7 @@ def procedure_from(args: argparse.Namespace) -> CoTraining:
         except ConfigError as error:
             raise ConfigError(f'{config.filename}: {error}') from error
         override_data_roots(config, dict(args.data_root))
-        if args.amp:
-            enable_amp(config)
+        enable_amp(config, args.amp)
     work_dir = args.work_dir or Path(default_work_dir(args.config))
     return CoTraining(
         options, **configs, work_dir=work_dir, given=args.baseline_checkpoint
@@ -130,7 +131,7 @@ def identity(procedure: CoTraining, args: argparse.Namespace) -> dict:
         'baseline config': procedure.baseline.pretty_text,
         'final config': procedure.final.pretty_text,
         '--baseline-checkpoint': None if given is None else sha256_of(given),
-        '--amp': args.amp,
+        '--amp': args.amp != 'fp32' and args.amp,
         '--train-processes': args.train_processes,
     }
 
@@ -146,6 +147,8 @@ def report(
 def main(args: argparse.Namespace) -> int:
     """Run the stages that are left."""
     register_all_modules()
+    # The same in all stages, on whatever machine they continue.
+    args.amp = precision_of_args(args)
     check_processes(args, torch.cuda.device_count())
     procedure = procedure_from(args)
     tracing = ('--traceback',) if args.traceback else ()

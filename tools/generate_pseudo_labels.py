@@ -39,6 +39,11 @@ from mmuda.utils.config_keys import config_errors
 from mmuda.utils.distributed import connect_processes
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.locks import only_writer
+from mmuda.utils.mixed_precision import (
+    add_amp_option,
+    label_in,
+    precision_of_args,
+)
 from mmuda.utils.setup_env import register_all_modules
 
 
@@ -79,6 +84,7 @@ def parse_args() -> argparse.Namespace:
         metavar='N',
         help='how many images to draw, spread over the set',
     )
+    add_amp_option(parser, 'predict')
     add_data_options(parser)
     add_launcher_option(parser)
     return parser.parse_args()
@@ -89,6 +95,7 @@ def config_from_args(args: argparse.Namespace) -> Config:
     cfg = config_of_processes(args)
     register_all_modules()
     connect_processes(cfg.launcher, cfg)
+    label_in(cfg, precision_of_args(args))
     return cfg
 
 

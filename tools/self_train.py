@@ -44,6 +44,11 @@ from mmuda.utils.config import (
 from mmuda.utils.config_data import (
     override_data_roots,
 )
+from mmuda.utils.mixed_precision import (
+    add_amp_option,
+    amp_arguments,
+    precision_of_args,
+)
 from mmuda.utils.setup_env import register_all_modules
 
 TOOLS = Path(__file__).parent
@@ -76,7 +81,7 @@ def parse_args() -> argparse.Namespace:
         help='one a GPU, or on CPUs without; several targets share them',
     )
     add('--seed', type=checked(SEED), help='seed of all trainings')
-    add('--amp', action='store_true', help='train in mixed precision (GPU)')
+    add_amp_option(parser, 'train and label')
     add_choice_options(parser, 'round_1/label or round_1')
     add_data_options(parser)
     add_verbose_option(parser)
@@ -135,7 +140,7 @@ def identity(procedure: SelfTraining, args: argparse.Namespace) -> dict:
         '--initial-checkpoint': None if given is None else sha256_of(given),
         '--continue-training': procedure.options.continue_training,
         '--seed': args.seed,
-        '--amp': args.amp,
+        '--amp': args.amp != 'fp32' and args.amp,
         '--processes': args.processes,
     }
 
@@ -149,13 +154,13 @@ def shared_options(args: argparse.Namespace, changes: dict) -> list[str]:
     if changes:
         options.append('--cfg-options')
         options += [f'{key}={value}' for key, value in changes.items()]
-    return options + (['--traceback'] if args.traceback else [])
+    options += ['--traceback'] if args.traceback else []
+    return options + amp_arguments(args.amp)
 
 
 def train_options(args: argparse.Namespace) -> list[str]:
     """Arguments for the trainings."""
-    options = [] if args.seed is None else ['--seed', str(args.seed)]
-    return options + (['--amp'] if args.amp else [])
+    return [] if args.seed is None else ['--seed', str(args.seed)]
 
 
 def report(
@@ -170,6 +175,8 @@ def report(
 def main(args: argparse.Namespace) -> int:
     """Run the stages that are left."""
     register_all_modules()
+    # The same in all stages, on whatever machine they continue.
+    args.amp = precision_of_args(args)
     check_processes(args, torch.cuda.device_count())
     procedure = procedure_from(args)
     command = ProcedureCommand(

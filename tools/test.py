@@ -29,6 +29,7 @@ from mmuda.utils.errors import ConfigError
 from mmuda.utils.evaluation_config import (
     Protocol,
     draw_predictions,
+    predict_in,
     save_predictions,
     use_checkpoints,
     use_head,
@@ -36,6 +37,7 @@ from mmuda.utils.evaluation_config import (
     use_test_time_augmentation,
 )
 from mmuda.utils.locks import only_writer
+from mmuda.utils.mixed_precision import add_amp_option, precision_of_args
 
 
 def parse_args() -> argparse.Namespace:
@@ -63,6 +65,7 @@ def parse_args() -> argparse.Namespace:
         'image, or over what tta_pipeline of the config has',
     )
     add_target_options(parser)
+    add_amp_option(parser, 'predict')
     add_runner_arguments(parser)
     return parser.parse_args()
 
@@ -128,6 +131,7 @@ def main(args: argparse.Namespace) -> None:
                 'images and labels are resized; leave --protocol out'
             )
         use_test_time_augmentation(cfg)
+    predict_in(cfg, precision_of_args(args))
     connect(cfg)
     with only_writer(out=args.out, show_dir=args.show_dir):
         test(cfg, args)

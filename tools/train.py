@@ -11,7 +11,6 @@ from pathlib import Path
 from shlex import quote
 
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
@@ -28,15 +27,17 @@ from mmuda.utils.cli import (
     run_tool,
 )
 from mmuda.utils.compat import load_checkpoint_meta
-from mmuda.utils.config import (
-    enable_amp,
-)
 from mmuda.utils.config_data import (
     set_pseudo_label_root,
 )
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.locks import only_writer
+from mmuda.utils.mixed_precision import (
+    add_amp_option,
+    enable_amp,
+    precision_of_args,
+)
 from mmuda.utils.resume import find_resume_checkpoint, resume_point
 from mmuda.utils.screen import tell
 
@@ -69,9 +70,7 @@ def parse_args() -> argparse.Namespace:
         metavar='DIR',
         help='pseudo-labels of the target, from generate_pseudo_labels.py',
     )
-    parser.add_argument(
-        '--amp', action='store_true', help='train in mixed precision (GPU)'
-    )
+    add_amp_option(parser, 'train')
     parser.add_argument(
         '--seed', type=checked(SEED), help='seed of all random numbers'
     )
@@ -86,10 +85,7 @@ def main(args: argparse.Namespace) -> int:
         raise ConfigError(f'{args.config}: no train_dataloader')
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
-    if args.amp:
-        if get_device() == 'cpu':
-            raise ConfigError('--amp needs a GPU')
-        enable_amp(cfg)
+    enable_amp(cfg, precision_of_args(args))
     if args.pseudo_labels:
         set_pseudo_label_root(cfg, args.pseudo_labels)
     if args.load_from:

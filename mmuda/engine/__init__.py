@@ -2,6 +2,7 @@
 import mmseg.engine  # noqa: F401  # fills the parent registries
 
 from .loops import UDATrainLoop
+from .mixed_optim_wrapper import MixedPrecisionOptimWrapper
 from .multi_target_loops import MultiTargetTestLoop, MultiTargetValLoop
 from .optim_constructor import (
     MultiOptimWrapperConstructor,
@@ -13,6 +14,7 @@ from .visualizers import LegendVisualizer, WholeFilesVisBackend
 
 __all__ = [
     'LegendVisualizer',
+    'MixedPrecisionOptimWrapper',
     'MultiOptimWrapperConstructor',
     'MultiTargetTestLoop',
     'MultiTargetValLoop',

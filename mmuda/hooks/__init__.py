@@ -10,6 +10,7 @@ from .iteration_seed_hook import IterationSeedHook
 from .lean_prediction_hook import LeanPredictionHook
 from .logger_hook import LoggerHook
 from .mean_teacher_hook import MeanTeacherHook
+from .mixed_precision_hook import MixedPrecisionHook
 from .norm_statistics_hook import NormStatisticsSyncHook, average_norm_buffers
 from .prediction_files_hook import PredictionDrawingHook, PredictionFilesHook
 from .progress_bar_hook import ProgressBarHook
@@ -26,6 +27,7 @@ __all__ = [
     'LeanPredictionHook',
     'LoggerHook',
     'MeanTeacherHook',
+    'MixedPrecisionHook',
     'NormStatisticsSyncHook',
     'PredictionDrawingHook',
     'PredictionFilesHook',

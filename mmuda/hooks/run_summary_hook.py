@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TypeGuard
 
 import torch
+from mmengine.device import get_device
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.optim import AmpOptimWrapper
@@ -22,10 +23,12 @@ from mmuda.models.players import player_optim_wrappers, unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.checks import COUNT
 from mmuda.utils.errors import DataError
+from mmuda.utils.mixed_precision import Precision, bf16_hardware
 from mmuda.utils.screen import show_all
 from mmuda.utils.text import join_some
 
 from .data_check_hook import evaluated_datasets, model_of
+from .mixed_precision_hook import MixedPrecisionHook
 
 # Label and what there is to say.
 Line = tuple[str, str]
@@ -121,6 +124,7 @@ def training_lines(runner: Runner) -> Iterator[Line]:
     yield 'intervals', ', '.join(_intervals(runner))
     yield 'trained', ', '.join(_players(runner))
     yield 'device', _device(runner)
+    yield 'precision', _precision(runner)
     yield 'start', _start(runner)
 
 
@@ -138,6 +142,9 @@ def testing_lines(runner: Runner, event: str) -> Iterator[Line]:
     for name, dataset in evaluated_datasets('', loop).items():
         yield name or 'images', describe_images(dataset)
     yield 'device', _device(runner)
+    hooks = runner.hooks if event == 'test' else []
+    found = (h.precision for h in hooks if isinstance(h, MixedPrecisionHook))
+    yield 'precision', _mixed(next(found, 'fp32'))
     yield 'weights', _weights(runner)
 
 
@@ -227,18 +234,14 @@ def _intervals(runner: Runner) -> Iterator[str]:
 
 
 def _players(runner: Runner) -> Iterator[str]:
-    mixed = False
     for player, wrapper in player_optim_wrappers(runner.optim_wrapper).items():
         tensors = [t for g in wrapper.param_groups for t in g['params']]
         size = _amount(sum(tensor.numel() for tensor in tensors))
         optimizer = type(wrapper.optimizer).__name__
         yield f'{player} ({size}, {optimizer})'
-        mixed |= isinstance(wrapper, AmpOptimWrapper)
     fixed = sum(not p.requires_grad for p in runner.model.parameters())
     if fixed:
         yield f'{fixed} tensors are not trained'
-    if mixed:
-        yield 'mixed precision'
 
 
 def _device(runner: Runner) -> str:
@@ -249,6 +252,20 @@ def _device(runner: Runner) -> str:
     if device.type == 'cuda':
         name = torch.cuda.get_device_name(device)
     return name + f', {count} processes' * (count > 1)
+
+
+def _precision(runner: Runner) -> str:
+    wrappers = player_optim_wrappers(runner.optim_wrapper).values()
+    mixed = [w for w in wrappers if isinstance(w, AmpOptimWrapper)]
+    if mixed:
+        return _mixed(getattr(mixed[0], 'precision', 'fp16'))
+    has_bf16 = bf16_hardware(get_device())
+    return 'fp32' + f', without --amp (bf16{has_bf16})' * bool(has_bf16)
+
+
+def _mixed(precision: Precision) -> str:
+    mixed = f'{precision} in networks, fp32 in losses and probabilities'
+    return precision if precision == 'fp32' else mixed
 
 
 def _start(runner: Runner) -> str:

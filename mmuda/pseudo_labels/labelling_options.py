@@ -15,13 +15,15 @@ from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_config, check_fields
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.jobs import usable_cores
+from mmuda.utils.mixed_precision import Precision
 
 from .predictor import Combination, EgoMask, Order, Predictor
 from .rules import SelectionRule
 
 _SPEED = ('batch_size', 'num_workers', 'write_threads')
-# Manifests of earlier versions don't have them: they are saved if set.
-_LATER = ('image_statistics', 'keep_scores')
+# Manifests of earlier versions don't have them: they are saved if they are
+# others than these.
+_LATER = {'image_statistics': False, 'keep_scores': False, 'precision': 'fp32'}
 _RANDOM = (
     'Random',
     'PhotoMetricDistortion',
@@ -57,6 +59,7 @@ class PseudoLabelOptions:
             labels of two models are merged.
         ground_truth: ``data_prefix.seg_map_path`` of the target's labels, for
             measuring the accuracy of pseudo-labels only.
+        precision: In which networks compute: ``fp32``, ``bf16`` or ``fp16``.
 
     Raises:
         ConfigError: A value is unknown or outside its range.
@@ -76,6 +79,7 @@ class PseudoLabelOptions:
     ground_truth: str | None = None
     image_statistics: bool = False
     keep_scores: bool = False
+    precision: Precision = 'fp32'
 
     def __post_init__(self) -> None:
         check_fields(type(self), vars(self), 'pseudo_labels')
@@ -118,7 +122,7 @@ class PseudoLabelOptions:
     def saved(self) -> dict:
         """Options that the files depend on, as the manifest holds them."""
         saved = asdict(self)
-        unset = [name for name in _LATER if not saved[name]]
+        unset = [name for name, old in _LATER.items() if saved[name] == old]
         for name in ('rule', *_SPEED, 'ground_truth', *unset):
             del saved[name]
         return saved | {'ego_mask': EgoMask(self.ego_mask).digest}
@@ -136,6 +140,7 @@ class PseudoLabelOptions:
             self.combination,
             self.original_size,
             self.soft_top_k is not None,
+            self.precision,
         )
 
     def build_rule(

@@ -21,6 +21,7 @@ from mmuda.models.losses import normalised_entropy
 from mmuda.models.players import unwrap
 from mmuda.models.segmentors import SegmentorEnsemble
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.mixed_precision import Precision, computing_in
 from mmuda.utils.names import IGNORE_ID
 
 Score = Literal['entropy', 'confidence']
@@ -139,6 +140,7 @@ class Predictor:
         original_size: Label images at their original size instead of the one
             that the network sees.
         coarse: Give probabilities at the resolution of the logits, too.
+        precision: In which networks compute; probabilities are float32.
 
     Raises:
         ConfigError: Sliding windows are asked for with ``softmax_first``.
@@ -149,6 +151,7 @@ class Predictor:
     combination: Combination = 'sum'
     original_size: bool = False
     coarse: bool = False
+    precision: Precision = 'fp32'
 
     def __post_init__(self) -> None:
         networks, _ = members(unwrap(self.model))
@@ -191,9 +194,10 @@ class Predictor:
     def _logits(
         self, network: BaseSegmentor, images: Tensor, metas: Sequence[dict]
     ) -> Tensor:
-        if _slides(network):
-            return network.slide_inference(images, metas)
-        return network(images)
+        with computing_in(self.precision, images.device):
+            if _slides(network):
+                return network.slide_inference(images, metas)
+            return network(images)
 
     def _combine(
         self,

@@ -203,26 +203,3 @@ def of_same_setting(
         if own in (None, setting):
             return dict(options)
     return {**options, 'setting': setting}
-
-
-def enable_amp(cfg: Config) -> None:
-    """Switch every optimizer of a config to mixed precision, in place.
-
-    Raises:
-        ConfigError: If an optimizer wrapper is of a type without it.
-    """
-    wrappers = cfg.optim_wrapper
-    named = {
-        f'optim_wrapper.{name}': value
-        for name, value in wrappers.items()
-        if isinstance(value, dict) and 'optimizer' in value
-    } or {'optim_wrapper': wrappers}
-    for path, wrapper in named.items():
-        kind = wrapper.get('type', 'OptimWrapper')
-        if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
-            raise ConfigError(
-                f"{path}.type: mixed precision replaces 'OptimWrapper', "
-                f"not '{kind}'"
-            )
-        wrapper['type'] = 'AmpOptimWrapper'
-        wrapper.setdefault('loss_scale', 'dynamic')

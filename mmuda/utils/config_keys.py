@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 from mmengine.registry import Registry
 from torch import nn
 
@@ -29,6 +30,8 @@ _FRAMEWORK_KEYS = {
     'priority',
     'convert_to_iter_based',
 }
+# The same of an optimizer wrapper.
+_WRAPPER_KEYS = {'constructor', 'paramwise_cfg'}
 # What mmengine and Python say of a config that can't be built.
 _UNREGISTERED = re.compile(r"^'?([\w.]+) is not in the .* registry")
 _UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected .* '(\w+)'$")
@@ -54,8 +57,11 @@ def check_config_keys(cfg: Mapping) -> None:
         if kind is None or kind not in own.values():
             continue
         known = init_parameters(kind)
+        taken = known | _FRAMEWORK_KEYS
+        if issubclass(kind, OptimWrapper):
+            taken |= _WRAPPER_KEYS
         for key in part:
-            if key not in known | _FRAMEWORK_KEYS:
+            if key not in taken:
                 raise ConfigError(
                     f"{join(path, key)}: {kind.__name__} takes no '{key}'"
                     f'{did_you_mean(key, known)}'

@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 from mmuda.utils.config_keys import did_you_mean, type_name
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import require_writable_folder
+from mmuda.utils.mixed_precision import Precision
 from mmuda.utils.names import DECODE, ENSEMBLE, head_name
 
 Protocol = Literal['native', 'published']
@@ -253,6 +254,17 @@ def draw_predictions(
         folder = str(folder)
     hook = dict(type='PredictionDrawingHook', out_dir=folder)
     _add_hook(cfg, dict(hook, show=show, wait_time=wait_time))
+
+
+def predict_in(cfg: Config, precision: Precision) -> None:
+    """Test in mixed precision, in place.
+
+    Args:
+        cfg: A test config.
+        precision: ``fp32`` changes nothing.
+    """
+    if precision != 'fp32':
+        _add_hook(cfg, dict(type='MixedPrecisionHook', precision=precision))
 
 
 def _require_main_head(segmentor: dict, name: str) -> None:

@@ -6,6 +6,7 @@ import torch
 from mmengine.runner import Runner
 
 from mmuda.utils.compat import load_checkpoint_file
+from mmuda.utils.mixed_precision import enable_amp
 
 DROPOUT = {
     'model.segmentor.decode_head.dropout_ratio': 0.5,
@@ -20,28 +21,30 @@ DROPOUT = {
 }
 
 
-def train(data, work_dir, resume_from=None, **changes):
+def train(data, work_dir, resume_from=None, precision='fp32', **changes):
     cfg = demo_data.config(data, work_dir, **DROPOUT, **changes)
     if resume_from is not None:
         cfg.resume, cfg.load_from = True, str(resume_from)
+    enable_amp(cfg, precision)
     Runner.from_cfg(cfg).train()
 
 
-@pytest.fixture(scope='module')
-def checkpoints(tmp_path_factory):
+@pytest.fixture(scope='module', params=['fp32', 'bf16'])
+def checkpoints(request, tmp_path_factory):
     """Last checkpoint of an uninterrupted and of a continued run."""
     from mmuda.utils.setup_env import register_all_modules
 
     register_all_modules()
     folder = tmp_path_factory.mktemp('resume')
     data = demo_data.write(folder / 'data')
-    train(data, folder / 'whole')
+    train(data, folder / 'whole', precision=request.param)
     first_half = folder / 'whole' / 'iter_2.pth'
     # another number of loader processes must not matter either
     train(
         data,
         folder / 'continued',
         first_half,
+        request.param,
         **{'train_dataloader.num_workers': 2},
     )
     return [

@@ -5,7 +5,7 @@ import pytest
 import torch
 from cotraining_models import DEMAND, THRESHOLDS, batch, build, optimizers
 from mmengine.dist import get_rank
-from test_mixed_precision import amp
+from test_mixed_precision import BF16, SCALED
 
 from mmuda.models import UDADistributedDataParallel
 from mmuda.utils.setup_env import register_all_modules
@@ -69,7 +69,7 @@ def test_parameters_are_bit_equal_over_ranks(ranks):
 def test_scaled_losses_give_the_same_weights():
     plain, scaled = build(**MIXING), build(**MIXING)
     train(plain, batches())
-    train(scaled, batches(), **amp(None))
+    train(scaled, batches(), **SCALED)
     torch.testing.assert_close(
         plain.state_dict(), scaled.state_dict(), rtol=1e-4, atol=1e-5
     )
@@ -77,7 +77,7 @@ def test_scaled_losses_give_the_same_weights():
 
 def test_bfloat16_losses_stay_near_those_of_single_precision():
     plain = train(build(**MIXING), batches()[:1])[0]
-    half = train(build(**MIXING), batches()[:1], **amp(torch.bfloat16))[0]
+    half = train(build(**MIXING), batches()[:1], **BF16)[0]
     for name in ('decode.loss_ce', 'aux.loss_ce'):
         assert half[name].dtype == torch.float32
         assert half[name].item() == pytest.approx(plain[name].item(), rel=0.05)

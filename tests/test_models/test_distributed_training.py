@@ -5,6 +5,7 @@ import pytest
 import torch
 from mmengine.dist import get_rank
 from mmengine.optim import build_optim_wrapper
+from test_mixed_precision import BF16
 from tiny_models import batch, model_config, optim_config, segmentor_config
 
 from mmuda.models import UDADistributedDataParallel
@@ -68,6 +69,18 @@ def test_two_processes_equal_one_with_twice_the_batch(tmp_path, method):
     for name, value in model.state_dict().items():
         torch.testing.assert_close(
             value, first[name], rtol=0, atol=1e-6, msg=name
+        )
+
+
+def test_bfloat16_is_alike_in_two_processes_and_one(tmp_path):
+    first, second = in_two_processes(tmp_path, wrapper=BF16)
+    model = build()
+    train(model, 'AdvEnt', [batch(2, seed) for seed in range(2)], **BF16)
+    for name, value in model.state_dict().items():
+        assert torch.equal(first[name], second[name]), name
+        # Gradients are rounded to 8 bits before they are averaged.
+        torch.testing.assert_close(
+            value, first[name], rtol=0.01, atol=1e-3, msg=name
         )
 
 

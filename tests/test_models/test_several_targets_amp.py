@@ -5,7 +5,7 @@ import torch
 from collaborative_models import METHODS, build
 from mmengine.optim import build_optim_wrapper
 from several_targets import softly_labelled
-from test_mixed_precision import amp
+from test_mixed_precision import BF16, SCALED
 
 
 def train(method, iterations=2, **wrapper):
@@ -28,7 +28,7 @@ def train(method, iterations=2, **wrapper):
 @pytest.mark.parametrize('method', METHODS)
 def test_scaled_losses_give_the_same_weights(method):
     plain, _ = train(method)
-    scaled, _ = train(method, **amp(None))
+    scaled, _ = train(method, **SCALED)
     for name, value in plain.items():
         torch.testing.assert_close(
             value, scaled[name], rtol=1e-4, atol=1e-5, msg=name
@@ -39,7 +39,7 @@ def test_scaled_losses_give_the_same_weights(method):
 def test_bfloat16_losses_stay_near_those_of_single_precision(method):
     # The second iteration of CoaST has styles.
     _, plain = train(method)
-    _, half = train(method, **amp(torch.bfloat16))
+    _, half = train(method, **BF16)
     for name, value in plain[-1].items():
         if 'loss' in name:
             assert half[-1][name].item() == pytest.approx(
@@ -49,6 +49,6 @@ def test_bfloat16_losses_stay_near_those_of_single_precision(method):
 
 @pytest.mark.parametrize('method', METHODS)
 def test_bfloat16_losses_are_computed_in_single_precision(method):
-    _, logs = train(method, 1, **amp(torch.bfloat16))
+    _, logs = train(method, 1, **BF16)
     kept = {value.dtype for name, value in logs[0].items() if 'loss' in name}
     assert kept == {torch.float32}

@@ -67,6 +67,20 @@ def test_probabilities_of_a_single_network():
     torch.testing.assert_close(Predictor(model)(batch()).full, expected)
 
 
+@pytest.mark.parametrize('order', ['softmax_first', 'upsample_first'])
+def test_probabilities_in_mixed_precision_are_those_of_such_logits(order):
+    model, data = build_model(), batch()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        logits = logits_of(model, data)
+    assert not torch.equal(logits, logits_of(model, data))
+    expected = up(logits.softmax(1))
+    if order == 'upsample_first':
+        expected = up(logits).softmax(1)
+    actual = Predictor(model, order=order, precision='bf16')(batch()).full
+    assert actual.dtype == torch.float32
+    torch.testing.assert_close(actual, expected)
+
+
 def test_upsampled_logits():
     model, data = build_model(), batch()
     expected = up(logits_of(model, data)).softmax(1)

@@ -6,7 +6,6 @@ from mmengine.config import Config
 from mmuda.utils.config import (
     config_text,
     default_work_dir,
-    enable_amp,
     load_config,
 )
 from mmuda.utils.config_data import (
@@ -220,49 +219,6 @@ def test_one_root_for_several_data_sets_is_refused():
     )
     with pytest.raises(ConfigError, match="'source': made of several"):
         override_data_roots(cfg, {'source': 'elsewhere'})
-
-
-def test_amp_reaches_each_optimizer():
-    cfg = Config(
-        dict(
-            optim_wrapper=dict(
-                constructor='MultiOptimWrapperConstructor',
-                segmentor=dict(
-                    type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)
-                ),
-                discriminator=dict(
-                    type='OptimWrapper', optimizer=dict(type='Adam', lr=0.1)
-                ),
-            )
-        )
-    )
-    enable_amp(cfg)
-    assert cfg.optim_wrapper.segmentor.type == 'AmpOptimWrapper'
-    assert cfg.optim_wrapper.discriminator.type == 'AmpOptimWrapper'
-    assert cfg.optim_wrapper.discriminator.loss_scale == 'dynamic'
-    assert 'type' not in cfg.optim_wrapper
-
-
-def test_amp_of_single_optimizer_keeps_loss_scale():
-    optimizer = dict(type='SGD', lr=0.1)
-    cfg = Config(
-        dict(
-            optim_wrapper=dict(
-                type='OptimWrapper', optimizer=optimizer, loss_scale=512.0
-            )
-        )
-    )
-    enable_amp(cfg)
-    assert cfg.optim_wrapper == dict(
-        type='AmpOptimWrapper', optimizer=optimizer, loss_scale=512.0
-    )
-
-
-def test_amp_refuses_other_wrappers():
-    wrapper = dict(type='ApexOptimWrapper', optimizer=dict(type='SGD'))
-    cfg = Config(dict(optim_wrapper=dict(segmentor=wrapper)))
-    with pytest.raises(ConfigError, match='optim_wrapper.segmentor.type'):
-        enable_amp(cfg)
 
 
 def several_sources():

@@ -19,6 +19,7 @@ from mmuda.models.style import (
 )
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.mixed_precision import in_single_precision
 from mmuda.utils.names import (
     AUX,
     DECODE,
@@ -188,7 +189,8 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
                 torch.cat(stage, dim=1)
                 for stage in zip(*features, strict=True)
             )
-            prediction.logits[ENSEMBLE] = self.ensemble_head.forward(joint)
+            logits = self.ensemble_head.forward(joint)
+            prediction.logits[ENSEMBLE] = in_single_precision(logits)
         return prediction
 
     def _features(

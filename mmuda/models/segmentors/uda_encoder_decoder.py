@@ -21,6 +21,7 @@ from mmuda.models.losses import (
 )
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.mixed_precision import in_single_precision
 from mmuda.utils.names import AUX, DECODE
 
 from .plane_predictions import (
@@ -31,6 +32,7 @@ from .plane_predictions import (
     is_large,
     predict_large_images,
 )
+from .precise_layers import predict_precisely
 from .prediction import (
     Box,
     Features,
@@ -112,6 +114,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         """
         # Here, as parts may be replaced after the constructor.
         allow_single_values(self)
+        predict_precisely(self.backbone, self.heads().values())
         return super().train(mode)
 
     def heads(self) -> dict[str, BaseDecodeHead]:
@@ -193,7 +196,9 @@ class UDAEncoderDecoder(EncoderDecoder):
         return tuple(self.extract_feat(images)), ()
 
     def _decode(self, name: str, features: Features) -> Tensor:
-        return self.heads()[name].forward(features)
+        logits = self.heads()[name].forward(features)
+        # What is computed of them is not in 16 bits in mixed precision.
+        return in_single_precision(logits)
 
     def _forward(
         self, inputs: Tensor, data_samples: SampleList | None = None
