@@ -18,7 +18,7 @@ from mmuda.datasets.class_statistics import ClassStatistics
 from mmuda.datasets.pseudo_labels.soft_labels import write_soft_label
 from mmuda.engine import WholeFilesVisBackend
 from mmuda.evaluation.confusion_matrix import ConfusionMatrix
-from mmuda.procedures.run_identity import require_same_recipe
+from mmuda.procedures.state import require_same_recipe
 from mmuda.pseudo_labels.second_pass import Spool
 from mmuda.registry import HOOKS
 from mmuda.utils import files as log_files
