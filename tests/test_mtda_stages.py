@@ -69,32 +69,23 @@ def test_training_starts_from_the_last_checkpoint_of_the_warm_up(leaf):
 
 
 @pytest.mark.parametrize('leaf', SELF_TRAINED)
-def test_labels_are_made_while_training(leaf):
-    options = SelfTrainingOptions.from_config(load(leaf))
-    assert options.label_online
-    assert options.continue_training
-    assert options.rounds == 1
-
-
-@pytest.mark.parametrize('leaf', SELF_TRAINED)
-def test_probabilities_of_all_classes_are_labelled(leaf):
+def test_probabilities_are_labelled_while_training(leaf):
+    stages = SelfTrainingOptions.from_config(load(leaf))
+    assert stages.label_online
+    assert stages.continue_training
+    assert stages.rounds == 1
     options = PseudoLabelOptions.from_config(load(leaf))
     assert options.soft_top_k == 0
     assert type(options.build_rule()).__name__ == 'KeepAll'
 
 
 @pytest.mark.parametrize('leaf', KINDS)
-def test_hook_is_there_for_methods_that_need_it(leaf):
-    hooks = load(leaf).default_hooks
-    assert ('consistency' in hooks) == (method_of(leaf) in SCHEDULED)
-
-
-@pytest.mark.parametrize('leaf', KINDS)
 def test_hooks_build(leaf):
-    hooks = [*load(leaf).custom_hooks]
-    if 'consistency' in load(leaf).default_hooks:
-        hooks.append(load(leaf).default_hooks.consistency)
-    for hook in hooks:
+    cfg = load(leaf)
+    scheduled = 'consistency' in cfg.default_hooks
+    assert scheduled == (method_of(leaf) in SCHEDULED)
+    own = [cfg.default_hooks.consistency] if scheduled else []
+    for hook in [*cfg.custom_hooks, *own]:
         HOOKS.build(dict(hook))
 
 
@@ -106,11 +97,7 @@ def test_targets_are_labelled_anew(leaf):
     )
     expected = [0, 500] if is_carla(leaf) else list(range(0, 50001, 10000))
     assert list(rounds) == expected
-
-
-@pytest.mark.parametrize('leaf', SELF_TRAINED)
-def test_rounds_without_a_checkpoint_are_removed(leaf):
-    refresh = load(leaf).default_hooks.consistency.refresh
+    # Rounds without a checkpoint are removed.
     assert refresh.keep_rounds == 1
 
 
@@ -131,14 +118,10 @@ def test_distillation_begins(leaf, begin):
 
 
 @pytest.mark.parametrize('leaf', KINDS)
-def test_warm_up_is_evaluated_by_the_heads_of_the_targets(leaf):
-    cfg = load(leaf)
-    for loop in (cfg.val_cfg, cfg.test_cfg):
-        assert loop.get('own_heads', False) == (method_of(leaf) == 'warm_up')
-
-
-@pytest.mark.parametrize('leaf', KINDS)
 def test_every_target_is_evaluated(leaf):
+    """By its own head in the warm-up."""
     cfg = load(leaf)
     assert cfg.val_cfg.type == 'MultiTargetValLoop'
     assert cfg.test_cfg.type == 'MultiTargetTestLoop'
+    for loop in (cfg.val_cfg, cfg.test_cfg):
+        assert loop.get('own_heads', False) == (method_of(leaf) == 'warm_up')

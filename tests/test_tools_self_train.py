@@ -292,3 +292,32 @@ def test_a_config_without_a_recipe_is_refused(tmp_path, monkeypatch, capfd):
     words = [config, '--work-dir', tmp_path]
     error, _ = error_of('self_train.py', words, {}, monkeypatch, capfd)
     assert 'no self_training' in error
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'asked', 'setting', 'folder', 'handed_on'),
+    [
+        ('mlcl_aspp-r101_g2cmi', [], 'g2cmi', 'mtda/mlcl_aspp-r101_g2cmi', []),
+        (
+            *('mlcl_aspp-r101_g2ci', [], 'g2ci', 'mtda/mlcl_aspp-r101_g2ci'),
+            ['setting=g2ci'],
+        ),
+        (
+            *('coast_aspp-r101_g2ci_19', ['--setting', 'c2i'], 'c2i'),
+            *('mtda/coast_aspp-r101_c2i', ['setting=c2i']),
+        ),
+        # as it was in earlier versions, and had been begun
+        ('mlcl/c2mi', [], 'c2mi', 'mlcl/c2mi', []),
+    ],
+)
+def test_the_first_training_has_the_setting_of_the_second(
+    leaf, asked, setting, folder, handed_on, tool, monkeypatch
+):
+    path = demo_data.ROOT / f'configs/mtda/{leaf}.py'
+    monkeypatch.setattr(sys, 'argv', ['tool', str(path), *asked])
+    procedure = tool['procedure_from'](tool['parse_args']())
+    assert procedure.first.setting == procedure.cfg.setting == setting
+    assert str(procedure.work_dir) == f'work_dirs/{folder}'
+    words = [*procedure.steps()[0][0].arguments]
+    options = [word for word in words if word.startswith('setting=')]
+    assert options == handed_on

@@ -133,7 +133,7 @@ def test_the_new_name_is_said_once(tmp_path, capfd):
     [
         ('mtda/mtkt/g2cmx.py', 'mtda/mtkt_deeplabv2-r101_g2cm.py'),
         ('advent/gta2c.py', 'advent/gta2cs.py'),
-        ('mtda/mlcl_aspp-r101_g2cim.py', 'mtda/mlcl_aspp-r101_g2ci.py'),
+        ('mtda/mtkt_deeplab-r101_g2cm.py', 'mtda/mtkt_deeplabv2-r101_g2cm.py'),
     ],
 )
 def test_what_never_was_is_refused_with_a_near_name(path, close):
