@@ -16,17 +16,19 @@ from mmuda.utils.value_types import find_fault
 
 NUMBERS = 'configs/published.yml'
 MEAN = 'mean/mIoU'
-Certainty = Literal['confirmed', 'recalled']
+Certainty = Literal['confirmed', 'recalled', 'doubtful']
 
 
 class Collection(TypedDict):
-    """A paper."""
+    """A paper, and what holds for most of its numbers."""
 
     name: str
     title: str
     url: NotRequired[str]
     code: NotRequired[str]
     techniques: list[str]
+    certainty: NotRequired[Certainty]
+    source: NotRequired[str]
 
 
 class Model(TypedDict):
@@ -39,6 +41,7 @@ class Model(TypedDict):
     also: NotRequired[str]
     configs: NotRequired[list[str]]
     collection: NotRequired[str]
+    column: NotRequired[str]
     published: NotRequired[dict[str, float]]
     range: NotRequired[list[float]]
     certainty: NotRequired[Certainty | dict[str, Certainty]]
@@ -67,15 +70,19 @@ class Entry:
 
     Attributes:
         folder: Below ``configs``.
+        paper: Its collection.
         model: As the file has it.
         cfg: The config; of an ensemble the first one.
         names: As the file has them.
+        decimals: Of the numbers, the same for all from one source.
     """
 
     folder: str
+    paper: Collection
     model: Model
     cfg: Config
     names: list[dict[str, Any]]
+    decimals: int = 0
 
     @property
     def leaves(self) -> list[str]:
@@ -91,10 +98,15 @@ class Entry:
     @property
     def certainty(self) -> dict[str, Certainty]:
         """How sure each number is."""
-        word = self.model.get('certainty', {})
+        word = self.model.get('certainty', self.paper.get('certainty'))
         if isinstance(word, dict):
             return word
-        return dict.fromkeys(self.numbers, word)
+        return dict.fromkeys(self.numbers, word) if word else {}
+
+    @property
+    def source(self) -> str:
+        """Where the numbers are from."""
+        return self.model.get('source', self.paper.get('source', ''))
 
     @property
     def metrics(self) -> dict[str, str]:
@@ -152,12 +164,6 @@ class Entry:
             f'{self.model.get("config")}; add one'
         )
 
-    def decimals(self, number: float) -> str:
-        """A number with as many decimals as the entry has."""
-        written = map(str, map(float, self.numbers.values()))
-        count = max(len(text.partition('.')[2]) for text in written)
-        return f'{number:.{count}f}'
-
 
 def read_published(root: Path) -> Published:
     """Read the file of published numbers.
@@ -190,18 +196,38 @@ def read_entries(root: Path, published: Published) -> dict[str, list[Entry]]:
         Entries by folder, in the order of the file.
 
     Raises:
-        ConfigError: A model names no config, or one that can't be loaded.
+        ConfigError: A model names no config, one that can't be loaded, or an
+            unknown collection.
     """
     found: dict[str, list[Entry]] = {}
     for folder, content in published['folders'].items():
+        papers = {paper['name']: paper for paper in content['collections']}
         found[folder] = []
         for model in content['models']:
-            name = (model.get('configs') or [model.get('config')])[0]
-            if name is None:
+            where = f'{NUMBERS}: {folder}: {model}'
+            name = model.get('collection', next(iter(papers), None))
+            if name not in papers:
                 raise ConfigError(
-                    f'{NUMBERS}: {folder}: {model} names no config; add one'
+                    f'{where}: the collection is none of {", ".join(papers)}'
                 )
-            path = root / 'configs' / folder / name
+            first = (model.get('configs') or [model.get('config')])[0]
+            if first is None:
+                raise ConfigError(f'{where}: names no config; add one')
+            path = root / 'configs' / folder / first
             cfg = load_config(path, check=False)
-            found[folder].append(Entry(folder, model, cfg, published['names']))
+            found[folder].append(
+                Entry(folder, papers[name], model, cfg, published['names'])
+            )
+        _set_decimals(found[folder])
     return found
+
+
+def _set_decimals(entries: list[Entry]) -> None:
+    """A source gives all its numbers alike, but YAML loses last zeros."""
+    counts: dict[str, int] = {}
+    for entry in entries:
+        for number in map(float, entry.numbers.values()):
+            digits = len(str(number).partition('.')[2])
+            counts[entry.source] = max(digits, counts.get(entry.source, 0))
+    for entry in entries:
+        entry.decimals = counts.get(entry.source, 0)

@@ -41,7 +41,7 @@ def metafile(folder: str, content: Folder, entries: list[Entry]) -> str:
     }
     models = []
     for entry in entries:
-        name = entry.model.get('collection', next(iter(collections)))
+        name = entry.paper['name']
         trained = entry.datasets(entry.cfg.train_dataloader)
         known = collections[name]['Metadata']['Training Data']
         known += [data for data in trained if data not in known]
@@ -90,12 +90,15 @@ def published_results(entry: Entry) -> dict[str, Any]:
     for metric, number in entry.numbers.items():
         key = entry.metrics[metric], entry.certainty[metric]
         results.setdefault(key, {})[metric.partition('/')[2]] = number
+    column = entry.model.get('column')
+    model = {'Model': column} if column else {}
     listed = [
         {
             'Task': 'Semantic Segmentation',
             'Dataset': dataset,
             'Metrics': metrics,
-            'Source': entry.model['source'],
+            **model,
+            'Source': entry.source,
             'Certainty': certainty,
         }
         for (dataset, certainty), metrics in results.items()

@@ -7,7 +7,6 @@ import shlex
 from pathlib import Path
 
 import pytest
-import yaml
 from doc_pages import PAGES, ROOT, blocks, examples, text_of
 
 from mmuda.utils.cli import add_config_options
@@ -158,13 +157,3 @@ def test_make_targets_exist():
     assert named
     makefile = text_of('Makefile')
     assert [name for name in named if f'\n{name}:' not in makefile] == []
-
-
-def test_configs_of_metafiles_exist():
-    models = [
-        model
-        for path in ROOT.glob('configs/*/metafile.yml')
-        for model in yaml.safe_load(path.read_text())['Models']
-    ]
-    assert models
-    assert [m for m in models if not (ROOT / m['Config']).is_file()] == []

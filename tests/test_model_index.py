@@ -8,9 +8,10 @@ from tools_in_process import load_tool, run_loaded
 from mmuda.utils.errors import ConfigError
 from model_index import find_faults, metafile, read_entries, read_published
 from model_index.entries import NUMBERS
-from model_index.tables import table
+from model_index.tables import LEGEND, table
 
 ROOT = demo_data.ROOT
+LEAF = 'weather/night.py'
 LEAVES = {
     'night.py': '# Published: 43.8 mIoU.\n_base_ = "../advent/gta2cs.py"\n',
     'rain.py': '_base_ = "../advent/advent_synthia2cs.py"\n',
@@ -96,6 +97,25 @@ TABLE = """\
 """
 
 
+MATRIX_FILE = """\
+    - {config: night.py, column: A, note: dark}
+    - config: rain.py
+      column: B
+      published: {cityscapes/mIoU: 40.1, cityscapes/mIoU13: 47.65}
+      certainty: {cityscapes/mIoU: recalled, cityscapes/mIoU13: doubtful}
+      source: table 2
+    - {config: small.py, column: A, published: {cityscapes/mIoU: 30.0}}
+    - {config: fog.py, column: B, published: {cityscapes/mIoU: 4}}
+"""
+MATRIX = """\
+| domains | A (DeepLab-V2, ResNet-101) | B (DeepLab-V2, ResNet-101) |
+| --- | --- | --- |
+| GTA5 → Cityscapes | [–](night.py) (dark) | [4.0](fog.py) |
+| SYNTHIA → Cityscapes, 16 classes |  | [*40.10* / *47.65*?](rain.py) |
+| GTA5 → Cityscapes, on DeepLab-V2, ResNet-50 | [30.0](small.py) |  |
+"""
+
+
 @pytest.fixture
 def repository(tmp_path):
     """Two configs of their own, and pages with markers."""
@@ -121,7 +141,7 @@ def change(root, old, new, path=NUMBERS):
 def faults_of(root):
     published = read_published(root)
     entries = read_entries(root, published)
-    return list(find_faults(root, published['folders'], entries))
+    return list(find_faults(root, entries))
 
 
 def test_files_are_in_step():
@@ -129,6 +149,19 @@ def test_files_are_in_step():
     assert len(wanted) > 4
     stale = [str(p) for p, text in wanted.items() if p.read_text() != text]
     assert stale == [], 'run tools/misc/published_numbers.py'
+
+
+def test_every_folder_of_configs_is_in_the_file():
+    folders = {
+        path.parent.name
+        for path in ROOT.glob('configs/*/*.py')
+        if path.parent.name not in ('_base_', 'demo')
+    }
+    assert read_published(ROOT)['folders'].keys() == folders
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    assert index['Import'] == [
+        f'configs/{folder}/metafile.yml' for folder in sorted(folders)
+    ]
 
 
 def test_metafile_is_a_model_index(repository):
@@ -155,11 +188,26 @@ def test_table_of_headlines_leads_to_the_folder(repository):
     ]
 
 
+def test_columns_make_a_matrix_of_domains(repository):
+    start = FILE.partition('    - config: night.py')[0]
+    start = start.replace(
+        'Weather,', 'Weather, certainty: confirmed, source: table 1,'
+    )
+    (repository / NUMBERS).write_text(start + MATRIX_FILE)
+    folder = repository / 'configs/weather'
+    base = '_base_ = "./night.py"\n'
+    (folder / 'fog.py').write_text(base)
+    (folder / 'small.py').write_text(
+        f'{base}model = dict(segmentor=dict(backbone=dict(depth=50)))\n'
+    )
+    change(repository, '43.8', 'much', f'configs/{LEAF}')
+    assert faults_of(repository) == []
+    entries = read_entries(repository, read_published(repository))
+    assert table('weather', entries) == f'{MATRIX}\n{LEGEND}\n'
+
+
 def test_file_of_the_fixture_has_no_faults(repository):
     assert faults_of(repository) == []
-
-
-LEAF = 'weather/night.py'
 
 
 @pytest.mark.parametrize(
@@ -183,7 +231,7 @@ LEAF = 'weather/night.py'
         (
             '43.8',
             '43.9',
-            f'{LEAF}: its comment says 43.8, not published.yml',
+            f'{LEAF}: its comment says [43.8], the file [43.9]',
         ),
         (
             'cityscapes/mIoU: 43.8',
@@ -193,23 +241,32 @@ LEAF = 'weather/night.py'
         (
             'source: table 1',
             'note: by heart',
-            f'{LEAF}: published, source and certainty go together',
+            f'{LEAF}: has no source, nor has its collection',
+        ),
+        (
+            'published: {cityscapes/mIoU: 43.8}',
+            'note: dark',
+            f'{LEAF}: has a source, a certainty or a range of no number',
         ),
         (
             '{cityscapes/mIoU: recalled, ',
             '{',
             'weather/rain.py: certainty has other metrics than published',
         ),
-        (
-            'note: wet',
-            'collection: Climate',
-            'Climate: is no collection of weather',
-        ),
     ],
 )
 def test_faults_of_the_file(old, new, fault, repository):
     change(repository, old, new)
     assert fault in faults_of(repository)
+
+
+def test_numbers_of_a_comment_have_the_order_of_the_file(repository):
+    path = repository / 'configs/weather/rain.py'
+    path.write_text('# As recalled: 47.65 and 40.0.\n' + LEAVES['rain.py'])
+    assert faults_of(repository) == [
+        'weather/rain.py: its comment says [47.65, 40.0], '
+        'the file [40.0, 47.65, 39, 41]'
+    ]
 
 
 def test_range_may_be_in_the_comment(repository):
@@ -255,6 +312,7 @@ def test_names_of_configs_are_unique(repository):
         ('headline: true', 'head: true', 'head is none of config, also'),
         ('names:', 'names: {', 'no YAML'),
         ('config: night.py', 'note: dark', 'names no config; add one'),
+        ('note: wet', 'collection: Sun', 'the collection is none of Weather'),
         ('DLV2Head', 'MyHead', 'names: none for DLV2Head of weather/night.py'),
         ('source: table 1', 'source: !!python/name:os.system', 'no YAML'),
     ],

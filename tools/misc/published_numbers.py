@@ -48,9 +48,9 @@ def parse_args() -> argparse.Namespace:
 
 def wanted_files(root: Path) -> dict[Path, str]:
     """Metafiles and pages of a repository, as they should be."""
-    folders = (published := read_published(root))['folders']
-    entries = read_entries(root, published)
-    if faults := [*find_faults(root, folders, entries)]:
+    published = read_published(root)
+    folders, entries = published['folders'], read_entries(root, published)
+    if faults := [*find_faults(root, entries)]:
         raise ConfigError(f'{NUMBERS}: {"; ".join(faults)}')
     wanted = {
         root / 'configs' / name / 'metafile.yml': metafile(
