@@ -249,8 +249,10 @@ class FollowersMixin(BaseModel):
         """
         self.followers, self.teacher_options = {}, {}
         self._register_state_dict_hook(_forget_unsaved)
+        if predict_on is None:
+            predict_on = self.main
         self.predict_on = check_choice(
-            'predict_on', predict_on or self.main, (self.main, TEACHER)
+            'predict_on', predict_on, (self.main, TEACHER)
         )
         if predict_on == TEACHER and not teacher:
             raise ConfigError(
