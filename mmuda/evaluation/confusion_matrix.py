@@ -30,6 +30,8 @@ from mmuda.utils.files import (
 )
 from mmuda.utils.names import IGNORE_ID
 
+from .pixel_counts import count_pairs
+
 REJECTED = 'rejected'
 
 
@@ -59,18 +61,14 @@ def count_confusion(
             f'the label has {tuple(truth.shape)} pixels (height, width), the '
             f'prediction {tuple(prediction.shape)}'
         )
-    known = truth != ignore_index
-    truth = truth[known].long()
-    if truth.numel() and int(truth.max()) >= num_classes:
+    counts = count_pairs(truth, prediction, num_classes, ignore_index)
+    if counts[num_classes].any():
+        known = truth[truth != ignore_index]
         raise DataError(
-            f'the label has the class {int(truth.max())}, but there are '
+            f'the label has the class {int(known.max())}, but there are '
             f'{num_classes} classes'
         )
-    prediction = prediction[known].long().clamp(max=num_classes)
-    columns = num_classes + 1
-    pairs = truth * columns + prediction
-    counts = torch.bincount(pairs, minlength=num_classes * columns)
-    return counts.view(num_classes, columns)
+    return counts[:num_classes]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,11 @@ from mmuda.datasets.images.image_io import read_image
 from mmuda.models.losses import normalised_entropy
 from mmuda.models.players import unwrap
 from mmuda.models.segmentors import SegmentorEnsemble
+from mmuda.models.segmentors.strips import (
+    Strips,
+    combined,
+    upsampled,
+)
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.mixed_precision import Precision, computing_in
 from mmuda.utils.names import IGNORE_ID
@@ -30,7 +35,7 @@ Order = Literal['softmax_first', 'upsample_first']
 
 def probabilities(
     logits: Tensor, size: tuple[int, int], order: Order, align_corners: bool
-) -> Tensor:
+) -> Strips:
     """Class probabilities at a given size.
 
     Args:
@@ -44,44 +49,39 @@ def probabilities(
     Returns:
         (N, C, H, W), summing to 1 over the classes.
     """
+    softmax = partial(F.softmax, dim=1)
     if order == 'softmax_first':
-        logits = F.softmax(logits.float(), dim=1)
-    upsampled = resize(
-        logits.float(),
-        size=size,
-        mode='bilinear',
-        align_corners=align_corners,
-        warning=False,
-    )
-    return (
-        upsampled if order == 'softmax_first' else F.softmax(upsampled, dim=1)
-    )
+        return upsampled(softmax(logits.float()), size, align_corners)
+    return upsampled(logits.float(), size, align_corners).then(softmax)
 
 
 def label_and_score(
-    probability: Tensor, score: Score, limit: int = 2**26
+    probability: Strips, score: Score, limit: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """The most probable class of each pixel, and how sure it is.
 
-    Large images are looked at in horizontal strips, so that little memory is
-    taken beside the probabilities. Labels are those of the whole image,
-    entropies may differ from it by rounding.
+    Only a strip of the probabilities is there at a time. Labels are those of
+    the whole image, entropies may differ from it by rounding.
 
     Args:
         probability: (N, C, H, W).
         score: ``entropy`` (normalised, low is sure) or ``confidence`` (the
             largest probability, high is sure).
-        limit: Probabilities of a strip at most, but at least one row.
+        limit: Probabilities of a strip at most; None for what suits the
+            device.
 
     Returns:
         Labels (N, H, W) uint8, 255 where a probability is not a number, and
         scores (N, H, W) float in [0, 1].
     """
-    rows = max(1, limit // probability[:, :, 0].numel())
-    strips = probability.split(rows, dim=2)
-    parts = [_label_and_score(strip, score) for strip in strips]
-    labels, scores = zip(*parts, strict=True)
-    return torch.cat(labels, dim=1), torch.cat(scores, dim=1)
+    count, _, height, width = probability.shape
+    shape, device = (count, height, width), probability.device
+    labels = torch.empty(shape, dtype=torch.uint8, device=device)
+    scores = torch.empty(shape, device=device)
+    for columns, strip in probability.parts(limit):
+        part = _label_and_score(strip, score)
+        labels[..., columns], scores[..., columns] = part
+    return labels, scores
 
 
 def _label_and_score(
@@ -117,12 +117,13 @@ class Prediction(NamedTuple):
     """Class probabilities of images of one size.
 
     Attributes:
-        full: (N, C, H, W) at the size the labels are written in.
+        full: (N, C, H, W) at the size the labels are written in, made strip
+            by strip.
         coarse: (N, C, h, w) at the resolution of the network's logits, if
             asked for; 0 on padding.
     """
 
-    full: Tensor
+    full: Strips
     coarse: Tensor | None
 
 
@@ -185,7 +186,7 @@ class Predictor:
             return Prediction(full, None)
         height, width = logits[0].shape[2:]
         size = height, width
-        coarse = self._combine(logits, weights, size, align_corners)
+        coarse = self._combine(logits, weights, size, align_corners).whole()
         coarse = coarse / coarse.sum(dim=1, keepdim=True)
         height, width = images.shape[2:]
         area = valid_area(metas[0], (height, width), size, align_corners)
@@ -205,13 +206,13 @@ class Predictor:
         weights: Sequence[float],
         size: tuple[int, int],
         align_corners: bool,
-    ) -> Tensor:
+    ) -> Strips:
         if self.combination == 'max':
             parts = [
                 probabilities(part, size, self.order, align_corners)
                 for part in logits
             ]
-            return torch.stack(parts).amax(dim=0)
+            return combined(parts, lambda of: torch.stack(of).amax(dim=0))
         if len({part.shape for part in logits}) > 1:
             raise ConfigError(
                 'pseudo_labels: the networks of this ensemble differ in '
@@ -235,23 +236,17 @@ class Predictor:
         return height, width
 
     def _fit(
-        self, full: Tensor, metas: Sequence[dict], align_corners: bool
-    ) -> Tensor:
+        self, full: Strips, metas: Sequence[dict], align_corners: bool
+    ) -> Strips:
         """Cut off padding, and then resize if the original size is due."""
         padding = _padding(metas[0])
         if not padding:
             return full
-        left, right, top, bottom = padding
-        height, width = full.shape[2:]
-        full = full[:, :, top : height - bottom, left : width - right]
+        full = full.cropped(*padding)
         if self.original_size:
-            full = resize(
-                full,
-                size=tuple(metas[0]['ori_shape']),
-                mode='bilinear',
-                align_corners=align_corners,
-                warning=False,
-            )
+            height, width = metas[0]['ori_shape']
+            size = height, width
+            full = upsampled(full.whole(), size, align_corners)
         return full
 
 

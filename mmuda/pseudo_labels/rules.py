@@ -17,6 +17,7 @@ from mmuda.utils.errors import ConfigError
 from .predictor import Score, quantise
 
 _PLACE = 'pseudo_labels.rule'
+_COUNTED_PIXELS = 2**20
 
 
 class ScoreHistogram:
@@ -67,11 +68,18 @@ class ScoreHistogram:
             labels: Class of each pixel; those of C or more (255) don't count.
             score_bins: Bin of each pixel, same shape.
         """
-        counted = labels < self.num_classes
-        cells = labels[counted].long() * self.bins + score_bins[counted].long()
-        self.counts += torch.bincount(
-            cells, minlength=self.counts.numel()
-        ).view_as(self.counts)
+        # Some at a time: 64-bit numbers of a large image take hundreds of MB.
+        parts = zip(
+            labels.flatten().split(_COUNTED_PIXELS),
+            score_bins.flatten().split(_COUNTED_PIXELS),
+            strict=True,
+        )
+        for label, score in parts:
+            counted = label < self.num_classes
+            cells = label[counted].long() * self.bins + score[counted].long()
+            self.counts += torch.bincount(
+                cells, minlength=self.counts.numel()
+            ).view_as(self.counts)
 
     def all_reduce(self) -> None:
         """Add up the counts of all processes."""

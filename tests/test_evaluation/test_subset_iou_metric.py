@@ -101,3 +101,19 @@ def test_empty_subset():
 def test_subset_with_a_name_of_mmseg():
     with pytest.raises(ConfigError, match='subsets.mIoU:'):
         metric(dict(mIoU=['car']))
+
+
+def test_pixels_beyond_single_precision_are_counted():
+    """A class of an image of 4097 x 4096 pixels."""
+    prediction = torch.zeros(4097, 4096, dtype=torch.uint8)
+    truth = prediction.clone()
+    truth[0, 0] = 1
+    truth[0, 1] = 255
+    areas = metric().intersect_and_union(prediction, truth, 2, 255)
+    count = 4097 * 4096
+    assert [area.tolist() for area in areas] == [
+        [count - 2, 0],
+        [count - 1, 1],
+        [count - 1, 0],
+        [count - 2, 1],
+    ]

@@ -1,10 +1,8 @@
-"""Metrics decide what is kept of the predictions of large images."""
+"""Metrics decide what is kept of predictions."""
 
 import pytest
 from mmengine.evaluator import BaseMetric
 from tiny_runs import runner
-
-from mmuda.models.segmentors.plane_predictions import MAX_VALUES
 
 LEAN = dict(type='LeanPredictionHook')
 ALL = [
@@ -27,23 +25,24 @@ class LooksAtLogits(BaseMetric):
         return dict(classes=results[0][0])
 
 
-def validate(folder, metrics, max_values=MAX_VALUES):
+def validate(folder, metrics, strip_values=None):
     run = runner(folder, hooks=[LEAN], val_interval=100)
     run._val_evaluator = metrics
-    run.model.segmentor.max_values = max_values
+    run.model.segmentor.strip_values = strip_values
     return run.val(), run.model.segmentor
 
 
 @pytest.mark.parametrize('count', [1, 2, 3])
-def test_metrics_of_large_images_are_those_of_small_ones(tmp_path, count):
-    large, _ = validate(tmp_path / 'large', ALL[:count], max_values=1)
-    small, _ = validate(tmp_path / 'small', ALL[:count])
-    assert large == pytest.approx(small, rel=1e-6, nan_ok=True)
+def test_metrics_of_strips_are_those_of_whole_images(tmp_path, count):
+    strips, _ = validate(tmp_path / 'strips', ALL[:count], strip_values=1)
+    whole, _ = validate(tmp_path / 'whole', [*ALL[:count], LooksAtLogits()])
+    assert whole.pop('classes') == 5
+    assert strips == pytest.approx(whole, rel=1e-6, nan_ok=True)
 
 
 def test_other_metrics_see_logits(tmp_path):
     metrics = [ALL[0], LooksAtLogits()]
-    found, _ = validate(tmp_path, metrics, max_values=1)
+    found, _ = validate(tmp_path, metrics, strip_values=1)
     assert found['classes'] == 5
 
 

@@ -1,5 +1,7 @@
 """Predictions of several versions of an image, merged."""
 
+import copy
+
 import pytest
 import torch
 from mmengine.structures import PixelData
@@ -7,6 +9,7 @@ from mmseg.structures import SegDataSample
 from tiny_models import model_config, segmentor_config
 
 from mmuda.engine.predicting_head import check_own_heads, predicting_by
+from mmuda.models.losses.alignment import entropy_map
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
@@ -66,7 +69,8 @@ def test_one_channel_is_refused():
         merging().merge_preds([(sample, sample)])
 
 
-def test_an_image_and_its_mirror_image():
+def mirrored_versions():
+    """A model, a batch of an image and its mirror image, and what is in it."""
     size = (33, 40)
     torch.manual_seed(0)
     model = merging().eval()
@@ -89,6 +93,11 @@ def test_an_image_and_its_mirror_image():
         inputs=[[version] for version in versions],
         data_samples=[[SegDataSample(metainfo=meta)] for meta in metas],
     )
+    return model, batch, versions, metas
+
+
+def test_an_image_and_its_mirror_image():
+    model, batch, versions, metas = mirrored_versions()
     with torch.no_grad():
         merged = model.test_step(batch)[0]
         straight, mirrored = (
@@ -104,6 +113,28 @@ def test_an_image_and_its_mirror_image():
     assert len(merged.pred_sem_seg.data.unique()) > 1
     torch.testing.assert_close(merged.seg_logits.data.exp(), expected)
     assert torch.equal(merged.pred_sem_seg.data[0], expected.argmax(dim=0))
+
+
+@pytest.mark.parametrize('outputs', [[], ['entropy']])
+@pytest.mark.parametrize('count', [1, 2])
+def test_merged_in_strips(outputs, count):
+    model, batch, *_ = mirrored_versions()
+    batch = {key: values[:count] for key, values in batch.items()}
+    with torch.no_grad():
+        whole = model.test_step(copy.deepcopy(batch))[0]
+        model.choose_outputs(outputs)
+        model.strip_values = 1
+        lean = model.test_step(copy.deepcopy(batch))[0]
+        model.choose_outputs(['logits'])
+        again = model.test_step(batch)[0]
+    assert set(lean.keys()) == {'pred_sem_seg', *outputs}
+    assert torch.equal(lean.pred_sem_seg.data, whole.pred_sem_seg.data)
+    assert torch.equal(again.seg_logits.data, whole.seg_logits.data)
+    if outputs:
+        expected = entropy_map(whole.seg_logits.data[None])
+        torch.testing.assert_close(
+            lean.entropy.data, expected, rtol=0, atol=2e-6
+        )
 
 
 def test_heads_of_targets_are_chosen_inside():

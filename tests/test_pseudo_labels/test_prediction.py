@@ -64,7 +64,9 @@ def ensemble(tmp_path, weights=(0.25, 0.75)):
 def test_probabilities_of_a_single_network():
     model, data = build_model(), batch()
     expected = up(logits_of(model, data).softmax(1))
-    torch.testing.assert_close(Predictor(model)(batch()).full, expected)
+    torch.testing.assert_close(
+        Predictor(model)(batch()).full.whole(), expected
+    )
 
 
 @pytest.mark.parametrize('order', ['softmax_first', 'upsample_first'])
@@ -76,7 +78,8 @@ def test_probabilities_in_mixed_precision_are_those_of_such_logits(order):
     expected = up(logits.softmax(1))
     if order == 'upsample_first':
         expected = up(logits).softmax(1)
-    actual = Predictor(model, order=order, precision='bf16')(batch()).full
+    actual = Predictor(model, order=order, precision='bf16')(batch())
+    actual = actual.full.whole()
     assert actual.dtype == torch.float32
     torch.testing.assert_close(actual, expected)
 
@@ -84,7 +87,7 @@ def test_probabilities_in_mixed_precision_are_those_of_such_logits(order):
 def test_upsampled_logits():
     model, data = build_model(), batch()
     expected = up(logits_of(model, data)).softmax(1)
-    actual = Predictor(model, order='upsample_first')(batch()).full
+    actual = Predictor(model, order='upsample_first')(batch()).full.whole()
     torch.testing.assert_close(actual, expected)
 
 
@@ -99,14 +102,14 @@ def test_ensemble_sums_weighted_logits(tmp_path):
     models, both = ensemble(tmp_path)
     first, second = (logits_of(model, batch()) for model in models)
     expected = up((0.25 * first + 0.75 * second).softmax(1))
-    torch.testing.assert_close(Predictor(both)(batch()).full, expected)
+    torch.testing.assert_close(Predictor(both)(batch()).full.whole(), expected)
 
 
 def test_weights_are_shares(tmp_path):
     _, both = ensemble(tmp_path, (1, 3))
-    shares = Predictor(both)(batch()).full
+    shares = Predictor(both)(batch()).full.whole()
     both.weights = [0.25, 0.75]
-    torch.testing.assert_close(Predictor(both)(batch()).full, shares)
+    torch.testing.assert_close(Predictor(both)(batch()).full.whole(), shares)
 
 
 def test_coarse_probabilities_are_zero_on_padding():
@@ -148,7 +151,7 @@ def test_cells_lie_where_their_values_do(
 def test_ensemble_takes_the_largest_probability(tmp_path):
     models, both = ensemble(tmp_path)
     parts = [up(logits_of(model, batch()).softmax(1)) for model in models]
-    actual = Predictor(both, combination='max')(batch()).full
+    actual = Predictor(both, combination='max')(batch()).full.whole()
     torch.testing.assert_close(actual, torch.maximum(*parts))
 
 
@@ -162,23 +165,23 @@ def test_original_size_is_reached_in_one_step():
     model, data = build_model(), batch(ori_shape=(100, 130))
     expected = up(logits_of(model, data).softmax(1), (100, 130))
     predictor = Predictor(model, original_size=True)
-    actual = predictor(batch(ori_shape=(100, 130))).full
+    actual = predictor(batch(ori_shape=(100, 130))).full.whole()
     torch.testing.assert_close(actual, expected)
 
 
 def test_padding_is_cut_off():
     model = build_model()
-    whole = Predictor(model)(batch()).full
+    whole = Predictor(model)(batch()).full.whole()
     padded = batch(padding_size=(0, 8, 0, 16))
-    actual = Predictor(model)(padded).full
+    actual = Predictor(model)(padded).full.whole()
     torch.testing.assert_close(actual, whole[:, :, :-16, :-8])
 
 
 def test_padding_is_cut_off_before_the_original_size():
     model = build_model()
-    cut = Predictor(model)(batch()).full[:, :, :-16, :-8]
+    cut = Predictor(model)(batch()).full.whole()[:, :, :-16, :-8]
     padded = batch(padding_size=(0, 8, 0, 16), ori_shape=(48, 96))
-    actual = Predictor(model, original_size=True)(padded).full
+    actual = Predictor(model, original_size=True)(padded).full.whole()
     torch.testing.assert_close(actual, up(cut, (48, 96)))
 
 
@@ -187,7 +190,7 @@ def test_sliding_windows_give_the_logits_of_testing():
     model.segmentor.test_cfg.update(
         mode='slide', crop_size=(32, 32), stride=(16, 16)
     )
-    actual = Predictor(model, order='upsample_first')(batch(1)).full
+    actual = Predictor(model, order='upsample_first')(batch(1)).full.whole()
     sample = model.test_step(batch(1))[0]
     expected = sample.seg_logits.data.softmax(0)[None]
     torch.testing.assert_close(actual, expected)
@@ -213,10 +216,13 @@ def test_a_plain_segmentor_of_mmseg_predicts():
     plain = MODELS.build(config).eval()
     plain.load_state_dict(model.segmentor.state_dict())
     torch.testing.assert_close(
-        Predictor(plain)(batch()).full, Predictor(model)(batch()).full
+        Predictor(plain)(batch()).full.whole(),
+        Predictor(model)(batch()).full.whole(),
     )
 
 
 def test_prediction_needs_no_memory_for_gradients():
-    assert not Predictor(build_model())(batch()).full.requires_grad
-    assert np.isfinite(Predictor(build_model())(batch()).full.numpy()).all()
+    assert not Predictor(build_model())(batch()).full.whole().requires_grad
+    assert np.isfinite(
+        Predictor(build_model())(batch()).full.whole().numpy()
+    ).all()

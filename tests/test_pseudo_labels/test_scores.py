@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from mmuda.models.losses import normalised_entropy
+from mmuda.models.segmentors.strips import upsampled
 from mmuda.pseudo_labels.predictor import (
     label_and_score,
     probabilities,
@@ -19,12 +20,16 @@ def logits(seed=0, shape=(2, 5, 6, 9)):
     return 4 * torch.randn(shape, generator=generator)
 
 
+def strips(maps):
+    return upsampled(maps, tuple(maps.shape[2:]), True)
+
+
 def test_softmax_first_interpolates_probabilities():
     low = logits()
     expected = F.interpolate(
         low.softmax(1), (33, 41), mode='bilinear', align_corners=True
     )
-    actual = probabilities(low, (33, 41), 'softmax_first', True)
+    actual = probabilities(low, (33, 41), 'softmax_first', True).whole()
     torch.testing.assert_close(actual, expected)
 
 
@@ -33,13 +38,13 @@ def test_upsample_first_interpolates_logits():
     expected = F.interpolate(
         low, (33, 41), mode='bilinear', align_corners=True
     ).softmax(1)
-    actual = probabilities(low, (33, 41), 'upsample_first', True)
+    actual = probabilities(low, (33, 41), 'upsample_first', True).whole()
     torch.testing.assert_close(actual, expected)
 
 
 def test_the_two_orders_differ():
     orders = [
-        probabilities(logits(), (33, 41), order, True)
+        probabilities(logits(), (33, 41), order, True).whole()
         for order in ('softmax_first', 'upsample_first')
     ]
     assert (orders[0] - orders[1]).abs().max() > 0.05
@@ -67,20 +72,22 @@ def test_entropy_of_two_equal_classes_of_four():
 
 def test_label_is_the_most_probable_class():
     p = logits().softmax(1)
-    label, _ = label_and_score(p, 'confidence')
+    label, _ = label_and_score(strips(p), 'confidence')
     assert torch.equal(label.long(), p.argmax(1))
 
 
 def test_confidence_is_the_largest_probability():
     p = logits().softmax(1)
-    torch.testing.assert_close(label_and_score(p, 'confidence')[1], p.amax(1))
+    torch.testing.assert_close(
+        label_and_score(strips(p), 'confidence')[1], p.amax(1)
+    )
 
 
 @pytest.mark.parametrize('score', ['entropy', 'confidence'])
 def test_pixels_with_nan_get_no_label(score):
     p = logits().softmax(1)
     p[1, 3, 4, 5] = math.nan
-    label, scores = label_and_score(p, score)
+    label, scores = label_and_score(strips(p), score)
     assert label[1, 4, 5] == 255
     assert (label == 255).sum() == 1
     assert torch.isfinite(scores).all()
@@ -92,13 +99,15 @@ def test_bins_have_equal_width_and_the_last_holds_one():
 
 
 @pytest.mark.parametrize('score', ['entropy', 'confidence'])
-@pytest.mark.parametrize('limit', [1, 3 * 2 * 5 * 17, 10**6])
-def test_strips_give_what_the_whole_image_gives(score, limit):
-    generator = torch.Generator().manual_seed(0)
-    logits = 5 * torch.randn(2, 5, 23, 17, generator=generator)
-    probability = logits.softmax(dim=1)
-    probability[0, 2, 3, 4] = float('nan')
-    whole = label_and_score(probability, score)
-    strips = label_and_score(probability, score, limit)
-    assert torch.equal(strips[0], whole[0])
-    torch.testing.assert_close(strips[1], whole[1], rtol=0, atol=1e-6)
+@pytest.mark.parametrize('order', ['softmax_first', 'upsample_first'])
+@pytest.mark.parametrize('aligned', [False, True])
+@pytest.mark.parametrize('limit', [1, 3 * 2 * 5 * 150])
+def test_strips_give_what_the_whole_image_gives(score, order, aligned, limit):
+    low = logits()
+    low[0, 2, 3, 4] = math.nan
+    probability = probabilities(low, (150, 170), order, aligned)
+    whole = label_and_score(probability, score, limit=10**9)
+    found = label_and_score(probability, score, limit)
+    assert (whole[0] == 255).any()
+    assert torch.equal(found[0], whole[0])
+    torch.testing.assert_close(found[1], whole[1], rtol=0, atol=1e-6)

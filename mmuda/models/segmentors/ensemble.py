@@ -3,7 +3,7 @@
 
 import copy
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from mmengine.structures import PixelData
@@ -17,12 +17,8 @@ from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.evaluation_config import ensemble_weights
 
-from .plane_predictions import (
-    LOGITS,
-    MAX_VALUES,
-    Planes,
-    predict_large_images,
-)
+from .strip_predictions import LOGITS, predict_in_strips
+from .strips import Strips, weighted_sum
 
 
 @MODELS.register_module()
@@ -46,10 +42,10 @@ class SegmentorEnsemble(BaseSegmentor):
             or as of ``ensemble_weights``.
     """
 
-    #: What predictions of large images hold; see ``choose_outputs``.
+    #: What predictions hold beside the classes; see ``choose_outputs``.
     outputs: frozenset[str] = frozenset([LOGITS])
-    #: Logits of an image up to which it is not large.
-    max_values: int = MAX_VALUES
+    #: Logits of a strip at most; None for what suits the device.
+    strip_values: int | None = None
 
     def __init__(
         self,
@@ -108,12 +104,11 @@ class SegmentorEnsemble(BaseSegmentor):
             data_samples: Meta information (and labels) of each image.
 
         Returns:
-            Samples with ``seg_logits`` (C, H, W) and ``pred_sem_seg`` at
-            the original size of each image.
+            Samples with ``pred_sem_seg`` and, where ``outputs`` asks for
+            them, ``seg_logits`` (C, H, W) at the original size of each image.
         """
-        metas = [sample.metainfo for sample in data_samples or ()]
-        if metas and self.predicts_by_planes(metas):
-            return predict_large_images(self, inputs, data_samples)
+        if data_samples and self.predicts_in_strips():
+            return predict_in_strips(self, inputs, data_samples)
         if data_samples is None:
             data_samples = self.members[0].predict(inputs)
         total: list[Tensor] = []
@@ -135,41 +130,28 @@ class SegmentorEnsemble(BaseSegmentor):
             )
         return data_samples
 
-    def predicts_by_planes(self, metas: list[dict]) -> bool:
-        """Whether all models do.
-
-        Args:
-            metas: Meta information of each image.
-        """
+    def predicts_in_strips(self) -> bool:
+        """Whether all models do."""
         return all(
-            hasattr(model, 'predicts_by_planes')
-            and model.predicts_by_planes(metas)
+            hasattr(model, 'predicts_in_strips') and model.predicts_in_strips()
             for model in self.members
         )
 
-    def output_planes(self, inputs: Tensor, metas: list[dict]) -> list[Planes]:
-        """Weighted sums of the models' planes, for each image.
+    def output_strips(
+        self, inputs: Tensor, metas: list[dict]
+    ) -> Iterator[Strips]:
+        """Yield weighted sums of the models' strips, for each image.
 
         Args:
             inputs: (N, 3, H, W) normalised images.
             metas: Meta information of each image.
         """
-        parts_of_models = [
-            model.output_planes(inputs, copy.deepcopy(metas))
+        parts = [
+            model.output_strips(inputs, copy.deepcopy(metas))
             for model in self.members
         ]
-
-        def planes(parts: Sequence[Planes], first: int, last: int) -> Tensor:
-            weighted = (
-                weight * part(first, last)
-                for weight, part in zip(self.weights, parts, strict=True)
-            )
-            return functools.reduce(torch.add, weighted)
-
-        return [
-            functools.partial(planes, parts)
-            for parts in zip(*parts_of_models, strict=True)
-        ]
+        for strips in zip(*parts, strict=True):
+            yield weighted_sum(strips, self.weights)
 
     def extract_feat(self, inputs: Tensor) -> list:
         """Features of each model."""

@@ -2,8 +2,7 @@
 """A segmentor whose forward gives the logits of every head."""
 
 import logging
-from collections.abc import Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch.distributed as dist
 from mmengine.config import ConfigDict
@@ -24,14 +23,6 @@ from mmuda.utils.errors import ConfigError
 from mmuda.utils.mixed_precision import in_single_precision
 from mmuda.utils.names import AUX, DECODE
 
-from .plane_predictions import (
-    LOGITS,
-    MAX_VALUES,
-    Planes,
-    fit_to_image,
-    is_large,
-    predict_large_images,
-)
 from .precise_layers import predict_precisely
 from .prediction import (
     Box,
@@ -41,6 +32,14 @@ from .prediction import (
     View,
     crop,
 )
+from .strip_predictions import (
+    LOGITS,
+    fit_to_image,
+    input_size,
+    is_input_itself,
+    predict_in_strips,
+)
+from .strips import Strips, upsampled
 
 _HEAD_METHODS = ('loss', 'predict', 'loss_by_feat')
 _MARK = '_mmuda_single_values'
@@ -73,10 +72,10 @@ class UDAEncoderDecoder(EncoderDecoder):
             number of classes, or ``test_cfg`` has an unknown key.
     """
 
-    #: What predictions of large images hold; see ``choose_outputs``.
+    #: What predictions hold beside the classes; see ``choose_outputs``.
     outputs: frozenset[str] = frozenset([LOGITS])
-    #: Logits of an image up to which it is not large.
-    max_values: int = MAX_VALUES
+    #: Logits of a strip at most; None for what suits the device.
+    strip_values: int | None = None
 
     def __init__(self, *args, test_cfg: dict | None = None, **kwargs) -> None:
         test_cfg = ConfigDict(test_cfg or dict(mode='whole'))
@@ -245,30 +244,26 @@ class UDAEncoderDecoder(EncoderDecoder):
             data_samples: Meta information (and labels) of each image.
 
         Returns:
-            Samples as mmseg's ``EncoderDecoder`` gives them. Large images
-            have no ``seg_logits`` where ``outputs`` does not ask for them.
+            Samples as mmseg's ``EncoderDecoder`` gives them, without
+            ``seg_logits`` where ``outputs`` does not ask for them.
         """
-        metas = [sample.metainfo for sample in data_samples or ()]
-        if metas and self.predicts_by_planes(metas):
-            return predict_large_images(self, inputs, data_samples)
+        if data_samples and self.predicts_in_strips():
+            return predict_in_strips(self, inputs, data_samples)
         return super().predict(inputs, data_samples)
 
-    def predicts_by_planes(self, metas: list[dict]) -> bool:
-        """Whether logits of a batch are not wanted, large and separable.
-
-        Args:
-            metas: Meta information of each image.
-        """
+    def predicts_in_strips(self) -> bool:
+        """Whether logits at full size are neither wanted nor needed."""
         own = type(self.predicting_head).predict_by_feat
         return (
             LOGITS not in self.outputs
             and self.out_channels > 1
             and own is BaseDecodeHead.predict_by_feat
-            and is_large(self.out_channels, metas, self.max_values)
         )
 
-    def output_planes(self, inputs: Tensor, metas: list[dict]) -> list[Planes]:
-        """Logits of each image at its original size, some classes at a time.
+    def output_strips(
+        self, inputs: Tensor, metas: list[dict]
+    ) -> Iterator[Strips]:
+        """Yield the logits (1, C, H, W) of each image at its original size.
 
         Args:
             inputs: (N, 3, H, W) normalised images.
@@ -280,16 +275,18 @@ class UDAEncoderDecoder(EncoderDecoder):
             if slides
             else self.predict_logits(inputs)
         )
-        once = slides or self._upsamples_once(metas)
-        head = self.predicting_head
-
-        def planes(index: int, first: int, last: int) -> Tensor:
-            part = logits[index : index + 1, first:last]
-            if not once:
-                part = head.predict_by_feat(part, metas)
-            return fit_to_image(part, metas[index], self.align_corners)
-
-        return [partial(planes, index) for index in range(len(metas))]
+        if slides or self._upsamples_once(metas):
+            for part, meta in zip(logits.split(1), metas, strict=True):
+                yield fit_to_image(part, meta, self.align_corners)
+            return
+        size = input_size(metas)
+        for part, meta in zip(logits.split(1), metas, strict=True):
+            seen = upsampled(part, size, self.predicting_head.align_corners)
+            yield (
+                seen
+                if is_input_itself(meta, size)
+                else fit_to_image(seen.whole(), meta, self.align_corners)
+            )
 
     @property
     def predicting_head(self) -> BaseDecodeHead:

@@ -2,7 +2,7 @@
 """What all methods of segmentation share."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial, reduce
 from typing import Literal
 
@@ -229,13 +229,13 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         """Predictions of the predictor for (N, 3, H, W) images."""
         return self.predictor.predict(inputs, data_samples)
 
-    def predicts_by_planes(self, metas: list[dict]) -> bool:
+    def predicts_in_strips(self) -> bool:
         """Whether the predictor does; see ``UDAEncoderDecoder``."""
-        return self.predictor.predicts_by_planes(metas)
+        return self.predictor.predicts_in_strips()
 
-    def output_planes(self, inputs: Tensor, metas: list[dict]) -> list:
+    def output_strips(self, inputs: Tensor, metas: list[dict]) -> Iterator:
         """Logits of the predictor; see ``UDAEncoderDecoder``."""
-        return self.predictor.output_planes(inputs, metas)
+        return self.predictor.output_strips(inputs, metas)
 
     def _forward(
         self, inputs: Tensor, data_samples: SampleList | None = None

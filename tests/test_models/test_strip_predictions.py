@@ -1,17 +1,19 @@
-"""Large images, a few classes at a time: the classes of all at once."""
+"""Classes and entropies found strip by strip: those of the whole image."""
 
 import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from mmseg.structures import SegDataSample
-from tiny_models import NUM_CLASSES, model_config, segmentor_config
+from tiny_models import model_config, segmentor_config
 
 from mmuda.models.losses.alignment import entropy_map
-from mmuda.models.segmentors.plane_predictions import (
+from mmuda.models.segmentors.strip_predictions import (
+    add_classes,
     choose_outputs,
-    predict_by_planes,
 )
+from mmuda.models.segmentors.strips import upsampled
 from mmuda.registry import MODELS
 
 INPUT = (33, 41)
@@ -50,8 +52,8 @@ def both_ways(model, samples, images, outputs=()):
         whole = model.predict(images, copy.deepcopy(samples))
         choose_outputs(model, outputs)
         for module in model.modules():
-            if hasattr(module, 'max_values'):
-                module.max_values = 1
+            if hasattr(module, 'strip_values'):
+                module.strip_values = 1
         lean = model.predict(images, copy.deepcopy(samples))
     assert 'seg_logits' not in lean[0]
     return whole, lean
@@ -104,22 +106,6 @@ def test_entropy_is_that_of_all_logits():
     )
 
 
-def test_small_images_keep_their_logits():
-    model = build()
-    choose_outputs(model, [])
-    with torch.no_grad():
-        sample = model.predict(images_of(), samples_of())[0]
-    assert sample.seg_logits.data.shape == (NUM_CLASSES, *ORIGINAL)
-
-
-def test_logits_are_there_where_they_are_asked_for():
-    model = build()
-    model.segmentor.max_values = 1
-    with torch.no_grad():
-        sample = model.predict(images_of(), samples_of())[0]
-    assert sample.seg_logits.data.shape == (NUM_CLASSES, *ORIGINAL)
-
-
 def test_own_heads_of_targets():
     model = build(
         type='MultiHeadEncoderDecoder',
@@ -159,32 +145,77 @@ def test_ensemble(tmp_path, weights):
     require_equal(whole, lean)
 
 
+# Upsampled maps
+
+SIZES = [
+    ((13, 21), (190, 230)),
+    ((13, 21), (13, 200)),
+    ((13, 21), (190, 21)),
+    ((300, 160), (190, 140)),
+]
+
+
+@pytest.mark.parametrize('align_corners', [False, True])
+@pytest.mark.parametrize(('given', 'size'), SIZES)
+@pytest.mark.parametrize('count', [1, 2])
+@pytest.mark.parametrize('columns', [64, 37])
+def test_strips_are_columns_of_the_whole(
+    align_corners, given, size, count, columns
+):
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(count, 7, *given, generator=generator)
+    strips = upsampled(maps, size, align_corners)
+    whole = F.interpolate(
+        maps, size, mode='bilinear', align_corners=align_corners
+    )
+    parts = [part for _, part in strips.parts(count * 7 * size[0] * columns)]
+    assert len(parts) == -(-size[1] // columns)
+    assert torch.equal(torch.cat(parts, dim=3), whole)
+    assert torch.equal(strips.whole(), whole)
+
+
+def test_strips_of_interleaved_channels():
+    maps = torch.randn(1, 7, 13, 21)
+    plain = upsampled(maps, (190, 230), False).whole()
+    maps = maps.contiguous(memory_format=torch.channels_last)
+    strips = upsampled(maps, (190, 230), False).parts(7 * 190 * 64)
+    assert torch.equal(torch.cat([part for _, part in strips], dim=3), plain)
+
+
+def test_cut_off_strips():
+    maps = torch.randn(1, 7, 13, 21)
+    strips = upsampled(maps, (190, 230), True)
+    cut = strips.cropped(3, 5, 7, 11)
+    parts = [part for _, part in cut.parts(7 * 172 * 64)]
+    assert torch.equal(
+        torch.cat(parts, dim=3), strips.whole()[..., 7:-11, 3:-5]
+    )
+
+
 # Ties and broken values
 
 
-def by_planes(logits, limit):
-    sample = SegDataSample(metainfo=dict(ori_shape=logits.shape[1:]))
-    predict_by_planes(
-        sample,
-        lambda first, last: logits[first:last],
-        len(logits),
-        False,
-        limit,
-    )
+def by_strips(logits, limit):
+    sample = SegDataSample()
+    size = tuple(logits.shape[1:])
+    add_classes(sample, upsampled(logits[None], size, True), None, limit)
     return sample.pred_sem_seg.data[0]
 
 
-@pytest.mark.parametrize('limit', [1, 4 * 2 * 30, 4 * 3 * 30, 10**6])
+LIMITS = [1, 2 * 7 * 5, 3 * 7 * 5, 10**6]
+
+
+@pytest.mark.parametrize('limit', LIMITS)
 def test_first_of_equal_ones(limit):
     generator = torch.Generator().manual_seed(0)
     logits = torch.randint(0, 3, (7, 5, 6), generator=generator).float()
-    assert torch.equal(by_planes(logits, limit), logits.argmax(dim=0))
+    assert torch.equal(by_strips(logits, limit), logits.argmax(dim=0))
 
 
-@pytest.mark.parametrize('limit', [1, 4 * 2 * 30, 10**6])
+@pytest.mark.parametrize('limit', LIMITS)
 def test_values_that_are_no_numbers(limit):
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(7, 5, 6, generator=generator)
     logits[torch.rand(7, 5, 6, generator=generator) < 0.2] = float('nan')
     logits[torch.rand(7, 5, 6, generator=generator) < 0.1] = float('inf')
-    assert torch.equal(by_planes(logits, limit), logits.argmax(dim=0))
+    assert torch.equal(by_strips(logits, limit), logits.argmax(dim=0))
