@@ -175,7 +175,7 @@ def _demo() -> Iterator[_Move]:
     yield _Move(*names, ('g2ci_19',), says=source_only)
 
 
-_MOVED = {
+RENAMED = {
     move.old.replace('{}', setting): (move, setting)
     for move in _moves()
     for setting in move.settings
@@ -196,7 +196,7 @@ def successor(path: str | os.PathLike) -> Successor | None:
         return None
     parts = file.with_suffix('').parts
     for depth in (2, 3):
-        found = _MOVED.get('/'.join(parts[-depth:]))
+        found = RENAMED.get('/'.join(parts[-depth:]))
         if found is not None and len(parts) >= depth:
             root = Path(*parts[:-depth])
             return _leaf_below(root, *found)
@@ -229,7 +229,7 @@ def near_names(path: str | os.PathLike) -> str:
         for leaf in leaves
         if '_base_' not in leaf.parts
     }
-    for old, found in _MOVED.items() if roots else ():
+    for old, found in RENAMED.items() if roots else ():
         leaf = _leaf_below(root, *found)
         if leaf is not None:
             names.setdefault(f'{old}.py', str(leaf))

@@ -11,7 +11,7 @@ from mtda_leaves import load
 
 from mmuda.utils.config import default_work_dir, load_config
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.renamed_configs import _MOVED, successor
+from mmuda.utils.renamed_configs import RENAMED, successor
 
 CONFIGS = ROOT / 'configs'
 WARM_UP = dict(
@@ -55,8 +55,8 @@ def test_it_reads_as_it_did(old):
 
 
 def test_every_one_has_a_successor():
-    gone = [old for old in _MOVED if successor(path_of(old)) is None]
-    assert (gone, len(_MOVED)) == ([], 161)
+    gone = [old for old in RENAMED if successor(path_of(old)) is None]
+    assert (gone, len(RENAMED)) == ([], 161)
 
 
 @pytest.mark.parametrize(
