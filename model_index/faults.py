@@ -40,6 +40,11 @@ def find_faults(root: Path, entries: dict[str, list[Entry]]) -> Iterator[str]:
     for name, count in Counter(Path(leaf).stem for leaf in listed).items():
         if count > 1:
             yield f'{name}: is the name of {count} configs; rename one'
+    for folder, found in entries.items():
+        columns = {'column' in entry.model for entry in found}
+        alone = all(len(entry.leaves) == 1 for entry in found)
+        if len(columns) > 1 or (True in columns and not alone):
+            yield f'{folder}: all models or none have one config and a column'
     for entry in every:
         yield from _faults_of_numbers(entry)
         for leaf in entry.leaves:

@@ -239,6 +239,11 @@ def test_file_of_the_fixture_has_no_faults(repository):
             f'{LEAF}: a test gives no cityscapes/mIoU13, but cityscapes/mIoU',
         ),
         (
+            'note: wet',
+            'column: rainy',
+            'weather: all models or none have one config and a column',
+        ),
+        (
             'source: table 1',
             'note: by heart',
             f'{LEAF}: has no source, nor has its collection',
