@@ -7,6 +7,7 @@ from importlib import import_module, metadata, util
 from packaging.version import Version
 
 from mmuda.utils.processes import leave_at_interrupt
+from mmuda.utils.threads import settle_threads
 from mmuda.version import __version__
 
 # First accepted version and first version that has not been tested.
@@ -137,6 +138,7 @@ def _is_distributed(name: str) -> bool:
 
 
 leave_at_interrupt()
+settle_threads()
 check_versions()
 import_module('mmuda.utils.screen').silence_imports()
 name_distributions()

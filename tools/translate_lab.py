@@ -19,7 +19,7 @@ from mmuda.utils.cli import (
     checked,
     run_tool,
 )
-from mmuda.utils.jobs import usable_cores
+from mmuda.utils.threads import usable_cores
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:

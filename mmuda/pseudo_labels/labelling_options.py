@@ -14,8 +14,8 @@ from mmuda.utils.checks import whole_number
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_config, check_fields
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.jobs import usable_cores
 from mmuda.utils.mixed_precision import Precision
+from mmuda.utils.threads import usable_cores
 
 from .predictor import Combination, EgoMask, Order, Predictor
 from .rules import SelectionRule

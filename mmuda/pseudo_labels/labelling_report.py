@@ -24,7 +24,8 @@ from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.utils.drawing import colourise, heat_map, legend, panel
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path
-from mmuda.utils.jobs import in_threads, usable_cores
+from mmuda.utils.jobs import in_threads
+from mmuda.utils.threads import usable_cores
 
 from .predictor import Score
 

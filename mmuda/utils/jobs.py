@@ -39,13 +39,6 @@ START_METHOD = 'fork' if sys.platform == 'linux' else 'spawn'
 _SIGNAL_SECONDS = 0.5
 
 
-def usable_cores() -> int:
-    """Number of processor cores that this process may use."""
-    if sys.platform == 'linux':
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @contextmanager
 def in_processes(
     function: Callable,

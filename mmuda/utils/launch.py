@@ -20,6 +20,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from mmuda.utils.errors import describe_error
 from mmuda.utils.processes import end_with_parent, raise_at_interrupt
+from mmuda.utils.threads import shared_among
 
 _FAILED = 1
 _LOGGERS = ('torch.distributed.elastic', 'torch.distributed.run')
@@ -47,7 +48,11 @@ def main(arguments: Sequence[str]) -> int:
         for name in _LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        torchrun.run(torchrun.parse_args(list(arguments)))
+        options = torchrun.parse_args(list(arguments))
+        # torchrun would give each process a single thread.
+        if options.nproc_per_node.isdecimal():
+            os.environ |= shared_among(int(options.nproc_per_node))
+        torchrun.run(options)
     except ChildFailedError as error:
         if verbose:
             print(error, file=sys.stderr)

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from mmuda.utils.threads import shared_among
+
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _STDERR = 2
 
@@ -176,14 +178,16 @@ def run_side_by_side(commands: Sequence[Command]) -> list[int]:
     """
     children: list[subprocess.Popen] = []
     with _signals_for(children):
+        threads = shared_among(sum(c.processes for c in commands))
         for command in commands:
-            children.append(_start(command))
+            children.append(_start(command, threads))
         return [child.wait() for child in children]
 
 
-def _start(command: Command) -> subprocess.Popen:
+def _start(command: Command, variables: Mapping[str, str]) -> subprocess.Popen:
     environment = {
         **os.environ,
+        **variables,
         STARTED_BY: str(os.getpid()),
         **command.environment,
     }

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mmuda.utils.checks import COUNT, SEED, WHOLE
 from mmuda.utils.cli import add_traceback_option, checked, run_tool
-from mmuda.utils.jobs import usable_cores
+from mmuda.utils.threads import usable_cores
 
 # These are beside tools/ in the repository, no part of the package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))

@@ -16,8 +16,9 @@ from mmuda.pseudo_labels.second_pass import encode_png, read_scores
 from mmuda.utils.checks import one_of
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write
-from mmuda.utils.jobs import in_threads, usable_cores
+from mmuda.utils.jobs import in_threads
 from mmuda.utils.names import IGNORE_ID, MANIFEST
+from mmuda.utils.threads import usable_cores
 
 from .labelled_images import (
     LabelledImages,
