@@ -4,15 +4,14 @@
 # from the paper. Write the ratios first: tools/misc/class_statistics.py with
 # --ratios (see README.md).
 _base_ = [
-    '../_base_/models/deeplabv2_vgg16.py',
-    '../_base_/datasets/synthia2cs.py',
+    '../_base_/networks/deeplabv2_vgg16.py',
+    '../_base_/methods/minent.py',
+    '../_base_/settings/advent.py',
     '../_base_/schedules/advent_90k.py',
     '../_base_/default_runtime.py',
 ]
+setting = 'synthia2cs'
 model = dict(
-    type='MinEnt',
-    segmentor=dict(decode_head=dict(num_classes=16)),
-    entropy_weights=dict(decode=1e-3),
     terms=[
         dict(
             type='ClassRatioPrior',

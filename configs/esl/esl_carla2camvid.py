@@ -3,31 +3,20 @@
 # files, as training resizes at random.
 # Roots: --data-root source=DIR target=DIR
 _base_ = [
-    '../advent/advent_carla2camvid.py',
-    '../_base_/pseudo_labels/esl.py',
+    '../_base_/networks/deeplabv2_r18_small.py',
+    '../_base_/methods/esl.py',
+    '../_base_/settings/carla2camvid.py',
+    '../_base_/schedules/small_2000_adversarial.py',
+    '../_base_/default_runtime.py',
 ]
+setting = 'carla2camvid'
 self_training = dict(initial='../advent/advent_carla2camvid.py', rounds=1)
-model = dict(terms=[dict(type='PseudoLabels', weight=1.0)])
+model = dict(warmup_iters=800, discriminator=dict(base_channels=16))
 pseudo_labels = dict(
-    pipeline=[
-        dict(type='LoadImage'),
-        dict(type='Resize', scale=(200, 150), keep_ratio=False),
-        dict(type='PackDomainInputs'),
-    ],
+    pipeline=_base_.label_pipeline,
     original_size=True,
     batch_size=8,
     # labels of the training images, to measure the pseudo-labels
     ground_truth='labels',
 )
-target_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='LoadPseudoLabels'),
-    dict(
-        type='RandomResize',
-        scale=(200, 150),
-        ratio_range=(1.0, 1.5),
-        keep_ratio=True,
-    ),
-    *_base_.augmentation,
-]
-train_dataloader = dict(dataset=dict(target=dict(pipeline=target_pipeline)))
+default_hooks = dict(checkpoint=dict(interval=500))

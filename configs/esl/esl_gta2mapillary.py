@@ -2,17 +2,11 @@
 # esl_gta2cs.py. Labels have the size of the image without its padding, so they
 # are loaded between the two.
 _base_ = [
-    '../advent/advent_gta2mapillary.py',
-    '../_base_/pseudo_labels/esl.py',
+    '../_base_/networks/deeplabv2_r101.py',
+    '../_base_/methods/esl.py',
+    '../_base_/settings/advent.py',
+    '../_base_/schedules/advent_adversarial.py',
+    '../_base_/default_runtime.py',
 ]
+setting = 'gta2mapillary'
 self_training = dict(initial='../advent/advent_gta2mapillary.py', rounds=1)
-model = dict(terms=[dict(type='PseudoLabels', weight=1.0)])
-pseudo_labels = dict(pipeline=_base_.target_pipeline)
-target_pipeline = [
-    dict(type='LoadImage'),
-    _base_.fit,
-    dict(type='LoadPseudoLabels'),
-    _base_.pad,
-    _base_.pack,
-]
-train_dataloader = dict(dataset=dict(target=dict(pipeline=target_pipeline)))

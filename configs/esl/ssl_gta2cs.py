@@ -1,7 +1,12 @@
 # SSL, GTA5 -> Cityscapes: as esl_gta2cs.py with the selection that ESL
 # is compared with (BDL, CVPR 2019): keep p >= min(median of the class, 0.9),
 # p the probability of the class.
-_base_ = './esl_gta2cs.py'
-pseudo_labels = dict(
-    rule=dict(_delete_=True, type='ConfidenceQuantile', quantile=0.5, cap=0.9)
-)
+_base_ = [
+    '../_base_/networks/deeplabv2_r101.py',
+    '../_base_/methods/ssl.py',
+    '../_base_/settings/advent.py',
+    '../_base_/schedules/advent_adversarial.py',
+    '../_base_/default_runtime.py',
+]
+setting = 'gta2cs'
+self_training = dict(initial='../advent/gta2cs.py', rounds=1)

@@ -12,7 +12,12 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmuda.utils.config_completion import complete, read_file
+from mmuda.utils.config_completion import (
+    PARTS,
+    complete,
+    derive_test_pipeline,
+    read_file,
+)
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import (
     check_config,
@@ -71,19 +76,33 @@ def load_config(
         raise
     except BaseException as error:
         raise ConfigError(_fault_in_file(error, path)) from error
-    _merge_options(cfg, options or {}, path)
+    # Options of what a config is made of, then those of the whole config.
+    options, written = dict(options or {}), {*cfg}
+    early = {
+        option: value
+        for option, value in options.items()
+        if option.split('.')[0] in PARTS
+    }
+    _merge_options(cfg, early, written, path)
     try:
-        complete(cfg, (options or {}).get('setting'))
+        complete(cfg, options.get('setting'))
     except ConfigError as error:
         raise ConfigError(f'{path}: {error}') from error
+    late = {key: options[key] for key in options if key not in early}
+    _merge_options(cfg, late, written, path)
+    if cfg.get('default_scope') == 'mmuda':
+        derive_test_pipeline(cfg)
     return _checked(cfg) if check else cfg
 
 
 def _merge_options(
-    cfg: Config, options: Mapping[str, Any], path: str | os.PathLike
+    cfg: Config,
+    options: Mapping[str, Any],
+    written: set[str],
+    path: str | os.PathLike,
 ) -> None:
     """Merge options of the command line, which name parts of the config."""
-    known = sorted({*cfg} | _RUNNER_KEYS | _TOOL_KEYS)
+    known = sorted({*cfg} | written | _RUNNER_KEYS | _TOOL_KEYS)
     for option in options:
         part = option.split('.')[0]
         if part not in known:

@@ -7,15 +7,19 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmuda.utils.config_settings import choose_setting
+from mmuda.utils.config_model import compose_model
+from mmuda.utils.config_settings import TABLES, choose_setting
 
+# Keys that a config is made of, which are gone when it is whole.
+PARTS = (*TABLES, 'setting', 'target_images', 'network', 'method')
 LABEL_LOADERS = ('LoadLabels', 'LoadAnnotations')
 
 
 def complete(cfg: Config, setting: str | None = None) -> Config:
     """Fill in what follows from other parts of a config, in place.
 
-    The data and classes of a ``setting``, see :func:`choose_setting`; and
+    The model of a ``network`` and a ``method``, see :func:`compose_model`; the
+    data and classes of a ``setting``, see :func:`choose_setting`; and
     ``test_pipeline``, which ``mmseg.apis.inference_model`` shows an image
     through: that of the (first) test set, without its labels.
 
@@ -25,13 +29,19 @@ def complete(cfg: Config, setting: str | None = None) -> Config:
     """
     if cfg.get('default_scope') != 'mmuda':
         return cfg
+    compose_model(cfg)
     choose_setting(cfg, setting)
+    derive_test_pipeline(cfg)
+    return cfg
+
+
+def derive_test_pipeline(cfg: Config) -> None:
+    """Set ``test_pipeline`` to that of the (first) test set, in place."""
     pipeline = _first_pipeline(cfg.get('test_dataloader'))
     if pipeline is not None:
         cfg.test_pipeline = [
             step for step in pipeline if step['type'] not in LABEL_LOADERS
         ]
-    return cfg
 
 
 def _first_pipeline(part: Any) -> Sequence[Mapping] | None:

@@ -5,13 +5,14 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 
 from mmuda.utils.config_keys import did_you_mean
+from mmuda.utils.config_model import fill_model, merged
 from mmuda.utils.errors import ConfigError
 
 TABLES = ('domains', 'settings', 'protocol')
-_HEADS = ('decode_head', 'auxiliary_head')
+_FOLDERS = ('img_path', 'seg_map_path')
 
 
 def choose_setting(cfg: Config, asked: str | None = None) -> None:
@@ -44,79 +45,118 @@ def choose_setting(cfg: Config, asked: str | None = None) -> None:
         raise ConfigError(
             f'setting={name!r}: give one of {", ".join(cfg.settings)}'
         )
-    pair, _, variant = name.rpartition('_')
-    if not pair or name in cfg.settings:
-        pair, variant = name, 'default'
-    setting = _entry(cfg.settings, pair, 'settings', name)
-    _check_names(setting, pair)
-    protocol = _entry(cfg.protocol, variant, 'protocol', name)
+    setting, protocol = _look_up(cfg, name)
     chosen = _data_of(cfg, setting, protocol)
     chosen |= copy.deepcopy(dict(protocol.get('config', {})))
     own = {key: cfg[key] for key in chosen if key in cfg}
-    for key, value in _merged(own, chosen).items():
+    for key, value in merged(own, chosen).items():
         cfg[key] = value
+    _fill_pseudo_labels(cfg, setting, protocol)
+    if isinstance(cfg.get('val_dataloader'), list):
+        _evaluate_several(cfg)
     if isinstance(cfg.get('load_from'), str):
         cfg.load_from = cfg.load_from.replace('{setting}', name)
     fill_model(cfg.get('model'), protocol['num_classes'], setting['targets'])
-    for key in TABLES:
-        cfg.pop(key)
+    for key in (*TABLES, 'target_images'):
+        cfg.pop(key, None)
 
 
-def fill_model(model: Any, num_classes: int, targets: list[str]) -> None:
-    """Tell a model what its setting is, in place.
-
-    Args:
-        model: Config of a method.
-        num_classes: Of the heads, and the channels of discriminators that
-            do not say so themselves.
-        targets: In place of each ``targets=None``.
-    """
-    if not isinstance(model, dict):
+def _fill_pseudo_labels(
+    cfg: Config, setting: Mapping, protocol: Mapping
+) -> None:
+    """Label images as the network sees them, where a config does not say."""
+    labels = cfg.get('pseudo_labels')
+    if not isinstance(labels, dict) or 'pipeline' in labels:
         return
-    if 'targets' in model and model['targets'] is None:
-        model['targets'] = list(targets)
-    heads = [model.get(name) for name in _HEADS]
-    for head in heads:
-        for part in head if isinstance(head, list) else [head]:
-            if isinstance(part, dict):
-                part['num_classes'] = num_classes
-    judge = model.get('discriminator')
-    if isinstance(judge, dict):
-        judge.setdefault('in_channels', num_classes)
-    fill_model(model.get('segmentor'), num_classes, targets)
+    shown = [
+        _pipeline_of(protocol, name, 'images_pipeline', 'images')
+        for name in setting['targets']
+    ]
+    if all(pipeline == shown[0] for pipeline in shown):
+        labels['pipeline'] = copy.deepcopy(shown[0])
+
+
+def _evaluate_several(cfg: Config) -> None:
+    """A schedule of one target serves several."""
+    for event in ('Val', 'Test'):
+        loop = cfg.get(f'{event.lower()}_cfg')
+        if isinstance(loop, dict) and loop.get('type') == f'{event}Loop':
+            loop['type'] = f'MultiTarget{event}Loop'
+
+
+def _look_up(cfg: Config, name: str) -> tuple[Mapping, Mapping]:
+    """A setting and the variant of the protocol that it is shown in."""
+    pair, _, variant = name.rpartition('_')
+    if not pair or name in cfg.settings:
+        pair, variant = name, ''
+    setting = _entry(cfg.settings, pair, 'settings', name)
+    _check_names(setting, pair)
+    variant = variant or setting.get('protocol', 'default')
+    return setting, _entry(cfg.protocol, variant, 'protocol', name)
 
 
 def _data_of(cfg: Config, setting: Mapping, protocol: Mapping) -> dict:
     """Data loaders and evaluators of a setting."""
-    source, targets = setting['source'], setting['targets']
+    sources, targets = _sources_of(setting), setting['targets']
     domains = {
         name: _entry(cfg.domains, name, 'domains', name)
-        for name in (source, *targets)
+        for name in (*sources, *targets)
     }
-    evaluated = [name for name in targets if domains[name].get('val')]
-    loaders = [
-        dict(
-            protocol['evaluated'],
-            dataset=_data_set(protocol, domains, name, 'val', test_mode=True),
-        )
-        for name in evaluated
+    labelled: Any = [
+        _data_set(protocol, domains, name, 'train') for name in sources
     ]
-    metrics = [_metrics_of(protocol, name) for name in evaluated]
-    # Of a warm-up: without the pseudo-labels that it makes possible.
-    shown = cfg.get('target_images', 'images')
-    images = {
-        name: _data_set(protocol, domains, name, shown) for name in targets
-    }
-    labelled = _data_set(protocol, domains, source, 'train')
+    labelled = labelled if len(sources) > 1 else labelled[0]
+    if 'sampling' in protocol:
+        labelled = dict(protocol['sampling'], dataset=labelled)
     found: dict[str, Any] = dict(
         targets=list(targets),
         num_classes=protocol['num_classes'],
-        train_dataloader=dict(dataset=dict(source=labelled, targets=images)),
+        train_dataloader=dict(dataset=dict(source=labelled)),
     )
-    if evaluated:
-        for event in ('val', 'test'):
-            found[f'{event}_dataloader'] = copy.deepcopy(loaders)
-            found[f'{event}_evaluator'] = copy.deepcopy(metrics)
+    # Of a warm-up: without the pseudo-labels that it makes possible.
+    shown = cfg.get('target_images', 'images')
+    images: Any = None
+    if shown is not None:
+        images = {
+            name: _data_set(protocol, domains, name, shown)
+            for name in targets
+        }
+    alone = bool(protocol.get('one_target')) and len(targets) == 1
+    if alone:
+        found['train_dataloader']['dataset']['target'] = (
+            images and images[targets[0]]
+        )
+    else:
+        found['train_dataloader']['dataset']['targets'] = images
+    return found | _evaluation_of(protocol, domains, targets, alone)
+
+
+def _sources_of(setting: Mapping) -> list[str]:
+    source = setting['source']
+    return [source] if isinstance(source, str) else list(source)
+
+
+def _evaluation_of(
+    protocol: Mapping, domains: Mapping, targets: list[str], alone: bool
+) -> dict:
+    """Loaders and metrics: lists by target, or those of the one alone."""
+    evaluated = [name for name in targets if domains[name].get('val')]
+    metrics = [_metrics_of(protocol, name) for name in evaluated]
+    found: dict[str, Any] = {}
+    for event in ('val', 'test') if evaluated else ():
+        loaders = [
+            dict(
+                protocol['evaluated'],
+                dataset=_data_set(
+                    protocol, domains, name, event, test_mode=True
+                ),
+            )
+            for name in evaluated
+        ]
+        found[f'{event}_dataloader'] = loaders[0] if alone else loaders
+        found[f'{event}_evaluator'] = copy.deepcopy(
+            metrics[0] if alone else metrics
+        )
     return found
 
 
@@ -125,6 +165,7 @@ def _metrics_of(protocol: Mapping, name: str) -> dict | list[dict]:
         type='DomainIoUMetric',
         iou_metrics=['mIoU'],
         prefix=name,
+        **protocol.get('metric', {}),
         **_exception(protocol, name).get('metric', {}),
     )
     more = protocol.get('more_metrics', [])
@@ -135,33 +176,49 @@ def _metrics_of(protocol: Mapping, name: str) -> dict | list[dict]:
 def _data_set(
     protocol: Mapping, domains: Mapping, name: str, part: str, **more
 ) -> dict:
-    """A domain's ``train``, its ``val``, or images alone as ``part`` says."""
-    split = 'val' if part == 'val' else 'train'
+    """A domain's ``train``, ``val`` or ``test``, or its images alone.
+
+    ``part`` says which: another name than these is that of the pipeline which
+    images for training without labels are shown through.
+    """
+    own = domains[name]
+    evaluated = part in ('val', 'test')
+    # A domain without a test split is tested where it is validated.
+    split = part if evaluated and part in own else 'val'
+    split = split if evaluated else 'train'
     kind = _part(domains, name, 'dataset', 'type')
-    prefix = dict(_part(domains, name, split, 'img_path'))
-    if part not in ('train', 'val'):
-        prefix = dict(img_path=prefix['img_path'])
-    elif 'seg_map_path' not in prefix and part == 'train':
+    files = dict(_part(domains, name, split, 'img_path'))
+    prefix = {key: files.pop(key) for key in _FOLDERS if key in files}
+    if part == 'train' and 'seg_map_path' not in prefix:
         raise ConfigError(
             f'domains.{name}.train has no seg_map_path: a source needs labels'
         )
-    steps = f'{part}_pipeline'
+    if not evaluated and part != 'train':
+        prefix.pop('seg_map_path', None)
+    steps = f'{"val" if evaluated else part}_pipeline'
+    labels = protocol.get('label_set')
+    return copy.deepcopy(
+        dict(
+            kind,
+            data_prefix=prefix,
+            pipeline=_pipeline_of(protocol, name, steps, part),
+            **files,
+            **({} if labels is None else dict(label_set=labels)),
+            **more,
+        )
+    )
+
+
+def _pipeline_of(
+    protocol: Mapping, name: str, steps: str, part: str
+) -> list[dict]:
     own = _exception(protocol, name)
     if steps not in own and steps not in protocol:
         raise ConfigError(
             f'target_images={part!r}: the protocol of this setting has no '
             f'{steps}'
         )
-    pipeline = own[steps] if steps in own else protocol[steps]
-    return copy.deepcopy(
-        dict(
-            kind,
-            data_prefix=prefix,
-            label_set=protocol['label_set'],
-            pipeline=pipeline,
-            **more,
-        )
-    )
+    return own[steps] if steps in own else protocol[steps]
 
 
 def _exception(protocol: Mapping, name: str) -> Mapping:
@@ -193,16 +250,15 @@ def _part(domains: Mapping, name: str, key: str, needed: str) -> Mapping:
 
 
 def _check_names(setting: Mapping, name: str) -> None:
-    source, targets = setting.get('source'), setting.get('targets')
-    if not isinstance(source, str):
-        raise ConfigError(f'settings.{name}.source={source!r}: must be a name')
-    listed = targets if isinstance(targets, list | tuple) else []
-    if not listed or not all(isinstance(part, str) for part in listed):
-        raise ConfigError(
-            f'settings.{name}.targets={targets!r}: must be a list of names'
-        )
-
-
-def _merged(own: dict, below: dict) -> dict:
-    """As if a config with ``own`` had inherited from one with ``below``."""
-    return Config._merge_a_into_b(ConfigDict(own), ConfigDict(below))
+    for key in ('source', 'targets'):
+        given = setting.get(key)
+        one = key == 'source' and isinstance(given, str)
+        listed = given if isinstance(given, list | tuple) else []
+        if not one and not (
+            listed and all(isinstance(part, str) for part in listed)
+        ):
+            what = 'a name or ' if key == 'source' else ''
+            raise ConfigError(
+                f'settings.{name}.{key}={given!r}: must be {what}a list of '
+                'names'
+            )

@@ -11,6 +11,7 @@ from benchmarks.evaluation import (
 )
 from benchmarks.setting import scale_sizes
 from mmuda.utils.config import load_config
+from mmuda.utils.config_model import fill_model
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 
@@ -27,8 +28,9 @@ class Recorder(torch.nn.Module):
 @pytest.fixture
 def cfg(tmp_path):
     cfg = load_config(CONFIGS / 'advent' / 'minent_gta2cs.py')
-    small = load_config(CONFIGS / '_base_/models/deeplabv2_r18_small.py')
-    cfg.model.segmentor = small.model.segmentor
+    small = load_config(CONFIGS / '_base_/networks/deeplabv2_r18_small.py')
+    cfg.model.segmentor = small.network.segmentor
+    fill_model(cfg.model, num_classes=19, targets=[])
     cfg.val_dataloader.num_workers = 0
     scale_sizes(cfg, 0.07)
     make_data(cfg, tmp_path, images=3, factor=0.07)

@@ -13,6 +13,7 @@ from benchmarks.labelling import (
 )
 from benchmarks.setting import scale_sizes
 from mmuda.utils.config import load_config
+from mmuda.utils.config_model import fill_model
 from mmuda.utils.setup_env import register_all_modules
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -23,8 +24,9 @@ def cfg(tmp_path_factory):
     """MinEnt with a small network, sizes of 7 %, three images a domain."""
     register_all_modules()
     cfg = load_config(CONFIGS / 'advent' / 'minent_gta2cs.py')
-    small = load_config(CONFIGS / '_base_/models/deeplabv2_r18_small.py')
-    cfg.model.segmentor = small.model.segmentor
+    small = load_config(CONFIGS / '_base_/networks/deeplabv2_r18_small.py')
+    cfg.model.segmentor = small.network.segmentor
+    fill_model(cfg.model, num_classes=19, targets=[])
     cfg.pseudo_labels = dict(
         rule=dict(type='ConfidenceQuantile'),
         pipeline=cfg.target_pipeline,

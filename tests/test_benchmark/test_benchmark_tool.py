@@ -7,12 +7,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CONFIG = """
 _base_ = [
-    '{configs}/_base_/models/deeplabv2_r18_small.py',
-    '{configs}/_base_/datasets/gta2cs.py',
+    '{configs}/_base_/networks/deeplabv2_r18_small.py',
+    '{configs}/_base_/methods/minent.py',
+    '{configs}/_base_/settings/advent.py',
     '{configs}/_base_/schedules/advent_adversarial.py',
     '{configs}/_base_/default_runtime.py',
 ]
-model = dict(type='MinEnt', entropy_weights=dict(decode=1e-3, aux=2e-4))
+setting = 'gta2cs'
 val_dataloader = dict(num_workers=0, persistent_workers=False)
 """
 PARTS = (

@@ -10,6 +10,7 @@ from benchmarks.several_targets_evaluation import (
     several_targets_evaluation_rows,
 )
 from mmuda.utils.config import load_config
+from mmuda.utils.config_model import fill_model
 from mmuda.utils.setup_env import register_all_modules
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -19,8 +20,9 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 def cfg(tmp_path_factory):
     register_all_modules()
     cfg = load_config(CONFIGS / 'advent' / 'minent_gta2cs.py')
-    small = load_config(CONFIGS / '_base_/models/deeplabv2_r18_small.py')
-    cfg.model.segmentor = small.model.segmentor
+    small = load_config(CONFIGS / '_base_/networks/deeplabv2_r18_small.py')
+    cfg.model.segmentor = small.network.segmentor
+    fill_model(cfg.model, num_classes=19, targets=[])
     scale_sizes(cfg, 0.07)
     make_data(cfg, tmp_path_factory.mktemp('data'), images=2, factor=0.07)
     return cfg

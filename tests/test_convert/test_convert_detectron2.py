@@ -18,7 +18,7 @@ from mmuda.registry import MODELS
 
 CONFIG = (
     Path(__file__).parents[2]
-    / 'configs/_base_/models/cotraining_deeplabv3plus_r101.py'
+    / 'configs/_base_/networks/deeplabv3plus_detectron2_r101.py'
 )
 PREDICTOR = 'sem_seg_head.predictor'
 CLASSES = plain.OUTPUTS - 1
@@ -207,7 +207,7 @@ def test_backbone_loads_into_mmsegs():
 
 
 def test_layout_is_that_of_the_config():
-    cfg = Config.fromfile(CONFIG).model.segmentor
+    cfg = Config.fromfile(CONFIG).network.segmentor
     cfg.backbone.init_cfg = None
     layout = segmentor_layout(head_sizes=(19, 256, 48))
     with torch.device('meta'):

@@ -1,4 +1,4 @@
-"""A leaf on top of configs/_base_/datasets/gta2mapillary.py."""
+"""GTA5 -> Mapillary Vistas in the protocol of ADVENT."""
 
 from pathlib import Path
 
@@ -19,20 +19,13 @@ from mmuda.utils.config_keys import check_config_keys
 BASES = Path(__file__).parents[2] / 'configs/_base_'
 LEAF = f"""
 _base_ = [
-    '{BASES}/models/deeplabv2_r101.py',
-    '{BASES}/datasets/gta2mapillary.py',
+    '{BASES}/networks/deeplabv2_r50.py',
+    '{BASES}/methods/minent.py',
+    '{BASES}/settings/advent.py',
     '{BASES}/schedules/advent.py',
     '{BASES}/default_runtime.py',
 ]
-model = dict(
-    type='MinEnt',
-    entropy_weights=dict(decode=1e-3, aux=2e-4),
-    segmentor=dict(
-        backbone=dict(depth=50, init_cfg=None),
-        decode_head=dict(num_classes=7),
-        auxiliary_head=dict(num_classes=7),
-    ),
-)
+setting = 'gta2mapillary'
 """
 
 

@@ -185,3 +185,93 @@ def test_a_chosen_setting_is_kept_in_what_a_run_writes(tmp_path):
     assert cfg.to_dict() == load_config(LEAF, {'setting': 'g2ci'}).to_dict()
     with pytest.raises(ConfigError, match='no settings to choose from'):
         load_config(path, {'setting': 'g2cm'})
+
+
+ADVENT = ROOT / 'configs/advent/gta2cs.py'
+
+
+def test_one_target_stands_alone():
+    cfg = load_config(ADVENT)
+    data = cfg.train_dataloader.dataset
+    assert 'targets' not in data
+    assert data.target.type == 'CityscapesLabelIdsDataset'
+    assert data.target.data_prefix == dict(img_path='leftImg8bit/train')
+    assert cfg.val_evaluator.prefix == 'cityscapes'
+    assert cfg.val_dataloader.dataset.test_mode
+    assert cfg.val_cfg.type == 'ValLoop'
+
+
+def test_a_method_of_one_target_takes_several():
+    cfg = load_config(ADVENT, {'setting': 'g2cmi'})
+    targets = ['cityscapes', 'mapillary', 'idd']
+    assert list(cfg.train_dataloader.dataset.targets) == targets
+    assert [metric.prefix for metric in cfg.test_evaluator] == targets
+    assert len(cfg.val_dataloader) == 3
+    assert cfg.val_cfg.type == 'MultiTargetValLoop'
+    assert cfg.test_cfg.type == 'MultiTargetTestLoop'
+
+
+@pytest.mark.parametrize(
+    ('setting', 'classes'),
+    [
+        *(('gta2cs', 19), ('synthia2cs', 16), ('gta2mapillary', 7)),
+        *(('gta2mapillary_default', 19), ('i2c', 19), ('m2c_7', 7)),
+    ],
+)
+@pytest.mark.parametrize('method', ['gta2cs', 'minent_gta2cs'])
+def test_a_setting_has_its_classes(method, setting, classes):
+    path = ROOT / f'configs/advent/{method}.py'
+    cfg = load_config(path, {'setting': setting})
+    segmentor = cfg.model.segmentor
+    assert segmentor.decode_head.num_classes == classes
+    assert segmentor.auxiliary_head.num_classes == classes
+    judge = cfg.model.get('discriminator', dict(in_channels=classes))
+    assert judge['in_channels'] == classes
+
+
+def test_source_only_sees_no_target():
+    path = ROOT / 'configs/advent/source_only_gta2cs.py'
+    assert load_config(path).train_dataloader.dataset.target is None
+    data = load_config(path, {'setting': 'g2cmi'}).train_dataloader.dataset
+    assert data.targets is None
+
+
+@pytest.mark.parametrize('setting', ['gta2cs', 'gta2mapillary', 'synthia2cs'])
+def test_labels_are_made_as_the_network_sees_images(setting):
+    """Those of Mapillary Vistas are loaded before the padding."""
+    esl = ROOT / 'configs/esl/esl_gta2cs.py'
+    cfg = load_config(esl, {'setting': setting})
+    plain = load_config(ADVENT, {'setting': setting})
+    images = plain.train_dataloader.dataset.target.pipeline
+    assert cfg.pseudo_labels.pipeline == images
+    steps = [s.type for s in cfg.train_dataloader.dataset.target.pipeline]
+    first = 2  # after loading and fitting
+    assert steps.pop(first) == 'LoadPseudoLabels'
+    assert steps == [step.type for step in images]
+    assert 'pseudo_labels' not in plain
+
+
+def test_several_sources_are_a_list():
+    name = 'gta_synscapes2cs'
+    leaf = ROOT / f'configs/cotraining/cotraining_{name}.py'
+    source = load_config(leaf).train_dataloader.dataset.source
+    assert [part.type for part in source] == [
+        *('GTA5Dataset', 'SynscapesDataset'),
+    ]
+
+
+def test_a_domain_without_a_test_split_is_tested_where_validated(tmp_path):
+    cfg = load_config(ROOT / 'configs/advent/advent_carla2camvid.py')
+    assert cfg.val_dataloader.dataset.include == ['val/*']
+    assert cfg.test_dataloader.dataset.include == ['test/*']
+    assert cfg.train_dataloader.dataset.target.include == ['train/*']
+    cfg = load_config(ADVENT)
+    assert cfg.test_dataloader == cfg.val_dataloader
+
+
+@pytest.mark.parametrize('source', [7, [], ['gta5', 7]])
+def test_a_wrong_source_is_named(tmp_path, source):
+    text = f'settings = dict(g2cmi=dict(source={source!r}))'
+    match = r'settings\.g2cmi\.source=.*a name or a list of names'
+    with pytest.raises(ConfigError, match=match):
+        load_config(leaf(tmp_path, text))

@@ -11,6 +11,10 @@ domains = dict(
         dataset=dict(type='SYNTHIADataset', data_root='data/SYNTHIA'),
         train=dict(img_path='RGB', seg_map_path='GT/LABELS'),
     ),
+    synscapes=dict(
+        dataset=dict(type='SynscapesDataset', data_root='data/Synscapes'),
+        train=dict(img_path='img/rgb-2k', seg_map_path='img/class'),
+    ),
     cityscapes=dict(
         dataset=dict(
             type='CityscapesLabelIdsDataset', data_root='data/Cityscapes'
@@ -49,6 +53,17 @@ domains = dict(
 # From which domain to which. A name is followed by a variant of the protocol
 # if need be: g2cmi_19 has nineteen classes.
 settings = dict(
+    gta2cs=dict(source='gta5', targets=['cityscapes']),
+    gta2mapillary=dict(source='gta5', targets=['mapillary']),
+    synthia2cs=dict(source='synthia', targets=['cityscapes']),
+    synscapes2cs=dict(source='synscapes', targets=['cityscapes']),
+    gta_synscapes2cs=dict(
+        source=['gta5', 'synscapes'], targets=['cityscapes']
+    ),
+    gta_synscapes2bdd=dict(source=['gta5', 'synscapes'], targets=['bdd100k']),
+    gta_synscapes2mapillary=dict(
+        source=['gta5', 'synscapes'], targets=['mapillary']
+    ),
     g2c=dict(source='gta5', targets=['cityscapes']),
     g2m=dict(source='gta5', targets=['mapillary']),
     g2i=dict(source='gta5', targets=['idd']),
@@ -88,6 +103,22 @@ without_train = [
     'rider',
     'car',
     'truck',
+    'bus',
+    'motorcycle',
+    'bicycle',
+]
+# Of SYNTHIA's 16 classes; without wall, fence and pole.
+thirteen = [
+    'road',
+    'sidewalk',
+    'building',
+    'traffic light',
+    'traffic sign',
+    'vegetation',
+    'sky',
+    'person',
+    'rider',
+    'car',
     'bus',
     'motorcycle',
     'bicycle',

@@ -1,0 +1,85 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""A model out of a network, a method on it and what a config says itself."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from mmuda.utils.errors import ConfigError
+
+_HEADS = {'decode': 'decode_head', 'aux': 'auxiliary_head'}
+
+
+def compose_model(cfg: Config) -> None:
+    """Put ``network`` and ``method`` under ``model``, in place.
+
+    Two files of ``_base_`` may not set the same key, so that one of
+    ``configs/_base_/networks`` sets ``network`` and one of
+    ``configs/_base_/methods`` sets ``method``; ``model`` is what a config
+    changes of both. A method's weights by head, and the levels of its
+    discriminator, are those of the heads that the network has: one without
+    an auxiliary head takes ``decode`` alone.
+
+    Args:
+        cfg: A whole config; one without these keys is left as it is.
+    """
+    network, method = cfg.pop('network', None), cfg.pop('method', None)
+    if not isinstance(network, Mapping) and not isinstance(method, Mapping):
+        return
+    own = cfg.get('model') or {}
+    below = merged(method or {}, network or {})
+    if isinstance(method, Mapping):
+        _fit_heads(method, below, merged(own, below).get('segmentor'))
+    cfg.model = merged(own, below)
+
+
+def _fit_heads(method: Mapping, model: dict, segmentor: Any) -> None:
+    """Leave out what a method says of heads that a network lacks."""
+    if not isinstance(segmentor, Mapping):
+        return
+    heads = [head for head, key in _HEADS.items() if segmentor.get(key)]
+    for key, value in method.items():
+        if isinstance(value, Mapping) and set(value) <= set(_HEADS):
+            model[key] = {head: value[head] for head in heads if head in value}
+    judge = model.get('discriminator')
+    if isinstance(judge, dict):
+        judge.setdefault('levels', heads)
+
+
+def fill_model(model: Any, num_classes: int, targets: list[str]) -> None:
+    """Tell a model what its setting is, in place.
+
+    Args:
+        model: Config of a method.
+        num_classes: Of the heads, and the channels of discriminators, that
+            do not say so themselves.
+        targets: In place of each ``targets=None``.
+    """
+    if not isinstance(model, dict):
+        return
+    if 'targets' in model and model['targets'] is None:
+        model['targets'] = list(targets)
+    heads = [model.get(name) for name in _HEADS.values()]
+    for head in heads:
+        for part in head if isinstance(head, list) else [head]:
+            if isinstance(part, dict):
+                part.setdefault('num_classes', num_classes)
+    judge = model.get('discriminator')
+    if isinstance(judge, dict):
+        judge.setdefault('in_channels', num_classes)
+    fill_model(model.get('segmentor'), num_classes, targets)
+
+
+def merged(own: Any, below: Any) -> ConfigDict:
+    """As if a config with ``own`` had inherited from one with ``below``.
+
+    Raises:
+        ConfigError: A dict stands where the other has none.
+    """
+    own, below = copy.deepcopy(own), copy.deepcopy(below)
+    try:
+        return Config._merge_a_into_b(ConfigDict(own), ConfigDict(below))
+    except TypeError as error:
+        raise ConfigError(str(error)) from error
