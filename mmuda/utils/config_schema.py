@@ -55,6 +55,7 @@ from mmuda.utils.config_ranges import (
     WORKERS,
     WORKING,
 )
+from mmuda.utils.names import IGNORE_ID
 
 _Path = str | os.PathLike | None
 
@@ -289,6 +290,10 @@ PARAMETERS: dict[str, Check] = {
     'loss_weight': NOT_NEGATIVE,
     'class_weight': optional(WEIGHTS),
     'ignore_index': optional(whole_number(-(2**31), 2**31)),
+    'BaseDecodeHead.ignore_index': Check(
+        '255, as all data sets of mmuda mark what is to be ignored',
+        lambda v: v == IGNORE_ID,
+    ),
     'dropout_ratio': SHARE,
     'BaseDecodeHead.dropout_ratio': Check(
         'a finite number of at most 1 (0 or below: none)',

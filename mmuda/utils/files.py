@@ -3,6 +3,7 @@
 
 import errno
 import io
+import json
 import logging
 import os
 import re
@@ -19,7 +20,12 @@ from typing import IO, Any, NoReturn
 import numpy as np
 import yaml
 from filelock import lock_descriptor
-from mmengine.fileio import PickleHandler, YamlHandler, register_handler
+from mmengine.fileio import (
+    JsonHandler,
+    PickleHandler,
+    YamlHandler,
+    register_handler,
+)
 from mmengine.logging import print_log
 
 from mmuda.utils.errors import (
@@ -28,6 +34,7 @@ from mmuda.utils.errors import (
     DiskFullError,
     MMUDAError,
 )
+from mmuda.utils.json_files import unique_keys
 
 # The last one is a limit of the shell (ulimit -f).
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -208,13 +215,27 @@ def _disk_full_error(
 
 
 def install_safe_file_reading() -> None:
-    """Replace mmengine's readers of YAML and pickle files."""
+    """Replace mmengine's readers of YAML, JSON and pickle files."""
     register_handler(['yaml', 'yml'])(_DataYamlHandler)
+    register_handler('json')(_UniqueJsonHandler)
     register_handler(['pickle', 'pkl'])(_NoPickleHandler)
 
 
+class _UniqueJsonHandler(JsonHandler):
+    def load_from_fileobj(self, file: IO, **kwargs) -> Any:
+        return json.load(file, object_pairs_hook=unique_keys)
+
+
 class _DataLoader(yaml.SafeLoader):
-    """Plain data, and the tuples that mmengine writes."""
+    """Plain data with each key once, and the tuples that mmengine writes."""
+
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict:
+        # 1 and '1' are two keys, of two tags.
+        written = [(f'{key.tag} {key.value}', None) for key, _ in node.value]
+        unique_keys(written)
+        return super().construct_mapping(node, deep)
 
 
 def _tuple(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> tuple:

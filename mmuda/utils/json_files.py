@@ -83,7 +83,7 @@ def parse_json(
         text = data.removeprefix(codecs.BOM_UTF8).decode('utf-8')
         content = json.loads(
             text,
-            object_pairs_hook=_unique,
+            object_pairs_hook=unique_keys,
             parse_constant=float if allow_nan else _refuse,
             parse_float=float if allow_nan else _finite,
         )
@@ -155,7 +155,12 @@ def _require_known_format(
         )
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A dict of pairs, for ``object_pairs_hook``.
+
+    Raises:
+        ValueError: A key occurs twice; readers differ in which one counts.
+    """
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = Counter(name for name, _ in pairs).most_common(1)[0][0]

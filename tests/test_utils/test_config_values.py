@@ -94,6 +94,7 @@ def test_there_are_many_faulty_values():
             ".checkpoint_path='a.pth': must be left out; init_cfg=",
         ),
         ('model.gan', 'hinge', "='hinge': must be one of 'vanilla', 'least_"),
+        (f'{NETWORK}.ignore_index', 0, '=0: must be 255, as all data sets of '),
     ],
 )
 def test_message_says_what_the_value_must_be(base, key, value, message):
@@ -166,6 +167,7 @@ def test_values_that_need_each_other(base):
         ('model.data_preprocessor.mean', np.array([1.0, 2.0, 3.0])),
         ('model.data_preprocessor.bgr_to_rgb', None),
         (NETWORK, dict(type='FCNHead', dropout_ratio=-1)),
+        (NETWORK, dict(type='FCNHead', ignore_index=255)),
         ('model.segmentor.test_cfg', dict(mode='whole', crop_size=256)),
         (PLAYER, dict(AMP, loss_scale=512.0)),
         (PLAYER, dict(AMP, loss_scale=dict(init_scale=2.0**16))),

@@ -74,6 +74,8 @@ def test_pickles_are_not_read(tmp_path, suffix):
         ('base.json', '5', 'base.json: it holds no values by name'),
         ('base.yaml', 'a:\n\t- b', 'base.yaml: ScannerError'),
         ('base.json', '{"a"', 'base.json: JSONDecodeError'),
+        ('base.json', '{"a": 1, "b": {"c": 1, "c": 2}}', "'c' occurs twice"),
+        ('base.yaml', 'a: 1\nb: {c: 1, c: 2}', "c' occurs twice"),
         ('base.yaml', 'a: &a [*a]', 'it stands for more than 1000000 values'),
     ],
 )
