@@ -2,11 +2,13 @@
 # three cycles and two cycles of 500 iterations, after 2,000 on the source.
 # Roots: --data-root source=DIR target=DIR
 _base_ = [
-    '../_base_/models/cotraining_deeplabv3plus_r18_small.py',
-    '../_base_/datasets/cotraining/carla2camvid.py',
+    '../_base_/networks/deeplabv3plus_detectron2_r18_small.py',
+    '../_base_/methods/cotraining.py',
+    '../_base_/settings/cotraining_carla2camvid.py',
     '../_base_/schedules/cotraining_small.py',
     '../_base_/default_runtime.py',
 ]
+setting = 'carla2camvid'
 cotraining = dict(
     baseline='cotraining_baseline_carla2camvid.py',
     final='cotraining_final_carla2camvid.py',
@@ -29,11 +31,6 @@ cotraining = dict(
         # of 400x300; the published 5,000 are of 2048x1024
         min_pixels=300,
     ),
-)
-model = dict(
-    type='CoTraining',
-    class_mix=dict(classes='demand'),
-    segmentor=dict(decode_head=dict(num_classes=10)),
 )
 param_scheduler = _base_.cycle_schedule
 train_cfg = dict(max_iters=500, val_interval=500)

@@ -2,11 +2,13 @@
 # images, with a small network, two cycles and two cycles of 40 iterations.
 # Roots: --data-root source=DIR target=DIR
 _base_ = [
-    '../_base_/models/cotraining_deeplabv3plus_r18_small.py',
-    '../_base_/datasets/cotraining/demo.py',
+    '../_base_/networks/deeplabv3plus_detectron2_r18_small.py',
+    '../_base_/methods/cotraining.py',
+    '../_base_/settings/cotraining_demo.py',
     '../_base_/schedules/cotraining_small.py',
     '../_base_/default_runtime.py',
 ]
+setting = 'gta2cs'
 cotraining = dict(
     baseline='cotraining_baseline_demo.py',
     final='cotraining_final_demo.py',
@@ -30,10 +32,5 @@ cotraining = dict(
         min_pixels=80,
     ),
 )
-source = dict(
-    type='RareClassSampling', dataset=_base_.source_dataset, min_pixels=200
-)
-model = dict(type='CoTraining', class_mix=dict(classes='demand'))
-train_dataloader = dict(dataset=dict(source=dict(_delete_=True, **source)))
 param_scheduler = _base_.demo_cycle_schedule
 train_cfg = dict(max_iters=40, val_interval=40)

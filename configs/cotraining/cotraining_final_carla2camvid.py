@@ -1,13 +1,12 @@
 # Last training of cotraining_carla2camvid.py: the source and pseudo-labels of
 # all target images, nothing mixed.
 _base_ = [
-    '../_base_/models/cotraining_deeplabv3plus_r18_small.py',
-    '../_base_/datasets/cotraining/carla2camvid.py',
+    '../_base_/networks/deeplabv3plus_detectron2_r18_small.py',
+    '../_base_/methods/cotraining_final.py',
+    '../_base_/settings/cotraining_carla2camvid.py',
     '../_base_/schedules/cotraining_small.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(
-    type='CoTraining', segmentor=dict(decode_head=dict(num_classes=10))
-)
-train_dataloader = dict(dataset=dict(samples=_base_.final_samples))
+setting = 'carla2camvid'
+train_dataloader = dict(dataset=dict(samples=dict(source=1, target=3)))
 param_scheduler = _base_.long_schedule

@@ -1,10 +1,11 @@
 # Last training of co-training, Synscapes -> Cityscapes: the source and pseudo-
 # labels of all target images, nothing mixed.
 _base_ = [
-    '../_base_/models/cotraining_deeplabv3plus_r101.py',
-    '../_base_/datasets/cotraining/synscapes2cs.py',
+    '../_base_/networks/deeplabv3plus_detectron2_r101.py',
+    '../_base_/methods/cotraining_final.py',
+    '../_base_/settings/cotraining.py',
     '../_base_/schedules/cotraining.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(type='CoTraining')
-train_dataloader = dict(dataset=dict(samples=_base_.final_samples))
+setting = 'synscapes2cs'
+train_dataloader = dict(dataset=dict(samples=dict(source=1, target=3)))

@@ -1,12 +1,13 @@
 # Co-training (Sensors 2023), GTA5 -> Cityscapes: the whole procedure with
 # tools/cotrain.py. The rest of this config is the training of a cycle.
 _base_ = [
-    '../_base_/models/cotraining_deeplabv3plus_r101.py',
-    '../_base_/datasets/cotraining/gta2cs.py',
+    '../_base_/networks/deeplabv3plus_detectron2_r101.py',
+    '../_base_/methods/cotraining.py',
+    '../_base_/settings/cotraining.py',
     '../_base_/schedules/cotraining_cycle.py',
-    '../_base_/procedures/cotraining.py',
     '../_base_/default_runtime.py',
 ]
+setting = 'gta2cs'
 cotraining = dict(
     baseline='cotraining_baseline_gta2cs.py',
     final='cotraining_final_gta2cs.py',
@@ -16,10 +17,11 @@ cotraining = dict(
         changes={'model.segmentor.decode_head.dropout_ratio': 0.1}
     ),
 )
-source = dict(type='RareClassSampling', dataset=_base_.source_dataset)
 model = dict(
-    type='CoTraining',
-    class_mix=dict(classes='demand'),
-    segmentor=dict(decode_head=dict(dropout_ratio=0.5)),
+    segmentor=dict(
+        decode_head=dict(
+            dropout_ratio=0.5,
+        )
+    )
 )
-train_dataloader = dict(dataset=dict(source=dict(_delete_=True, **source)))
+train_dataloader = dict(dataset=dict(samples=dict(source=4, target=2)))

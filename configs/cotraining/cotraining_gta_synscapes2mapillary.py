@@ -3,12 +3,13 @@
 # cycle. The released config lacks the portions of self-training; 0.5 is what
 # the names of published runs say.
 _base_ = [
-    '../_base_/models/cotraining_deeplabv3plus_r101.py',
-    '../_base_/datasets/cotraining/gta_synscapes2mapillary.py',
+    '../_base_/networks/deeplabv3plus_detectron2_r101.py',
+    '../_base_/methods/cotraining.py',
+    '../_base_/settings/cotraining.py',
     '../_base_/schedules/cotraining_cycle.py',
-    '../_base_/procedures/cotraining.py',
     '../_base_/default_runtime.py',
 ]
+setting = 'gta_synscapes2mapillary'
 cotraining = dict(
     baseline='cotraining_baseline_gta_synscapes2mapillary.py',
     final='cotraining_final_gta_synscapes2mapillary.py',
@@ -19,7 +20,9 @@ cotraining = dict(
     ),
 )
 model = dict(
-    type='CoTraining',
-    class_mix=dict(classes='demand'),
-    segmentor=dict(decode_head=dict(dropout_ratio=0.5)),
+    segmentor=dict(
+        decode_head=dict(
+            dropout_ratio=0.5,
+        )
+    )
 )

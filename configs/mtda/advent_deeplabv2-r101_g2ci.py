@@ -2,7 +2,8 @@
 # Cityscapes, IDD, seven classes. One discriminator tells the source from all
 # targets. Published, as recalled: 70.0 and 64.8 mIoU (Cityscapes, IDD).
 _base_ = [
-    '../_base_/models/advent_r101.py',
+    '../_base_/networks/deeplabv2_r101.py',
+    '../_base_/methods/advent.py',
     '../_base_/settings/mtaf.py',
     '../_base_/schedules/mtaf.py',
     '../_base_/default_runtime.py',

@@ -3,7 +3,8 @@
 # source from all targets. Published, as recalled: 69.8, 68.0 and 65.6 mIoU
 # (Cityscapes, Mapillary Vistas, IDD).
 _base_ = [
-    '../_base_/models/advent_r101.py',
+    '../_base_/networks/deeplabv2_r101.py',
+    '../_base_/methods/advent.py',
     '../_base_/settings/mtaf.py',
     '../_base_/schedules/mtaf.py',
     '../_base_/default_runtime.py',

@@ -2,7 +2,8 @@
 # classes. The images are those of MTAF, smaller than the published ones.
 # Published, as recalled: 45.0 and 46.0 mIoU (Cityscapes, IDD).
 _base_ = [
-    '../_base_/models/ccl_r101.py',
+    '../_base_/networks/deeplabv2_r101.py',
+    '../_base_/methods/ccl.py',
     '../_base_/settings/mtaf.py',
     '../_base_/schedules/ccl.py',
     '../_base_/ccl_runtime.py',

@@ -1,30 +1,15 @@
 # CCL, CARLA -> CamVid by day and at dusk: 800 iterations on the source alone,
-# then adaptation with a small weight. Weights are those of ccl_r101.py. Roots:
-# --data-root source=DIR day=DIR dusk=DIR
+# then adaptation with a small weight. Roots: --data-root source=DIR day=DIR
+# dusk=DIR
 _base_ = [
-    '../_base_/models/deeplabv2_r18_small.py',
-    '../_base_/datasets/mtaf/carla2camvid.py',
+    '../_base_/networks/deeplabv2_r18_small.py',
+    '../_base_/methods/ccl.py',
+    '../_base_/settings/carla2camvid.py',
     '../_base_/schedules/small_2000_several_targets.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(
-    type='CCL',
-    warmup_iters=800,
-    targets=_base_.targets,
-    segmentor=dict(
-        decode_head=dict(num_classes=10),
-        auxiliary_head=dict(num_classes=10),
-    ),
-    discriminator=dict(
-        type='MultiLevelDiscriminator',
-        levels=['decode', 'aux'],
-        in_channels=10,
-        base_channels=16,
-    ),
-    adversarial_weights=dict(decode=1e-3, aux=2e-4),
-    consistency_weights=dict(decode=0.1, aux=0.01),
-    distillation_weights=dict(decode=1.0, aux=0.1),
-)
+setting = 'carla2day_dusk'
+model = dict(warmup_iters=800, discriminator=dict(base_channels=16))
 optim_wrapper = dict(expert=_base_.optim_wrapper.segmentor)
 default_hooks = dict(
     checkpoint=dict(interval=500),

@@ -2,7 +2,8 @@
 # Published, as recalled with doubt: 47.9 and 51.9 mIoU (Cityscapes, Mapillary
 # Vistas).
 _base_ = [
-    '../_base_/models/coast_r101.py',
+    '../_base_/networks/aspp_r101.py',
+    '../_base_/methods/coast.py',
     '../_base_/settings/coast.py',
     '../_base_/schedules/coast.py',
     '../_base_/coast_runtime.py',

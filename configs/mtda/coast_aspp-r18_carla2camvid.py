@@ -2,28 +2,19 @@
 # the warm-up, labels made twice. Roots: --data-root source=DIR day=DIR
 # dusk=DIR
 _base_ = [
-    '../_base_/models/coast_r101.py',
-    '../_base_/models/aspp_r18_small.py',
-    '../_base_/datasets/coast/carla2camvid.py',
+    '../_base_/networks/aspp_r18_small.py',
+    '../_base_/methods/coast.py',
+    '../_base_/settings/carla2camvid.py',
     '../_base_/schedules/small_1000.py',
     '../_base_/default_runtime.py',
 ]
+setting = 'carla2day_dusk_soft'
 self_training = dict(
     initial='warm_up_aspp-r18_carla2camvid.py',
     label_online=True,
     continue_training=True,
 )
 load_from = 'work_dirs/mtda/warm_up_aspp-r18_carla2camvid/iter_1000.pth'
-model = dict(
-    targets=_base_.targets,
-    segmentor=dict(
-        targets=_base_.targets,
-        backbone=_base_.small.backbone,
-        decode_head=dict(
-            num_classes=_base_.num_classes, **_base_.small.decode_head
-        ),
-    ),
-)
 default_hooks = dict(
     checkpoint=dict(interval=500),
     consistency=dict(

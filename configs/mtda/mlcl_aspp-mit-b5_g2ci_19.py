@@ -3,8 +3,8 @@
 # checkpoint by target labels, at training resolution. It is that of iteration
 # 16,000; later ones are worse (see README.md).
 _base_ = [
-    '../_base_/models/mlcl_r101.py',
-    '../_base_/models/aspp_other_backbones.py',
+    '../_base_/networks/aspp_mit-b5.py',
+    '../_base_/methods/mlcl.py',
     '../_base_/settings/coast.py',
     '../_base_/schedules/mlcl_segformer.py',
     '../_base_/coast_runtime.py',
@@ -13,10 +13,6 @@ setting = 'g2ci_19'
 self_training = dict(initial='warm_up_aspp-mit-b5_g2ci_960x480.py')
 load_from = 'work_dirs/mtda/warm_up_aspp-mit-b5_{setting}/iter_60000.pth'
 model = dict(
-    segmentor=dict(
-        backbone=dict(_delete_=True, **_base_.mit_b5.backbone),
-        decode_head=_base_.mit_b5.decode_head,
-    ),
     # solved from the losses in the log of the published run
     ensemble_weight=0.05,
 )

@@ -2,7 +2,8 @@
 # Published: 74.84 and 74.75 mIoU (Cityscapes, Mapillary Vistas), the best
 # checkpoint by target labels, at training resolution.
 _base_ = [
-    '../_base_/models/mlcl_r101.py',
+    '../_base_/networks/aspp_r101.py',
+    '../_base_/methods/mlcl.py',
     '../_base_/settings/coast.py',
     '../_base_/schedules/mlcl.py',
     '../_base_/coast_runtime.py',

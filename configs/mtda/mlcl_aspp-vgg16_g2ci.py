@@ -2,8 +2,8 @@
 # eight images of each domain. In the published log: 67.7 and 65.7 mIoU
 # (Cityscapes, IDD) at iteration 29,000, the best one.
 _base_ = [
-    '../_base_/models/mlcl_r101.py',
-    '../_base_/models/aspp_other_backbones.py',
+    '../_base_/networks/aspp_vgg16.py',
+    '../_base_/methods/mlcl.py',
     '../_base_/settings/coast.py',
     '../_base_/schedules/mlcl.py',
     '../_base_/coast_runtime.py',
@@ -12,10 +12,6 @@ setting = 'g2ci'
 self_training = dict(initial='warm_up_aspp-vgg16_g2ci.py')
 load_from = 'work_dirs/mtda/warm_up_aspp-vgg16_{setting}/iter_60000.pth'
 model = dict(
-    segmentor=dict(
-        backbone=dict(_delete_=True, **_base_.vgg16.backbone),
-        decode_head=_base_.vgg16.decode_head,
-    ),
     # solved from the losses in the log of the published run
     ensemble_weight=0.05,
 )

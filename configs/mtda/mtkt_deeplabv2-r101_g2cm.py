@@ -1,7 +1,8 @@
 # MTKT (MTAF, ICCV 2021), GTA5 -> Cityscapes, Mapillary Vistas, seven classes.
 # Published, as recalled: 71.1 and 70.8 mIoU (Cityscapes, Mapillary Vistas).
 _base_ = [
-    '../_base_/models/mtkt_r101.py',
+    '../_base_/networks/deeplabv2_r101.py',
+    '../_base_/methods/mtkt.py',
     '../_base_/settings/mtaf.py',
     '../_base_/schedules/mtaf.py',
     '../_base_/mtkt_runtime.py',

@@ -2,7 +2,8 @@
 # classes. Published, as recalled: 70.4, 71.1 and 65.9 mIoU (Cityscapes,
 # Mapillary Vistas, IDD).
 _base_ = [
-    '../_base_/models/mtkt_r101.py',
+    '../_base_/networks/deeplabv2_r101.py',
+    '../_base_/methods/mtkt.py',
     '../_base_/settings/mtaf.py',
     '../_base_/schedules/mtaf.py',
     '../_base_/mtkt_runtime.py',

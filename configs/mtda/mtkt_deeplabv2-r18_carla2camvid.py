@@ -2,30 +2,14 @@
 # then adaptation with a small weight. The agnostic head learns from then on.
 # Roots: --data-root source=DIR day=DIR dusk=DIR
 _base_ = [
-    '../_base_/models/deeplabv2_r18_small.py',
-    '../_base_/datasets/mtaf/carla2camvid.py',
+    '../_base_/networks/deeplabv2_r18_small.py',
+    '../_base_/methods/mtkt.py',
+    '../_base_/settings/carla2camvid.py',
     '../_base_/schedules/small_2000_several_targets.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(
-    type='MTKT',
-    warmup_iters=800,
-    targets=_base_.targets,
-    segmentor=dict(
-        type='MultiHeadEncoderDecoder',
-        targets=_base_.targets,
-        decode_head=dict(num_classes=10),
-        auxiliary_head=dict(num_classes=10),
-    ),
-    discriminator=dict(
-        type='MultiLevelDiscriminator',
-        levels=['decode', 'aux'],
-        in_channels=10,
-        base_channels=16,
-    ),
-    adversarial_weights=dict(decode=5e-4, aux=1e-4),
-    divergence_weights=dict(decode=1 / 10, aux=0.1 / 2 / 10),
-)
+setting = 'carla2day_dusk'
+model = dict(warmup_iters=800, discriminator=dict(base_channels=16))
 default_hooks = dict(
     checkpoint=dict(interval=500),
     consistency=dict(

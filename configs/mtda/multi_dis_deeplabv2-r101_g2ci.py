@@ -1,7 +1,8 @@
 # Multi-Dis (MTAF, ICCV 2021), GTA5 -> Cityscapes, IDD, seven classes.
 # Published, as recalled: 68.9 and 65.7 mIoU (Cityscapes, IDD).
 _base_ = [
-    '../_base_/models/multi_dis_r101.py',
+    '../_base_/networks/deeplabv2_r101.py',
+    '../_base_/methods/multi_dis.py',
     '../_base_/settings/mtaf.py',
     '../_base_/schedules/mtaf.py',
     '../_base_/default_runtime.py',

@@ -2,7 +2,8 @@
 # classes. Published, as recalled: 69.3 and 69.8 mIoU (Cityscapes, Mapillary
 # Vistas).
 _base_ = [
-    '../_base_/models/multi_dis_r101.py',
+    '../_base_/networks/deeplabv2_r101.py',
+    '../_base_/methods/multi_dis.py',
     '../_base_/settings/mtaf.py',
     '../_base_/schedules/mtaf.py',
     '../_base_/default_runtime.py',

@@ -37,7 +37,7 @@ def choose_setting(cfg: Config, asked: str | None = None) -> None:
         if asked is not None:
             raise ConfigError(
                 f'setting={asked!r}: this config has no settings to choose '
-                'from; take one of configs/mtda, or that which it was made of'
+                'from; take one of configs/, or that which it was made of'
             )
         return
     name = cfg.get('setting')
@@ -118,8 +118,7 @@ def _data_of(cfg: Config, setting: Mapping, protocol: Mapping) -> dict:
     images: Any = None
     if shown is not None:
         images = {
-            name: _data_set(protocol, domains, name, shown)
-            for name in targets
+            name: _data_set(protocol, domains, name, shown) for name in targets
         }
     alone = bool(protocol.get('one_target')) and len(targets) == 1
     if alone:

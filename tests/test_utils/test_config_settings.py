@@ -31,11 +31,16 @@ def check_data(cfg, pair, classes):
     targets = setting['targets']
     data = cfg.train_dataloader.dataset
     shown = data.targets or {}
-    for name, part in dict(shown, source=data.source).items():
-        domain = TABLES['domains'][setting.get(name, name)]
-        assert part.type == domain['dataset']['type']
-        labelled = 'seg_map_path' in part.data_prefix
-        assert labelled == (name == 'source')
+    domains = TABLES['domains']
+    sources = data.source if isinstance(data.source, list) else [data.source]
+    names = setting['source']
+    names = names if isinstance(names, list) else [names]
+    for name, part in zip(names, sources, strict=True):
+        assert part.type == domains[name]['dataset']['type']
+        assert 'seg_map_path' in part.data_prefix
+    for name, part in shown.items():
+        assert part.type == domains[name]['dataset']['type']
+        assert 'seg_map_path' not in part.data_prefix
     assert list(shown) == targets * (cfg.model.type != 'SourceOnly')
     for event in ('val', 'test'):
         evaluators = cfg[f'{event}_evaluator']
@@ -132,7 +137,7 @@ setting = 'mine'
             r"setting='g2cim': settings has no.*did you mean",
         ),
         ("setting = 'g2cmi_20'", r"protocol has no '20'; it has default, 19"),
-        ('setting = 7', 'setting=7: give one of g2c, '),
+        ('setting = 7', 'setting=7: give one of gta2cs, '),
         (
             "settings = dict(g2cmi=dict(targets=['cityscape']))",
             "domains has no 'cityscape'.*did you mean 'cityscapes'",
@@ -172,8 +177,9 @@ def test_what_is_wrong_is_named(tmp_path, text, message):
     assert '\n' not in str(caught.value)
 
 
-def test_a_config_without_settings_has_none_to_choose_from():
-    path = ROOT / 'configs/advent/gta2cs.py'
+def test_a_config_without_settings_has_none_to_choose_from(tmp_path):
+    path = tmp_path / 'own.py'
+    path.write_text("default_scope = 'mmuda'\nmodel = dict(type='AdvEnt')\n")
     with pytest.raises(ConfigError, match="no 'setting'"):
         load_config(path, {'setting': 'g2ci'})
 

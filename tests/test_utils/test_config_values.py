@@ -94,7 +94,11 @@ def test_there_are_many_faulty_values():
             ".checkpoint_path='a.pth': must be left out; init_cfg=",
         ),
         ('model.gan', 'hinge', "='hinge': must be one of 'vanilla', 'least_"),
-        (f'{NETWORK}.ignore_index', 0, '=0: must be 255, as all data sets of '),
+        (
+            f'{NETWORK}.ignore_index',
+            0,
+            '=0: must be 255, as all data sets of ',
+        ),
     ],
 )
 def test_message_says_what_the_value_must_be(base, key, value, message):
