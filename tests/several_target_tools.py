@@ -11,53 +11,42 @@ from street_scenes import write_cityscapes
 
 LABELS = dict(rome='Cityscapes/gtFine/val', oslo='Oslo/gtFine/val')
 _CONFIG = """
-_base_ = '{root}/configs/demo/demo_advent_gta2cs.py'
-targets = ['rome', 'oslo']
+_base_ = '{root}/configs/demo/demo_mtkt_g2ci.py'
+domains = dict(
+    gta5=dict(dataset=dict(data_root='{data}/GTA5')),
+    **{{
+        name: dict(
+            dataset=dict(
+                type='CityscapesLabelIdsDataset', data_root='{data}/' + folder
+            ),
+            train=dict(img_path='leftImg8bit/train'),
+            val=dict(
+                img_path='leftImg8bit/val', seg_map_path='gtFine/val'
+            ),
+        )
+        for name, folder in dict(rome='Cityscapes', oslo='Oslo').items()
+    }},
+)
+settings = dict(here=dict(source='gta5', targets=['rome', 'oslo']))
+setting = 'here_19'
 model = dict(
-    type='MTKT',
-    targets=targets,
     warmup_iters=0,
     divergence_weights=dict(decode=1.0, aux=0.1),
     segmentor=dict(
-        type='MultiHeadEncoderDecoder',
-        targets=targets,
         backbone=dict(base_channels=8, stem_channels=8),
         decode_head=dict(in_channels=32),
         auxiliary_head=dict(in_channels=16),
     ),
     discriminator=dict(base_channels=4),
 )
-_train = _base_.train_dataloader.dataset
-train_dataloader = dict(
-    batch_size=1,
-    dataset=dict(
-        _delete_=True,
-        type='DomainDataset',
-        source=dict(_train.source, data_root='{data}/GTA5'),
-        targets=dict(
-            rome=dict(_train.target, data_root='{data}/Cityscapes'),
-            oslo=dict(_train.target, data_root='{data}/Oslo'),
-        ),
-    ),
-)
-_loader = _base_.val_dataloader
-val_dataloader = [
-    dict(_loader, dataset=dict(_loader.dataset, data_root='{data}/' + name))
-    for name in ('Cityscapes', 'Oslo')
-]
-test_dataloader = val_dataloader
-val_evaluator = [
-    dict(type='DomainIoUMetric', iou_metrics=['mIoU'], prefix=name)
-    for name in targets
-]
-test_evaluator = val_evaluator
-val_cfg = dict(type='MultiTargetValLoop')
-test_cfg = dict(type='MultiTargetTestLoop')
+train_dataloader = dict(batch_size=1)
 train_cfg = dict(max_iters=2, val_interval=2)
 default_hooks = dict(
     checkpoint=dict(interval=2, save_best='mean/mIoU'),
     logger=dict(interval=1),
-    consistency=dict(type='CollaborativeConsistencyHook'),
+    consistency=dict(
+        _delete_=True, type='CollaborativeConsistencyHook'
+    ),
 )
 """
 

@@ -7,6 +7,6 @@ _base_ = [
     '../_base_/schedules/small_2000_adversarial.py',
     '../_base_/default_runtime.py',
 ]
-setting = 'carla2camvid'
+setting = 'carla2camvid_day'
 model = dict(warmup_iters=800, discriminator=dict(base_channels=16))
 default_hooks = dict(checkpoint=dict(interval=500))

@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/schedules/small_2000.py',
     '../_base_/default_runtime.py',
 ]
-setting = 'carla2camvid'
+setting = 'carla2camvid_day'
 model = dict(
     warmup_iters=800,
     # ten times the published ones

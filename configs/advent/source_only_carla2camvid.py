@@ -7,5 +7,5 @@ _base_ = [
     '../_base_/schedules/small_2000.py',
     '../_base_/default_runtime.py',
 ]
-setting = 'carla2camvid'
+setting = 'carla2camvid_day'
 default_hooks = dict(checkpoint=dict(interval=500))

@@ -8,7 +8,7 @@ _base_ = [
     '../_base_/schedules/cotraining_small.py',
     '../_base_/default_runtime.py',
 ]
-setting = 'carla2camvid'
+setting = 'carla2camvid_day'
 cotraining = dict(
     baseline='cotraining_baseline_carla2camvid.py',
     final='cotraining_final_carla2camvid.py',

@@ -7,6 +7,6 @@ _base_ = [
     '../_base_/schedules/cotraining_small.py',
     '../_base_/default_runtime.py',
 ]
-setting = 'carla2camvid'
+setting = 'carla2camvid_day'
 train_dataloader = dict(dataset=dict(samples=dict(source=1, target=3)))
 param_scheduler = _base_.long_schedule

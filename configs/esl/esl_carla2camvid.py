@@ -9,7 +9,7 @@ _base_ = [
     '../_base_/schedules/small_2000_adversarial.py',
     '../_base_/default_runtime.py',
 ]
-setting = 'carla2camvid'
+setting = 'carla2camvid_day'
 self_training = dict(initial='../advent/advent_carla2camvid.py', rounds=1)
 model = dict(warmup_iters=800, discriminator=dict(base_channels=16))
 pseudo_labels = dict(

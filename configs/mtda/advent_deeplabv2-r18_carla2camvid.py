@@ -8,6 +8,6 @@ _base_ = [
     '../_base_/schedules/small_2000_several_targets.py',
     '../_base_/default_runtime.py',
 ]
-setting = 'carla2day_dusk'
+setting = 'carla2camvid'
 model = dict(warmup_iters=800, discriminator=dict(base_channels=16))
 default_hooks = dict(checkpoint=dict(interval=500))

@@ -4,11 +4,11 @@
 _base_ = [
     '../_base_/networks/aspp_r18_small.py',
     '../_base_/methods/coast.py',
-    '../_base_/settings/carla2camvid.py',
+    '../_base_/settings/carla2camvid_soft.py',
     '../_base_/schedules/small_1000.py',
     '../_base_/default_runtime.py',
 ]
-setting = 'carla2day_dusk_soft'
+setting = 'carla2camvid'
 self_training = dict(
     initial='warm_up_aspp-r18_carla2camvid.py',
     label_online=True,

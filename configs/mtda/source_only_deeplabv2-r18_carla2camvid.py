@@ -8,5 +8,5 @@ _base_ = [
     '../_base_/schedules/small_2000.py',
     '../_base_/default_runtime.py',
 ]
-setting = 'carla2day_dusk'
+setting = 'carla2camvid'
 default_hooks = dict(checkpoint=dict(interval=500))

@@ -4,10 +4,10 @@
 _base_ = [
     '../_base_/networks/aspp_r18_small.py',
     '../_base_/methods/warm_up.py',
-    '../_base_/settings/carla2camvid.py',
+    '../_base_/settings/carla2camvid_soft.py',
     '../_base_/schedules/small_1000_warm_up.py',
     '../_base_/default_runtime.py',
 ]
-setting = 'carla2day_dusk_soft'
+setting = 'carla2camvid'
 model = dict(warmup_iters=400, discriminator=dict(base_channels=16))
 default_hooks = dict(checkpoint=dict(interval=500))

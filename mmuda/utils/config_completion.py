@@ -2,11 +2,14 @@
 """What a config leaves to be taken from its other parts."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.config.config import DELETE_KEY
 
+from mmuda.utils.config_bases import fill_base, take_out
 from mmuda.utils.config_model import compose_model
 from mmuda.utils.config_settings import TABLES, choose_setting
 
@@ -27,11 +30,12 @@ def complete(cfg: Config, setting: str | None = None) -> Config:
         cfg: A whole config; others than those of mmuda are left as they are.
         setting: The setting, if a user has asked for it.
     """
-    if cfg.get('default_scope') != 'mmuda':
-        return cfg
-    compose_model(cfg)
-    choose_setting(cfg, setting)
-    derive_test_pipeline(cfg)
+    take_out(cfg)
+    if cfg.get('default_scope') == 'mmuda':
+        compose_model(cfg)
+        choose_setting(cfg, setting)
+        derive_test_pipeline(cfg)
+    _remove_marks(cfg._cfg_dict)
     return cfg
 
 
@@ -61,13 +65,57 @@ def _first_pipeline(part: Any) -> Sequence[Mapping] | None:
 
 
 read_file: Callable[..., Config] = Config.fromfile
+# How many files, each a base of the one before, are being read.
+_reading: ContextVar[int] = ContextVar('reading', default=0)
 
 
 def complete_files() -> None:
     """Let ``Config.fromfile`` of mmengine give complete configs of mmuda."""
+    read, merge = Config._file2dict, Config._merge_a_into_b
 
     @wraps(read_file)
     def fromfile(*args, **kwargs) -> Config:
         return complete(read_file(*args, **kwargs))
 
+    @wraps(read)
+    def file2dict(*args, **kwargs) -> tuple:
+        depth = _reading.get()
+        token = _reading.set(depth + 1)
+        try:
+            content, *others = read(*args, **kwargs)
+        finally:
+            _reading.reset(token)
+        whole = content.get('default_scope') == 'mmuda'
+        if depth and whole and {*PARTS} & {*content}:
+            content = fill_base(content, complete)
+        return content, *others
+
+    @wraps(merge)
+    def merge_a_into_b(a: dict, b: dict, *args, **kwargs) -> dict:
+        # A dict that replaces another one goes on to replace what a setting
+        # or a network puts under it; `complete` removes the mark.
+        replacing = [
+            key
+            for key, value in a.items()
+            if _reading.get() and isinstance(value, dict)
+            if key in b and value.get(DELETE_KEY, False)
+        ]
+        merged = merge(a, b, *args, **kwargs)
+        for key in replacing:
+            merged[key][DELETE_KEY] = True
+        return merged
+
     Config.fromfile = staticmethod(fromfile)
+    Config._file2dict = staticmethod(file2dict)
+    Config._merge_a_into_b = staticmethod(merge_a_into_b)
+
+
+def _remove_marks(part: Any) -> None:
+    """Remove what says that a dict replaces another one, in place."""
+    if isinstance(part, dict):
+        part.pop(DELETE_KEY, None)
+        for value in part.values():
+            _remove_marks(value)
+    elif isinstance(part, list | tuple):
+        for value in part:
+            _remove_marks(value)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.config.config import DELETE_KEY
 
 from mmuda.utils.errors import ConfigError
 
@@ -29,6 +30,9 @@ def compose_model(cfg: Config) -> None:
     if not isinstance(network, Mapping) and not isinstance(method, Mapping):
         return
     own = cfg.get('model') or {}
+    if isinstance(method, dict):
+        # It has replaced another method, and takes the network all the same.
+        method.pop(DELETE_KEY, None)
     below = merged(method or {}, network or {})
     if isinstance(method, Mapping):
         _fit_heads(method, below, merged(own, below).get('segmentor'))
@@ -78,8 +82,8 @@ def merged(own: Any, below: Any) -> ConfigDict:
     Raises:
         ConfigError: A dict stands where the other has none.
     """
-    own, below = copy.deepcopy(own), copy.deepcopy(below)
+    pair = [copy.deepcopy(dict(part=part)) for part in (own, below)]
     try:
-        return Config._merge_a_into_b(ConfigDict(own), ConfigDict(below))
+        return Config._merge_a_into_b(*map(ConfigDict, pair))['part']
     except TypeError as error:
         raise ConfigError(str(error)) from error

@@ -209,6 +209,7 @@ def test_backbone_loads_into_mmsegs():
 def test_layout_is_that_of_the_config():
     cfg = Config.fromfile(CONFIG).network.segmentor
     cfg.backbone.init_cfg = None
+    cfg.decode_head.num_classes = 19
     layout = segmentor_layout(head_sizes=(19, 256, 48))
     with torch.device('meta'):
         model = MODELS.build(cfg)

@@ -123,10 +123,12 @@ domains = dict(
     ),
 )
 settings = dict(
-    carla2camvid=dict(source='carla', targets=['camvid'], protocol='alone'),
+    carla2camvid_day=dict(
+        source='carla', targets=['camvid'], protocol='alone'
+    ),
+    carla2camvid=dict(source='carla', targets=['day', 'dusk']),
     carla2day=dict(source='carla', targets=['day']),
     carla2dusk=dict(source='carla', targets=['dusk']),
-    carla2day_dusk=dict(source='carla', targets=['day', 'dusk']),
 )
 train_dataloader = dict(
     batch_size=4,
