@@ -55,12 +55,22 @@ def take_out(cfg: Config) -> None:
             part = part.get(name) if inherits else None
         if not isinstance(part, dict) or DELETE_KEY in part:
             continue
-        if part.get(last, _NOTHING) != value:
+        if _unscoped(part.get(last, _NOTHING)) != _unscoped(value):
             continue
         if before == _NOTHING:
             part.pop(last)
         else:
             part[last] = before
+
+
+def _unscoped(value: Any) -> Any:
+    """Without the names of packages that mmengine adds to their bases."""
+    if isinstance(value, dict):
+        kept = {k: v for k, v in value.items() if k != '_scope_'}
+        return {key: _unscoped(part) for key, part in kept.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_unscoped, value))
+    return value
 
 
 def _fill(

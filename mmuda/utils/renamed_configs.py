@@ -11,11 +11,13 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache, wraps
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
+from mmengine.config import config as config_module
+from mmengine.config import utils as config_utils
+from mmengine.hub import hub
 
 _SEVERAL = (
     *('g2ci', 'g2cm', 'g2mi', 'g2cmi', 'c2mi', 'i2cm', 'm2ci'),
@@ -259,13 +261,12 @@ def follow_old_paths() -> None:
 
     Config._file2dict = staticmethod(file2dict)
     Config._is_lazy_import = staticmethod(is_lazy_import)
-    for name in ('config.utils', 'config.config', 'hub.hub'):
-        _follow_in_packages(f'mmengine.{name}')
+    for module in (config_utils, config_module, hub):
+        _follow_in_packages(vars(module))
 
 
-def _follow_in_packages(module: str) -> None:
+def _follow_in_packages(names: dict[str, Any]) -> None:
     """Let ``mmuda::mtda/mlcl/g2ci.py`` be found, as those that are there."""
-    names = vars(import_module(module))
     locate = names['_get_external_cfg_base_path']
 
     @wraps(locate)

@@ -31,8 +31,22 @@ def test_a_leaf_inherits_from_the_installed_mmuda(tmp_path):
     path = leaf(tmp_path, base, text='model = dict(warmup_iters=7)')
     cfg = load_config(path)
     assert cfg.model.pop('warmup_iters') == 7
-    assert cfg.model.pop('_scope_', 'mmuda') == 'mmuda'
+    for part in (cfg.model, *cfg.model.values()):
+        if isinstance(part, dict):
+            assert part.pop('_scope_', 'mmuda') == 'mmuda'
     assert cfg.model == load_config(ROOT / 'configs/advent/gta2cs.py').model
+
+
+def test_a_setting_of_the_installed_mmuda_is_changed(tmp_path):
+    base = 'mmuda::mtda/mtkt_deeplabv2-r101_g2cmi.py'
+    cfg = load_config(leaf(tmp_path, base, text="setting = 'i2cm'"))
+    assert [m.prefix for m in cfg.val_evaluator] == ['cityscapes', 'mapillary']
+    assert cfg.train_dataloader.dataset.source.type == 'IDDDataset'
+    assert list(cfg.train_dataloader.dataset.targets) == cfg.model.targets
+    cfg = load_config(
+        leaf(tmp_path, 'mmuda::advent/gta2cs.py'), {'setting': 'i2cm'}
+    )
+    assert [m.prefix for m in cfg.val_evaluator] == ['cityscapes', 'mapillary']
 
 
 def test_a_network_of_mmseg_is_inherited(tmp_path):
