@@ -17,6 +17,7 @@ from benchmarks.data import (
     sampler_rows,
 )
 from benchmarks.evaluation import evaluation_rows
+from benchmarks.image_formats import image_format_rows
 from benchmarks.lab_translation import lab_translation_rows
 from benchmarks.labelling import labelling_rows
 from benchmarks.labelling_memory import labelling_memory_rows
@@ -46,6 +47,7 @@ PARTS = (
     'speed',
     'memory',
     'loading',
+    'image_formats',
     'labels',
     'evaluation',
     'labelling',
@@ -108,6 +110,10 @@ class Benchmark:
         """The data set against Pillow, at the sizes of the config."""
         cfg = self.config_with_data('loading')
         return loading_rows(cfg, self.args.images, **self.timing)
+
+    def image_formats(self) -> list[Row]:
+        """Our pipeline against the published one and bare decoding."""
+        return image_format_rows(self.folder / 'image_formats', **self.timing)
 
     def labels(self) -> list[Row]:
         """The label table against masked writes."""

@@ -48,6 +48,7 @@ from mmuda.datasets.transforms.pseudo_label_loading import (
     LoadPseudoLabels,
     LoadSoftPseudoLabels,
 )
+from mmuda.datasets.transforms.resizing import Resize
 from mmuda.datasets.transforms.strong_augmentation import (
     Cutout,
     StrongAugmentation,
@@ -78,6 +79,7 @@ __all__ = [
     'PackDomainInputs',
     'PadToSize',
     'PathListDataset',
+    'Resize',
     'ResizeToFit',
     'PseudoLabelManifest',
     'RareClassSampling',

@@ -18,6 +18,10 @@ from mmuda.datasets.segmentation_dataset import (
     SegmentationDataset,
     require_same_classes,
 )
+from mmuda.datasets.transforms.cached_steps import (
+    cache_first_steps,
+    open_cache,
+)
 from mmuda.datasets.transforms.image_loading import LoadLabels
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT
@@ -65,6 +69,9 @@ class DomainDataset(Dataset):
             ``batch_size`` of B there are B times as many in a batch. A number
             for ``source`` or ``target`` has no effect where the config has
             left that domain out.
+        image_cache: ``dict(folder=..., max_gb=...)`` keeps images of all
+            domains there as they are after the first steps of their
+            pipelines, those without chance; see ``ImageCache``.
 
     Raises:
         ConfigError: If the domains are badly named, disagree in classes, a
@@ -79,6 +86,7 @@ class DomainDataset(Dataset):
         target: DatasetConfig | None = None,
         targets: Mapping[str, DatasetConfig] | None = None,
         samples: Mapping[str, int] | None = None,
+        image_cache: Mapping[str, Any] | None = None,
     ) -> None:
         configs = _name_domains(source, target, targets)
         absent = () if targets else (SOURCE, TARGET)
@@ -94,6 +102,11 @@ class DomainDataset(Dataset):
                 raise DataError(f'domain {name!r} has no images')
             if name != SOURCE:
                 _require_no_labels(name, dataset)
+        if image_cache is not None:
+            cache = open_cache(image_cache)
+            for dataset in self.domains.values():
+                for leaf in leaf_datasets(dataset):
+                    cache_first_steps(leaf, cache)
 
     @property
     def sizes(self) -> tuple[int, ...]:

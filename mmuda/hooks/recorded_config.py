@@ -38,7 +38,7 @@ _FREE = re.compile(
     r'(^|\.)(init_cfg|pretrained|with_cp|recompute_features|test_cfg'
     r'|predict_on|predict_head|data_prefix|\w+_(root|dir|file|list|path)'
     r'|thresholds$|backend_args|num_workers|persistent_workers|pin_memory'
-    r'|prefetch_factor|timeout|multiprocessing_context|nonfinite_patience'
+    r'|image_cache|prefetch_factor|timeout|multiprocessing_context|nonfinite_patience'
     r'|(class_ratio_prior|terms\[\d+\])\.ratio$'
     r'|val_interval|val_begin|dynamic_intervals|_scope_)'
     r'(\.|\[|$)'

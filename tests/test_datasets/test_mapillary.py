@@ -171,7 +171,8 @@ def test_size_inside_the_box(size, fitted):
 
 def test_fitting_is_pillows():
     before = sample((40, 30))
-    after = ResizeToFit(scale=(16, 12))(sample((40, 30)))
+    fit = ResizeToFit(scale=(16, 12), backend='pillow')
+    after = fit(sample((40, 30)))
     image = Image.fromarray(before['img']).resize((9, 12), Image.BICUBIC)
     label = Image.fromarray(before['gt_seg_map'])
     label = label.resize((9, 12), Image.NEAREST)

@@ -271,6 +271,7 @@ def test_what_is_the_same_is_not_told():
     'key',
     [
         'train_dataloader.num_workers',
+        'train_dataloader.dataset.image_cache.folder',
         'train_dataloader.timeout',
         'train_cfg.nonfinite_patience',
         'model.class_ratio_prior.ratio',

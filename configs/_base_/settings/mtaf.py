@@ -14,7 +14,7 @@ def protocol_of(label_set, num_classes, size):
         scale=size,
         keep_ratio=False,
         interpolation='bicubic',
-        backend='pillow',
+        backend='torch',
     )
     fit = [
         dict(type='ResizeToFit', scale=size),

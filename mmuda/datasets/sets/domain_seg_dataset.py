@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from mmengine.logging import MMLogger
@@ -33,6 +34,10 @@ from mmuda.datasets.sets.listing import (
     require_keys,
 )
 from mmuda.datasets.sets.split_lists import split_keys
+from mmuda.datasets.transforms.cached_steps import (
+    cache_first_steps,
+    open_cache,
+)
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import is_whole
 from mmuda.utils.errors import ConfigError, DataError
@@ -79,6 +84,7 @@ class DomainSegDataset(BaseSegDataset):
             as they are in the file; ``'auto'`` decides by the size of the
             labels, see ``LabelFrame``.
         metainfo: Overrides of mmseg's meta information.
+        image_cache: As of ``DomainDataset``; for validation and testing.
         **kwargs: Passed to ``BaseSegDataset``; ``ann_file`` is a split list
             with one key a line. Files must be on a mounted disk.
 
@@ -98,6 +104,7 @@ class DomainSegDataset(BaseSegDataset):
         img_suffix: str | Sequence[str] = '.jpg',
         label_orientation: str = 'auto',
         metainfo: dict | None = None,
+        image_cache: Mapping[str, Any] | None = None,
         **kwargs,
     ) -> None:
         prefix = self._require_images(data_prefix, kwargs.get('indices'))
@@ -123,6 +130,8 @@ class DomainSegDataset(BaseSegDataset):
         if label_set is not None:
             # Set later: mmengine takes text for the name of a file.
             self._metainfo['label_set'] = label_set
+        if image_cache is not None:
+            cache_first_steps(self, open_cache(image_cache))
 
     def _get_unserialized_subset(
         self, indices: int | Sequence[int]

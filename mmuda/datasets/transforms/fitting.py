@@ -8,8 +8,8 @@ rest of the box: ``ResizeToFit``, then ``PadToSize``.
 
 import mmcv
 from mmcv.transforms import BaseTransform, Pad
-from mmseg.datasets.transforms import Resize
 
+from mmuda.datasets.transforms.resizing import ANTIALIASED, Resize
 from mmuda.registry import TRANSFORMS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import IGNORE_ID
@@ -27,14 +27,14 @@ class ResizeToFit(BaseTransform):
     Args:
         scale: Width and height of the box.
         interpolation: Of the image; labels are resized nearest neighbour.
-        backend: See ``mmcv.imresize``.
+        backend: As of :class:`Resize`.
     """
 
     def __init__(
         self,
         scale: tuple[int, int],
         interpolation: str = 'bicubic',
-        backend: str = 'pillow',
+        backend: str = ANTIALIASED,
     ) -> None:
         width, height = scale
         self.scale = width, height
