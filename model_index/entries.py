@@ -4,10 +4,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal
 
 import yaml
 from mmengine.config import Config
+from typing_extensions import NotRequired, TypedDict
 
 from mmuda.utils.config import load_config
 from mmuda.utils.errors import ConfigError

@@ -8,9 +8,10 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, Literal
 
 from rich.table import Table
+from typing_extensions import NotRequired, TypedDict
 
 from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
 from mmuda.utils.checks import NOT_NEGATIVE

@@ -11,16 +11,20 @@ from typing import (
     Any,
     Literal,
     NamedTuple,
-    NotRequired,
-    Required,
     Union,
     get_args,
     get_origin,
-    get_type_hints,
-    is_typeddict,
 )
 
 import numpy as np
+
+# Of Python 3.11; they know their own of 3.10.
+from typing_extensions import (
+    NotRequired,
+    Required,
+    get_type_hints,
+    is_typeddict,
+)
 
 from mmuda.utils.checks import Check, is_number, is_whole, wrong_value
 
