@@ -42,6 +42,7 @@ from mmuda.utils.locks import only_writer
 from mmuda.utils.mixed_precision import (
     add_amp_option,
     label_in,
+    lay_out,
     precision_of_args,
 )
 from mmuda.utils.setup_env import register_all_modules
@@ -120,6 +121,7 @@ def label(args: argparse.Namespace, cfg: Config) -> None:
     if manifest is None:
         with config_errors(cfg):
             model = load_model(cfg, args.checkpoint, args.weights)
+        lay_out(model, job.options.precision)
         manifest = job.run(model)
     else:
         console.print(f'{job.root} is finished; --overwrite labels anew')

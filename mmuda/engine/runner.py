@@ -11,10 +11,12 @@ from mmengine.dist import master_only
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
+from torch import nn
 
 from mmuda.registry import HOOKS, RUNNERS
 from mmuda.utils.config import config_text
 from mmuda.utils.files import atomic_path, logs_may_fail, tell_log_error
+from mmuda.utils.mixed_precision import lay_out, precision_of_config
 from mmuda.utils.screen import hold_back
 
 from .loops import trains
@@ -40,6 +42,13 @@ class UDARunner(Runner):
                 vars(handler)['handleError'] = _tell_current_error
         hold_back(logger)
         return logger
+
+    def wrap_model(
+        self, model_wrapper_cfg: dict | None, model: nn.Module
+    ) -> nn.Module:
+        """Lay out weights for the precision, and wrap as mmengine does."""
+        lay_out(model, precision_of_config(self.cfg))
+        return super().wrap_model(model_wrapper_cfg, model)
 
     def register_hooks(self, *args, **kwargs) -> None:
         """Register the hooks, and the one that tells what the run does."""

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmuda.registry import HOOKS
-from mmuda.utils.mixed_precision import computing_in
+from mmuda.utils.mixed_precision import computing_in, lay_out
 
 
 @HOOKS.register_module()
@@ -29,6 +29,7 @@ class MixedPrecisionHook(Hook):
 
     def before_test(self, runner: Runner) -> None:
         """Begin to compute in 16 bits."""
+        lay_out(runner.model, self.precision)
         predict, device = runner.model.test_step, get_device()
 
         def test_step(data: dict | tuple | list) -> Sequence:

@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_main_process
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.screen import tell
@@ -208,6 +208,34 @@ def computing_in(
     kind = torch.device(device).type
     with torch.autocast(kind, dtype=_DTYPES[precision]):
         yield
+
+
+def lay_out(model: nn.Module, precision: Precision) -> None:
+    """Put weights into the memory layout that is fastest, in place.
+
+    In 16 bits that is channels last, for every kind of network. In float32,
+    where it changes last bits and is not always faster, weights stay as they
+    are.
+
+    Args:
+        model: Before it is wrapped for several processes.
+        precision: In which it will compute.
+    """
+    if precision == 'fp32':
+        return
+    for weight in model.parameters():
+        if weight.dim() == 4:
+            weight.data = weight.data.contiguous(
+                memory_format=torch.channels_last
+            )
+
+
+def precision_of_config(cfg: Config) -> Precision:
+    """In which precision the first player of a config is trained."""
+    wrapper = cfg.get('optim_wrapper') or {}
+    players = [v for v in wrapper.values() if isinstance(v, dict)]
+    found = (part.get('precision') for part in (wrapper, *players))
+    return next(filter(None, found), 'fp32')
 
 
 def in_single_precision(values: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from tiny_models import model_config, sample
 
 from mmuda.hooks import MixedPrecisionHook
 from mmuda.registry import MODELS
+from mmuda.utils.mixed_precision import lay_out
 from mmuda.utils.setup_env import register_all_modules
 
 
@@ -20,6 +21,7 @@ def logits(model):
 def test_networks_compute_in_bfloat16_between_begin_and_end_of_a_test():
     register_all_modules()
     model = MODELS.build(model_config('MinEnt')).eval()
+    lay_out(model, 'bf16')
     plain = logits(model)
     with torch.autocast('cpu', dtype=torch.bfloat16):
         expected = logits(model)

@@ -16,6 +16,7 @@ from mmuda.models.segmentors.precise_layers import (
     last_layers,
 )
 from mmuda.registry import MODELS, OPTIM_WRAPPERS
+from mmuda.utils.mixed_precision import lay_out
 from mmuda.utils.setup_env import register_all_modules
 
 BF16 = dict(type='MixedPrecisionOptimWrapper', precision='bf16')
@@ -266,3 +267,28 @@ def test_a_continued_run_has_the_scale_of_one_that_was_not_stopped():
     continued = go_on(model, wrappers, [1])
     assert whole[1]['segmentor']['loss_scaler']['scale'] == 2.0**10
     torch.testing.assert_close(continued, whole, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'bf16'])
+def test_only_networks_in_16_bits_have_their_channels_last(precision):
+    model = build()
+    lay_out(model, precision)
+    weights = [
+        w for w in model.parameters() if w.dim() == 4 and w.shape[1] > 1
+    ]
+    last = {
+        w.is_contiguous(memory_format=torch.channels_last) for w in weights
+    }
+    # 1x1 kernels are both.
+    assert (last == {True}) == (precision == 'bf16')
+
+
+def test_channels_last_changes_no_more_than_last_bits():
+    results = []
+    for layout in ('fp32', 'bf16'):
+        model = build(segmentor=segmentor_config(norm_eval=True))
+        lay_out(model, layout)
+        wrappers = build_optim_wrapper(model, optim_config())
+        model.train_step(batch(2), wrappers)
+        results.append(model.state_dict())
+    torch.testing.assert_close(*results, rtol=0, atol=1e-6)

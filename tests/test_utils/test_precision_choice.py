@@ -15,6 +15,7 @@ from mmuda.utils.mixed_precision import (
     enable_amp,
     in_single_precision,
     label_in,
+    precision_of_config,
 )
 
 
@@ -164,3 +165,14 @@ def test_amp_refuses_other_wrappers():
     cfg = Config(dict(optim_wrapper=dict(segmentor=wrapper)))
     with pytest.raises(ConfigError, match='optim_wrapper.segmentor.type'):
         enable_amp(cfg, 'bf16')
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'bf16', 'fp16'])
+@pytest.mark.parametrize('players', [True, False])
+def test_precision_of_a_config(precision, players):
+    wrapper = dict(optimizer=dict(type='SGD'))
+    cfg = Config(dict(optim_wrapper=wrapper))
+    if players:
+        cfg = Config(dict(optim_wrapper=dict(segmentor=wrapper)))
+    enable_amp(cfg, precision)
+    assert precision_of_config(cfg) == precision
