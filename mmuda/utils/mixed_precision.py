@@ -225,9 +225,12 @@ def lay_out(model: nn.Module, precision: Precision) -> None:
         return
     for weight in model.parameters():
         if weight.dim() == 4:
-            weight.data = weight.data.contiguous(
-                memory_format=torch.channels_last
+            # Not contiguous(), which leaves the strides of 1x1 kernels: DDP
+            # warns if gradients have others.
+            last = torch.empty_like(
+                weight.data, memory_format=torch.channels_last
             )
+            weight.data = last.copy_(weight.data)
 
 
 def precision_of_config(cfg: Config) -> Precision:

@@ -1,5 +1,7 @@
 """Two gloo processes against one, on models that share nothing else."""
 
+import warnings
+
 import gloo
 import pytest
 import torch
@@ -11,6 +13,7 @@ from tiny_models import batch, model_config, optim_config, segmentor_config
 from mmuda.models import UDADistributedDataParallel
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.mixed_precision import lay_out
 from mmuda.utils.setup_env import register_all_modules
 
 
@@ -40,7 +43,11 @@ def train(model, method, batches, **wrapper):
 
 
 def train_rank(method, kwargs, wrapper):
-    model = UDADistributedDataParallel(build(method, **kwargs))
+    model = build(method, **kwargs)
+    # DDP warns of gradients whose strides are not those of the weights.
+    warnings.simplefilter('error', UserWarning)
+    lay_out(model, wrapper.get('precision', 'fp32'))
+    model = UDADistributedDataParallel(model)
     batches = [part(batch(2, seed), get_rank()) for seed in range(2)]
     train(model, method, batches, **wrapper)
     return model.module.state_dict()
