@@ -36,7 +36,7 @@ _CAMVID = ('carla2camvid',)
 _METHODS = {
     'baseline': ('advent', 'deeplabv2', 'g2cmi', _SEVERAL, _CAMVID),
     'single': (
-        *('advent', 'deeplabv2', 'g2c', _ONE),
+        *('advent', 'deeplabv2', 'g2cmi', _ONE),
         ('carla2day', 'carla2dusk'),
     ),
     'source_only': ('source_only', 'deeplabv2', 'g2cmi', _ALONE, _CAMVID),
@@ -100,7 +100,7 @@ def _moves() -> Iterator[_Move]:
         old, new = f'mtda/{folder}/{{}}', f'mtda/{method}_{network}'
         says, says_carla = _warm_up(method), _warm_up(method, setting='{}')
         yield _Move(old, f'{new}-r101_{{}}', several, default, says)
-        yield _Move(old, f'{new}-r18_{{}}', carla, says=says_carla)
+        yield _Move(old, f'{new}-r18_{{}}', carla, *_CAMVID, says_carla)
     yield from _other_networks()
     yield from _cotraining()
     yield from _demo()
