@@ -195,7 +195,9 @@ def _data_set(
     if not evaluated and part != 'train':
         prefix.pop('seg_map_path', None)
     steps = f'{"val" if evaluated else part}_pipeline'
-    labels = protocol.get('label_set')
+    labels = _exception(protocol, name).get(
+        'label_set', protocol.get('label_set')
+    )
     return copy.deepcopy(
         dict(
             kind,

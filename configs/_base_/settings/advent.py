@@ -58,7 +58,8 @@ _mapillary = dict(
 )
 # SYNTHIA-RAND-CITYSCAPES. Its size is that of the authors' DADA release.
 _synthia = dict(
-    train_pipeline=[_load, _labels, dict(scale=(1280, 760), **resize), _pack]
+    label_set=None,  # has its 16 by itself
+    train_pipeline=[_load, _labels, dict(scale=(1280, 760), **resize), _pack],
 )
 _nineteen = dict(
     # with one target its data set is `target`, not one of the dict `targets`

@@ -58,10 +58,11 @@ _nineteen = dict(
     ),
     exceptions=dict(
         synthia=dict(
+            label_set=None,  # has its 16 by itself
             # published with 512, too, which leaves less than a crop's width
             train_pipeline=_source_pipeline(
                 (1280, 760), [760, 1050, 1280, 1520], False
-            )
+            ),
         ),
         mapillary=dict(
             # images of all sizes; published: those of 4:3 alone, as 1632x1216
