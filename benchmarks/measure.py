@@ -4,8 +4,9 @@
 import gc
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -66,15 +67,37 @@ def paired_times(
     Returns:
         Seconds of each round by name.
     """
-    times: Times = {name: [] for name in variants}
+    timed = {
+        name: partial(seconds_of, function, device, clock)
+        for name, function in variants.items()
+    }
+    return times_in_turns(timed, rounds, warmup=warmup, tick=tick)
+
+
+def times_in_turns(
+    timed: Mapping[str, Callable[[], float]],
+    rounds: int,
+    *,
+    warmup: int = 1,
+    tick: Tick | None = None,
+) -> Times:
+    """As :func:`paired_times` of functions that tell their time themselves.
+
+    Args:
+        timed: Functions by name; each gives the seconds of one run.
+        rounds: As of ``paired_times``, as are the others.
+        warmup: Runs that do not count.
+        tick: Called with a message before each run.
+    """
+    times: Times = {name: [] for name in timed}
     for number in range(1 - warmup, rounds + 1):
         # Now, or Python would do it within the time of some variant.
         gc.collect()
-        for name, function in variants.items():
+        for name, function in timed.items():
             if tick is not None:
                 turn = f'round {number}/{rounds}' if number > 0 else 'warm-up'
                 tick(f'{turn}, {name}')
-            seconds = seconds_of(function, device, clock)
+            seconds = function()
             if number > 0:
                 times[name].append(seconds)
     return times
@@ -99,10 +122,23 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
+def ratios(times: Times, numerator: str, denominator: str) -> list[float]:
+    """The ratio within each round."""
+    pairs = zip(times[numerator], times[denominator], strict=True)
+    return [a / b for a, b in pairs]
+
+
 def median_ratio(times: Times, numerator: str, denominator: str) -> float:
     """Median over the rounds of the ratio within a round."""
-    pairs = zip(times[numerator], times[denominator], strict=True)
-    return statistics.median(a / b for a, b in pairs)
+    return statistics.median(ratios(times, numerator, denominator))
+
+
+def spread(values: Sequence[float]) -> str:
+    """Write the quartiles of values; a single one has none."""
+    if len(values) < 2:
+        return ''
+    low, _, high = statistics.quantiles(values, n=4, method='inclusive')
+    return f'quartiles {low:.3g} to {high:.3g}'
 
 
 def ratio_row(
@@ -113,13 +149,14 @@ def ratio_row(
     denominator: str,
     goal: float | None = None,
 ) -> Row:
-    """Row of one ratio with the median times beside it."""
+    """Row of one ratio with the median times and the spread beside it."""
     parts = (
         f'{variant} {format_seconds(statistics.median(times[variant]))}'
         for variant in (numerator, denominator)
     )
-    ratio = median_ratio(times, numerator, denominator)
-    return Row(section, name, ratio, goal=goal, detail=' / '.join(parts))
+    values = ratios(times, numerator, denominator)
+    detail = ', '.join(filter(None, (' / '.join(parts), spread(values))))
+    return Row(section, name, statistics.median(values), '', goal, detail)
 
 
 def format_seconds(seconds: float) -> str:

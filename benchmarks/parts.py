@@ -34,6 +34,7 @@ from benchmarks.several_targets_evaluation import (
 from benchmarks.several_targets_memory import (
     several_targets_memory_rows,
 )
+from benchmarks.steps import step_rows
 from benchmarks.training import memory_rows, speed_rows
 from benchmarks.training_case import TrainingCase
 from mmuda.utils.config import (
@@ -45,6 +46,7 @@ from mmuda.utils.config_data import (
 
 PARTS = (
     'speed',
+    'steps',
     'memory',
     'loading',
     'image_formats',
@@ -101,6 +103,16 @@ class Benchmark:
     def speed(self) -> list[Row]:
         """Iterations against the bare network."""
         return speed_rows(self.training_case, **self.timing)
+
+    def steps(self) -> list[Row]:
+        """Iterations against the published loop, in processes."""
+        return step_rows(
+            self.scaled_config(self.args.size_factor),
+            self.args.published,
+            device=self.args.device,
+            threads=self.args.threads,
+            **self.timing,
+        )
 
     def memory(self) -> list[Row]:
         """Peak of an iteration against that of one domain."""

@@ -19,6 +19,12 @@ from benchmarks.setting import (
 )
 from mmuda.models.players import SEGMENTOR
 from mmuda.registry import MODELS
+from mmuda.utils.mixed_precision import (
+    Precision,
+    computing_in,
+    enable_amp,
+    lay_out,
+)
 
 
 class TrainingCase:
@@ -29,10 +35,13 @@ class TrainingCase:
     Args:
         cfg: A training config; sizes, network and optimizers are its.
         device: Where to compute.
+        precision: In which networks compute.
     """
 
-    def __init__(self, cfg: Config, device: str = 'cpu') -> None:
-        self.device = device
+    def __init__(
+        self, cfg: Config, device: str = 'cpu', precision: Precision = 'fp32'
+    ) -> None:
+        self.device, self.precision = device, precision
         self.models = {}
         for method, config in method_configs(cfg).items():
             model = MODELS.build(ConfigDict(config))
@@ -42,10 +51,11 @@ class TrainingCase:
                 model.init_weights()
             self.models[method] = revert_sync_batchnorm(model).to(device)
             self.models[method].train()
+            lay_out(model, precision)
         self.segmentor = self.models['AdvEnt'].segmentor
         self.wrappers = {
             method: build_optim_wrapper(
-                model, ConfigDict(optimizer_config(cfg, method))
+                model, optimizers_in(precision, optimizer_config(cfg, method))
             )
             for method, model in self.models.items()
         }
@@ -72,6 +82,10 @@ class TrainingCase:
         """
         for domain in domains:
             labels = self.labels[domain]
+            with computing_in(self.precision, self.device):
+                prediction = self.segmentor(
+                    self.images[domain], heads=self.segmentor.heads()
+                )
             upsampled = (
                 F.interpolate(
                     logits,
@@ -79,9 +93,7 @@ class TrainingCase:
                     mode='bilinear',
                     align_corners=self.models['AdvEnt'].align_corners,
                 )
-                for logits in self.segmentor(
-                    self.images[domain], heads=self.segmentor.heads()
-                ).logits.values()
+                for logits in prediction.logits.values()
             )
             loss = sum(
                 F.cross_entropy(logits, labels, ignore_index=255)
@@ -122,6 +134,13 @@ class TrainingCase:
             for parameter in model.parameters():
                 if parameter.requires_grad:
                     parameter.grad = torch.zeros_like(parameter)
+
+
+def optimizers_in(precision: Precision, config: dict) -> ConfigDict:
+    """Config of optimizers whose networks compute in a precision."""
+    cfg = Config(dict(optim_wrapper=config))
+    enable_amp(cfg, precision)
+    return cfg.optim_wrapper
 
 
 def random_batch(

@@ -78,3 +78,9 @@ def test_durations_have_three_digits(seconds, text):
 )
 def test_sizes_are_in_binary_units(count, text):
     assert format_bytes(count) == text
+
+
+def test_ratio_row_shows_the_quartiles_of_the_rounds():
+    times = {'a': [1.0, 2.0, 3.0, 4.0, 5.0], 'b': [1.0] * 5}
+    detail = ratio_row('speed', 'name', times, 'a', 'b').detail
+    assert detail == 'a 3 s / b 1 s, quartiles 2 to 4'

@@ -18,6 +18,7 @@ val_dataloader = dict(num_workers=0, persistent_workers=False)
 """
 PARTS = (
     'speed',
+    'steps',
     'memory',
     'loading',
     'labels',

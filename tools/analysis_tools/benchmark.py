@@ -51,13 +51,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add('--config', default='configs/advent/gta2cs.py', help='config file')
     add('--only', nargs='+', choices=PARTS, default=PARTS, help='parts')
-    add(
-        '--size-factor',
-        type=checked(POSITIVE, float),
-        default=0.5,
-        help='factor on the image sizes of training, evaluation, labelling',
-    )
-    add('--depth', type=count, help='of the ResNet; the config has it')
+    add_training_options(parser)
     add('--images', type=count, default=4, help='images of each data set')
     add(
         '--set-sizes',
@@ -98,6 +92,25 @@ def add_measuring_options(parser: argparse.ArgumentParser) -> None:
         '--device',
         default='cuda' if torch.cuda.is_available() else 'cpu',
         help='cpu, cuda or cuda:N',
+    )
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the network and its images."""
+    add = parser.add_argument
+    add(
+        '--size-factor',
+        type=checked(POSITIVE, float),
+        default=0.5,
+        help='factor on the image sizes of training, evaluation, labelling',
+    )
+    add('--depth', type=count, help='of the ResNet; the config has it')
+    add(
+        '--published',
+        type=Path,
+        metavar='DIR',
+        help='a checkout of github.com/valeoai/ADVENT whose loop takes turns '
+        'with ours in the part steps',
     )
 
 
