@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 
 import cotraining_runs
 import demo_data
@@ -10,6 +11,7 @@ import torch
 from tools_in_process import load_tool, run_loaded
 
 from mmuda.utils.cli import USER_ERROR
+from mmuda.utils.config import of_same_setting
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.locks import locked_folder
 
@@ -192,6 +194,67 @@ def test_baseline_on_other_images(cotrain, data, tmp_path):
     code, text = cotrain('--dry-run', **{'cotraining.baseline': other})
     assert code == USER_ERROR
     assert 'cotraining.baseline: data set 0 of the source has other' in text
+
+
+def test_final_training_on_other_images(cotrain, tmp_path):
+    """The cycles label all images of the target."""
+    config = demo_data.ROOT / 'configs/cotraining/cotraining_final_demo.py'
+    other = tmp_path / 'final.py'
+    other.write_text(
+        f'_base_ = {str(config)!r}\n'
+        'train_dataloader = dict(\n'
+        "    dataset=dict(target=dict(include=['bochum/*']))\n"
+        ')\n'
+    )
+    code, text = cotrain('--dry-run', **{'cotraining.final': other})
+    assert code == USER_ERROR
+    assert 'cotraining.final: the target has other images' in text
+
+
+def test_several_targets_are_refused(tool, tmp_path, monkeypatch, capsys):
+    words = [cotraining_runs.CONFIG, '--dry-run', '--work-dir', tmp_path]
+    words += ['--setting', 'g2ci']
+    code, text = run_loaded(tool, map(str, words), monkeypatch, capsys)
+    assert code == USER_ERROR
+    assert "setting='g2ci': co-training adapts to one target" in text
+
+
+@pytest.mark.parametrize(
+    ('words', 'kind', 'folder'),
+    [
+        ((), 'IDDDataset', 'own'),
+        (('--setting', 'g2m'), 'MapillaryVistasDataset', 'own_g2m'),
+    ],
+)
+def test_first_and_last_training_take_the_setting(
+    tool, tmp_path, monkeypatch, words, kind, folder
+):
+    """Also one that a config of the user says."""
+    folder_of_all = cotraining_runs.CONFIG.parent
+    beside = {
+        role: str(folder_of_all / f'cotraining_{role}_demo.py')
+        for role in ('baseline', 'final')
+    }
+    own = tmp_path / 'own.py'
+    own.write_text(
+        f"_base_ = '{cotraining_runs.CONFIG}'\nsetting = 'g2i'\n"
+        f'cotraining = {beside}\n'
+    )
+    monkeypatch.setattr(sys, 'argv', ['cotrain.py', str(own), *words])
+    procedure = tool['procedure_from'](tool['parse_args']())
+    assert procedure.work_dir.name == folder
+    target = procedure.cycle.train_dataloader.dataset.target
+    assert target.type == kind
+    last = procedure.final.train_dataloader.dataset.target
+    assert last.data_prefix == target.data_prefix
+    for cfg in (procedure.baseline, procedure.final):
+        assert cfg.val_dataloader.dataset.type == kind
+
+
+def test_a_setting_that_the_first_training_lacks_is_named():
+    own = cotraining_runs.CONFIG.with_name('cotraining_baseline_demo.py')
+    with pytest.raises(ConfigError, match="has no setting 'mine'.*baseline"):
+        of_same_setting(own, {}, 'mine')
 
 
 def test_missing_pretrained_weights(pretrained):

@@ -40,6 +40,7 @@ from mmuda.utils.cli import (
 from mmuda.utils.config import (
     default_work_dir,
     load_config,
+    of_same_setting,
 )
 from mmuda.utils.config_data import (
     override_data_roots,
@@ -101,13 +102,11 @@ def procedure_from(args: argparse.Namespace) -> CoTraining:
         for key, value in args.cfg_options.items()
         if not key.startswith('cotraining.')
     }
-    configs = {
-        'cycle': cycle,
-        'baseline': load_config(
-            folder / options.baseline, shared, check=False
-        ),
-        'final': load_config(folder / options.final, shared, check=False),
-    }
+    configs = {'cycle': cycle}
+    for role in ('baseline', 'final'):
+        path = folder / getattr(options, role)
+        changes = of_same_setting(path, shared, cycle.get('setting'))
+        configs[role] = load_config(path, changes, check=False)
     for config in configs.values():
         try:
             check_config(config)
@@ -115,7 +114,8 @@ def procedure_from(args: argparse.Namespace) -> CoTraining:
             raise ConfigError(f'{config.filename}: {error}') from error
         override_data_roots(config, dict(args.data_root))
         enable_amp(config, args.amp)
-    work_dir = args.work_dir or Path(default_work_dir(args.config))
+    setting = args.cfg_options.get('setting')
+    work_dir = args.work_dir or Path(default_work_dir(args.config, setting))
     return CoTraining(
         options, **configs, work_dir=work_dir, given=args.baseline_checkpoint
     )

@@ -34,6 +34,12 @@ def check_configs(procedure: CoTraining) -> None:
         ConfigError: An option or a config is wrong.
         CheckpointError: Pretrained weights do not fit.
     """
+    several = procedure.cycle.train_dataloader.dataset.get('targets')
+    if several:
+        raise ConfigError(
+            f'setting={procedure.cycle.get("setting")!r}: co-training adapts '
+            f'to one target, not to {", ".join(several)}'
+        )
     for cfg in (procedure.baseline, procedure.cycle, procedure.final):
         with config_errors(cfg):
             model = MODELS.build(cfg.model)
@@ -61,6 +67,7 @@ def check_data(procedure: CoTraining) -> None:
             if not skip_validation_without_labels(copy.deepcopy(cfg)):
                 DATASETS.build(cfg.val_dataloader.dataset)
     require_same_sources(procedure)
+    require_same_target(procedure)
     with config_errors(cycle):
         check_labelling(cycle, procedure.work_dir / 'final' / 'labels')
         for leaf in source_leaves(cycle):
@@ -185,6 +192,26 @@ def require_same_sources(procedure: CoTraining) -> None:
                     'translated images take their places, so list the same '
                     'ones in the same order'
                 )
+
+
+def require_same_target(procedure: CoTraining) -> None:
+    """Refuse a last training on other images than the cycles label.
+
+    Args:
+        procedure: Whose trainings they are.
+
+    Raises:
+        ConfigError: They differ.
+    """
+    leaves = [target_leaf(cfg) for cfg in (procedure.final, procedure.cycle)]
+    if _location(leaves[0]) == _location(leaves[1]):
+        return
+    own, other = map(image_files, leaves)
+    if own != other:
+        raise ConfigError(
+            "cotraining.final: the target has other images than the cycles' "
+            f'({own[0]}, {other[0]}), which are labelled for it'
+        )
 
 
 def _location(leaf: Mapping) -> dict:

@@ -185,15 +185,20 @@ def default_work_dir(
 
     Returns:
         ``work_dirs/<folder of the config>/<name of the config>``; another
-        setting takes the place of the config's in the name.
+        setting takes the place of the config's in the name, or stands behind
+        it if there is a config of that name.
     """
     path = Path(config_path).absolute()
     name = path.stem
     if setting is not None:
         own = read_file(path).get('setting')
         before, found, after = name.rpartition(own or name)
-        replaced = own is not None and found
-        name = f'{before}{setting}{after}' if replaced else f'{name}_{setting}'
+        new = f'{before}{setting}{after}'
+        # The folder of another config is left to that, whose recipe may be
+        # another one.
+        taken = setting != own and path.with_name(f'{new}.py').is_file()
+        replaced = own is not None and found and not taken
+        name = new if replaced else f'{name}_{setting}'
     return os.path.join('work_dirs', path.parent.name, name)
 
 
@@ -203,7 +208,7 @@ def of_same_setting(
     setting: str | None,
     asked: str | None = None,
 ) -> dict[str, Any]:
-    """Add the setting of a config to the options of one that goes before it.
+    """Add the setting of a config to the options of one that goes with it.
 
     Args:
         path: That one; what it is trained on by itself may be another setting,
@@ -213,7 +218,7 @@ def of_same_setting(
         asked: The same, if a user has asked for it.
 
     Raises:
-        ConfigError: If the file can't be read.
+        ConfigError: If the file can't be read or has no such setting.
     """
     if 'setting' in options or setting is None:
         return dict(options)
@@ -221,4 +226,13 @@ def of_same_setting(
         own = load_config(path, check=False).get('setting')
         if own in (None, setting):
             return dict(options)
-    return {**options, 'setting': setting}
+    chosen = {**options, 'setting': setting}
+    try:
+        load_config(path, chosen, check=False)
+    except ConfigError as error:
+        raise ConfigError(
+            f'a config that goes with this one has no setting {setting!r} '
+            '(add it to configs/_base_/settings/domains.py, or name a config '
+            f'that has it): {error}'
+        ) from error
+    return chosen
