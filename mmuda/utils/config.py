@@ -27,6 +27,7 @@ from mmuda.utils.config_values import (
 from mmuda.utils.errors import ConfigError, describe_error
 from mmuda.utils.files import install_safe_file_reading
 from mmuda.utils.renamed_configs import near_names, successor
+from mmuda.utils.setting_tables import FOLLOWING
 
 _NUMBERS = {'inf', 'nan'}
 _RUNNER_KEYS = {*inspect.signature(Runner.__init__).parameters} - {'self'}
@@ -81,7 +82,7 @@ def load_config(
     early = {
         option: value
         for option, value in options.items()
-        if option.split('.')[0] in PARTS
+        if option.split('.')[0] in (*PARTS, *FOLLOWING)
     }
     _merge_options(cfg, early, written, path)
     try:

@@ -11,7 +11,8 @@ from mmengine.config.config import DELETE_KEY
 
 from mmuda.utils.config_bases import fill_base, take_out
 from mmuda.utils.config_model import compose_model
-from mmuda.utils.config_settings import TABLES, choose_setting
+from mmuda.utils.config_settings import choose_setting
+from mmuda.utils.setting_tables import TABLES
 
 # Keys that a config is made of, which are gone when it is whole.
 PARTS = (*TABLES, 'setting', 'target_images', 'network', 'method')

@@ -7,12 +7,20 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_model import fill_model, merged
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.setting_tables import (
+    FOLLOWING,
+    TABLES,
+    check_names,
+    check_tables,
+    entry_of,
+    part_of,
+)
 
-TABLES = ('domains', 'settings', 'protocol')
 _FOLDERS = ('img_path', 'seg_map_path')
+# Parts of the data that are there whatever a config says of target images.
+_NEEDED = ('train', 'val', 'test')
 
 
 def choose_setting(cfg: Config, asked: str | None = None) -> None:
@@ -30,8 +38,9 @@ def choose_setting(cfg: Config, asked: str | None = None) -> None:
 
     Raises:
         ConfigError: The setting, its variant or one of its domains is in
-            none of the tables, a domain lacks what it is used for, or the
-            config has no tables to choose from.
+            none of the tables, a table has a key that nothing reads, a domain
+            lacks what it is used for, the config has no tables to choose
+            from, or it says itself what only a setting can.
     """
     if not all(isinstance(cfg.get(key), Mapping) for key in TABLES):
         if asked is not None:
@@ -45,12 +54,15 @@ def choose_setting(cfg: Config, asked: str | None = None) -> None:
         raise ConfigError(
             f'setting={name!r}: give one of {", ".join(cfg.settings)}'
         )
+    check_tables(cfg)
     setting, protocol = _look_up(cfg, name)
+    _refuse_own(cfg, name, setting, protocol)
     chosen = _data_of(cfg, setting, protocol)
     chosen |= copy.deepcopy(dict(protocol.get('config', {})))
     own = {key: cfg[key] for key in chosen if key in cfg}
     for key, value in merged(own, chosen).items():
         cfg[key] = value
+    _evaluate_nothing(cfg)
     _fill_pseudo_labels(cfg, setting, protocol)
     if isinstance(cfg.get('val_dataloader'), list):
         _evaluate_several(cfg)
@@ -59,6 +71,27 @@ def choose_setting(cfg: Config, asked: str | None = None) -> None:
     fill_model(cfg.get('model'), protocol['num_classes'], setting['targets'])
     for key in (*TABLES, 'target_images'):
         cfg.pop(key, None)
+
+
+def _refuse_own(
+    cfg: Config, name: str, setting: Mapping, protocol: Mapping
+) -> None:
+    """They are there to be looked at: a change would have no effect."""
+    for key, part in zip(FOLLOWING, (setting, protocol), strict=True):
+        if key in cfg and cfg[key] != part[key]:
+            place = 'settings' if key == 'targets' else 'protocol'
+            raise ConfigError(
+                f'{key}={cfg[key]!r}: setting {name!r} has {part[key]!r}; say '
+                f'it there, in {place}, or choose another setting'
+            )
+
+
+def _evaluate_nothing(cfg: Config) -> None:
+    """Without a target that is validated there is no loop either."""
+    for event in ('val', 'test'):
+        if cfg.get(f'{event}_dataloader') is None:
+            for part in ('dataloader', 'evaluator', 'cfg'):
+                cfg[f'{event}_{part}'] = None
 
 
 def _fill_pseudo_labels(
@@ -89,17 +122,17 @@ def _look_up(cfg: Config, name: str) -> tuple[Mapping, Mapping]:
     pair, _, variant = name.rpartition('_')
     if not pair or name in cfg.settings:
         pair, variant = name, ''
-    setting = _entry(cfg.settings, pair, 'settings', name)
-    _check_names(setting, pair)
+    setting = entry_of(cfg.settings, pair, 'settings', name)
+    check_names(setting, pair)
     variant = variant or setting.get('protocol', 'default')
-    return setting, _entry(cfg.protocol, variant, 'protocol', name)
+    return setting, entry_of(cfg.protocol, variant, 'protocol', name)
 
 
 def _data_of(cfg: Config, setting: Mapping, protocol: Mapping) -> dict:
     """Data loaders and evaluators of a setting."""
     sources, targets = _sources_of(setting), setting['targets']
     domains = {
-        name: _entry(cfg.domains, name, 'domains', name)
+        name: entry_of(cfg.domains, name, 'domains', name)
         for name in (*sources, *targets)
     }
     labelled: Any = [
@@ -185,8 +218,8 @@ def _data_set(
     # A domain without a test split is tested where it is validated.
     split = part if evaluated and part in own else 'val'
     split = split if evaluated else 'train'
-    kind = _part(domains, name, 'dataset', 'type')
-    files = dict(_part(domains, name, split, 'img_path'))
+    kind = part_of(domains, name, 'dataset', 'type')
+    files = dict(part_of(domains, name, split, 'img_path'))
     prefix = {key: files.pop(key) for key in _FOLDERS if key in files}
     if part == 'train' and 'seg_map_path' not in prefix:
         raise ConfigError(
@@ -216,50 +249,11 @@ def _pipeline_of(
     own = _exception(protocol, name)
     if steps not in own and steps not in protocol:
         raise ConfigError(
-            f'target_images={part!r}: the protocol of this setting has no '
-            f'{steps}'
+            f'{steps}: the protocol of this setting has none'
+            + ('' if part in _NEEDED else f', but target_images={part!r}')
         )
     return own[steps] if steps in own else protocol[steps]
 
 
 def _exception(protocol: Mapping, name: str) -> Mapping:
     return protocol.get('exceptions', {}).get(name, {})
-
-
-def _entry(table: Mapping, key: str, name: str, asked: str) -> Mapping:
-    """An entry of a table; ``asked`` is what it was looked up for."""
-    if key not in table:
-        what = 'domain' if name == 'domains' else 'setting'
-        raise ConfigError(
-            f'{what}={asked!r}: {name} has no {key!r}'
-            f'{did_you_mean(key, table)}; it has {", ".join(table)}'
-        )
-    entry = table[key]
-    if not isinstance(entry, Mapping):
-        raise ConfigError(f'{name}.{key}={entry!r}: must be a dict')
-    return entry
-
-
-def _part(domains: Mapping, name: str, key: str, needed: str) -> Mapping:
-    """A dict of a domain, which has what is ``needed``."""
-    part = domains[name].get(key)
-    if not isinstance(part, Mapping) or needed not in part:
-        raise ConfigError(
-            f'domains.{name}.{key}={part!r}: must be a dict with {needed!r}'
-        )
-    return part
-
-
-def _check_names(setting: Mapping, name: str) -> None:
-    for key in ('source', 'targets'):
-        given = setting.get(key)
-        one = key == 'source' and isinstance(given, str)
-        listed = given if isinstance(given, list | tuple) else []
-        if not one and not (
-            listed and all(isinstance(part, str) for part in listed)
-        ):
-            what = 'a name or ' if key == 'source' else ''
-            raise ConfigError(
-                f'settings.{name}.{key}={given!r}: must be {what}a list of '
-                'names'
-            )

@@ -69,10 +69,13 @@ def test_the_warm_up_is_that_of_the_setting(leaf):
         ('mtkt_deeplabv2-r101_g2cmi', None, 'mtkt_deeplabv2-r101_g2cmi'),
         ('mtkt_deeplabv2-r101_g2cmi', 'g2c_19', 'mtkt_deeplabv2-r101_g2c_19'),
         ('mlcl_aspp-mit-b5_g2ci_960x480', 'c2i', 'mlcl_aspp-mit-b5_c2i'),
+        ('mlcl_aspp-r101_g2ci', 'g2ci', 'mlcl_aspp-r101_g2ci'),
+        # A config of this name has another weight of the ensemble.
+        ('mlcl_aspp-r101_g2ci', 'g2cmi', 'mlcl_aspp-r101_g2ci_g2cmi'),
         (
             'multi_dis_deeplabv2-r18_carla2camvid',
-            'c2i',
-            'multi_dis_deeplabv2-r18_carla2camvid_c2i',
+            'carla2day',
+            'multi_dis_deeplabv2-r18_carla2day',
         ),
     ],
 )
@@ -87,9 +90,9 @@ def test_fromfile_of_mmengine_gives_the_same():
     assert not {'domains', 'settings', 'protocol'} & set(cfg)
 
 
-def leaf(folder, text):
+def leaf(folder, text, base=LEAF):
     path = folder / 'leaf.py'
-    path.write_text(f"_base_ = '{LEAF}'\n{text}\n")
+    path.write_text(f"_base_ = '{base}'\n{text}\n")
     return path
 
 
@@ -127,6 +130,37 @@ setting = 'mine'
     cfg = load_config(leaf(tmp_path, text))
     assert cfg.model.targets == ['streets', 'idd']
     assert [metric.prefix for metric in cfg.val_evaluator] == ['idd']
+
+
+@pytest.mark.parametrize('name', [LEAF, ROOT / 'configs/advent/gta2cs.py'])
+def test_without_any_validation_nothing_is_evaluated(tmp_path, name):
+    path = leaf(
+        tmp_path,
+        """
+domains = dict(
+    streets=dict(
+        dataset=dict(type='FolderDataset', data_root='data/streets'),
+        train=dict(img_path='images'),
+    )
+)
+settings = dict(mine=dict(source='gta5', targets=['streets']))
+setting = 'mine'
+""",
+        name,
+    )
+    cfg = load_config(path)
+    for part in ('dataloader', 'evaluator', 'cfg'):
+        assert cfg[f'val_{part}'] is None
+        assert cfg[f'test_{part}'] is None
+
+
+def test_target_images_name_a_pipeline(tmp_path):
+    text = """
+protocol = dict(default=dict(target_pipeline=[dict(type='LoadImage')]))
+target_images = 'target'
+"""
+    data = load_config(leaf(tmp_path, text)).train_dataloader.dataset
+    assert data.targets.idd.pipeline == [dict(type='LoadImage')]
 
 
 @pytest.mark.parametrize(
@@ -169,12 +203,68 @@ setting = 'mine'
             "domains.idd.train=None: must be a dict with 'img_path'",
         ),
         ('protocol = dict(default=7)', 'protocol.default'),
+        # What nothing reads would leave all as it was.
+        (
+            "settings = dict(g2cmi=dict(target=['idd']))",
+            "settings.g2cmi.target: nothing reads it.*'targets'",
+        ),
+        (
+            "domains = dict(idd=dict(data_root='d'))",
+            'domains.idd.data_root: nothing reads it.*there may be dataset',
+        ),
+        (
+            'protocol = dict(default=dict(metrics=dict()))',
+            "protocol.default.metrics: nothing reads it.*'metric'",
+        ),
+        (
+            'protocol = dict(default=dict(image_pipeline=[]))',
+            "protocol.default.image_pipeline: .*'images_pipeline'",
+        ),
+        (
+            'protocol = dict(default=dict(test_pipeline=[]))',
+            'protocol.default.test_pipeline: nothing reads it',
+        ),
+        (
+            'protocol = dict(default=dict(exceptions=dict(gta=dict())))',
+            "protocol.default.exceptions.gta: .*'gta5'",
+        ),
+        (
+            'protocol = dict(default=dict(exceptions=dict(idd=dict(x=1))))',
+            'protocol.default.exceptions.idd.x: nothing reads it',
+        ),
+        (
+            'protocol = dict(own=dict(num_classes=7))\n'
+            "settings = dict(g2cmi=dict(protocol='own'))",
+            "protocol.own: it lacks 'evaluated'",
+        ),
+        (
+            'protocol = dict(own=dict(num_classes=7, evaluated=dict()))\n'
+            "settings = dict(g2cmi=dict(protocol='own'))",
+            'train_pipeline: the protocol of this setting has none$',
+        ),
+        (
+            "settings = dict(g2cmi=dict(targets=['idd', 'idd']))",
+            'settings.g2cmi.targets=.*twice',
+        ),
+        (
+            "targets = ['idd']",
+            r"targets=\['idd'\]: setting 'g2cmi' has .*in settings",
+        ),
+        ('num_classes = 19', "num_classes=19: setting 'g2cmi' has 7"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message) as caught:
         load_config(leaf(tmp_path, text))
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'options', [{'targets': ['idd']}, {'num_classes': 19}]
+)
+def test_options_do_not_change_what_follows_from_the_setting(options):
+    with pytest.raises(ConfigError, match=f'{[*options][0]}: the config has'):
+        load_config(LEAF, options)
 
 
 def test_a_config_without_settings_has_none_to_choose_from(tmp_path):
