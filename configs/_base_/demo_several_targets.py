@@ -43,7 +43,9 @@ def demo_protocol_of(label_set, num_classes):
         ],
         evaluated=_base_.demo_workers,
         exceptions=dict(
-            gta5=dict(_delete_=True), mapillary=dict(_delete_=True)
+            gta5=dict(_delete_=True),
+            synscapes=dict(_delete_=True),
+            mapillary=dict(_delete_=True),
         ),
     )
 

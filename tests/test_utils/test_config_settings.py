@@ -164,6 +164,23 @@ target_images = 'target'
 
 
 @pytest.mark.parametrize(
+    'name',
+    [
+        *('advent/gta2cs', 'cotraining/cotraining_gta2cs'),
+        *('mtda/mtkt_deeplabv2-r101_g2cmi', 'mtda/coast_aspp-r101_g2ci_19'),
+    ],
+)
+@pytest.mark.parametrize('setting', ['synscapes2cs', 'gta_synscapes2bdd'])
+def test_labels_of_synscapes_are_resized(name, setting):
+    """Which are smaller than their images."""
+    cfg = load_config(ROOT / f'configs/{name}.py', {'setting': setting})
+    sources = cfg.train_dataloader.dataset.source
+    for source in sources if isinstance(sources, list) else [sources]:
+        assert source.pipeline[1].type == 'LoadLabels'
+        assert source.pipeline[1].resize_mismatch
+
+
+@pytest.mark.parametrize(
     ('text', 'message'),
     [
         (

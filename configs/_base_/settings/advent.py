@@ -14,7 +14,8 @@ resize = dict(
     backend='torch',
 )
 _fit = dict(scale=target_size, **resize)
-# 60 labels of the public GTA5 differ in size from their images
+# 60 labels of the public GTA5 differ in size from their images, and all of
+# Synscapes (1440x720)
 _gta5_labels = dict(_labels, resize_mismatch=True)
 _fit_source = dict(scale=source_size, **resize)
 source_pipeline = [_load, _gta5_labels, _fit_source, _pack]
@@ -78,6 +79,7 @@ _nineteen = dict(
     ),
     exceptions=dict(
         gta5=dict(train_pipeline=source_pipeline),
+        synscapes=dict(train_pipeline=source_pipeline),
         synthia=_synthia,
         mapillary=_mapillary,
     ),

@@ -27,6 +27,18 @@ def protocol_of(label_set, num_classes, size):
         crop_size=(size[1] // 2, size[0] // 2),  # height, width
         cat_max_ratio=1.0,
     )
+    # 60 labels of the public GTA5 differ in size from their images, and all
+    # of Synscapes (1440x720)
+    resized_labels = dict(
+        train_pipeline=[
+            _load,
+            dict(_labels, resize_mismatch=True),
+            scale,
+            crop,
+            _flip,
+            _pack,
+        ]
+    )
     return dict(
         label_set=label_set,
         num_classes=num_classes,
@@ -57,19 +69,7 @@ def protocol_of(label_set, num_classes, size):
             persistent_workers=True,
             sampler=dict(type='DefaultSampler', shuffle=False),
         ),
-        exceptions=dict(
-            # 60 labels of the public GTA5 differ in size from their images
-            gta5=dict(
-                train_pipeline=[
-                    _load,
-                    dict(_labels, resize_mismatch=True),
-                    scale,
-                    crop,
-                    _flip,
-                    _pack,
-                ]
-            ),
-        ),
+        exceptions=dict(gta5=resized_labels, synscapes=resized_labels),
         # The probabilities of all classes are saved; methods choose pixels
         # themselves.
         config=dict(

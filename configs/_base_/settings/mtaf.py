@@ -16,6 +16,16 @@ def protocol_of(label_set, num_classes, size):
         interpolation='bicubic',
         backend='torch',
     )
+    # 60 labels of the public GTA5 differ in size from their images, and all
+    # of Synscapes (1440x720)
+    resized_labels = dict(
+        train_pipeline=[
+            load,
+            dict(labels, resize_mismatch=True),
+            resize,
+            pack,
+        ]
+    )
     fit = [
         dict(type='ResizeToFit', scale=size),
         dict(type='PadToSize', size=size),
@@ -52,15 +62,8 @@ def protocol_of(label_set, num_classes, size):
             sampler=dict(type='DefaultSampler', shuffle=False),
         ),
         exceptions=dict(
-            # 60 labels of the public GTA5 differ in size from their images
-            gta5=dict(
-                train_pipeline=[
-                    load,
-                    dict(labels, resize_mismatch=True),
-                    resize,
-                    pack,
-                ]
-            ),
+            gta5=resized_labels,
+            synscapes=resized_labels,
             mapillary=dict(
                 train_pipeline=[load, labels, *fit, pack],
                 images_pipeline=[load, *fit, pack],
