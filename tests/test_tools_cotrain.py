@@ -153,7 +153,7 @@ def pretrained(cotrain, tmp_path):
     """What is said of ImageNet weights of the baseline."""
     config = demo_data.ROOT / 'configs/cotraining/cotraining_baseline_demo.py'
 
-    def run(file):
+    def run(file, *words):
         other = tmp_path / 'baseline.py'
         other.write_text(
             f'_base_ = {str(config)!r}\n'
@@ -161,9 +161,7 @@ def pretrained(cotrain, tmp_path):
             'backbone = dict(init_cfg=dict(_delete_=True, **weights))\n'
             'model = dict(segmentor=dict(backbone=backbone))\n'
         )
-        code, text = cotrain('--dry-run', **{'cotraining.baseline': other})
-        assert code == USER_ERROR
-        return text
+        return cotrain(*words, **{'cotraining.baseline': other})
 
     return run
 
@@ -258,14 +256,26 @@ def test_a_setting_that_the_first_training_lacks_is_named():
 
 
 def test_missing_pretrained_weights(pretrained):
-    text = pretrained('lost.pth')
+    code, text = pretrained('lost.pth')
+    assert code == USER_ERROR
     assert "init_cfg.checkpoint: 'lost.pth' does not exist" in text
+
+
+def test_a_plan_needs_no_pretrained_weights(pretrained):
+    code, text = pretrained('lost.pth', '--dry-run')
+    assert code == 0
+    rows = [line for line in text.splitlines() if '/' in line]
+    assert sum('waiting' in row for row in rows) == 33
+    assert 'Without times and disk space: model.segmentor.backbone' in text
 
 
 def test_unfit_pretrained_weights(pretrained, tmp_path):
     file = tmp_path / 'other.pth'
     torch.save({'layer1.0.conv1.weight': torch.zeros(3)}, file)
-    assert f'{file} does not fit ResNetV1c: ' in pretrained(file)
+    for words in ((), ('--dry-run',)):
+        code, text = pretrained(file, *words)
+        assert code == USER_ERROR
+        assert f'{file} does not fit ResNetV1c: ' in text
 
 
 def test_plan_writes_nothing(cotrain, tmp_path):

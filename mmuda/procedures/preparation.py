@@ -44,7 +44,8 @@ def check_configs(procedure: CoTraining) -> None:
         with config_errors(cfg):
             model = MODELS.build(cfg.model)
         # later trainings start from the baseline's weights
-        if cfg is procedure.baseline and procedure.given is None:
+        first = cfg is procedure.baseline and procedure.given is None
+        if first and not missing_weights(procedure):
             _require_pretrained(cfg, model)
     require_same_classes(procedure)
 
@@ -57,10 +58,15 @@ def check_data(procedure: CoTraining) -> None:
 
     Raises:
         ConfigError: The number of images does not fit an option.
-        DataError: Images are missing.
+        DataError: Images or pretrained weights are missing.
         CheckpointError: The given baseline does not fit.
     """
     cycle = procedure.cycle
+    for file in missing_weights(procedure):
+        raise DataError(
+            f"model.segmentor.backbone.init_cfg.checkpoint: '{file}' does not "
+            'exist; see "Published weights" in README.md'
+        )
     for cfg in (procedure.baseline, cycle, procedure.final):
         with config_errors(cfg):
             # A copy: each training tells that nothing is evaluated.
@@ -128,6 +134,18 @@ def _check_numbers(procedure: CoTraining, images: int) -> None:
                 f'has {images} images; make it None to label all in each '
                 'cycle'
             )
+
+
+def missing_weights(procedure: CoTraining) -> list[Path]:
+    """Files that the first training would start from, and can't.
+
+    Args:
+        procedure: What will run; one with a given baseline needs none.
+    """
+    if procedure.given is not None:
+        return []
+    files = pretrained_files(procedure.baseline)
+    return [file for file in files if not file.is_file()]
 
 
 def _require_pretrained(cfg: Config, model: BaseUDA) -> None:
