@@ -1,0 +1,127 @@
+"""Settings of one target, for methods that take no more by themselves."""
+
+import copy
+
+import pytest
+from demo_data import ROOT
+from mmengine.config import Config
+
+from mmuda.utils.config import load_config
+from mmuda.utils.config_completion import complete, read_file
+
+ADVENT = ROOT / 'configs/advent/gta2cs.py'
+
+
+def test_one_target_stands_alone():
+    cfg = load_config(ADVENT)
+    data = cfg.train_dataloader.dataset
+    assert 'targets' not in data
+    assert data.target.type == 'CityscapesLabelIdsDataset'
+    assert data.target.data_prefix == dict(img_path='leftImg8bit/train')
+    assert cfg.val_evaluator.prefix == 'cityscapes'
+    assert cfg.val_dataloader.dataset.test_mode
+    assert cfg.val_cfg.type == 'ValLoop'
+
+
+def test_a_method_of_one_target_takes_several():
+    cfg = load_config(ADVENT, {'setting': 'g2cmi'})
+    targets = ['cityscapes', 'mapillary', 'idd']
+    assert list(cfg.train_dataloader.dataset.targets) == targets
+    assert [metric.prefix for metric in cfg.test_evaluator] == targets
+    assert len(cfg.val_dataloader) == 3
+    assert cfg.val_cfg.type == 'MultiTargetValLoop'
+    assert cfg.test_cfg.type == 'MultiTargetTestLoop'
+
+
+@pytest.mark.parametrize(
+    ('setting', 'classes'),
+    [
+        *(('gta2cs', 19), ('synthia2cs', 16), ('gta2mapillary', 7)),
+        *(('gta2mapillary_default', 19), ('i2c', 19), ('m2c_7', 7)),
+    ],
+)
+@pytest.mark.parametrize('method', ['gta2cs', 'minent_gta2cs'])
+def test_a_setting_has_its_classes(method, setting, classes):
+    path = ROOT / f'configs/advent/{method}.py'
+    cfg = load_config(path, {'setting': setting})
+    segmentor = cfg.model.segmentor
+    assert segmentor.decode_head.num_classes == classes
+    assert segmentor.auxiliary_head.num_classes == classes
+    judge = cfg.model.get('discriminator', dict(in_channels=classes))
+    assert judge['in_channels'] == classes
+
+
+def test_source_only_sees_no_target():
+    path = ROOT / 'configs/advent/source_only_gta2cs.py'
+    assert load_config(path).train_dataloader.dataset.target is None
+    data = load_config(path, {'setting': 'g2cmi'}).train_dataloader.dataset
+    assert data.targets is None
+
+
+@pytest.mark.parametrize('setting', ['gta2cs', 'gta2mapillary', 'synthia2cs'])
+def test_labels_are_made_as_the_network_sees_images(setting):
+    """Those of Mapillary Vistas are loaded before the padding."""
+    esl = ROOT / 'configs/esl/esl_gta2cs.py'
+    cfg = load_config(esl, {'setting': setting})
+    plain = load_config(ADVENT, {'setting': setting})
+    images = plain.train_dataloader.dataset.target.pipeline
+    assert cfg.pseudo_labels.pipeline == images
+    steps = [s.type for s in cfg.train_dataloader.dataset.target.pipeline]
+    first = 2  # after loading and fitting
+    assert steps.pop(first) == 'LoadPseudoLabels'
+    assert steps == [step.type for step in images]
+    assert 'pseudo_labels' not in plain
+
+
+def test_several_sources_are_a_list():
+    name = 'gta_synscapes2cs'
+    leaf = ROOT / f'configs/cotraining/cotraining_{name}.py'
+    source = load_config(leaf).train_dataloader.dataset.source
+    assert [part.type for part in source] == [
+        *('GTA5Dataset', 'SynscapesDataset'),
+    ]
+
+
+def test_a_domain_without_a_test_split_is_tested_where_validated(tmp_path):
+    cfg = load_config(ROOT / 'configs/advent/advent_carla2camvid.py')
+    assert cfg.val_dataloader.dataset.include == ['val/*']
+    assert cfg.test_dataloader.dataset.include == ['test/*']
+    assert cfg.train_dataloader.dataset.target.include == ['train/*']
+    cfg = load_config(ADVENT)
+    assert cfg.test_dataloader == cfg.val_dataloader
+
+
+@pytest.mark.parametrize(
+    'leaf',
+    [
+        *('advent/gta2cs', 'advent/minent_gta2cs', 'advent/minent_er_gta2cs'),
+        *('advent/source_only_gta2cs', 'advent/advent_vgg16_gta2cs'),
+        *('advent/advent_segformer_mit-b0_gta2cs', 'esl/esl_gta2cs'),
+        *('esl/ssl_gta2cs', 'esl/esl_without_adversarial_gta2cs'),
+        *('cotraining/cotraining_baseline_gta2cs',),
+        *(
+            'cotraining/cotraining_gta2cs',
+            'cotraining/cotraining_final_gta2cs',
+        ),
+    ],
+)
+def test_every_method_of_one_target_takes_every_setting(leaf):
+    plain = read_file(ROOT / f'configs/{leaf}.py').to_dict()
+    for pair, setting in plain['settings'].items():
+        cfg = Config(copy.deepcopy(plain))
+        cfg.setting = pair
+        complete(cfg)
+        variant = plain['protocol'][setting.get('protocol', 'default')]
+        classes = variant['num_classes']
+        data = cfg.train_dataloader.dataset
+        alone = len(setting['targets']) == 1
+        assert ('target' in data) == alone
+        assert ('targets' in data) == (not alone)
+        metrics = cfg.val_evaluator
+        metrics = [metrics] if alone else metrics
+        assert [metric.prefix for metric in metrics] == setting['targets']
+        assert cfg.val_cfg.type == ('' if alone else 'MultiTarget') + 'ValLoop'
+        heads = cfg.model.segmentor
+        assert heads.decode_head.num_classes == classes
+        judge = cfg.model.get('discriminator', dict(in_channels=classes))
+        assert judge['in_channels'] == classes
