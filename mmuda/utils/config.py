@@ -12,6 +12,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmuda.utils.config_bases import lacking
 from mmuda.utils.config_completion import (
     PARTS,
     complete,
@@ -69,6 +70,7 @@ def load_config(
             'file (.py); write it as one'
         )
     install_safe_file_reading()
+    lacking.set('')
     try:
         cfg = read_file(path)
     except ConfigError as error:
@@ -147,6 +149,8 @@ def _fault_in_file(error: BaseException, path: str | os.PathLike) -> str:
     text = describe_error(error)
     if isinstance(error, AttributeError) and Path(file).suffix != '.py':
         text = 'it holds no values by name'
+    elif isinstance(error, AttributeError) and lacking.get():
+        text += f'; its base is not whole: {lacking.get()}'
     if isinstance(error, SyntaxError):
         line, text = error.lineno, f'{type(error).__name__}: {error.msg}'
     return f'{file}:{line}: {text}' if line else f'{file}: {text}'

@@ -9,6 +9,7 @@ another setting.
 
 import copy
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -19,6 +20,8 @@ from mmuda.utils.errors import ConfigError
 # Where a config keeps what was filled in: path, value before, value.
 _FILLED = 'filled_in_'
 _NOTHING = '<nothing>'
+# What the last base lacked that could not be filled in.
+lacking: ContextVar[str] = ContextVar('lacking', default='')
 
 
 def fill_base(content: dict, complete: Callable[[Config], Config]) -> dict:
@@ -36,7 +39,8 @@ def fill_base(content: dict, complete: Callable[[Config], Config]) -> dict:
     take_out(parts)
     try:
         whole = complete(copy.deepcopy(parts))
-    except ConfigError:
+    except ConfigError as error:
+        lacking.set(str(error))
         return parts._cfg_dict
     filled: list[tuple[tuple[str, ...], Any, Any]] = []
     _fill(parts._cfg_dict, whole._cfg_dict, (), filled)

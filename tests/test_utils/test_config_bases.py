@@ -5,6 +5,7 @@ from demo_data import ROOT
 from mmengine.config import Config
 
 from mmuda.utils.config import load_config
+from mmuda.utils.errors import ConfigError
 
 CONFIGS = ROOT / 'configs'
 LEAVES = ['advent/gta2cs', 'esl/ssl_gta2cs', 'mtda/mtkt_deeplabv2-r101_g2cmi']
@@ -103,3 +104,14 @@ def test_marks_of_replacing_are_gone_everywhere(tmp_path):
     assert cfg.a.to_dict() == dict(b=dict(f=2), d=[dict(g=3)])
     cfg.merge_from_dict({'a.b': dict(_delete_=True, h=4)})
     assert cfg.a.b.to_dict() == dict(h=4)
+
+
+def test_what_a_base_lacks_is_named_where_it_is_looked_at(tmp_path):
+    text = "settings = dict(gta2cs=dict(target=['idd']))"
+    base = write(tmp_path, CONFIGS / 'advent/gta2cs.py', text, 'base')
+    own = write(
+        tmp_path, base, 'root = _base_.train_dataloader.dataset.source'
+    )
+    match = r"own.py:2: .*'source'; its base is not whole: .*gta2cs\.target"
+    with pytest.raises(ConfigError, match=match):
+        load_config(own)
