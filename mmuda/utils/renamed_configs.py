@@ -226,12 +226,14 @@ def near_names(path: str | os.PathLike) -> str:
     roots = [root for root in file.parents if (root / '_base_').is_dir()]
     root = roots[0] if roots else file.parent
     leaves = root.rglob('*.py') if roots else root.glob('*.py')
+    # A base is none of the configs that can be run.
+    base = '_base_' in file.parts
     names = {
         str(leaf.relative_to(root)): str(leaf)
         for leaf in leaves
-        if '_base_' not in leaf.parts
+        if ('_base_' in leaf.parts) == base
     }
-    for old, found in RENAMED.items() if roots else ():
+    for old, found in RENAMED.items() if roots and not base else ():
         leaf = _leaf_below(root, *found)
         if leaf is not None:
             names.setdefault(f'{old}.py', str(leaf))

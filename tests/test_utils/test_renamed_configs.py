@@ -148,3 +148,19 @@ def test_a_path_outside_of_configs_is_refused(tmp_path):
     path = tmp_path / 'mtda/mtkt/c2mi.py'
     with pytest.raises(ConfigError, match='no such config file$'):
         load_config(path)
+
+
+@pytest.mark.parametrize(
+    ('old', 'near'),
+    [
+        ('models/deeplabv2_r101', 'networks/deeplabv2_r101'),
+        ('models/mtkt_r101', 'methods/mtkt'),
+        ('datasets/mtaf/g2ci', 'settings/mtaf'),
+    ],
+)
+def test_a_base_of_earlier_versions_is_told_one_of_now(tmp_path, old, near):
+    path = tmp_path / 'own.py'
+    path.write_text(f"_base_ = '{CONFIGS}/_base_/{old}.py'\n")
+    match = f"did you mean '.*/_base_/{near}.py'"
+    with pytest.raises(ConfigError, match=match):
+        load_config(path)
