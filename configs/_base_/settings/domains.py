@@ -1,7 +1,7 @@
 # Where data sets lie and what belongs to their splits; docs/data_layouts.md
-# shows the files. One of your own is one more entry of three lines, here or in
-# a config of yours. A protocol beside this file says how images are shown; it
-# makes of every entry a source, a target and a validation set.
+# shows the files. One of your own is one more entry, here or in a config of
+# yours. A protocol beside this file says how images are shown; it makes of
+# every entry a source, a target and a validation set.
 domains = dict(
     gta5=dict(
         dataset=dict(type='GTA5Dataset', data_root='data/GTA5'),
