@@ -315,7 +315,9 @@ def test_the_first_training_has_the_setting_of_the_second(
 ):
     path = demo_data.ROOT / f'configs/mtda/{leaf}.py'
     monkeypatch.setattr(sys, 'argv', ['tool', str(path), *asked])
-    procedure = tool['procedure_from'](tool['parse_args']())
+    args = tool['parse_args']()
+    args.amp = tool['precision_of_args'](args)  # as main does
+    procedure = tool['procedure_from'](args)
     assert procedure.first.setting == procedure.cfg.setting == setting
     assert str(procedure.work_dir) == f'work_dirs/{folder}'
     words = [*procedure.steps()[0][0].arguments]
