@@ -72,6 +72,12 @@ def parse_args() -> argparse.Namespace:
     )
     add_amp_option(parser, 'train')
     parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='translate the networks by torch.compile, which takes minutes '
+        'at the start; options of it: --cfg-options compile.mode=default',
+    )
+    parser.add_argument(
         '--seed', type=checked(SEED), help='seed of all random numbers'
     )
     add_runner_arguments(parser)
@@ -86,6 +92,8 @@ def main(args: argparse.Namespace) -> int:
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
     enable_amp(cfg, precision_of_args(args))
+    if args.compile and not cfg.get('compile'):
+        cfg.compile = True
     if args.pseudo_labels:
         set_pseudo_label_root(cfg, args.pseudo_labels)
     if args.load_from:

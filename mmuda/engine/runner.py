@@ -8,12 +8,14 @@ from functools import wraps
 from pathlib import Path
 
 from mmengine.dist import master_only
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from torch import nn
 
+from mmuda.models.players import player_optim_wrappers, unwrap
 from mmuda.registry import HOOKS, RUNNERS
+from mmuda.utils.compilation import compile_network, compile_options
 from mmuda.utils.config import config_text
 from mmuda.utils.files import atomic_path, logs_may_fail, tell_log_error
 from mmuda.utils.mixed_precision import lay_out, precision_of_config
@@ -49,6 +51,23 @@ class UDARunner(Runner):
         """Lay out weights for the precision, and wrap as mmengine does."""
         lay_out(model, precision_of_config(self.cfg))
         return super().wrap_model(model_wrapper_cfg, model)
+
+    def _maybe_compile(self, target: str) -> None:
+        """Compile each player's network, if the config says ``compile``.
+
+        mmengine compiles the whole training step, which falls into pieces
+        wherever losses are logged and optimizers step, and takes minutes.
+        """
+        options = compile_options(self.cfg.get('compile'))
+        if options is None:
+            return
+        players = list(player_optim_wrappers(self.optim_wrapper))
+        for name in players:
+            compile_network(unwrap(getattr(unwrap(self.model), name)), options)
+        print_log(
+            f'Compile {", ".join(players)}; the first iterations take long',
+            'current',
+        )
 
     def register_hooks(self, *args, **kwargs) -> None:
         """Register the hooks, and the one that tells what the run does."""

@@ -32,8 +32,8 @@ from mmuda.utils.setting_tables import FOLLOWING
 
 _NUMBERS = {'inf', 'nan'}
 _RUNNER_KEYS = {*inspect.signature(Runner.__init__).parameters} - {'self'}
-# Read by tools, besides the parameters of a runner.
-_TOOL_KEYS = {'runner_type', 'tta_model', 'tta_pipeline'}
+# Read by tools and runners, besides the parameters of a runner.
+_TOOL_KEYS = {'compile', 'runner_type', 'tta_model', 'tta_pipeline'}
 # What merging an option raises that does not fit.
 _MISFITS = (
     *(AssertionError, AttributeError, IndexError),

@@ -191,6 +191,23 @@ class _Environment(TypedDict, total=False):
     dist_cfg: dict
 
 
+_CompilationMode = Literal[
+    'default',
+    'reduce-overhead',
+    'max-autotune',
+    'max-autotune-no-cudagraphs',
+]
+
+
+class _Compilation(TypedDict, total=False):
+    backend: str
+    mode: _CompilationMode | None
+    fullgraph: bool
+    dynamic: bool | None
+    options: dict | None
+    disable: bool
+
+
 class _LogProcessor(TypedDict, total=False):
     window_size: Annotated[int, COUNT]
     by_epoch: bool
@@ -247,6 +264,7 @@ class RunConfig(TypedDict, total=False):
     resume: bool
     launcher: Literal['none', 'pytorch', 'slurm', 'mpi']
     env_cfg: _Environment
+    compile: bool | _Compilation | None
     log_processor: _LogProcessor | None
     log_level: Annotated[Any, LEVEL]
     visualizer: dict | None
