@@ -22,6 +22,11 @@ from benchmarks.lab_translation import lab_translation_rows
 from benchmarks.labelling import labelling_rows
 from benchmarks.labelling_memory import labelling_memory_rows
 from benchmarks.measure import Row
+from benchmarks.scaling import (
+    class_statistics_rows,
+    process_rows,
+    require_cores,
+)
 from benchmarks.setting import (
     scale_sizes,
     set_depth,
@@ -54,6 +59,7 @@ PARTS = (
     'evaluation',
     'labelling',
     'labelling_memory',
+    'scaling',
     'sampler',
     'several_targets',
     'several_targets_memory',
@@ -79,6 +85,8 @@ class Benchmark:
     ) -> None:
         self.args, self.folder, self.tell = args, folder, tell
         self.part = ''
+        if 'scaling' in args.only:  # now, not after hours
+            require_cores(args.processes)
         self.cfg = load_config(args.config, args.cfg_options)
         without_pretrained(self.cfg)
         if args.depth is not None:
@@ -165,6 +173,16 @@ class Benchmark:
         """Memory of labelling sets of few and of many images."""
         return labelling_memory_rows(
             self.folder / 'sets', self.args.set_sizes, self.tick
+        )
+
+    def scaling(self) -> list[Row]:
+        """Several processes against one, and many labels against few."""
+        cfg = self.scaled_config(self.args.size_factor)
+        folder = self.folder / 'scaling'
+        rows = process_rows(cfg, folder, self.args.processes, **self.timing)
+        labels = folder / 'labels'
+        return rows + class_statistics_rows(
+            labels, self.args.set_sizes, self.tick
         )
 
     def several_targets(self) -> list[Row]:

@@ -25,6 +25,7 @@ PARTS = (
     'evaluation',
     'labelling',
     'labelling_memory',
+    'scaling',
     'sampler',
     'several_targets',
     'several_targets_memory',

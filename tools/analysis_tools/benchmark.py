@@ -59,7 +59,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs='+',
         default=(300, 3000),
         metavar='N',
-        help='numbers of tiny images to label for labelling_memory',
+        help='numbers of tiny images to label for labelling_memory, and of '
+        'tiny labels to count for scaling',
     )
     add_several_targets_options(parser)
     add('--json', metavar='OUT', help='also write the rows to this file')
@@ -88,6 +89,14 @@ def add_measuring_options(parser: argparse.ArgumentParser) -> None:
         'other programs; no GPU, and loader processes do not count',
     )
     add('--threads', type=count, help='of PyTorch on the CPU')
+    add(
+        '--processes',
+        type=count,
+        nargs='+',
+        default=(1, 2),
+        metavar='N',
+        help='numbers of processes, a core each, for the part scaling',
+    )
     add(
         '--device',
         default='cuda' if torch.cuda.is_available() else 'cpu',
