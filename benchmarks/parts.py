@@ -22,6 +22,7 @@ from benchmarks.lab_translation import lab_translation_rows
 from benchmarks.labelling import labelling_rows
 from benchmarks.labelling_memory import labelling_memory_rows
 from benchmarks.measure import Row
+from benchmarks.precisions import precision_rows
 from benchmarks.scaling import (
     class_statistics_rows,
     process_rows,
@@ -65,7 +66,10 @@ PARTS = (
     'several_targets_memory',
     'several_targets_evaluation',
     'lab_translation',
+    'precisions',
 )
+# By itself: it takes minutes, and is for a GPU.
+DEFAULT_PARTS = PARTS[:-1]
 
 
 class Benchmark:
@@ -223,6 +227,18 @@ class Benchmark:
         """Colours of a target against the published way to give them."""
         return lab_translation_rows(
             self.folder / 'lab_translation', self.args.images, **self.timing
+        )
+
+    def precisions(self) -> list[Row]:
+        """Iterations with their data in fp32, bf16, and compiled."""
+        factor = self.args.size_factor
+        cfg = self.config_with_data('precisions', factor)
+        scale_sizes(cfg, factor)
+        return precision_rows(
+            cfg,
+            device=self.args.device,
+            minutes=self.args.minutes,
+            tick=self.tick,
         )
 
     def scaled_config(self, factor: float) -> Config:

@@ -36,7 +36,7 @@ from mmuda.utils.setup_env import register_all_modules
 # These are beside tools/ in the repository, no part of the package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.benchmark_report import environment, make_table, save_json
-from benchmarks.parts import PARTS, Benchmark
+from benchmarks.parts import DEFAULT_PARTS, PARTS, Benchmark
 
 count = checked(COUNT)
 
@@ -50,7 +50,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     add_measuring_options(parser)
     add = parser.add_argument
     add('--config', default='configs/advent/gta2cs.py', help='config file')
-    add('--only', nargs='+', choices=PARTS, default=PARTS, help='parts')
+    add(
+        '--only', nargs='+', choices=PARTS, default=DEFAULT_PARTS, help='parts'
+    )
     add_training_options(parser)
     add('--images', type=count, default=4, help='images of each data set')
     add(
@@ -114,6 +116,12 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         help='factor on the image sizes of training, evaluation, labelling',
     )
     add('--depth', type=count, help='of the ResNet; the config has it')
+    add(
+        '--minutes',
+        type=checked(POSITIVE, float),
+        default=5.0,
+        help='that iterations of the part precisions take together',
+    )
     add(
         '--published',
         type=Path,
