@@ -79,8 +79,16 @@ def load_config(
         raise
     except BaseException as error:
         raise ConfigError(_fault_in_file(error, path)) from error
-    # Options of what a config is made of, then those of the whole config.
-    options, written = dict(options or {}), {*cfg}
+    _complete_with(cfg, dict(options or {}), path)
+    return _checked(cfg) if check else cfg
+
+
+def _complete_with(
+    cfg: Config, options: dict[str, Any], path: str | os.PathLike
+) -> None:
+    """Merge options of what a config is made of, then those of the whole."""
+    written, asked = {*cfg}, options.get('setting')
+    asked = None if asked == cfg.get('setting') else asked
     early = {
         option: value
         for option, value in options.items()
@@ -88,14 +96,13 @@ def load_config(
     }
     _merge_options(cfg, early, written, path)
     try:
-        complete(cfg, options.get('setting'))
+        complete(cfg, asked)
     except ConfigError as error:
         raise ConfigError(f'{path}: {error}') from error
     late = {key: options[key] for key in options if key not in early}
     _merge_options(cfg, late, written, path)
     if cfg.get('default_scope') == 'mmuda':
         derive_test_pipeline(cfg)
-    return _checked(cfg) if check else cfg
 
 
 def _merge_options(

@@ -34,13 +34,16 @@ def choose_setting(cfg: Config, asked: str | None = None) -> None:
     Args:
         cfg: A config with the tables of ``configs/_base_/settings``; any
             other is left as it is.
-        asked: The setting, if a user has asked for it.
+        asked: The setting, if a user has asked for another one than the
+            config's.
 
     Raises:
         ConfigError: The setting, its variant or one of its domains is in
-            none of the tables, a table has a key that nothing reads, a domain
-            lacks what it is used for, the config has no tables to choose
-            from, or it says itself what only a setting can.
+            none of the tables, the config has data of its own that would be
+            mixed with those of the setting asked for, a table has a key that
+            nothing reads, a domain lacks what it is used for, the config has
+            no tables to choose from, or it says itself what only a setting
+            can.
     """
     if not all(isinstance(cfg.get(key), Mapping) for key in TABLES):
         if asked is not None:
@@ -60,6 +63,8 @@ def choose_setting(cfg: Config, asked: str | None = None) -> None:
     chosen = _data_of(cfg, setting, protocol)
     chosen |= copy.deepcopy(dict(protocol.get('config', {})))
     own = {key: cfg[key] for key in chosen if key in cfg}
+    if asked is not None:
+        _refuse_mixed(own.get('train_dataloader'), asked)
     for key, value in merged(own, chosen).items():
         cfg[key] = value
     _evaluate_nothing(cfg)
@@ -92,6 +97,25 @@ def _evaluate_nothing(cfg: Config) -> None:
         if cfg.get(f'{event}_dataloader') is None:
             for part in ('dataloader', 'evaluator', 'cfg'):
                 cfg[f'{event}_{part}'] = None
+
+
+def _refuse_mixed(loader: Any, asked: str) -> None:
+    """Refuse another setting where a config says itself what the data are."""
+    data = loader.get('dataset') if isinstance(loader, Mapping) else None
+    parts = dict(data) if isinstance(data, Mapping) else {}
+    targets = parts.pop('targets', None)
+    if isinstance(targets, Mapping):
+        parts |= {f'targets.{key}': part for key, part in targets.items()}
+    for key, part in parts.items():
+        given = {'type', 'data_root'}.intersection(
+            part if isinstance(part, Mapping) else ()
+        )
+        if given:
+            raise ConfigError(
+                f'setting={asked!r}: the config has data of its own, '
+                f'train_dataloader.dataset.{key}.{min(given)}; write them as '
+                'an entry of `domains` to choose among settings'
+            )
 
 
 def _fill_pseudo_labels(

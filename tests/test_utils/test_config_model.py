@@ -115,7 +115,7 @@ def test_a_weight_of_a_head_that_is_not_there_is_no_secret(tmp_path):
 
 
 def test_a_network_may_stand_under_model(tmp_path):
-    """As mmseg's own files have it."""
+    """Where a config puts what it changes of it, too."""
     text = Config.fromfile(BASES / 'networks/segformer_mit-b0.py').network
     path = tmp_path / 'network.py'
     Config(dict(model=text)).dump(path)

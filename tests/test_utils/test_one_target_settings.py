@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from mmuda.utils.config import load_config
 from mmuda.utils.config_completion import complete, read_file
+from mmuda.utils.errors import ConfigError
 
 ADVENT = ROOT / 'configs/advent/gta2cs.py'
 
@@ -125,3 +126,20 @@ def test_every_method_of_one_target_takes_every_setting(leaf):
         assert heads.decode_head.num_classes == classes
         judge = cfg.model.get('discriminator', dict(in_channels=classes))
         assert judge['in_channels'] == classes
+
+
+@pytest.mark.parametrize('key', ['type', 'data_root'])
+@pytest.mark.parametrize('part', ['source', 'target'])
+def test_own_data_are_not_mixed_with_those_of_another_setting(
+    tmp_path, part, key
+):
+    path = tmp_path / 'own.py'
+    own = f'dataset=dict({part}=dict({key}="FolderDataset"))'
+    path.write_text(f"_base_ = '{ADVENT}'\ntrain_dataloader = dict({own})\n")
+    for options in ({}, {'setting': 'gta2cs'}):
+        data = load_config(path, options, check=False).train_dataloader.dataset
+        assert data[part][key] == 'FolderDataset'
+    match = rf'train_dataloader\.dataset\.{part}\.{key}; write them as'
+    with pytest.raises(ConfigError, match=match) as caught:
+        load_config(path, {'setting': 'gta2mapillary'}, check=False)
+    assert '\n' not in str(caught.value)
