@@ -17,7 +17,11 @@ READERS = {
     'np.load': {'mmuda/pseudo_labels/second_pass.py'},
 }
 # They read plainly on purpose, to compare with.
-BENCHMARKS = {'benchmarks/data.py', 'benchmarks/lab_translation.py'}
+BENCHMARKS = {
+    'benchmarks/data.py',
+    'benchmarks/image_formats.py',
+    'benchmarks/lab_translation.py',
+}
 
 
 def calls(path):

@@ -170,10 +170,7 @@ def _without_start(value: Any) -> Any:
 
 def _without(plain: dict, own: set[str]) -> dict:
     """Leave out what mmseg has not, as far as prediction allows."""
-    steps = [
-        dict(type='LoadImageFromFile') if step['type'] == 'LoadImage' else step
-        for step in plain.get('test_pipeline', [])
-    ]
+    steps = [_plain_step(step) for step in plain.get('test_pipeline', [])]
     kept = {
         key: value
         for key, value in plain.items()
@@ -188,6 +185,20 @@ def _without(plain: dict, own: set[str]) -> dict:
         for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
             kept.pop(key, None)
     return dict(kept, test_pipeline=steps) if steps else kept
+
+
+def _plain_step(step: dict) -> dict:
+    """A step of mmseg that does the same, but for a backend of ours."""
+    kind = step['type'].removeprefix('mmuda.')
+    if kind == 'LoadImage':
+        return dict(type='LoadImageFromFile')
+    if kind == 'Resize':
+        # Pillow's filters, which that backend computes faster.
+        pillow = (
+            dict(backend='pillow') if step.get('backend') == 'torch' else {}
+        )
+        return {**step, 'type': 'mmseg.Resize', **pillow}
+    return step
 
 
 def _types_in(value: Any) -> set[str]:

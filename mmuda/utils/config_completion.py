@@ -115,7 +115,8 @@ def _remove_marks(part: Any) -> None:
     """Remove what says that a dict replaces another one, in place."""
     if isinstance(part, dict):
         part.pop(DELETE_KEY, None)
-        for value in part.values():
+        # Of the plain dict: another would import what it names.
+        for value in dict.values(part):
             _remove_marks(value)
     elif isinstance(part, list | tuple):
         for value in part:

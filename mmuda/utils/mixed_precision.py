@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_main_process
-from torch import Tensor, nn
+from torch import nn
 
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.screen import tell
@@ -239,12 +239,3 @@ def precision_of_config(cfg: Config) -> Precision:
     players = [v for v in wrapper.values() if isinstance(v, dict)]
     found = (part.get('precision') for part in (wrapper, *players))
     return next(filter(None, found), 'fp32')
-
-
-def in_single_precision(values: Tensor) -> Tensor:
-    """The same values in float32, if they have fewer bits.
-
-    Args:
-        values: Of any floating type; of float32 or float64 itself.
-    """
-    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -13,7 +13,6 @@ from mmuda.utils.mixed_precision import (
     choose_precision,
     computing_in,
     enable_amp,
-    in_single_precision,
     label_in,
     precision_of_config,
 )
@@ -87,21 +86,6 @@ def test_matrix_products_have_the_precision_asked_for(precision, kind):
     ones = torch.ones(2, 2)
     with computing_in(precision, 'cpu'):
         assert (ones @ ones).dtype == kind
-
-
-@pytest.mark.parametrize(
-    ('given', 'kind'),
-    [
-        (torch.bfloat16, torch.float32),
-        (torch.float16, torch.float32),
-        (torch.float32, torch.float32),
-        (torch.float64, torch.float64),
-    ],
-)
-def test_values_of_fewer_bits_are_widened(given, kind):
-    values = torch.ones(2, dtype=given)
-    assert in_single_precision(values).dtype == kind
-    assert (in_single_precision(values) is values) == (given == kind)
 
 
 @pytest.mark.parametrize('change', [enable_amp, label_in])

@@ -11,7 +11,7 @@ resize = dict(
     type='Resize',
     keep_ratio=False,
     interpolation='bicubic',
-    backend='torch',
+    backend='pillow',
 )
 _fit = dict(scale=target_size, **resize)
 # 60 labels of the public GTA5 differ in size from their images, and all of

@@ -13,15 +13,10 @@ def protocol_of(label_set, num_classes, size):
         scale=size,
         keep_ratio=False,
         interpolation='bilinear',
-        backend='torch',
+        backend='pillow',
     )
     resize = dict(type='Resize', **fit)
-    scale = dict(
-        type='RandomResize',
-        resize_type='mmuda.Resize',
-        ratio_range=(0.5, 1.5),
-        **fit,
-    )
+    scale = dict(type='RandomResize', ratio_range=(0.5, 1.5), **fit)
     crop = dict(
         type='RandomCrop',
         crop_size=(size[1] // 2, size[0] // 2),  # height, width

@@ -14,7 +14,7 @@ def protocol_of(label_set, num_classes, size):
         scale=size,
         keep_ratio=False,
         interpolation='bicubic',
-        backend='torch',
+        backend='pillow',
     )
     # 60 labels of the public GTA5 differ in size from their images, and all
     # of Synscapes (1440x720)

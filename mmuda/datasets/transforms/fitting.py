@@ -9,7 +9,7 @@ rest of the box: ``ResizeToFit``, then ``PadToSize``.
 import mmcv
 from mmcv.transforms import BaseTransform, Pad
 
-from mmuda.datasets.transforms.resizing import ANTIALIASED, Resize
+from mmuda.datasets.transforms.resizing import Resize
 from mmuda.registry import TRANSFORMS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import IGNORE_ID
@@ -34,7 +34,7 @@ class ResizeToFit(BaseTransform):
         self,
         scale: tuple[int, int],
         interpolation: str = 'bicubic',
-        backend: str = ANTIALIASED,
+        backend: str = 'pillow',
     ) -> None:
         width, height = scale
         self.scale = width, height

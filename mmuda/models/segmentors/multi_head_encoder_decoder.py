@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 import torch
 from mmengine.model import ModuleDict
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from torch import Tensor, nn
+from torch import Tensor, float32, nn, promote_types
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
@@ -19,7 +19,6 @@ from mmuda.models.style import (
 )
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.mixed_precision import in_single_precision
 from mmuda.utils.names import (
     AUX,
     DECODE,
@@ -190,7 +189,9 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
                 for stage in zip(*features, strict=True)
             )
             logits = self.ensemble_head.forward(joint)
-            prediction.logits[ENSEMBLE] = in_single_precision(logits)
+            prediction.logits[ENSEMBLE] = logits.to(
+                promote_types(logits.dtype, float32)
+            )
         return prediction
 
     def _features(

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from mmuda.models.decode_heads import DLV2Head
 
 _DEVICE = '_mmuda_autocast_device'
+_HANDLES = '_mmuda_precise_handles'
 _CHANNELS = 3  # of an image
 
 
 def predict_precisely(
-    backbone: nn.Module, heads: Iterable[BaseDecodeHead]
+    backbone: nn.Module, heads: Iterable[BaseDecodeHead], predicts: bool
 ) -> None:
     """Let the outermost layers compute in float32 when they predict.
 
@@ -30,14 +31,20 @@ def predict_precisely(
     Args:
         backbone: Its first layers are changed, each once.
         heads: Their last layers are.
+        predicts: Whether the network will predict; otherwise the layers
+            become what they were.
     """
     layers = first_layers(backbone)
     for head in heads:
         layers += last_layers(head)
     for layer in layers:
-        if _before not in layer._forward_pre_hooks.values():
-            layer.register_forward_pre_hook(_before)
-            layer.register_forward_hook(_after, always_call=True)
+        handles = layer.__dict__.pop(_HANDLES, ())
+        for handle in handles:
+            handle.remove()
+        if predicts:
+            before = layer.register_forward_pre_hook(_before)
+            after = layer.register_forward_hook(_after, always_call=True)
+            layer.__dict__[_HANDLES] = (before, after)
 
 
 def first_layers(backbone: nn.Module) -> list[nn.Module]:

@@ -9,10 +9,9 @@ from mmengine.structures import PixelData
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.structures import SegDataSample
 from mmseg.utils import SampleList
-from torch import Tensor, nn
+from torch import Tensor, float32, nn, promote_types
 
 from mmuda.models.losses.alignment import entropy_map
-from mmuda.utils.mixed_precision import in_single_precision
 
 from .strips import Strips, upsampled
 
@@ -124,7 +123,9 @@ def fit_to_image(logits: Tensor, meta: dict, align_corners: bool) -> Strips:
         horizontal = meta['flip_direction'] == 'horizontal'
         logits = logits.flip(dims=(3 if horizontal else 2,))
     size = height, width = meta['ori_shape'][:2]
-    return upsampled(in_single_precision(logits), size, align_corners)
+    return upsampled(
+        logits.to(promote_types(logits.dtype, float32)), size, align_corners
+    )
 
 
 def padding_of(meta: dict) -> tuple[int, int, int, int]:

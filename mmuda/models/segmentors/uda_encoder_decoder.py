@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmseg.models import EncoderDecoder
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import SampleList, add_prefix
-from torch import Tensor, nn
+from torch import Tensor, float32, nn, promote_types
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmuda.models.losses import (
@@ -20,7 +20,6 @@ from mmuda.models.losses import (
 )
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.mixed_precision import in_single_precision
 from mmuda.utils.names import AUX, DECODE
 
 from .precise_layers import predict_precisely
@@ -113,7 +112,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         """
         # Here, as parts may be replaced after the constructor.
         allow_single_values(self)
-        predict_precisely(self.backbone, self.heads().values())
+        predict_precisely(self.backbone, self.heads().values(), not mode)
         return super().train(mode)
 
     def heads(self) -> dict[str, BaseDecodeHead]:
@@ -197,7 +196,7 @@ class UDAEncoderDecoder(EncoderDecoder):
     def _decode(self, name: str, features: Features) -> Tensor:
         logits = self.heads()[name].forward(features)
         # What is computed of them is not in 16 bits in mixed precision.
-        return in_single_precision(logits)
+        return logits.to(promote_types(logits.dtype, float32))
 
     def _forward(
         self, inputs: Tensor, data_samples: SampleList | None = None
