@@ -1,5 +1,7 @@
 """Values that no config may have, by the key that has them."""
 
+import re
+
 NAN, INF = float('nan'), float('inf')
 LOADER = 'train_dataloader'
 NETWORK = 'model.segmentor.decode_head'
@@ -61,6 +63,9 @@ FAULTY = {
     f'{LOADER}.prefetch_factor': [0, -1, 'x'],
     f'{LOADER}.dataset': [None, 5],
     f'{LOADER}.sampler': [5],
+    SOURCE: [5, 'x', [], [5], dict(type='ConcatDataset', datasets=[])],
+    f'{LOADER}.dataset.target': [5, 'x', []],
+    f'{LOADER}.dataset.targets': [5, 'x', [], dict(oslo=5)],
     f'{SOURCE}.data_root': [5, ['a']],
     f'{SOURCE}.pipeline': [5, None, [5]],
     f'{SOURCE}.data_prefix': [5, None, dict(img_path=5)],
@@ -84,4 +89,50 @@ FAULTY = {
     'work_dir': [5],
     'launcher': ['ssh'],
 }
-CASES = [(key, value) for key, values in FAULTY.items() for value in values]
+# Of what a whole config is made of.
+PROTOCOL = 'protocol.default'
+FAULTY_PARTS = {
+    'network': [5, 'x', []],
+    'method': [5, 'x', []],
+    'setting': [None, 5, 'xyz', [], {}],
+    'target_images': [5, 'x', []],
+    'domains': [5, 'x', []],
+    'settings': [5, 'x', []],
+    'protocol': [5, 'x', []],
+    'domains.gta5': [5, None, []],
+    'domains.mapillary.train': [5, None],
+    'domains.gta5.dataset': [5, None],
+    'domains.cityscapes.val': [5, []],
+    'settings.gta2cs': [5, None, []],
+    'settings.gta2cs.targets': [5, None, 'x', [5], 'xyz'],
+    'settings.gta2cs.source': [5, None, [], 'xyz'],
+    'settings.gta2cs.protocol': [5, 'xyz'],
+    PROTOCOL: [5, None, []],
+    f'{PROTOCOL}.num_classes': [None, 'x', 0, 1.5],
+    f'{PROTOCOL}.evaluated': [5, None],
+    f'{PROTOCOL}.train_pipeline': [5, None, [5]],
+    f'{PROTOCOL}.own_pipeline': [5, [5]],
+    f'{PROTOCOL}.label_set': [5, []],
+    f'{PROTOCOL}.config': [5, None, []],
+    f'{PROTOCOL}.sampling': [5, None],
+    f'{PROTOCOL}.metric': [5, None],
+    f'{PROTOCOL}.more_metrics': [5, None, [5]],
+    f'{PROTOCOL}.one_target': [5, 'x', None],
+    f'{PROTOCOL}.exceptions': [5, None, []],
+    f'{PROTOCOL}.exceptions.synthia': [5, None],
+    f'{PROTOCOL}.exceptions.synthia.val_pipeline': [5, [5]],
+}
+CASES, CASES_OF_PARTS = (
+    [(key, value) for key, values in table.items() for value in values]
+    for table in (FAULTY, FAULTY_PARTS)
+)
+
+
+def write_config(path, base, key, value):
+    """Write a config that inherits from another and has a value of its own."""
+    first, *inner = key.split('.')
+    for part in reversed(inner):
+        value = {part: value}
+    text = re.sub(r'\b(nan|inf)\b', r"float('\1')", repr(value))
+    path.write_text(f"_base_ = '{base}'\n{first} = {text}\n")
+    return path

@@ -5,7 +5,6 @@
 
 import os
 import pickle
-import re
 import shutil
 import struct
 import zlib
@@ -16,6 +15,7 @@ import torch
 from bad_inputs import TOOLS, Case, load, run_all
 from failing_tools import CONFIG
 from faulty_values import CASES as CONFIG_VALUES
+from faulty_values import CASES_OF_PARTS, write_config
 
 pytestmark = pytest.mark.slow
 ESL = demo_data.ROOT / 'configs/demo/demo_esl_gta2cs.py'
@@ -50,25 +50,16 @@ def check(kind, cases, tools, tmp_path):
     assert wrong == [], '\n'.join(wrong)
 
 
-def as_python(value):
-    return re.sub(r'\b(nan|inf)\b', r"float('\1')", repr(value))
-
-
-def nested(key, value):
-    for part in reversed(key.split('.')[1:]):
-        value = {part: value}
-    return f'{key.partition(".")[0]} = {as_python(value)}\n'
-
-
 def test_values_of_configs(tools, data, tmp_path):
     cases = []
-    for number, (key, value) in enumerate(CONFIG_VALUES):
+    for number, (key, value) in enumerate([*CONFIG_VALUES, *CASES_OF_PARTS]):
         if isinstance(value, dict) and not value:
             continue  # merged with the base, it changes nothing
         if key == 'launcher':
             continue  # of the command line
-        file = tmp_path / f'config_{number}.py'
-        file.write_text(f"_base_ = '{CONFIG}'\n{nested(key, value)}")
+        file = write_config(
+            tmp_path / f'config_{number}.py', CONFIG, key, value
+        )
         words = [file, '--work-dir', tmp_path / 'work']
         cases.append(Case('train.py', words, key.rpartition('.')[0] or key))
     check('values of configs', cases, tools, tmp_path)

@@ -25,17 +25,24 @@ def compose_model(cfg: Config) -> None:
 
     Args:
         cfg: A whole config; one without these keys is left as it is.
+
+    Raises:
+        ConfigError: One of the three is no dict.
     """
-    network, method = cfg.pop('network', None), cfg.pop('method', None)
-    if not isinstance(network, Mapping) and not isinstance(method, Mapping):
+    given = {key: cfg.pop(key, None) for key in ('network', 'method')}
+    # None takes out what a base has.
+    parts = {key: part for key, part in given.items() if part is not None}
+    if not parts:
         return
-    own = cfg.get('model') or {}
-    if isinstance(method, dict):
-        # It has replaced another method, and takes the network all the same.
-        method.pop(DELETE_KEY, None)
-    below = merged(method or {}, network or {})
-    if isinstance(method, Mapping):
-        _fit_heads(method, below, merged(own, below).get('segmentor'))
+    own = cfg.get('model', {})
+    for key, part in (parts | dict(model=own)).items():
+        if not isinstance(part, Mapping):
+            raise ConfigError(f'{key}={part!r}: must be a dict')
+    network, method = parts.get('network', {}), parts.get('method', {})
+    # It has replaced another method, and takes the network all the same.
+    method.pop(DELETE_KEY, None)
+    below = merged(method, network)
+    _fit_heads(method, below, merged(own, below).get('segmentor'))
     cfg.model = merged(own, below)
 
 

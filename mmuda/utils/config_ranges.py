@@ -6,6 +6,7 @@ from operator import le
 from typing import Any
 
 from mmengine.runner.priority import Priority
+from torch.utils.data import Dataset
 
 from mmuda.utils.checks import (
     BELOW_ONE,
@@ -137,6 +138,9 @@ NORM = Check(
     'a number above 0', lambda v: POSITIVE.fits(v) or v == float('inf')
 )
 BUILT = Check('dict(...)', lambda v: isinstance(v, Mapping) or callable(v))
+DATA_SET = Check(
+    'a data set, dict(type=...), or a list of such', lambda v: _is_data_set(v)
+)
 PROBABILITY = Check(
     'a number in [0, 1], or a list of such with a sum of at most 1',
     lambda v: SHARE.fits(v) or all(map(SHARE.fits, v)) and 0 < sum(v) <= 1,
@@ -197,6 +201,12 @@ def is_pair(value: Any, check: Check) -> bool:
     """Whether a value is a list of two that each fit a check."""
     pair = isinstance(value, list | tuple) and len(value) == 2
     return pair and all(map(check.fits, value))
+
+
+def _is_data_set(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(map(_is_data_set, value))
+    return isinstance(value, Mapping | Dataset)
 
 
 def _is_clipping(type: str = 'norm', **options: Any) -> bool:

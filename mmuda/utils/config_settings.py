@@ -45,7 +45,11 @@ def choose_setting(cfg: Config, asked: str | None = None) -> None:
             no tables to choose from, or it says itself what only a setting
             can.
     """
-    if not all(isinstance(cfg.get(key), Mapping) for key in TABLES):
+    for key in TABLES:
+        # None takes out what a base has.
+        if not isinstance(cfg.get(key), Mapping | None):
+            raise ConfigError(f'{key}={cfg[key]!r}: must be a dict')
+    if not all(cfg.get(key) is not None for key in TABLES):
         if asked is not None:
             raise ConfigError(
                 f'setting={asked!r}: this config has no settings to choose '

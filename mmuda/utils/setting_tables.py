@@ -3,26 +3,58 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, TypedDict, get_type_hints
 
 from mmengine.config import Config
 from mmengine.config.config import DELETE_KEY
 
+from mmuda.utils.checks import COUNT
 from mmuda.utils.config_keys import did_you_mean
+from mmuda.utils.config_ranges import BUILT
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.value_types import find_fault
 
 TABLES = ('domains', 'settings', 'protocol')
 # Of a whole config, to be looked at: they follow from its setting.
 FOLLOWING = ('targets', 'num_classes')
-_DOMAIN = ('dataset', 'train', 'val', 'test')
-_SETTING = ('source', 'targets', 'protocol')
-_PIPELINES = ('train_pipeline', 'images_pipeline', 'val_pipeline')
-_PROTOCOL = (
-    *('num_classes', 'label_set', 'one_target', 'sampling'),
-    *('evaluated', 'metric', 'more_metrics', 'exceptions', 'config'),
-    *_PIPELINES,
-)
+_Pipeline = list[Annotated[Any, BUILT]]
+
+
+class _Domain(TypedDict, total=False):
+    dataset: dict
+    train: dict
+    # None where there is nothing to evaluate on.
+    val: dict | None
+    test: dict | None
+
+
+class _Setting(TypedDict, total=False):
+    # Of the one that is chosen they are checked by `check_names`.
+    source: Any
+    targets: Any
+    protocol: str
+
+
+class _Exception(TypedDict, total=False):
+    label_set: str | None
+    metric: dict
+    train_pipeline: _Pipeline
+    images_pipeline: _Pipeline
+    val_pipeline: _Pipeline
+
+
+class _Protocol(_Exception, total=False):
+    num_classes: Annotated[int, COUNT]
+    one_target: bool
+    sampling: dict
+    evaluated: dict
+    more_metrics: list[dict]
+    exceptions: dict[str, _Exception]
+    config: dict
+
+
+_ENTRIES = dict(domains=_Domain, settings=_Setting, protocol=_Protocol)
 _REQUIRED = ('num_classes', 'evaluated')
-_EXCEPTION = ('label_set', 'metric', *_PIPELINES)
 # Names that a data loader's pipeline would have: no data are shown through
 # them, unless a config has `target_images` of the name.
 _MISNOMERS = ('source_pipeline', 'target_pipeline', 'test_pipeline')
@@ -30,60 +62,71 @@ _MARKS = (DELETE_KEY, '_scope_')
 
 
 def check_tables(cfg: Config) -> None:
-    """Check that the tables have no keys that nothing reads.
+    """Check the tables before anything is taken from them.
 
-    A misspelt one would leave what it was to replace as it is.
+    A misspelt key would leave what it was to replace as it is.
 
     Args:
         cfg: A config with all of :data:`TABLES`.
 
     Raises:
-        ConfigError: Names the key, and the closest that there is.
+        ConfigError: Names the key that nothing reads, and the closest that
+            there is, or the value that is not what its key needs.
     """
-    shown = f'{cfg.get("target_images", "images")}_pipeline'
-    for name, known in (('domains', _DOMAIN), ('settings', _SETTING)):
+    shown = cfg.get('target_images', 'images')
+    if shown is not None and not isinstance(shown, str):
+        raise ConfigError(
+            f'target_images={shown!r}: must be None or the name of a '
+            'pipeline, such as images for images_pipeline'
+        )
+    for name, kind in _ENTRIES.items():
         for key, entry in cfg[name].items():
-            _check_keys(entry, known, f'{name}.{key}')
+            _check_entry(entry, kind, f'{name}.{key}', f'{shown}_pipeline')
     for key, entry in cfg.protocol.items():
-        place = f'protocol.{key}'
-        _check_keys(entry, _PROTOCOL, place, shown)
-        if not isinstance(entry, Mapping):
-            continue
-        exceptions = entry.get('exceptions', {})
-        _check_keys(exceptions, tuple(cfg.domains), f'{place}.exceptions')
-        for domain, part in exceptions.items():
-            _check_keys(
-                part, _EXCEPTION, f'{place}.exceptions.{domain}', shown
+        place = f'protocol.{key}.exceptions'
+        for name, part in entry.get('exceptions', {}).items():
+            if name not in (*cfg.domains, *_MARKS):
+                raise _unread(f'{place}.{name}', name, cfg.domains)
+            _check_entry(
+                part, _Exception, f'{place}.{name}', f'{shown}_pipeline'
             )
 
 
-def _check_keys(
-    entry: object, known: tuple[str, ...], place: str, shown: str = ''
-) -> None:
-    """Check the keys of an entry; what is no dict is found when it is used.
+def _check_entry(entry: Any, kind: Any, place: str, shown: str) -> None:
+    """Check keys and values of an entry.
 
     Args:
         entry: Of a table.
-        known: Its keys; another name of a pipeline may be that of
-            ``target_images`` of some config.
+        kind: Its keys, and what they hold.
         place: Of the entry.
-        shown: The pipeline of the target images of this config.
+        shown: The pipeline of the target images of this config; another name
+            of a pipeline may be that of ``target_images`` of some config.
     """
-    if not isinstance(entry, Mapping):
-        return
-    for key in entry:
-        if key in (*known, *_MARKS, shown):
+    fault = find_fault(entry, kind, place)
+    if fault is not None:
+        raise ConfigError(str(fault))
+    known = get_type_hints(kind)
+    for key, value in entry.items():
+        if key in (*known, *_MARKS):
             continue
-        free = shown and str(key).endswith('_pipeline')
-        if free and key not in _MISNOMERS and not _misspelt(key):
-            continue
-        raise ConfigError(
-            f'{place}.{key}: nothing reads it{did_you_mean(key, known)}; '
-            f'there may be {", ".join(map(str, known))}'
-        )
+        free = 'train_pipeline' in known and str(key).endswith('_pipeline')
+        misnamed = key in _MISNOMERS or _misspelt(key)
+        if not free or (misnamed and key != shown):
+            raise _unread(f'{place}.{key}', key, known)
+        fault = find_fault(value, _Pipeline, f'{place}.{key}')
+        if fault is not None:
+            raise ConfigError(str(fault))
 
 
-def _misspelt(key: str, known: Iterable[str] = _PIPELINES) -> bool:
+def _unread(place: str, key: str, known: Iterable[str]) -> ConfigError:
+    return ConfigError(
+        f'{place}: nothing reads it{did_you_mean(key, known)}; '
+        f'there may be {", ".join(map(str, known))}'
+    )
+
+
+def _misspelt(key: str) -> bool:
+    known = _Exception.__annotations__
     return bool(difflib.get_close_matches(key, known, n=1, cutoff=0.9))
 
 
@@ -97,7 +140,7 @@ def entry_of(table: Mapping, key: str, name: str, asked: str) -> Mapping:
         asked: The setting that it is looked up for.
 
     Raises:
-        ConfigError: There is none, or it is no dict.
+        ConfigError: There is none, or it lacks what each has.
     """
     if key not in table:
         what = 'domain' if name == 'domains' else 'setting'
@@ -106,8 +149,6 @@ def entry_of(table: Mapping, key: str, name: str, asked: str) -> Mapping:
             f'{did_you_mean(key, table)}; it has {", ".join(table)}'
         )
     entry = table[key]
-    if not isinstance(entry, Mapping):
-        raise ConfigError(f'{name}.{key}={entry!r}: must be a dict')
     for part in _REQUIRED if name == 'protocol' else ():
         if part not in entry:
             raise ConfigError(f'{name}.{key}: it lacks {part!r}')

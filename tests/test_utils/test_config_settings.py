@@ -4,6 +4,7 @@ import copy
 
 import pytest
 from demo_data import ROOT
+from faulty_values import CASES_OF_PARTS, write_config
 from mmengine.config import Config
 from mtda_leaves import NETWORKS, TABLES, leaf_of
 from mtda_leaves import ROOT as MTDA
@@ -209,15 +210,15 @@ def test_labels_of_synscapes_are_resized(name, setting):
         ('domains = dict(idd=7)', 'domains.idd'),
         (
             'domains = dict(idd=dict(dataset=None))',
-            "domains.idd.dataset=None: must be a dict with 'type'",
+            'domains.idd.dataset=None: must be dict(...)',
         ),
         (
             "domains = dict(idd=dict(val='images'))",
-            "domains.idd.val='images': must be a dict with 'img_path'",
+            "domains.idd.val='images': must be dict",
         ),
         (
             'domains = dict(idd=dict(train=None))',
-            "domains.idd.train=None: must be a dict with 'img_path'",
+            'domains.idd.train=None: must be dict(...)',
         ),
         ('protocol = dict(default=7)', 'protocol.default'),
         # What nothing reads would leave all as it was.
@@ -298,6 +299,27 @@ def test_a_chosen_setting_is_kept_in_what_a_run_writes(tmp_path):
     assert cfg.to_dict() == load_config(LEAF, {'setting': 'g2ci'}).to_dict()
     with pytest.raises(ConfigError, match='no settings to choose from'):
         load_config(path, {'setting': 'g2cm'})
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        *CASES_OF_PARTS,
+        ('model', None),
+        ('model', []),
+        ('train_dataloader', []),
+        ('train_dataloader.dataset', None),
+        ('val_dataloader', 5),
+        ('val_evaluator', 'x'),
+    ],
+)
+def test_a_wrong_part_is_not_filled_in(tmp_path, key, value):
+    base = ROOT / 'configs/advent/gta2cs.py'
+    path = write_config(tmp_path / 'own.py', base, key, value)
+    with pytest.raises(ConfigError) as raised:
+        load_config(path)
+    message = str(raised.value).removeprefix(f'{path}: ')
+    assert key.rpartition('.')[2] in message or repr(value) in message
 
 
 @pytest.mark.parametrize('source', [7, [], ['gta5', 7]])
