@@ -150,19 +150,21 @@ def _look_up(cfg: Config, name: str) -> tuple[Mapping, Mapping]:
     pair, _, variant = name.rpartition('_')
     if not pair or name in cfg.settings:
         pair, variant = name, ''
-    setting = entry_of(cfg.settings, pair, 'settings', name)
+    place = f'setting={name!r}'
+    setting = entry_of(cfg.settings, pair, 'settings', place)
     check_names(setting, pair)
-    variant = variant or setting.get('protocol', 'default')
-    return setting, entry_of(cfg.protocol, variant, 'protocol', name)
+    for domain in (*_sources_of(setting), *setting['targets']):
+        entry_of(cfg.domains, domain, 'domains', f'settings.{pair}')
+    if not variant:
+        variant = setting.get('protocol', 'default')
+        place = f'settings.{pair}.protocol={variant!r}'
+    return setting, entry_of(cfg.protocol, variant, 'protocol', place)
 
 
 def _data_of(cfg: Config, setting: Mapping, protocol: Mapping) -> dict:
     """Data loaders and evaluators of a setting."""
     sources, targets = _sources_of(setting), setting['targets']
-    domains = {
-        name: entry_of(cfg.domains, name, 'domains', name)
-        for name in (*sources, *targets)
-    }
+    domains = {name: cfg.domains[name] for name in (*sources, *targets)}
     labelled: Any = [
         _data_set(protocol, domains, name, 'train') for name in sources
     ]

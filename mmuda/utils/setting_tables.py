@@ -137,15 +137,14 @@ def entry_of(table: Mapping, key: str, name: str, asked: str) -> Mapping:
         table: By name.
         key: Of the entry.
         name: Of the table.
-        asked: The setting that it is looked up for.
+        asked: Place of what it is looked up for.
 
     Raises:
         ConfigError: There is none, or it lacks what each has.
     """
     if key not in table:
-        what = 'domain' if name == 'domains' else 'setting'
         raise ConfigError(
-            f'{what}={asked!r}: {name} has no {key!r}'
+            f'{asked}: {name} has no {key!r}'
             f'{did_you_mean(key, table)}; it has {", ".join(table)}'
         )
     entry = table[key]
