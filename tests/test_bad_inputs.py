@@ -22,6 +22,7 @@ ESL = demo_data.ROOT / 'configs/demo/demo_esl_gta2cs.py'
 COTRAIN = demo_data.ROOT / 'configs/cotraining/cotraining_demo.py'
 COAST = 'model_converters/coast.py'
 STREETS = 'dataset_converters/make_street_scenes.py'
+NUMBERS = 'misc/published_numbers.py'
 
 
 @pytest.fixture(scope='module')
@@ -305,7 +306,7 @@ def test_command_lines(tools, data, tmp_path):
     (tmp_path / 'a.py').write_text('a = (')
     work_dir = ['--work-dir', tmp_path / 'work']
     cases = [Case(tool, ['--no-such-option'], '') for tool in TOOLS]
-    without = ('demo.py', 'analysis_tools/benchmark.py')
+    without = ('demo.py', 'analysis_tools/benchmark.py', NUMBERS)
     cases += [Case(tool, [], '') for tool in TOOLS if tool not in without]
     of_config = {
         'train.py': [],
@@ -380,6 +381,7 @@ def test_command_lines(tools, data, tmp_path):
         (STREETS, ['o', '--size', '0x0'], 'size'),
         (STREETS, [tmp_path / 'a.txt', '--workers', '1'], 'a.txt'),
         ('analysis_tools/benchmark.py', ['--config', 'nothing.py'], 'nothing'),
+        (NUMBERS, ['--root', tmp_path / 'away'], 'away'),
     ):
         cases.append(Case(tool, words, names))
     check('command lines', cases, tools, tmp_path)
