@@ -96,13 +96,14 @@ def _complete_with(
     }
     _merge_options(cfg, early, written, path)
     try:
-        complete(cfg, asked)
+        complete(cfg, asked, was_read=True)
     except ConfigError as error:
         raise ConfigError(f'{path}: {error}') from error
     late = {key: options[key] for key in options if key not in early}
     _merge_options(cfg, late, written, path)
     if cfg.get('default_scope') == 'mmuda':
-        derive_test_pipeline(cfg)
+        own = any(key.split('.')[0] == 'test_pipeline' for key in late)
+        derive_test_pipeline(cfg, own)
 
 
 def _merge_options(
