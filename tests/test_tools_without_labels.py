@@ -73,6 +73,18 @@ def test_validation_that_is_switched_off(data, tmp_path, key):
     )
 
 
+@pytest.mark.parametrize('tested', [False, True])
+def test_a_test_is_proposed_where_there_is_one(data, tmp_path, tested):
+    events = ['val'] if tested else ['val', 'test']
+    parts = ('dataloader', 'evaluator', 'cfg')
+    removed = [f'{event}_{part}' for event in events for part in parts]
+    train_without(tmp_path, data, dict.fromkeys(removed))
+    lines = log_of(tmp_path).splitlines()[-3:]
+    proposed = [line.partition(':')[0] for line in lines]
+    assert ('Test' in proposed) == tested
+    assert proposed[-1] == 'Continue'
+
+
 def train_without(folder, data, removed):
     """Train with keys that are None, which hide those below them."""
     options = {

@@ -203,13 +203,15 @@ def report(runner: Runner, notes: Sequence[str]) -> None:
         return
     # It holds what the command line changed, too.
     config = Path(runner.work_dir, Path(runner.cfg.filename).name)
-    print_log(
-        f'Checkpoints: {runner.work_dir}\n'
-        f'Test:     python tools/test.py {quote(str(config))} '
-        f'{quote(str(checkpoint))}\n'
-        f'Continue: python tools/train.py {quote(str(config))} --resume',
-        logger='current',
-    )
+    file = quote(str(config))
+    lines = [
+        f'Checkpoints: {runner.work_dir}',
+        f'Test:     python tools/test.py {file} {quote(str(checkpoint))}',
+        f'Continue: python tools/train.py {file} --resume',
+    ]
+    if not runner.cfg.get('test_dataloader'):
+        del lines[1]
+    print_log('\n'.join(lines), logger='current')
 
 
 if __name__ == '__main__':
