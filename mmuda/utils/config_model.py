@@ -27,7 +27,8 @@ def compose_model(cfg: Config) -> None:
         cfg: A whole config; one without these keys is left as it is.
 
     Raises:
-        ConfigError: One of the three is no dict.
+        ConfigError: One of the three is no dict, or the network is one of
+            mmseg by itself.
     """
     given = {key: cfg.pop(key, None) for key in ('network', 'method')}
     # None takes out what a base has.
@@ -43,7 +44,15 @@ def compose_model(cfg: Config) -> None:
     method.pop(DELETE_KEY, None)
     below = merged(method, network)
     _fit_heads(method, below, merged(own, below).get('segmentor'))
-    cfg.model = merged(own, below)
+    model = merged(own, below)
+    if 'backbone' in model and 'segmentor' not in model:
+        raise ConfigError(
+            'model: a network alone, as one of mmseg, does not go with a '
+            "method; write it as network=dict(segmentor=dict(type='"
+            "UDAEncoderDecoder', backbone=..., decode_head=...)), as in "
+            'configs/_base_/networks'
+        )
+    cfg.model = model
 
 
 def _fit_heads(method: Mapping, model: dict, segmentor: Any) -> None:
@@ -93,4 +102,24 @@ def merged(own: Any, below: Any) -> ConfigDict:
     try:
         return Config._merge_a_into_b(*map(ConfigDict, pair))['part']
     except TypeError as error:
-        raise ConfigError(str(error)) from error
+        place = _misfit(own, below)
+        if place is None:
+            raise ConfigError(str(error)) from error
+        raise ConfigError(
+            f'{place}: a dict here, where what it is merged with has none; '
+            'write all of it, with _delete_=True'
+        ) from error
+
+
+def _misfit(own: Any, below: Any, place: str = '') -> str | None:
+    """Where a dict stands that the other part has something else for."""
+    if not isinstance(below, Mapping):
+        return place
+    for key, part in own.items():
+        inner = f'{place}.{key}' if place else str(key)
+        if not isinstance(part, Mapping) or part.get(DELETE_KEY):
+            continue
+        found = _misfit(part, below[key], inner) if key in below else None
+        if found is not None:
+            return found
+    return None

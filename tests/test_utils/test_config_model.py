@@ -160,3 +160,28 @@ def test_what_can_not_be_merged_is_named(tmp_path):
     with pytest.raises(ConfigError, match='warmup_iters.*_delete_') as caught:
         load_config(path)
     assert '\n' not in str(caught.value)
+
+
+STOCK = """
+network = dict(
+    type='EncoderDecoder',
+    backbone=dict(type='ResNetV1c', depth=50),
+    decode_head=dict(type='FCNHead'),
+)
+"""
+
+
+@pytest.mark.parametrize('base', ['mmseg', 'network', 'model'])
+def test_a_network_of_mmseg_alone_is_refused(tmp_path, base):
+    path = 'mmseg::_base_/models/deeplabv3_r50-d8.py'
+    if base != 'mmseg':
+        path = tmp_path / 'network.py'
+        path.write_text(STOCK.replace('network', base))
+    own = leaf(tmp_path, '')
+    replaced = f'{BASES}/networks/deeplabv2_r50.py'
+    assert replaced in own.read_text()
+    own.write_text(own.read_text().replace(replaced, str(path)))
+    with pytest.raises(ConfigError) as raised:
+        load_config(own)
+    assert 'network=dict(segmentor=dict(' in str(raised.value)
+    assert '\n' not in str(raised.value)
