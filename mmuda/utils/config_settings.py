@@ -69,6 +69,7 @@ def choose_setting(cfg: Config, asked: str | None = None) -> None:
     own = {key: cfg[key] for key in chosen if key in cfg}
     if asked is not None:
         _refuse_mixed(own.get('train_dataloader'), asked)
+    _refuse_one_for_several(own, chosen, name)
     for key, value in merged(own, chosen).items():
         cfg[key] = value
     _evaluate_nothing(cfg)
@@ -119,6 +120,17 @@ def _refuse_mixed(loader: Any, asked: str) -> None:
                 f'setting={asked!r}: the config has data of its own, '
                 f'train_dataloader.dataset.{key}.{min(given)}; write them as '
                 'an entry of `domains` to choose among settings'
+            )
+
+
+def _refuse_one_for_several(own: Mapping, chosen: Mapping, name: str) -> None:
+    """Refuse a data loader or metric of one target where there are several."""
+    for key, part in chosen.items():
+        if isinstance(part, list) and isinstance(own.get(key), Mapping):
+            raise ConfigError(
+                f'setting={name!r}: {key} of the config is that of one '
+                'target, and the setting needs a list of one for each; leave '
+                'it out, or choose a setting with one target'
             )
 
 

@@ -143,3 +143,17 @@ def test_own_data_are_not_mixed_with_those_of_another_setting(
     with pytest.raises(ConfigError, match=match) as caught:
         load_config(path, {'setting': 'gta2mapillary'}, check=False)
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('key', ['val_dataloader', 'test_evaluator'])
+def test_what_is_of_one_target_is_refused_for_several(tmp_path, key):
+    path = tmp_path / 'own.py'
+    own = f"{key} = dict(num_workers=0)\nsetting = 'g2ci'\n"
+    path.write_text(f"_base_ = '{ADVENT}'\n{own}")
+    with pytest.raises(ConfigError) as raised:
+        load_config(path)
+    assert str(raised.value).endswith(
+        f"setting='g2ci': {key} of the config is that of one target, and the "
+        'setting needs a list of one for each; leave it out, or choose a '
+        'setting with one target'
+    )
