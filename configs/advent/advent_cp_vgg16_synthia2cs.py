@@ -15,7 +15,7 @@ model = dict(
     terms=[
         dict(
             type='ClassRatioPrior',
-            ratio='data/SYNTHIA/class_ratios_16.json',
+            ratio='data/class_ratios/{setting}.json',
             weight=1.0,
             relaxation=0.5,
         )

@@ -20,6 +20,7 @@ from mmuda.utils.config_completion import (
     read_file,
 )
 from mmuda.utils.config_keys import did_you_mean
+from mmuda.utils.config_settings import fixed_ratios, refuse_ratios
 from mmuda.utils.config_values import (
     check_config,
     require_written,
@@ -95,12 +96,15 @@ def _complete_with(
         if option.split('.')[0] in (*PARTS, *FOLLOWING)
     }
     _merge_options(cfg, early, written, path)
+    ratios = fixed_ratios(cfg) if asked is not None else []
     try:
         complete(cfg, asked, was_read=True)
     except ConfigError as error:
         raise ConfigError(f'{path}: {error}') from error
     late = {key: options[key] for key in options if key not in early}
     _merge_options(cfg, late, written, path)
+    if asked is not None:
+        refuse_ratios(cfg, asked, ratios)
     if cfg.get('default_scope') == 'mmuda':
         own = any(key.split('.')[0] == 'test_pipeline' for key in late)
         derive_test_pipeline(cfg, own)

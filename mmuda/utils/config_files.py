@@ -68,7 +68,7 @@ def _files(node: Any, place: str) -> Iterator[NamedFile]:
     ):
         remedy = (
             'write it by tools/misc/class_statistics.py CONFIG --ratios '
-            f'{node["ratio"]}'
+            f'{node["ratio"]}, with --setting if it is given here'
         )
         yield NamedFile(f'{place}.ratio', node['ratio'], remedy)
     for key, part in node.items():

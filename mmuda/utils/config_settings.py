@@ -2,7 +2,7 @@
 """What a config is trained and tested on, by the name of a setting."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -18,6 +18,8 @@ from mmuda.utils.setting_tables import (
     part_of,
 )
 
+# In the name of a file it stands for that of the setting.
+NAME = '{setting}'
 _FOLDERS = ('img_path', 'seg_map_path')
 # Parts of the data that are there whatever a config says of target images.
 _NEEDED = ('train', 'val', 'test')
@@ -29,7 +31,8 @@ def choose_setting(cfg: Config, asked: str | None = None) -> None:
     A setting is one of the table ``settings``, ``g2cmi`` for one, or one with
     a variant of the ``protocol`` behind it, ``g2cmi_19``. What a config says
     itself of its data loaders and evaluators is kept, ``{setting}`` in
-    ``load_from`` becomes the name, and the tables are left out afterwards.
+    ``load_from`` and in files of class ratios becomes the name, and the tables
+    are left out afterwards.
 
     Args:
         cfg: A config with the tables of ``configs/_base_/settings``; any
@@ -76,11 +79,67 @@ def choose_setting(cfg: Config, asked: str | None = None) -> None:
     _fill_pseudo_labels(cfg, setting, protocol)
     if isinstance(cfg.get('val_dataloader'), list):
         _evaluate_several(cfg)
-    if isinstance(cfg.get('load_from'), str):
-        cfg.load_from = cfg.load_from.replace('{setting}', name)
+    _name_files(cfg, name)
     fill_model(cfg.get('model'), protocol['num_classes'], setting['targets'])
     for key in (*TABLES, 'target_images'):
         cfg.pop(key, None)
+
+
+def _name_files(cfg: Config, name: str) -> None:
+    """Put the setting's name into those of the files that belong to it."""
+    for part, key in [(cfg, 'load_from'), *_ratios_of(cfg.get('model'))]:
+        if isinstance(part.get(key), str):
+            part[key] = part[key].replace(NAME, name)
+
+
+def fixed_ratios(cfg: Config) -> list:
+    """Find class ratios that belong to the setting of a config alone.
+
+    Args:
+        cfg: As it was read.
+
+    Returns:
+        Lists, and files whose names no setting changes.
+    """
+    found = [
+        part[key]
+        for name in ('model', 'method')
+        for part, key in _ratios_of(cfg.get(name))
+    ]
+    return [x for x in found if not (isinstance(x, str) and NAME in x)]
+
+
+def refuse_ratios(cfg: Config, asked: str, fixed: list) -> None:
+    """Refuse the class ratios of one setting in another.
+
+    Args:
+        cfg: With all that a user has changed.
+        asked: The other setting.
+        fixed: Ratios of the config's own one, see :func:`fixed_ratios`.
+
+    Raises:
+        ConfigError: They are still there.
+    """
+    for part, key in _ratios_of(cfg.get('model')):
+        if part[key] not in fixed:
+            continue
+        given = repr(part[key]) if isinstance(part[key], str) else 'a list'
+        raise ConfigError(
+            f'setting={asked!r}: {key}={given} holds the class ratios of the '
+            f"config's own setting; say {key}='data/class_ratios/{NAME}.json' "
+            'there, and write that with tools/misc/class_statistics.py CONFIG '
+            f'--setting {asked} --ratios data/class_ratios/{asked}.json'
+        )
+
+
+def _ratios_of(model: Any) -> Iterator[tuple[dict, str]]:
+    """Parts of a model that hold class ratios, and the key that has them."""
+    model = model if isinstance(model, Mapping) else {}
+    terms = model.get('terms')
+    older = model.get('class_ratio_prior')
+    for part in [*(terms if isinstance(terms, list) else []), older]:
+        if isinstance(part, dict) and 'ratio' in part:
+            yield part, 'ratio'
 
 
 def _refuse_own(

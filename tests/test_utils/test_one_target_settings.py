@@ -157,3 +157,39 @@ def test_what_is_of_one_target_is_refused_for_several(tmp_path, key):
         'setting needs a list of one for each; leave it out, or choose a '
         'setting with one target'
     )
+
+
+CP = ['advent_cp_vgg16_synthia2cs', 'minent_cp_vgg16_synthia2cs']
+
+
+@pytest.mark.parametrize('leaf', CP)
+@pytest.mark.parametrize('setting', ['synthia2cs', 'gta2cs', 'i2c_7'])
+def test_class_ratios_are_those_of_the_setting(tmp_path, leaf, setting):
+    base = ROOT / f'configs/advent/{leaf}.py'
+    own = tmp_path / 'own.py'
+    own.write_text(f"_base_ = '{base}'\nsetting = {setting!r}\n")
+    for cfg in (
+        load_config(base, {'setting': setting}),
+        load_config(own),
+        Config.fromfile(own),
+    ):
+        ratio = cfg.model.terms[0].ratio
+        assert ratio == f'data/class_ratios/{setting}.json'
+    option = {'setting': setting, 'model.terms.0.ratio': 'mine.json'}
+    assert load_config(own, option).model.terms[0].ratio == 'mine.json'
+
+
+@pytest.mark.parametrize('ratio', ["'mine.json'", '[1.0] * 19'])
+@pytest.mark.parametrize('older', [False, True])
+def test_class_ratios_of_another_setting_are_refused(tmp_path, ratio, older):
+    path = tmp_path / 'own.py'
+    prior = f'class_ratio_prior=dict(ratio={ratio}, weight=1.0)'
+    if not older:
+        prior = f"terms=[dict(type='ClassRatioPrior', ratio={ratio})]"
+    path.write_text(f"_base_ = '{ADVENT}'\nmodel = dict({prior})\n")
+    for options in ({}, {'setting': 'gta2cs'}):
+        load_config(path, options)
+    with pytest.raises(ConfigError, match=r'ratio=.*--setting i2c --ratios'):
+        load_config(path, {'setting': 'i2c'})
+    key = 'model.class_ratio_prior' if older else 'model.terms.0'
+    load_config(path, {'setting': 'i2c', f'{key}.ratio': [2.0] * 19})

@@ -26,7 +26,8 @@ class ClassRatioPrior(Term):
     Args:
         ratio: Frequency (or count) of each class in the source labels, or a
             JSON file with such a list, written by
-            ``tools/misc/class_statistics.py --ratios``.
+            ``tools/misc/class_statistics.py --ratios``; ``{setting}`` in its
+            name is that of the config.
         weight: Weight of the loss.
         relaxation: Factor mu in [0, 1]; 0.5 as in the paper.
 
@@ -96,7 +97,7 @@ def _as_ratio(ratio: Sequence[float] | str, place: str) -> Tensor:
     if isinstance(ratio, str):
         remedy = (
             'write the file with tools/misc/class_statistics.py CONFIG '
-            f'--ratios {ratio}'
+            f'--ratios {ratio}, with --setting if it is given here'
         )
         try:
             ratio = read_json(ratio, remedy, list[float])
