@@ -113,6 +113,8 @@ class UDATrainLoop(IterBasedTrainLoop):
                     batches = self._unseen_batches()
                 self._decide_current_val_interval()
                 self._validate()
+        # An error that a hook handles may keep this frame for long.
+        del batches
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
 

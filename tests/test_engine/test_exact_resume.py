@@ -1,5 +1,7 @@
 """A run that was stopped and continued equals one that was not."""
 
+from multiprocessing import active_children
+
 import demo_data
 import pytest
 import torch
@@ -93,3 +95,12 @@ def test_continued_run_logged_the_same_losses(checkpoints):
     for key, history in losses[0].items():
         values = history.data[0].tolist()
         assert values == losses[1][key].data[0].tolist(), key
+
+
+def test_loader_processes_end_with_the_training(tmp_path):
+    """And not when they are found by the garbage collection, which waits."""
+    data = demo_data.write(tmp_path / 'data')
+    changes = dict(num_workers=1, persistent_workers=False)
+    changes = {f'train_dataloader.{k}': v for k, v in changes.items()}
+    train(data, tmp_path / 'run', **changes, **{'train_cfg.max_iters': 1})
+    assert active_children() == []
