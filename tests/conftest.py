@@ -1,6 +1,7 @@
 import gc
 import uuid
 
+import config_text
 import pytest
 import torch
 from mmengine.logging import MessageHub
@@ -8,11 +9,19 @@ from mmengine.logging import MessageHub
 from mmuda.utils.setup_env import register_all_modules
 
 torch.set_num_threads(1)
+config_text.leave_as_it_is()
 register_all_modules()
-# Each data set of mmengine collects garbage when it is built, which takes a
-# third of a second if all that was imported is looked through.
-gc.collect()
-gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope='module')
+def little_to_collect():
+    """Leave what was there before a file of tests out of the collections.
+
+    Each data set of mmengine collects garbage when it is built, which takes a
+    third of a second if all modules and tests are looked through.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -32,8 +32,6 @@ def error_of(tool, words, options, monkeypatch, capfd):
     words = [tool, *words, '--cfg-options']
     words += [f'{k}={v}'.replace(' ', '') for k, v in options.items()]
     monkeypatch.setattr(sys, 'argv', [str(word) for word in words])
-    # Laying out the config for the log would take most of the time.
-    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', _as_it_is)
     # After an error a training leaves its handlers to the exit.
     handlers = [signal.getsignal(number) for number in _SIGNALS]
     try:
@@ -48,10 +46,6 @@ def error_of(tool, words, options, monkeypatch, capfd):
     assert errors == lines[-1:]
     assert 'Traceback' not in printed.out + printed.err
     return errors[0], printed.out + printed.err
-
-
-def _as_it_is(text, **style):
-    return text, False
 
 
 def before_training(result):

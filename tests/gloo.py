@@ -4,6 +4,7 @@ import gc
 import os
 import socket
 
+import config_text
 import torch
 import torch.distributed as dist
 from torch.multiprocessing import start_processes
@@ -18,7 +19,8 @@ def free_port():
 
 
 def _enter(rank, world_size, port, function, folder, args):
-    gc.freeze()  # as in conftest.py
+    gc.freeze()  # these two as in conftest.py
+    config_text.leave_as_it_is()
     os.environ |= dict(
         MASTER_ADDR='127.0.0.1',
         MASTER_PORT=str(port),

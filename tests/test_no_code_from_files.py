@@ -226,14 +226,9 @@ def made(tmp_path, monkeypatch):
     """The folder that payloads make; it must not be there in the end."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch'))
-    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', as_it_is)
     folder = tmp_path / 'made_by_payload'
     yield folder
     assert not folder.exists()
-
-
-def as_it_is(text, **style):
-    return text, False
 
 
 @pytest.mark.parametrize('kind', payloads.KINDS)

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 
 import demo_data
 import pytest
@@ -23,9 +24,9 @@ for tool in sys.argv[1:]:
 """
 
 
-def run(tool, *words):
+def run(tool, *words, start=warm_processes.run):
     words = [sys.executable, demo_data.ROOT / 'tools' / tool, CONFIG, *words]
-    result = warm_processes.run(words, env=demo_data.ENVIRONMENT, timeout=300)
+    result = start(words, env=demo_data.ENVIRONMENT, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr
     return result
 
@@ -45,7 +46,10 @@ def options(tmp_path_factory):
 @pytest.fixture(scope='module')
 def trained(options, tmp_path_factory):
     folder = tmp_path_factory.mktemp('trained')
-    return folder, run('train.py', '--work-dir', folder, *options)
+    # Lays out its config.
+    start = partial(subprocess.run, capture_output=True, text=True)
+    words = ['--work-dir', folder, *options]
+    return folder, run('train.py', *words, start=start)
 
 
 def log_of(folder):

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import config_text
 import torch
 
 CONTEXT = multiprocessing.get_context('forkserver')
@@ -53,7 +54,8 @@ def run(words, cwd=None, env=None, timeout=None, **_):
 
 
 def _run(words, cwd, environment, streams):
-    gc.freeze()  # as in conftest.py
+    gc.freeze()  # these two as in conftest.py
+    config_text.leave_as_it_is()
     for number, path in enumerate(streams, 1):
         file = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, number)

@@ -1,3 +1,4 @@
+import config_text
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
@@ -24,7 +25,8 @@ def test_checkpoints_are_loaded_safely():
     assert loader is load_from_file_or_url
 
 
-def test_a_config_is_laid_out_once():
+def test_a_config_is_laid_out_once(monkeypatch):
+    monkeypatch.setattr(yapf_api, 'FormatCode', config_text.lay_out)
     register_all_modules(init_default_scope=False)
     config = Config(dict(model=dict(type='AdvEnt', weights=[0.1] * 40)))
     text = config.pretty_text
