@@ -1,6 +1,8 @@
 """Every config parses; every leaf builds its model and its optimizers."""
 
 import re
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,8 +23,13 @@ LEAVES = sorted(
 )
 
 
-def load(leaf):
+@cache
+def read(leaf):
     return Config.fromfile(ROOT / leaf)
+
+
+def load(leaf):
+    return deepcopy(read(leaf))
 
 
 def without_weights(cfg):

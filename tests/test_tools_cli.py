@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm_processes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,7 +21,9 @@ def run(*command, cwd=None, **variables):
 
 
 def run_tool(name, *arguments):
-    return run(sys.executable, ROOT / 'tools' / name, *arguments)
+    return warm_processes.run(
+        [sys.executable, ROOT / 'tools' / name, *arguments]
+    )
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def config_file(tmp_path):
     'name', ['train.py', 'test.py', 'misc/print_config.py']
 )
 def test_help(name):
-    result = run_tool(name, '--help')
+    result = run(sys.executable, ROOT / 'tools' / name, '--help')
     assert result.returncode == 0
     assert '--cfg-options' in result.stdout
 
@@ -68,9 +71,9 @@ def test_ensemble_needs_a_weight_for_each_checkpoint():
 def test_config_is_printed_with_options_merged(tmp_path):
     path = tmp_path / 'config.py'
     path.write_text('train_cfg = dict(max_iters=10)\n')
-    result = run_tool(
-        'misc/print_config.py', path, '--cfg-options', 'train_cfg.max_iters=7'
-    )
+    tool = ROOT / 'tools' / 'misc' / 'print_config.py'
+    options = ['--cfg-options', 'train_cfg.max_iters=7']
+    result = run(sys.executable, tool, path, *options)
     assert result.returncode == 0
     assert 'train_cfg = dict(max_iters=7)' in result.stdout
 
