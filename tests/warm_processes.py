@@ -24,6 +24,10 @@ CONTEXT.set_forkserver_preload(
         'mmuda.hooks',
         'mmuda.pseudo_labels',
         'mmuda.procedures.selection',
+        # Of an optimizer, and of what a runner logs of its surroundings.
+        'torch._dynamo',
+        'torch.utils.cpp_extension',
+        'mmuda.evaluation',
     ]
 )
 
