@@ -2,15 +2,25 @@
 """A tour of the methods on procedural street scenes, on a CPU in minutes."""
 
 from demo.demo_report import read_results, result_table, write_results
+from demo.named_lines import named_lines
 from demo.pictures import draw_comparison
-from demo.runs import DemoSettings, make_data, run_methods
+from demo.runs import (
+    DemoSettings,
+    make_data,
+    method_folder,
+    run_method,
+    run_methods,
+)
 
 __all__ = [
     'DemoSettings',
     'draw_comparison',
     'make_data',
+    'method_folder',
+    'named_lines',
     'read_results',
     'result_table',
+    'run_method',
     'run_methods',
     'write_results',
 ]

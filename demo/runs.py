@@ -1,12 +1,11 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Making the demo's data; training and testing one method on it."""
 
-import gc
 import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +14,16 @@ from mmengine.runner import Runner
 
 from demo.demo_labels import use_pseudo_labels
 from mmuda.hooks import GracefulStopHook
+from mmuda.procedures.self_training_rounds import SelfTrainingOptions
 from mmuda.utils.cli import build_runner
-from mmuda.utils.config import (
-    load_config,
-)
-from mmuda.utils.config_data import (
-    override_data_roots,
-)
+from mmuda.utils.config import load_config
+from mmuda.utils.config_data import override_data_roots
+from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json
+from mmuda.utils.processes import Command, run_side_by_side
 from mmuda.utils.resume import find_resume_checkpoint
+from mmuda.utils.threads import usable_cores
 from street_scenes import (
     write_cityscapes,
     write_gta5,
@@ -32,6 +31,8 @@ from street_scenes import (
 )
 
 RESULT = 'result.json'
+# Exit codes above, and negative ones, are of signals.
+_SIGNALLED = 128
 _FOLDERS = {
     'source': 'GTA5',
     'target': 'Cityscapes',
@@ -75,40 +76,113 @@ def make_data(settings: DemoSettings) -> None:
     print(write_idd(settings.data / 'IDD', counts))
 
 
-def run_methods(settings: DemoSettings) -> dict[str, dict]:
-    """Train and test all methods in their order.
+def run_methods(
+    settings: DemoSettings, command: Callable[[str], Command]
+) -> dict[str, dict]:
+    """Train and test all methods, those side by side that need no others.
+
+    A small network gains little from a second thread.
 
     Args:
         settings: What the demo does.
+        command: Gives what trains and tests a method, by its name.
 
     Returns:
         What :func:`run_method` gives, by the method's name.
 
     Raises:
         KeyboardInterrupt: A training was stopped; it can be continued.
+        ConfigError: A method did not get to its end.
     """
-    results: dict[str, dict] = {}
-    for name in settings.configs:
-        earlier = {
-            settings.configs[other].stem: result
-            for other, result in results.items()
-        }
-        results[name] = run_method(settings, name, earlier)
-    return results
+    for names in _waves(settings):
+        left = [name for name in names if finished(settings, name) is None]
+        for name in names:
+            if name not in left:
+                folder = method_folder(settings, name)
+                print(f'{name}: done before, see {folder}')
+        codes = run_side_by_side([command(name) for name in left])
+        if any(code < 0 or code > _SIGNALLED for code in codes):
+            raise KeyboardInterrupt
+        for name, code in zip(left, codes, strict=True):
+            if code:
+                raise ConfigError(f'{name} ended with {code}, see above')
+    return {name: _result(settings, name) for name in settings.configs}
 
 
-def run_method(
-    settings: DemoSettings, name: str, earlier: Mapping[str, Mapping]
-) -> dict:
+def _waves(settings: DemoSettings) -> list[list[str]]:
+    """Methods that need none before those that need some."""
+    needs = {name: bool(_needed(settings, name)) for name in settings.configs}
+    waves = [[n for n in needs if needs[n] is late] for late in (False, True)]
+    # With one core they only take turns.
+    if usable_cores() == 1:
+        return [[name] for names in waves for name in names]
+    return waves
+
+
+def _needed(settings: DemoSettings, name: str) -> list[str]:
+    """Methods whose labels or weights one starts with."""
+    cfg = demo_config(settings, name)
+    stems = []
+    if 'self_training' in cfg:
+        stems.append(Path(SelfTrainingOptions.from_config(cfg).initial).stem)
+    if cfg.load_from:
+        stems.append(Path(cfg.load_from).parent.name)
+    return [n for n, path in settings.configs.items() if path.stem in stems]
+
+
+def method_folder(settings: DemoSettings, name: str) -> Path:
+    """Folder of the results of a method.
+
+    Args:
+        settings: What the demo does.
+        name: Name of the method in ``settings.configs``.
+    """
+    return settings.out / settings.configs[name].stem
+
+
+def finished(settings: DemoSettings, name: str) -> dict | None:
+    """Result of a method that an earlier run has finished.
+
+    Args:
+        settings: What the demo does.
+        name: Name of the method in ``settings.configs``.
+
+    Returns:
+        As of :func:`run_method`; None if it is to be run, also because its
+        config has changed, or a method that it needs.
+    """
+    file = method_folder(settings, name) / RESULT
+    if not file.exists():
+        return None
+    result = read_json(file, 'remove it', allow_nan=True)
+    same = result.get('fingerprint') == _fingerprint(settings, name)
+    return result if same else None
+
+
+def _result(settings: DemoSettings, name: str) -> dict:
+    result = finished(settings, name)
+    if result is None:
+        raise ConfigError(f'{name} is not finished; run it first')
+    return result
+
+
+def _fingerprint(settings: DemoSettings, name: str) -> str:
+    """Of the config of a method, and of those that it needs."""
+    text = demo_config(settings, name).pretty_text
+    for other in _needed(settings, name):
+        text += _fingerprint(settings, other)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def run_method(settings: DemoSettings, name: str) -> dict:
     """Train and test one method, or read the result of an earlier run.
 
     An interrupted training is continued.
 
     Args:
         settings: What the demo does.
-        name: Name of the method in ``settings.configs``.
-        earlier: Results of other methods by the stem of their config; one of
-            them labels the target for a self-trained method.
+        name: Name of the method in ``settings.configs``; those whose labels
+            or weights it starts with are finished.
 
     Returns:
         ``metrics`` of the target's validation split, ``seconds`` of training,
@@ -116,28 +190,24 @@ def run_method(
 
     Raises:
         KeyboardInterrupt: The training was stopped; it can be continued.
+        ConfigError: A method that it needs is not finished.
     """
     cfg = demo_config(settings, name)
-    text = cfg.pretty_text
-    if 'self_training' in cfg or cfg.load_from:
-        text += ''.join(result['fingerprint'] for result in earlier.values())
-    fingerprint = hashlib.sha256(text.encode()).hexdigest()
-    file = Path(cfg.work_dir) / RESULT
-    if file.exists():
-        result = read_json(file, 'remove it', allow_nan=True)
-        if result.get('fingerprint') == fingerprint:
-            print(f'{name}: done before, see {cfg.work_dir}')
-            return result
-    print(f'{name}: {cfg.train_cfg.max_iters} iterations', flush=True)
+    earlier = {
+        settings.configs[other].stem: _result(settings, other)
+        for other in _needed(settings, name)
+    }
+    print(f'{cfg.train_cfg.max_iters} iterations', flush=True)
     start = time.perf_counter()
     use_pseudo_labels(cfg, earlier)
     if cfg.load_from:
         initial = earlier[Path(cfg.load_from).parent.name]
         cfg.load_from = initial['checkpoint']
     labelling = time.perf_counter() - start
+    fingerprint = _fingerprint(settings, name)
     result = _train_and_test(cfg) | {'fingerprint': fingerprint}
     result['seconds'] += labelling
-    gc.collect()  # ends the loader processes of this method
+    file = Path(cfg.work_dir) / RESULT
     atomic_write(file, json.dumps(result, indent=2))
     return result
 

@@ -1,10 +1,10 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Show source-only, MinEnt, AdvEnt, ESL and MTKT on generated street scenes.
 
-Renders the scenes, trains the five methods on the CPU or GPU, tests them on
-two targets (MTKT adapts to both at once, the others to the first), prints one
-table and draws predictions and entropy maps. What an earlier run finished is
-reused.
+Renders the scenes, trains the five methods on the CPU or GPU, side by side if
+they do not need each other, and tests them on two targets (MTKT adapts to both
+at once, the others to the first). Prints one table, draws predictions and
+entropy maps. What an earlier run finished is reused.
 """
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
@@ -17,6 +17,7 @@ from rich.console import Console
 
 from mmuda.utils.cli import add_traceback_option, run_tool
 from mmuda.utils.locks import only_writer
+from mmuda.utils.processes import Command
 from mmuda.utils.setup_env import register_all_modules
 
 # These are beside tools/ in the repository, no part of the package.
@@ -25,7 +26,10 @@ from demo import (
     DemoSettings,
     draw_comparison,
     make_data,
+    method_folder,
+    named_lines,
     result_table,
+    run_method,
     run_methods,
     write_results,
 )
@@ -52,6 +56,12 @@ def parse_args() -> argparse.Namespace:
         help='few images and iterations: shows that everything runs, not '
         'what the methods achieve',
     )
+    parser.add_argument(
+        '--method',
+        choices=METHODS,
+        help='train and test this method only, and show no table; the scenes '
+        'and the methods that it starts from are there from an earlier run',
+    )
     add_traceback_option(parser)
     return parser.parse_args()
 
@@ -68,21 +78,40 @@ def settings_from(args: argparse.Namespace) -> DemoSettings:
 
 def main(args: argparse.Namespace) -> int:
     """Run the demo; 130 if it was interrupted."""
-    start = time.perf_counter()
     settings = settings_from(args)
     register_all_modules()
-    with only_writer(out=settings.out):
-        return show(settings, start)
-
-
-def show(settings: DemoSettings, start: float) -> int:
-    """Run the demo in a folder that is locked."""
-    make_data(settings)
     try:
-        results = run_methods(settings)
+        if args.method is None:
+            with only_writer(out=settings.out):
+                show(settings, args.short)
+        else:
+            run_one(settings, args.method)
     except KeyboardInterrupt:
-        print('Stopped; the same command continues where it was.')
+        if args.method is None:
+            print('Stopped; the same command continues where it was.')
         return 130
+    return 0
+
+
+def run_one(settings: DemoSettings, method: str) -> None:
+    """Run a method in a folder of its own, beside others."""
+    name = method.ljust(max(map(len, METHODS)))
+    with named_lines(name), only_writer(out=method_folder(settings, method)):
+        run_method(settings, method)
+
+
+def show(settings: DemoSettings, short: bool) -> None:
+    """Run the demo in a folder that is locked."""
+    start = time.perf_counter()
+    make_data(settings)
+    words = ['--out', str(settings.out), '--data', str(settings.data)]
+    words += ['--short'] * short
+    results = run_methods(
+        settings,
+        lambda name: Command(
+            Path(__file__).resolve(), ['--method', name, *words]
+        ),
+    )
     write_results(results, settings.out)
     pictures = draw_comparison(
         {name: demo_config(settings, name) for name in METHODS},
@@ -93,7 +122,6 @@ def show(settings: DemoSettings, start: float) -> int:
     print(f'Table:    {settings.out / "results.md"}')
     print(f'Pictures: {pictures[0].parent} ({len(pictures)} files)')
     print(f'Total:    {time.perf_counter() - start:.0f} seconds')
-    return 0
 
 
 if __name__ == '__main__':
