@@ -1,6 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Making the demo's data; training and testing one method on it."""
 
+import copy
+import functools
 import hashlib
 import json
 import logging
@@ -121,8 +123,7 @@ def _waves(settings: DemoSettings) -> list[list[str]]:
 
 def _needed(settings: DemoSettings, name: str) -> list[str]:
     """Methods whose labels or weights one starts with."""
-    cfg = demo_config(settings, name)
-    stems = []
+    cfg, stems = demo_config(settings, name), []
     if 'self_training' in cfg:
         stems.append(Path(SelfTrainingOptions.from_config(cfg).initial).stem)
     if cfg.load_from:
@@ -168,7 +169,7 @@ def _result(settings: DemoSettings, name: str) -> dict:
 
 def _fingerprint(settings: DemoSettings, name: str) -> str:
     """Of the config of a method, and of those that it needs."""
-    text = demo_config(settings, name).pretty_text
+    text = repr(demo_config(settings, name).to_dict())
     for other in _needed(settings, name):
         text += _fingerprint(settings, other)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -215,7 +216,7 @@ def run_method(settings: DemoSettings, name: str) -> dict:
 def demo_config(settings: DemoSettings, name: str) -> Config:
     """Config of one method with the demo's folders and length."""
     path = settings.configs[name]
-    cfg = load_config(path)
+    cfg = _loaded(path)
     cfg.work_dir = str(settings.out / path.stem)
     cfg.launcher = 'none'
     cfg.log_level = 'WARNING'
@@ -244,11 +245,20 @@ def demo_config(settings: DemoSettings, name: str) -> Config:
     return cfg
 
 
+def _loaded(path: Path) -> Config:
+    return copy.deepcopy(_read(path))
+
+
+@functools.cache
+def _read(path: Path) -> Config:
+    return load_config(path)
+
+
 def _test_on_both_targets(cfg: Config) -> None:
     """Test a method that adapts to one target on the second one, too."""
     if isinstance(cfg.test_dataloader, list):
         return
-    several = load_config(Path(cfg.filename).with_name(_SEVERAL))
+    several = _loaded(Path(cfg.filename).with_name(_SEVERAL))
     for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
         cfg[key] = several[key]
 

@@ -9,10 +9,12 @@ entropy maps. What an earlier run finished is reused.
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
+import logging
 import sys
 import time
 from pathlib import Path
 
+from mmengine.logging import MMLogger
 from rich.console import Console
 
 from mmuda.utils.cli import add_traceback_option, run_tool
@@ -113,6 +115,7 @@ def show(settings: DemoSettings, short: bool) -> None:
         ),
     )
     write_results(results, settings.out)
+    MMLogger.get_current_instance().setLevel(logging.WARNING)
     pictures = draw_comparison(
         {name: demo_config(settings, name) for name in METHODS},
         {name: result['checkpoint'] for name, result in results.items()},

@@ -18,6 +18,10 @@ VERBOSE = 'MMUDA_VERBOSE'
 # Facts of a config that mmengine logs as warnings, one line a tensor. The
 # summary of a run counts them.
 _NO_WARNINGS = re.compile(r'.* is skipped since its requires_grad=False')
+# What mmengine's own hooks do in an old way.
+_OF_MMENGINE = re.compile(
+    r'"(FileClient|HardDiskBackend)" .* deprecated in future.*'
+)
 
 
 def is_verbose() -> bool:
@@ -34,6 +38,8 @@ class ScreenFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is shown."""
+        if _OF_MMENGINE.fullmatch(record.getMessage()):
+            return False
         if self.is_open or getattr(record, 'on_screen', False):
             return True
         if record.levelno < logging.WARNING:

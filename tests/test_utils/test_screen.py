@@ -51,6 +51,17 @@ def test_tensors_that_are_not_trained_are_no_warnings(make):
     assert file.count('is skipped') == 2
 
 
+@pytest.mark.parametrize('begun', [False, True])
+def test_old_ways_of_mmengine_are_no_warnings(make, begun):
+    logger, texts = make()
+    if begun:
+        show_all(logger)
+    logger.warning('"FileClient" will be deprecated in future. Please use io')
+    screen, file = texts()
+    assert screen == ''
+    assert 'FileClient' in file
+
+
 def test_what_is_told_is_shown_at_once(make):
     _, texts = make()
     tell('Downloading weights')
