@@ -304,7 +304,7 @@ def test_a_config_without_a_recipe_is_refused(tmp_path, monkeypatch, capfd):
         ),
         (
             *('coast_aspp-r101_g2ci_19', ['--setting', 'c2i'], 'c2i'),
-            *('mtda/coast_aspp-r101_g2ci_19_c2i', ['setting=c2i']),
+            *('mtda/coast_aspp-r101_c2i', ['setting=c2i']),
         ),
         # as it was in earlier versions, and had been begun
         ('mlcl/c2mi', [], 'c2mi', 'mlcl/c2mi', []),
