@@ -29,7 +29,7 @@ from mmuda.utils.config_values import (
 from mmuda.utils.errors import ConfigError, describe_error
 from mmuda.utils.files import install_safe_file_reading
 from mmuda.utils.renamed_configs import near_names, successor
-from mmuda.utils.setting_tables import FOLLOWING, TABLES
+from mmuda.utils.setting_tables import FOLLOWING
 
 _NUMBERS = {'inf', 'nan'}
 _RUNNER_KEYS = {*inspect.signature(Runner.__init__).parameters} - {'self'}
@@ -203,36 +203,20 @@ def default_work_dir(
     Returns:
         ``work_dirs/<folder of the config>/<name of the config>``; another
         setting takes the place of the config's in the name, or stands behind
-        it if there are configs for other settings, whose recipes may differ.
+        it if there is a config of that name.
     """
     path = Path(config_path).absolute()
     name = path.stem
     if setting is not None:
-        cfg = read_file(path)
-        own = cfg.get('setting')
+        own = read_file(path).get('setting')
         before, found, after = name.rpartition(own or name)
-        replaced = own is not None and found
-        if setting == own or (replaced and not _has_siblings(path, cfg)):
-            name = f'{before}{setting}{after}' if found else name
-        else:
-            name = f'{name}_{setting}'
+        new = f'{before}{setting}{after}'
+        # The folder of another config is left to that, whose recipe may be
+        # another one.
+        taken = setting != own and path.with_name(f'{new}.py').is_file()
+        replaced = own is not None and found and not taken
+        name = new if replaced else f'{name}_{setting}'
     return os.path.join('work_dirs', path.parent.name, name)
-
-
-def _has_siblings(path: Path, cfg: Config) -> bool:
-    """Whether another config has the same name but for the setting."""
-    moved = successor(path)
-    if moved is not None:
-        path, cfg = moved.file, read_file(moved.file)
-    before, found, after = path.stem.rpartition(cfg.setting)
-    settings, variants = (cfg.get(key) or {} for key in TABLES[1:])
-    for other in path.parent.glob(f'{before}*{after}.py') if found else ():
-        end = len(other.stem) - len(after)
-        pair, _, variant = other.stem[len(before) : end].rpartition('_')
-        known = pair in settings and variant in variants
-        if other.stem != path.stem and (known or variant in settings):
-            return True
-    return False
 
 
 def of_same_setting(
