@@ -63,7 +63,7 @@ FAULTY = {
     f'{LOADER}.prefetch_factor': [0, -1, 'x'],
     f'{LOADER}.dataset': [None, 5],
     f'{LOADER}.sampler': [5],
-    SOURCE: [5, 'x', [], [5], dict(type='ConcatDataset', datasets=[])],
+    SOURCE: [5, 'x', [], [5], [{}], dict(type='ConcatDataset', datasets=[])],
     f'{LOADER}.dataset.target': [5, 'x', []],
     f'{LOADER}.dataset.targets': [5, 'x', [], dict(oslo=5)],
     f'{SOURCE}.data_root': [5, ['a']],
@@ -119,7 +119,7 @@ FAULTY_PARTS = {
     f'{PROTOCOL}.more_metrics': [5, None, [5]],
     f'{PROTOCOL}.one_target': [5, 'x', None],
     f'{PROTOCOL}.exceptions': [5, None, []],
-    f'{PROTOCOL}.exceptions.synthia': [5, None],
+    f'{PROTOCOL}.exceptions.synthia': [5, []],
     f'{PROTOCOL}.exceptions.synthia.val_pipeline': [5, [5]],
 }
 CASES, CASES_OF_PARTS = (

@@ -2,8 +2,10 @@
 """Reading training configs and adapting them to the command line."""
 
 import ast
+import copy
 import inspect
 import os
+import re
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +22,7 @@ from mmuda.utils.config_completion import (
     read_file,
 )
 from mmuda.utils.config_keys import did_you_mean
-from mmuda.utils.config_settings import fixed_ratios, refuse_ratios
+from mmuda.utils.config_settings import name_files
 from mmuda.utils.config_values import (
     check_config,
     require_written,
@@ -31,6 +33,7 @@ from mmuda.utils.files import install_safe_file_reading
 from mmuda.utils.renamed_configs import near_names, successor
 from mmuda.utils.setting_tables import FOLLOWING
 
+_RATIOS = re.compile(r'(model|method)\.(terms|class_ratio_prior)\b')
 _NUMBERS = {'inf', 'nan'}
 _RUNNER_KEYS = {*inspect.signature(Runner.__init__).parameters} - {'self'}
 # Read by tools and runners, besides the parameters of a runner.
@@ -88,26 +91,48 @@ def _complete_with(
     cfg: Config, options: dict[str, Any], path: str | os.PathLike
 ) -> None:
     """Merge options of what a config is made of, then those of the whole."""
-    written, asked = {*cfg}, options.get('setting')
-    asked = None if asked == cfg.get('setting') else asked
+    written, own = {*cfg}, cfg.get('setting')
+    asked = options.get('setting')
+    asked = None if asked == own else asked
     early = {
         option: value
         for option, value in options.items()
         if option.split('.')[0] in (*PARTS, *FOLLOWING)
     }
+    late = {key: options[key] for key in options if key not in early}
+    # Of ratios that are given anew no setting has to be known.
+    counted = None if any(map(_RATIOS.match, options)) else own
     _merge_options(cfg, early, written, path)
-    ratios = fixed_ratios(cfg) if asked is not None else []
     try:
-        complete(cfg, asked, was_read=True)
+        complete(cfg, asked, counted)
     except ConfigError as error:
         raise ConfigError(f'{path}: {error}') from error
-    late = {key: options[key] for key in options if key not in early}
     _merge_options(cfg, late, written, path)
-    if asked is not None:
-        refuse_ratios(cfg, asked, ratios)
     if cfg.get('default_scope') == 'mmuda':
-        own = any(key.split('.')[0] == 'test_pipeline' for key in late)
-        derive_test_pipeline(cfg, own)
+        name_files(cfg)
+        given = copy.deepcopy(cfg.get('test_pipeline'))
+        derive_test_pipeline(cfg)
+        if any(option.split('.')[0] == 'test_pipeline' for option in late):
+            _require_tested(given, cfg.test_pipeline)
+
+
+def _require_tested(given: Any, tested: Any) -> None:
+    """Refuse a ``test_pipeline`` that no image would be tested through."""
+    if given is not None and _as_lists(given) != _as_lists(tested):
+        raise ConfigError(
+            'test_pipeline: it follows from the test set; say it in '
+            'test_dataloader.dataset.pipeline (test_dataloader.0.dataset... '
+            'of several), and leave test_pipeline out'
+        )
+
+
+def _as_lists(value: Any) -> Any:
+    """With lists for tuples, which a command line does not tell apart."""
+    if isinstance(value, Mapping):
+        return {key: _as_lists(part) for key, part in value.items()}
+    return (
+        [*map(_as_lists, value)] if isinstance(value, list | tuple) else value
+    )
 
 
 def _merge_options(

@@ -45,7 +45,7 @@ def compose_model(cfg: Config) -> None:
     below = merged(method, network)
     _fit_heads(method, below, merged(own, below).get('segmentor'))
     model = merged(own, below)
-    if 'backbone' in model and 'segmentor' not in model:
+    if method and 'backbone' in model and 'segmentor' not in model:
         raise ConfigError(
             'model: a network alone, as one of mmseg, does not go with a '
             "method; write it as network=dict(segmentor=dict(type='"

@@ -206,7 +206,8 @@ def is_pair(value: Any, check: Check) -> bool:
 def _is_data_set(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return bool(value) and all(map(_is_data_set, value))
-    return isinstance(value, Mapping | Dataset)
+    typed = isinstance(value, Mapping) and 'type' in value
+    return typed or isinstance(value, Dataset)
 
 
 def _is_clipping(type: str = 'norm', **options: Any) -> bool:

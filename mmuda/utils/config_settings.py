@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.config.config import DELETE_KEY
 
 from mmuda.utils.config_model import fill_model, merged
 from mmuda.utils.errors import ConfigError
@@ -25,28 +26,31 @@ _FOLDERS = ('img_path', 'seg_map_path')
 _NEEDED = ('train', 'val', 'test')
 
 
-def choose_setting(cfg: Config, asked: str | None = None) -> None:
+def choose_setting(
+    cfg: Config, asked: str | None = None, instead_of: str | None = None
+) -> None:
     """Fill in data, evaluation and classes of ``cfg.setting``, in place.
 
     A setting is one of the table ``settings``, ``g2cmi`` for one, or one with
     a variant of the ``protocol`` behind it, ``g2cmi_19``. What a config says
-    itself of its data loaders and evaluators is kept, ``{setting}`` in
-    ``load_from`` and in files of class ratios becomes the name, and the tables
-    are left out afterwards.
+    itself of its data loaders and evaluators is kept, and the tables are left
+    out afterwards.
 
     Args:
         cfg: A config with the tables of ``configs/_base_/settings``; any
             other is left as it is.
         asked: The setting, if a user has asked for another one than the
             config's.
+        instead_of: The config's, which its class ratios were counted for;
+            None to take them as they are.
 
     Raises:
         ConfigError: The setting, its variant or one of its domains is in
-            none of the tables, the config has data of its own that would be
-            mixed with those of the setting asked for, a table has a key that
-            nothing reads, a domain lacks what it is used for, the config has
-            no tables to choose from, or it says itself what only a setting
-            can.
+            none of the tables, the config has data or class ratios of its
+            own that would be mixed with what the setting asked for has, a
+            table has a key that nothing reads, a domain lacks what it is used
+            for, the config has no tables to choose from, or it says itself
+            what only a setting can.
     """
     for key in TABLES:
         # None takes out what a base has.
@@ -72,6 +76,7 @@ def choose_setting(cfg: Config, asked: str | None = None) -> None:
     own = {key: cfg[key] for key in chosen if key in cfg}
     if asked is not None:
         _refuse_mixed(own.get('train_dataloader'), asked)
+        _refuse_ratios(cfg, instead_of, asked)
     _refuse_one_for_several(own, chosen, name)
     for key, value in merged(own, chosen).items():
         cfg[key] = value
@@ -79,65 +84,67 @@ def choose_setting(cfg: Config, asked: str | None = None) -> None:
     _fill_pseudo_labels(cfg, setting, protocol)
     if isinstance(cfg.get('val_dataloader'), list):
         _evaluate_several(cfg)
-    _name_files(cfg, name)
     fill_model(cfg.get('model'), protocol['num_classes'], setting['targets'])
     for key in (*TABLES, 'target_images'):
         cfg.pop(key, None)
 
 
-def _name_files(cfg: Config, name: str) -> None:
-    """Put the setting's name into those of the files that belong to it."""
-    for part, key in [(cfg, 'load_from'), *_ratios_of(cfg.get('model'))]:
+def name_files(cfg: Config) -> None:
+    """Put the setting's name for ``{setting}`` in names of files, in place.
+
+    They are ``load_from`` and those of class ratios.
+
+    Args:
+        cfg: A whole config; without a setting it is left as it is.
+    """
+    name = cfg.get('setting')
+    if not isinstance(name, str):
+        return
+    for part, key in [(cfg, 'load_from'), *_ratios_of(cfg)]:
         if isinstance(part.get(key), str):
             part[key] = part[key].replace(NAME, name)
 
 
-def fixed_ratios(cfg: Config) -> list:
-    """Find class ratios that belong to the setting of a config alone.
+def _refuse_ratios(cfg: Config, own: str | None, asked: str) -> None:
+    """Refuse class ratios of other sources or classes than those asked for.
 
-    Args:
-        cfg: As it was read.
-
-    Returns:
-        Lists, and files whose names no setting changes.
+    Those in files with ``{setting}`` in their names are of the other one.
     """
-    found = [
-        part[key]
-        for name in ('model', 'method')
-        for part, key in _ratios_of(cfg.get(name))
-    ]
-    return [x for x in found if not (isinstance(x, str) and NAME in x)]
-
-
-def refuse_ratios(cfg: Config, asked: str, fixed: list) -> None:
-    """Refuse the class ratios of one setting in another.
-
-    Args:
-        cfg: With all that a user has changed.
-        asked: The other setting.
-        fixed: Ratios of the config's own one, see :func:`fixed_ratios`.
-
-    Raises:
-        ConfigError: They are still there.
-    """
-    for part, key in _ratios_of(cfg.get('model')):
-        if part[key] not in fixed:
+    if own is None or _counted(cfg, own) == _counted(cfg, asked):
+        return
+    for part, key in _ratios_of(cfg):
+        if isinstance(part[key], str) and NAME in part[key]:
             continue
         given = repr(part[key]) if isinstance(part[key], str) else 'a list'
         raise ConfigError(
-            f'setting={asked!r}: {key}={given} holds the class ratios of the '
-            f"config's own setting; say {key}='data/class_ratios/{NAME}.json' "
-            'there, and write that with tools/misc/class_statistics.py CONFIG '
-            f'--setting {asked} --ratios data/class_ratios/{asked}.json'
+            f'setting={asked!r}: {key}={given} holds the class ratios of '
+            f'setting {own!r}; say {key}='
+            f"'data/class_ratios/{NAME}.json' there, and write that with "
+            f'tools/misc/class_statistics.py CONFIG --setting {asked} '
+            f'--ratios data/class_ratios/{asked}.json'
         )
 
 
-def _ratios_of(model: Any) -> Iterator[tuple[dict, str]]:
+def _counted(cfg: Config, name: str) -> tuple:
+    """What class ratios of a setting are counted in."""
+    setting, protocol = _look_up(cfg, name)
+    sources = _sources_of(setting)
+    labels = [
+        _exception(protocol, source).get(
+            'label_set', protocol.get('label_set')
+        )
+        for source in sources
+    ]
+    return sources, labels, protocol['num_classes']
+
+
+def _ratios_of(cfg: Config) -> Iterator[tuple[dict, str]]:
     """Parts of a model that hold class ratios, and the key that has them."""
+    model = cfg.get('model')
     model = model if isinstance(model, Mapping) else {}
     terms = model.get('terms')
-    older = model.get('class_ratio_prior')
-    for part in [*(terms if isinstance(terms, list) else []), older]:
+    terms = terms if isinstance(terms, list | tuple) else []
+    for part in [*terms, model.get('class_ratio_prior')]:
         if isinstance(part, dict) and 'ratio' in part:
             yield part, 'ratio'
 
@@ -185,7 +192,10 @@ def _refuse_mixed(loader: Any, asked: str) -> None:
 def _refuse_one_for_several(own: Mapping, chosen: Mapping, name: str) -> None:
     """Refuse a data loader or metric of one target where there are several."""
     for key, part in chosen.items():
-        if isinstance(part, list) and isinstance(own.get(key), Mapping):
+        given = own.get(key)
+        if not isinstance(part, list) or not isinstance(given, Mapping):
+            continue
+        if not given.get(DELETE_KEY):
             raise ConfigError(
                 f'setting={name!r}: {key} of the config is that of one '
                 'target, and the setting needs a list of one for each; leave '
@@ -357,4 +367,4 @@ def _pipeline_of(
 
 
 def _exception(protocol: Mapping, name: str) -> Mapping:
-    return protocol.get('exceptions', {}).get(name, {})
+    return protocol.get('exceptions', {}).get(name) or {}

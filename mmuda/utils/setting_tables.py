@@ -49,7 +49,7 @@ class _Protocol(_Exception, total=False):
     sampling: dict
     evaluated: dict
     more_metrics: list[dict]
-    exceptions: dict[str, _Exception]
+    exceptions: dict[str, _Exception | None]
     config: dict
 
 
@@ -84,7 +84,7 @@ def check_tables(cfg: Config) -> None:
             _check_entry(entry, kind, f'{name}.{key}', f'{shown}_pipeline')
     for key, entry in cfg.protocol.items():
         place = f'protocol.{key}.exceptions'
-        for name, part in entry.get('exceptions', {}).items():
+        for name, part in (entry or {}).get('exceptions', {}).items():
             if name not in (*cfg.domains, *_MARKS):
                 raise _unread(f'{place}.{name}', name, cfg.domains)
             _check_entry(
@@ -96,12 +96,14 @@ def _check_entry(entry: Any, kind: Any, place: str, shown: str) -> None:
     """Check keys and values of an entry.
 
     Args:
-        entry: Of a table.
+        entry: Of a table; None is none.
         kind: Its keys, and what they hold.
         place: Of the entry.
         shown: The pipeline of the target images of this config; another name
             of a pipeline may be that of ``target_images`` of some config.
     """
+    if entry is None:  # takes out what a base has
+        return
     fault = find_fault(entry, kind, place)
     if fault is not None:
         raise ConfigError(str(fault))
@@ -148,6 +150,8 @@ def entry_of(table: Mapping, key: str, name: str, asked: str) -> Mapping:
             f'{did_you_mean(key, table)}; it has {", ".join(table)}'
         )
     entry = table[key]
+    if entry is None:
+        raise ConfigError(f'{name}.{key}=None: {asked} needs it')
     for part in _REQUIRED if name == 'protocol' else ():
         if part not in entry:
             raise ConfigError(f'{name}.{key}: it lacks {part!r}')

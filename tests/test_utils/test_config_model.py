@@ -185,3 +185,16 @@ def test_a_network_of_mmseg_alone_is_refused(tmp_path, base):
         load_config(own)
     assert 'network=dict(segmentor=dict(' in str(raised.value)
     assert '\n' not in str(raised.value)
+
+
+def test_a_network_of_mmseg_without_a_method_is_a_model(tmp_path):
+    path = leaf(tmp_path, f'method = None\n{STOCK}').with_name('own.py')
+    path.write_text(
+        f"_base_ = './leaf.py'\nmethod = None\n{STOCK}".replace(
+            'network = dict(', 'network = dict(_delete_=True, '
+        )
+    )
+    leaf(tmp_path, '')
+    model = load_config(path, check=False).model
+    assert model.type == 'EncoderDecoder'
+    assert model.decode_head.num_classes == 19

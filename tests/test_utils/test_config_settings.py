@@ -320,8 +320,33 @@ def test_a_wrong_part_is_not_filled_in(tmp_path, key, value):
         load_config(path)
     message = str(raised.value).removeprefix(f'{path}: ')
     assert message.removeprefix('TypeError: ').startswith(
-        (key, key.rpartition('.')[0] + ':', f'{value}_pipeline:')
+        (key, key.rpartition('.')[0] + ':', 'x_pipeline: the protocol')
     )
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('settings = dict(gta2cs=None)', r"settings.gta2cs=None: setting='g"),
+        (
+            'domains = dict(gta5=None)',
+            'domains.gta5=None: settings.gta2cs nee',
+        ),
+    ],
+)
+def test_none_takes_out_an_entry(tmp_path, text, message):
+    path = tmp_path / 'own.py'
+    base = f"_base_ = '{ROOT}/configs/advent/gta2cs.py'\n"
+    path.write_text(f'{base}{text}\n')
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+    path.write_text(f"{base}{text}\nsetting = 'synthia2cs'\n")
+    assert load_config(path).num_classes == 16
+    path.write_text(
+        f'{base}protocol = dict(default=dict(exceptions=dict(gta5=None)))\n'
+    )
+    steps = load_config(path).train_dataloader.dataset.source.pipeline
+    assert 'resize_mismatch' not in steps[1]
 
 
 @pytest.mark.parametrize('source', [7, [], ['gta5', 7]])

@@ -189,7 +189,47 @@ def test_class_ratios_of_another_setting_are_refused(tmp_path, ratio, older):
     path.write_text(f"_base_ = '{ADVENT}'\nmodel = dict({prior})\n")
     for options in ({}, {'setting': 'gta2cs'}):
         load_config(path, options)
+    # Of the same source and classes they are the same.
+    load_config(path, {'setting': 'g2m'})
     with pytest.raises(ConfigError, match=r'ratio=.*--setting i2c --ratios'):
         load_config(path, {'setting': 'i2c'})
     key = 'model.class_ratio_prior' if older else 'model.terms.0'
     load_config(path, {'setting': 'i2c', f'{key}.ratio': [2.0] * 19})
+
+
+def test_class_ratios_that_a_base_shows_follow_the_setting(tmp_path):
+    own = tmp_path / 'own.py'
+    own.write_text(f"""
+_base_ = '{ROOT}/configs/advent/{CP[0]}.py'
+terms = _base_.model.terms
+terms[0]['weight'] = 0.5
+model = dict(terms=terms)
+setting = 'gta2cs'
+""")
+    (term,) = load_config(own).model.terms
+    assert (term.weight, term.ratio) == (0.5, 'data/class_ratios/gta2cs.json')
+    name = {'model.terms.0.ratio': 'my/{setting}.json', 'setting': 'i2c'}
+    assert load_config(own, name).model.terms[0].ratio == 'my/i2c.json'
+
+
+def test_loaders_of_one_target_may_replace_those_of_several(tmp_path):
+    path = tmp_path / 'own.py'
+    path.write_text(f"""
+_base_ = '{ADVENT}'
+setting = 'g2ci'
+val_dataloader = dict(
+    _delete_=True,
+    batch_size=2,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='CityscapesLabelIdsDataset', pipeline=[]),
+)
+val_evaluator = dict(_delete_=True, type='DomainIoUMetric', prefix='own')
+""")
+    cfg = load_config(path)
+    assert cfg.val_dataloader.batch_size == 2
+    assert cfg.val_evaluator == dict(type='DomainIoUMetric', prefix='own')
+    assert [part.prefix for part in cfg.test_evaluator] == [
+        'cityscapes',
+        'idd',
+    ]
