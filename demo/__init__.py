@@ -9,8 +9,8 @@ from demo.runs import (
     make_data,
     method_folder,
     run_method,
-    run_methods,
 )
+from demo.side_by_side import run_methods, threads_of_each
 
 __all__ = [
     'DemoSettings',
@@ -22,5 +22,6 @@ __all__ = [
     'result_table',
     'run_method',
     'run_methods',
+    'threads_of_each',
     'write_results',
 ]

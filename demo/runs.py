@@ -7,7 +7,8 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +24,10 @@ from mmuda.utils.config_data import override_data_roots
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json
-from mmuda.utils.processes import Command, run_side_by_side
-from mmuda.utils.resume import find_resume_checkpoint
-from mmuda.utils.threads import usable_cores
+from mmuda.utils.resume import (
+    checkpoints_by_iteration,
+    find_resume_checkpoint,
+)
 from street_scenes import (
     write_cityscapes,
     write_gta5,
@@ -33,8 +35,6 @@ from street_scenes import (
 )
 
 RESULT = 'result.json'
-# Exit codes above, and negative ones, are of signals.
-_SIGNALLED = 128
 _FOLDERS = {
     'source': 'GTA5',
     'target': 'Cityscapes',
@@ -78,51 +78,13 @@ def make_data(settings: DemoSettings) -> None:
     print(write_idd(settings.data / 'IDD', counts))
 
 
-def run_methods(
-    settings: DemoSettings, command: Callable[[str], Command]
-) -> dict[str, dict]:
-    """Train and test all methods, those side by side that need no others.
-
-    A small network gains little from a second thread.
+def needed_methods(settings: DemoSettings, name: str) -> list[str]:
+    """Methods whose labels or weights one starts with.
 
     Args:
         settings: What the demo does.
-        command: Gives what trains and tests a method, by its name.
-
-    Returns:
-        What :func:`run_method` gives, by the method's name.
-
-    Raises:
-        KeyboardInterrupt: A training was stopped; it can be continued.
-        ConfigError: A method did not get to its end.
+        name: Name of the method in ``settings.configs``.
     """
-    for names in _waves(settings):
-        left = [name for name in names if finished(settings, name) is None]
-        for name in names:
-            if name not in left:
-                folder = method_folder(settings, name)
-                print(f'{name}: done before, see {folder}')
-        codes = run_side_by_side([command(name) for name in left])
-        if any(code < 0 or code > _SIGNALLED for code in codes):
-            raise KeyboardInterrupt
-        for name, code in zip(left, codes, strict=True):
-            if code:
-                raise ConfigError(f'{name} ended with {code}, see above')
-    return {name: _result(settings, name) for name in settings.configs}
-
-
-def _waves(settings: DemoSettings) -> list[list[str]]:
-    """Methods that need none before those that need some."""
-    needs = {name: bool(_needed(settings, name)) for name in settings.configs}
-    waves = [[n for n in needs if needs[n] is late] for late in (False, True)]
-    # With one core they only take turns.
-    if usable_cores() == 1:
-        return [[name] for names in waves for name in names]
-    return waves
-
-
-def _needed(settings: DemoSettings, name: str) -> list[str]:
-    """Methods whose labels or weights one starts with."""
     cfg, stems = demo_config(settings, name), []
     if 'self_training' in cfg:
         stems.append(Path(SelfTrainingOptions.from_config(cfg).initial).stem)
@@ -150,27 +112,46 @@ def finished(settings: DemoSettings, name: str) -> dict | None:
 
     Returns:
         As of :func:`run_method`; None if it is to be run, also because its
-        config has changed, or a method that it needs.
+        config has changed, or one of a method that it needs.
     """
-    file = method_folder(settings, name) / RESULT
-    if not file.exists():
+    result = _recorded(settings, name)
+    if 'metrics' not in result:
         return None
-    result = read_json(file, 'remove it', allow_nan=True)
     same = result.get('fingerprint') == _fingerprint(settings, name)
     return result if same else None
 
 
-def _result(settings: DemoSettings, name: str) -> dict:
+def _recorded(settings: DemoSettings, name: str) -> dict:
+    """What is known of a method, whose config may have changed."""
+    file = method_folder(settings, name) / RESULT
+    if not file.exists():
+        return {}
+    return read_json(file, 'remove it', allow_nan=True)
+
+
+def result_of(settings: DemoSettings, name: str) -> dict:
+    """Result of a method that has to be finished.
+
+    Args:
+        settings: What the demo does.
+        name: Name of the method in ``settings.configs``.
+
+    Raises:
+        ConfigError: It is not.
+    """
     result = finished(settings, name)
     if result is None:
-        raise ConfigError(f'{name} is not finished; run it first')
+        raise ConfigError(
+            f'{name} is not finished; first run tools/demo.py --method {name} '
+            'with the same --out, --data and --short, or all without --method'
+        )
     return result
 
 
 def _fingerprint(settings: DemoSettings, name: str) -> str:
     """Of the config of a method, and of those that it needs."""
     text = repr(demo_config(settings, name).to_dict())
-    for other in _needed(settings, name):
+    for other in needed_methods(settings, name):
         text += _fingerprint(settings, other)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -178,7 +159,7 @@ def _fingerprint(settings: DemoSettings, name: str) -> str:
 def run_method(settings: DemoSettings, name: str) -> dict:
     """Train and test one method, or read the result of an earlier run.
 
-    An interrupted training is continued.
+    An interrupted training is continued, unless its config has changed.
 
     Args:
         settings: What the demo does.
@@ -186,31 +167,65 @@ def run_method(settings: DemoSettings, name: str) -> dict:
             or weights it starts with are finished.
 
     Returns:
-        ``metrics`` of the target's validation split, ``seconds`` of training,
-        the ``checkpoint`` and the ``work_dir``.
+        ``metrics`` of the target's validation split, ``seconds`` of training
+        (with those of earlier parts, except parts that were killed), the
+        ``checkpoint`` and the ``work_dir``.
 
     Raises:
         KeyboardInterrupt: The training was stopped; it can be continued.
         ConfigError: A method that it needs is not finished.
     """
+    done = finished(settings, name)
+    if done is not None:
+        print(f'done before, see {method_folder(settings, name)}')
+        return done
     cfg = demo_config(settings, name)
     earlier = {
-        settings.configs[other].stem: _result(settings, other)
-        for other in _needed(settings, name)
+        settings.configs[other].stem: result_of(settings, other)
+        for other in needed_methods(settings, name)
     }
     print(f'{cfg.train_cfg.max_iters} iterations', flush=True)
-    start = time.perf_counter()
-    use_pseudo_labels(cfg, earlier)
+    record = _begun(settings, name)
+    with _adding_seconds(record, Path(cfg.work_dir)):
+        use_pseudo_labels(cfg, earlier)
     if cfg.load_from:
         initial = earlier[Path(cfg.load_from).parent.name]
         cfg.load_from = initial['checkpoint']
-    labelling = time.perf_counter() - start
-    fingerprint = _fingerprint(settings, name)
-    result = _train_and_test(cfg) | {'fingerprint': fingerprint}
-    result['seconds'] += labelling
-    file = Path(cfg.work_dir) / RESULT
-    atomic_write(file, json.dumps(result, indent=2))
+    result = _train_and_test(cfg, record)
+    _write(result, Path(cfg.work_dir))
     return result
+
+
+def _begun(settings: DemoSettings, name: str) -> dict:
+    """Begin a training, or what is known of the one to continue.
+
+    Checkpoints of another config are removed, not to be continued from.
+    """
+    folder = method_folder(settings, name)
+    before = _recorded(settings, name)
+    record = {'fingerprint': _fingerprint(settings, name), 'seconds': 0.0}
+    if before.get('fingerprint') == record['fingerprint']:
+        return before
+    if before:
+        for path in checkpoints_by_iteration(folder).values():
+            path.unlink()
+    _write(record, folder)
+    return record
+
+
+@contextmanager
+def _adding_seconds(record: dict, folder: Path) -> Iterator[None]:
+    """Add those of the block, which may be stopped, and write them."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        record['seconds'] += time.perf_counter() - start
+        _write(record, folder)
+
+
+def _write(record: dict, folder: Path) -> None:
+    atomic_write(folder / RESULT, json.dumps(record, indent=2))
 
 
 def demo_config(settings: DemoSettings, name: str) -> Config:
@@ -263,22 +278,22 @@ def _test_on_both_targets(cfg: Config) -> None:
         cfg[key] = several[key]
 
 
-def _train_and_test(cfg: Config) -> dict:
+def _train_and_test(cfg: Config, record: dict) -> dict:
+    """Add the results to what is known of a method."""
     checkpoint = find_resume_checkpoint(cfg.work_dir)
     if checkpoint is not None:
         cfg.resume, cfg.load_from = True, str(checkpoint)
     runner = build_runner(cfg)
     _log_to_file(runner)
-    start = time.perf_counter()
-    runner.train()
-    seconds = time.perf_counter() - start
+    with _adding_seconds(record, Path(cfg.work_dir)):
+        runner.train()
     for hook in runner.hooks:
         if isinstance(hook, GracefulStopHook) and hook.received_signal:
             raise KeyboardInterrupt
     metrics = runner.test()
     return {
+        **record,
         'metrics': {key: float(value) for key, value in metrics.items()},
-        'seconds': seconds,
         'checkpoint': str(find_resume_checkpoint(cfg.work_dir)),
         'work_dir': cfg.work_dir,
     }

@@ -12,8 +12,10 @@ import argparse
 import logging
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
+import torch
 from mmengine.logging import MMLogger
 from rich.console import Console
 
@@ -21,6 +23,7 @@ from mmuda.utils.cli import add_traceback_option, run_tool
 from mmuda.utils.locks import only_writer
 from mmuda.utils.processes import Command
 from mmuda.utils.setup_env import register_all_modules
+from mmuda.utils.threads import COUNT
 
 # These are beside tools/ in the repository, no part of the package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -33,6 +36,7 @@ from demo import (
     result_table,
     run_method,
     run_methods,
+    threads_of_each,
     write_results,
 )
 from demo.runs import demo_config
@@ -97,8 +101,11 @@ def main(args: argparse.Namespace) -> int:
 
 def run_one(settings: DemoSettings, method: str) -> None:
     """Run a method in a folder of its own, beside others."""
-    name = method.ljust(max(map(len, METHODS)))
-    with named_lines(name), only_writer(out=method_folder(settings, method)):
+    threads = threads_of_each(settings).get(COUNT)
+    if threads is not None:
+        # The whole demo starts it with the variable.
+        torch.set_num_threads(int(threads))
+    with only_writer(out=method_folder(settings, method)):
         run_method(settings, method)
 
 
@@ -127,5 +134,14 @@ def show(settings: DemoSettings, short: bool) -> None:
     print(f'Total:    {time.perf_counter() - start:.0f} seconds')
 
 
+def run(args: argparse.Namespace) -> int:
+    """Run the tool; lines of a single method begin with its name."""
+    width = max(map(len, METHODS))
+    named = named_lines(args.method.ljust(width)) if args.method else None
+    # Around all, since errors are told at the very end.
+    with named or nullcontext():
+        return run_tool(main, args)
+
+
 if __name__ == '__main__':
-    sys.exit(run_tool(main, parse_args()))
+    sys.exit(run(parse_args()))
