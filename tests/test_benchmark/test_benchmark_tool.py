@@ -88,3 +88,9 @@ def test_a_part_that_does_not_exist_is_refused(tool, capsys):
     with pytest.raises(SystemExit):
         tool.parse_args(['--only', 'weather'])
     assert 'weather' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('cores', 'processes'), [(1, (1,)), (16, (1, 2))])
+def test_one_core_has_nothing_to_scale_to(tool, monkeypatch, cores, processes):
+    monkeypatch.setattr(tool, 'usable_cores', lambda: cores)
+    assert tool.parse_args([]).processes == processes

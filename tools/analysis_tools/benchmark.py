@@ -32,6 +32,7 @@ from mmuda.utils.cli import (
     run_tool,
 )
 from mmuda.utils.setup_env import register_all_modules
+from mmuda.utils.threads import usable_cores
 
 # These are beside tools/ in the repository, no part of the package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -95,7 +96,8 @@ def add_measuring_options(parser: argparse.ArgumentParser) -> None:
         '--processes',
         type=count,
         nargs='+',
-        default=(1, 2),
+        # With one core there is nothing to compare.
+        default=(1, 2)[: usable_cores()],
         metavar='N',
         help='numbers of processes, a core each, for the part scaling',
     )
