@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import demo_data
@@ -23,6 +24,19 @@ def resident(pid):
     fields = Path(f'/proc/{pid}/statm').read_text().split()
     pages = int(fields[1]) - int(fields[2])
     return pages * os.sysconf('SC_PAGE_SIZE') / 2**20
+
+
+def descriptors():
+    """Open files, without the shared memory of batches that are under way.
+
+    These are more or fewer as the loader processes are ahead or behind.
+    """
+    folder = Path('/proc/self/fd')
+    names = []
+    for entry in folder.iterdir():
+        with suppress(FileNotFoundError):  # that of the listing itself
+            names.append(os.readlink(entry))
+    return [name for name in names if not name.startswith('/dev/shm/torch_')]
 
 
 def children(pid):
@@ -48,7 +62,7 @@ class MeasureHook(Hook):
                     memory=resident(own),
                     loader_memory=sum(map(resident, children(own))),
                     processes=len(children(own)),
-                    descriptors=len(os.listdir('/proc/self/fd')),
+                    descriptors=len(descriptors()),
                     shared=shutil.disk_usage('/dev/shm').used / 2**20,
                     files=sum(
                         len(names) for *_, names in os.walk(runner.work_dir)
