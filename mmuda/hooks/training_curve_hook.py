@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """A picture of how training goes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -61,12 +62,20 @@ class TrainingCurveHook(Hook):
 
     @master_only
     def _draw(self, runner: Runner) -> None:
-        figure = draw_curves(
-            loss_curves(runner.message_hub), miou_curves(runner.message_hub)
-        )
-        path = Path(runner.work_dir, 'curves.png')
-        with logs_may_fail(), atomic_path(path) as temporary:
-            figure.savefig(temporary)
+        # Matplotlib's parser keeps errors that it has handled, with all frames
+        # that led to them. In a thread none of these holds a batch, which
+        # would stay in shared memory.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(_write_curves, runner).result()
+
+
+def _write_curves(runner: Runner) -> None:
+    figure = draw_curves(
+        loss_curves(runner.message_hub), miou_curves(runner.message_hub)
+    )
+    path = Path(runner.work_dir, 'curves.png')
+    with logs_may_fail(), atomic_path(path) as temporary:
+        figure.savefig(temporary)
 
 
 def loss_curves(hub: MessageHub) -> dict[str, Curve]:

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from mmengine.logging import MessageHub
@@ -5,6 +8,7 @@ from PIL import Image
 from tiny_runs import runner
 
 from mmuda.hooks.training_curve_hook import (
+    TrainingCurveHook,
     draw_curves,
     loss_curves,
     miou_curves,
@@ -78,3 +82,28 @@ def test_iterations_of_validations_survive_a_resume(tmp_path):
     iterations, values = miou_curves(second.message_hub)['mIoU']
     assert iterations.tolist() == [2, 4, 6]
     assert len(values) == 3
+
+
+class Batch:
+    """What the training holds while it draws."""
+
+
+def drawn_with_a_batch(hook, run):
+    batch = Batch()
+    hook.after_train(run)
+    return weakref.ref(batch)
+
+
+def test_drawing_keeps_nothing_of_the_training(tmp_path):
+    """Even until the next garbage collection, which may be far away."""
+    run = runner(tmp_path, 2, HOOKS)
+    # Curves over several decades have labels that Matplotlib parses.
+    for value in (1e-6, 1e-3, 10.0, 1e4):
+        run.message_hub.update_scalar('train/loss', value)
+    (hook,) = [h for h in run.hooks if isinstance(h, TrainingCurveHook)]
+    gc.collect()
+    gc.disable()
+    try:
+        assert drawn_with_a_batch(hook, run)() is None
+    finally:
+        gc.enable()
