@@ -110,7 +110,8 @@ def test_nothing_grows(tmp_path):
     assert last['descriptors'] <= first['descriptors']
     assert last['memory'] < first['memory'] + 16
     assert last['loader_memory'] < first['loader_memory'] + 16
-    assert last['shared'] < first['shared'] + 1
+    # Less than a batch.
+    assert last['shared'] < first['shared'] + 0.1
     # Pictures of three more moments, each of two domains in two folders; old
     # checkpoints are gone.
     assert last['files'] <= first['files'] + 3 * 4
