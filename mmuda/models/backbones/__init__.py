@@ -3,5 +3,6 @@
 
 from .deeplab_resnet import DeepLabResNet
 from .deeplab_vgg import DeepLabVGG
+from .mit import MiT
 
-__all__ = ['DeepLabResNet', 'DeepLabVGG']
+__all__ = ['DeepLabResNet', 'DeepLabVGG', 'MiT']

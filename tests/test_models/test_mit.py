@@ -1,0 +1,45 @@
+"""The encoder of SegFormer against the published code's numbers."""
+
+import modern_goldens
+import pytest
+import torch
+from mmseg.models import MixVisionTransformer
+
+from mmuda.convert.from_segformer import backbone_from_published
+from mmuda.models import MiT
+from mmuda.registry import MODELS
+
+
+@pytest.fixture(scope='module')
+def goldens():
+    return modern_goldens.load('mit_s0')
+
+
+def features(kind, goldens, image):
+    encoder = kind(
+        **{k: v for k, v in modern_goldens.MIT.items() if k != 'type'}
+    )
+    own = backbone_from_published(modern_goldens.starting_with(goldens, 'w.'))
+    encoder.double().eval().load_state_dict(own)
+    with torch.no_grad():
+        return encoder(modern_goldens.normalised(goldens[image]))
+
+
+@pytest.mark.parametrize('image', ['a', 'odd'])
+def test_features_equal_goldens(goldens, image):
+    found = features(MiT, goldens, f'image_{image}')
+    for level, feature in enumerate(found):
+        modern_goldens.assert_golden(feature, goldens[f'feat_{image}_{level}'])
+
+
+def test_class_of_mmseg_has_other_features(goldens):
+    found = features(MixVisionTransformer, goldens, 'image_a')
+    difference = (found[3] - goldens['feat_a_3']).abs().max()
+    assert difference > 1e-5
+
+
+def test_epsilons_equal_goldens(goldens):
+    stage = MODELS.build(modern_goldens.MIT).layers[0]
+    block = stage[1][0]
+    norms = (stage[2], block.norm1, block.attn.norm, stage[0].norm)
+    assert [norm.eps for norm in norms] == goldens['norm_eps'].tolist()
