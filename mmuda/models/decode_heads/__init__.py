@@ -2,7 +2,8 @@
 """Decode heads."""
 
 from .aspp_se_head import ASPPSEHead
+from .daformer_head import DAFormerHead
 from .deeplabv3plus_head import DeepLabV3PlusHead
 from .dlv2_head import DLV2Head
 
-__all__ = ['ASPPSEHead', 'DLV2Head', 'DeepLabV3PlusHead']
+__all__ = ['ASPPSEHead', 'DAFormerHead', 'DLV2Head', 'DeepLabV3PlusHead']
