@@ -16,7 +16,8 @@ from mmuda.datasets.class_statistics import (
     ClassStatistics,
     shared_class_statistics,
 )
-from mmuda.datasets.domain_dataset import build_domain
+from mmuda.datasets.domain_dataset import build_domain, leaf_datasets
+from mmuda.datasets.transforms.kept_steps import kept_first_steps
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT, POSITIVE, WHOLE, Check, optional
 from mmuda.utils.errors import ConfigError, DataError
@@ -85,8 +86,10 @@ class RareClassSampling(BaseDataset):
         num_workers: Threads that count.
         crop_pixels: Run the pipeline of an image again while its sample has
             no more pixels of the class than this, as DAFormer does (3000
-            there, times 0.5); None takes what the first run gives.
-        tries: How often to run it again at most; then the last one is taken.
+            there, times 0.5); None takes what the first run gives. The file
+            is read once.
+        tries: How often to run it again at most; then the last one is taken,
+            whatever it shows.
         lazy_init: Whether counting is left to ``full_init``.
 
     Raises:
@@ -165,16 +168,27 @@ class RareClassSampling(BaseDataset):
                 ground truth.
         """
         self.full_init()
-        label = np.random.choice(len(self.probabilities), p=self.probabilities)
-        image = int(np.random.choice(self._images[label]))
-        sample = self.dataset[image]
+        label = self.draw_class()
+        image = self.draw_image(label)
         if self.crop_pixels is None:
-            return sample
-        for _ in range(self.tries):
-            if _pixels_of(label, sample) > self.crop_pixels:
-                break
+            return self.dataset[image]
+        with kept_first_steps(leaf_datasets(self.dataset)):
             sample = self.dataset[image]
+            for _ in range(self.tries):
+                if _pixels_of(label, sample) > self.crop_pixels:
+                    break
+                sample = self.dataset[image]
         return sample
+
+    def draw_class(self) -> int:
+        """Draw a train id."""
+        return int(
+            np.random.choice(len(self.probabilities), p=self.probabilities)
+        )
+
+    def draw_image(self, label: int) -> int:
+        """Draw the index of an image with enough pixels of a class."""
+        return int(np.random.choice(self._images[label]))
 
 
 def _pixels_of(label: int, sample: dict) -> int:

@@ -1,17 +1,25 @@
 import numpy as np
 import pytest
+import torch
 from toy_classes import (
     CLASSES,
     CROP,
     LABELS,
+    PIPELINE,
     build,
     config,
     draw,
     plain_softmax,
+    write,
 )
 
+from mmuda.datasets import RareClassSampling
 from mmuda.datasets.class_statistics import ClassStatistics
-from mmuda.datasets.rare_class_sampling import class_probabilities
+from mmuda.datasets.rare_class_sampling import (
+    _pixels_of,
+    class_probabilities,
+)
+from mmuda.datasets.transforms.image_loading import LoadImage
 
 
 def statistics_of(pixels):
@@ -117,3 +125,98 @@ def test_pixels_of_the_crop_must_exceed_the_least(tmp_path):
 def test_after_the_last_try_the_crop_is_taken(tmp_path):
     found = pixels_in_crops(tmp_path, crop_pixels=50, tries=2)
     assert len(found) == 100
+
+
+# Loading once
+
+
+class EachTime(RareClassSampling):
+    """Loads the file for each try, as the published code does."""
+
+    def __getitem__(self, index):
+        label = self.draw_class()
+        image = self.draw_image(label)
+        sample = self.dataset[image]
+        for _ in range(self.tries):
+            if _pixels_of(label, sample) > self.crop_pixels:
+                break
+            sample = self.dataset[image]
+        return sample
+
+
+def write_into_input(results):
+    """A step of chance that changes the arrays that it gets."""
+    results['img'] -= np.uint8(np.random.randint(1, 9))
+    results['gt_seg_map'][:3] = 255
+    return results
+
+
+STEPS = [
+    *PIPELINE[:2],
+    dict(type='Resize', scale=(20, 20)),
+    write_into_input,
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='RandomCrop', crop_size=(9, 9), cat_max_ratio=0.75),
+    PIPELINE[2],
+]
+
+
+def twice(root, image_cache):
+    """The same data set, loaded once and each time."""
+    dataset = config(
+        write(root / 'data', *LABELS),
+        pipeline=STEPS,
+        image_cache=image_cache,
+    )
+    options = dict(
+        dataset=dataset,
+        temperature=0.5,
+        crop_pixels=8,
+        statistics=str(root / 'statistics.npz'),
+        min_pixels=5,
+    )
+    return RareClassSampling(**options), EachTime(**options)
+
+
+@pytest.mark.parametrize('cached', [False, True])
+def test_samples_are_those_of_loading_each_time(tmp_path, cached):
+    cache = dict(folder=str(tmp_path / 'cache'), max_gb=1) if cached else None
+    once, each_time = twice(tmp_path, cache)
+    for seed in range(30):
+        samples = []
+        for dataset in (once, each_time):
+            np.random.seed(seed)
+            sample = dataset[0]
+            samples.append((sample, np.random.rand()))
+        (one, state), (other, other_state) = samples
+        assert state == other_state
+        assert torch.equal(one['inputs'], other['inputs'])
+        assert torch.equal(
+            one['data_samples'].gt_sem_seg.data,
+            other['data_samples'].gt_sem_seg.data,
+        )
+        assert one['data_samples'].metainfo == other['data_samples'].metainfo
+
+
+def test_a_file_is_read_once(tmp_path, monkeypatch):
+    once, _ = twice(tmp_path, None)
+    once.crop_pixels = 1000
+    once.tries = 5
+    read = []
+    transform = LoadImage.transform
+    monkeypatch.setattr(
+        LoadImage,
+        'transform',
+        lambda self, results: read.append(1) or transform(self, results),
+    )
+    for count in (1, 2):
+        np.random.seed(0)
+        assert once[0] is not None
+        assert len(read) == count
+
+
+def test_the_pipeline_is_left_as_it_was(tmp_path):
+    once, _ = twice(tmp_path, None)
+    before = list(once.dataset.pipeline.transforms)
+    assert once[0] is not None
+    assert once.dataset.pipeline.transforms == before
