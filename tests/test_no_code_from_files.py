@@ -91,6 +91,7 @@ COMMANDS = {
     ),
     'model_converters/advent.py': CONVERTER,
     'model_converters/coast.py': CONVERTER,
+    'model_converters/daformer.py': CONVERTER,
     'model_converters/detectron2.py': CONVERTER,
     'model_converters/mtaf.py': CONVERTER,
     'model_converters/extract_segmentor.py': (

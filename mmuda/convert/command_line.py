@@ -13,7 +13,7 @@ from mmuda.utils.cli import (
 
 
 class ConversionParser(NamedTuple):
-    """A parser with ``input``, ``output``, ``--reverse``, ``--stage-blocks``.
+    """A parser with ``input``, ``output`` and ``--reverse``.
 
     Attributes:
         parser: Takes further options.
@@ -25,7 +25,10 @@ class ConversionParser(NamedTuple):
 
 
 def conversion_parser(
-    description: str | None, epilog: str, suffixes: str = '.pth'
+    description: str | None,
+    epilog: str,
+    suffixes: str = '.pth',
+    stage_blocks: bool = True,
 ) -> ConversionParser:
     """Make the parser of a tool.
 
@@ -33,6 +36,7 @@ def conversion_parser(
         description: Of the tool.
         epilog: Printed below the options.
         suffixes: Of the published files.
+        stage_blocks: Whether the size of a ResNet is asked for.
     """
     parser = argparse.ArgumentParser(description=description, epilog=epilog)
     parser.add_argument(
@@ -45,14 +49,15 @@ def conversion_parser(
         action='store_true',
         help='read an mmuda checkpoint, write a published one',
     )
-    parser.add_argument(
-        '--stage-blocks',
-        type=checked(COUNT),
-        nargs=4,
-        default=(3, 4, 23, 3),
-        metavar='N',
-        help='bottleneck blocks of each stage (default: 3 4 23 3)',
-    )
+    if stage_blocks:
+        parser.add_argument(
+            '--stage-blocks',
+            type=checked(COUNT),
+            nargs=4,
+            default=(3, 4, 23, 3),
+            metavar='N',
+            help='bottleneck blocks of each stage (default: 3 4 23 3)',
+        )
     add_traceback_option(parser)
     return ConversionParser(parser, direction)
 
@@ -69,6 +74,7 @@ def convert(
         from_published: Writes an mmuda checkpoint.
         to_published: Writes published files.
     """
-    args.stage_blocks = tuple(args.stage_blocks)
+    if hasattr(args, 'stage_blocks'):
+        args.stage_blocks = tuple(args.stage_blocks)
     (to_published if args.reverse else from_published)(args)
     print(f'Wrote {args.output}')

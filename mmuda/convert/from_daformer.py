@@ -166,6 +166,25 @@ def method_to_published(
     }
 
 
+def imagenet_of(
+    state_dict: Mapping[str, Tensor], path: str = 'the checkpoint'
+) -> StateDict | None:
+    """Take the ImageNet encoder out of a published checkpoint.
+
+    Args:
+        state_dict: Tensors by published name, of a method.
+        path: The file, for messages.
+
+    Returns:
+        By the names of our backbone; None if there is none.
+
+    Raises:
+        CheckpointError: A name is unknown.
+    """
+    tensors = part_of(state_dict, 'imnet_model.backbone.')
+    return _encoder(tensors, path) if tensors else None
+
+
 def left_out(state_dict: Mapping[str, Tensor]) -> list[str]:
     """Name the parts of a published checkpoint that are not converted.
 
