@@ -9,9 +9,7 @@ from several_targets import NAMES, multi_head_config
 from tiny_models import NUM_CLASSES, logits_of
 
 from mmuda.models.segmentors import View
-from mmuda.models.segmentors.multi_head_encoder_decoder import (
-    constant_statistics,
-)
+from mmuda.models.segmentors.recompute import constant_statistics
 from mmuda.models.style import channel_statistics
 from mmuda.registry import MODELS
 from mmuda.utils.errors import CheckpointError, ConfigError

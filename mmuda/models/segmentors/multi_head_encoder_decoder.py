@@ -3,14 +3,12 @@
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 
 import torch
 from mmengine.model import ModuleDict
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, float32, nn, promote_types
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.checkpoint import checkpoint
 
 from mmuda.models.style import (
     ChannelStatistics,
@@ -29,6 +27,7 @@ from mmuda.utils.names import (
 from mmuda.utils.screen import tell
 
 from .prediction import Features, Prediction, Style, View
+from .recompute import recomputed
 from .uda_encoder_decoder import UDAEncoderDecoder
 
 
@@ -205,12 +204,7 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
 
         if not (self.recompute_features and torch.is_grad_enabled()):
             return run(images)
-        return checkpoint(
-            run,
-            images,
-            use_reentrant=False,
-            context_fn=lambda: (nullcontext(), constant_statistics(self)),
-        )
+        return recomputed(self, run, images)
 
     def _decode(self, name: str, features: Features) -> Tensor:
         if name == ENSEMBLE:
@@ -325,34 +319,6 @@ def styled(
             )
             stack.callback(handle.remove)
         yield read
-
-
-@contextmanager
-def constant_statistics(module: nn.Module) -> Iterator[None]:
-    """Leave running statistics alone inside the block.
-
-    For a forward pass that is made a second time.
-
-    Args:
-        module: A module whose batch norms normalise as before, by the batch
-            in training, but do not count it.
-    """
-    norms = [
-        (norm, norm.momentum, norm.num_batches_tracked)
-        for norm in module.modules()
-        if isinstance(norm, _BatchNorm)
-        and norm.running_mean is not None
-        and norm.num_batches_tracked is not None
-    ]
-    for norm, _, count in norms:
-        norm.momentum = 0.0
-        norm.num_batches_tracked = count.clone()
-    try:
-        yield
-    finally:
-        for norm, momentum, count in norms:
-            norm.momentum = momentum
-            norm.num_batches_tracked = count
 
 
 def _log(missing: str) -> None:
