@@ -8,6 +8,7 @@ from mmseg.models import EncoderDecoder
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import SampleList, add_prefix
 from torch import Tensor, float32, promote_types
+from torch.nn import Parameter
 
 from mmuda.models.losses import (
     average_cross_entropy,
@@ -121,6 +122,24 @@ class UDAEncoderDecoder(EncoderDecoder):
                 heads |= {f'{AUX}_{i}': h for i, h in enumerate(auxiliary)}
         return heads
 
+    def head_of(self, name: str) -> BaseDecodeHead:
+        """The head that has made logits of a name, and has their losses."""
+        return self.heads()[name]
+
+    def parameters_of(self, name: str) -> Iterator[Parameter]:
+        """All parameters that predict by a head, those of backbones aside."""
+        return self.heads()[name].parameters()
+
+    def images_of_features(self, images: Tensor) -> Tensor:
+        """What the backbone sees of images for the features of a prediction.
+
+        For another backbone whose features are compared with them.
+
+        Args:
+            images: (N, 3, H, W) normalised images.
+        """
+        return images
+
     def forward(
         self,
         inputs: Tensor | View | Mapping[str, View],
@@ -224,7 +243,7 @@ class UDAEncoderDecoder(EncoderDecoder):
             parts: tuple[Tensor, Tensor | None] = labels, weights
             if name in prediction.boxes:
                 parts = crop(prediction.boxes[name], *parts)
-            head = self.heads()[name]
+            head = self.head_of(name)
             losses |= add_prefix(losses_of_head(head, logits, *parts), name)
         return losses
 

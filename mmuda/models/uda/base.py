@@ -288,9 +288,11 @@ def ddp_dummy_loss(
     if not is_model_wrapper(network):
         return {}
     parts = list(logits.values())
-    for name, head in unwrap(network).heads().items():
+    segmentor = unwrap(network)
+    for name in segmentor.heads():
         if name not in logits:
-            parts += [p for p in head.parameters() if p.requires_grad]
+            weights = segmentor.parameters_of(name)
+            parts += [weight for weight in weights if weight.requires_grad]
     nothing = ((0 * part).sum() for part in parts)
     return {'loss_unused': reduce(torch.add, nothing)}
 
