@@ -30,6 +30,7 @@ _KEPT_KEYS = (
     'log_level',
 )
 
+_TWO_SCALES = 'HRDAEncoderDecoder'
 # Of a segmentor with heads for each target.
 _KEYS_OF_TARGETS = (
     *('targets', 'ensemble', 'predict_head'),
@@ -78,7 +79,8 @@ def plain_config(cfg: Config) -> Config:
     done by classes of mmuda is left out, and mmuda need not be installed.
     Otherwise the file also has the test data, types of mmuda have its scope,
     and ``custom_imports`` registers them. So it is with
-    ``test_cfg.upsample_once``, which mmseg does not know.
+    ``test_cfg.upsample_once`` and with ``HRDAEncoderDecoder``, which mmseg
+    does not know.
 
     Args:
         cfg: Config of a method, with ``model.segmentor``.
@@ -141,9 +143,10 @@ def _plain_model(method: dict) -> dict:
     if not by_target:
         for key in _KEYS_OF_TARGETS:
             model.pop(key, None)
-    if not (by_target or upsample_once):
+    own = by_target or model['type'].removeprefix('mmuda.') == _TWO_SCALES
+    if not (own or upsample_once):
         model['type'] = 'EncoderDecoder'
-    elif not by_target:
+    elif not own:
         model['type'] = 'UDAEncoderDecoder'
     preprocessor = method.get('data_preprocessor')
     if preprocessor is not None:

@@ -35,7 +35,7 @@ _TRAINING_HOOKS = (
 # What the course of a run does not depend on, once it has begun. Images and
 # their order are compared by their keys, whatever folder they are in.
 _FREE = re.compile(
-    r'(^|\.)(init_cfg|pretrained|with_cp|recompute_features|test_cfg'
+    r'(^|\.)(init_cfg|pretrained|with_cp|recompute(_features)?|test_cfg'
     r'|predict_on|predict_head|data_prefix|\w+_(root|dir|file|list|path)'
     r'|thresholds$|backend_args|num_workers|persistent_workers|pin_memory'
     r'|image_cache|prefetch_factor|timeout|multiprocessing_context|nonfinite_patience'

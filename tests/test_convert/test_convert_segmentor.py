@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
+from hrda_models import hrda_config
+from mmengine.config import Config, ConfigDict
 from mmseg.apis import inference_model, init_model
 from mmseg.models import EncoderDecoder  # noqa: F401  # fills the registry
 from mmseg.registry import MODELS
+from tiny_models import model_config
 
 from mmuda.convert import (
     needed_types,
@@ -153,6 +155,23 @@ def test_the_head_of_a_target_needs_own_segmentor(method_config):
     assert model.type == 'mmuda.MultiHeadEncoderDecoder'
 
 
+def test_two_scales_need_own_segmentor(method_config):
+    method_config.model = ConfigDict(
+        model_config('MinEnt', segmentor=hrda_config(recompute=True))
+        | dict(entropy_weights=dict(decode=0.1))
+    )
+    cfg = plain_config(method_config)
+    assert cfg.model.type == 'mmuda.HRDAEncoderDecoder'
+    assert 'HRDAEncoderDecoder' in needed_types(cfg)
+    method = OWN_MODELS.build(method_config.model).eval()
+    plain = MODELS.build(cfg.model).eval()
+    state = strip_segmentor_prefix(method.state_dict())
+    plain.load_state_dict(weights_of_plain(state, cfg), strict=True)
+    images = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        assert torch.equal(plain(images), method(images))
+
+
 @pytest.mark.parametrize(
     ('leaf', 'needed'),
     [
@@ -172,7 +191,8 @@ BLOCKED = """
 import sys
 sys.modules['mmuda'] = None
 import torch
-from mmengine.config import Config
+from hrda_models import hrda_config
+from mmengine.config import Config, ConfigDict
 from mmseg.apis import inference_model, init_model
 import numpy as np
 cfg = Config.fromfile(sys.argv[1])

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
+from mmseg.utils import SampleList
 from torch import Tensor, float32, promote_types
 from torch.nn import Parameter
 
@@ -19,7 +20,7 @@ from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import DECODE
 
 from .prediction import Box, Features, Prediction, View
-from .recompute import recomputed
+from .recompute import blocks_of, recomputed, recomputing
 from .scales import (
     Scales,
     Size,
@@ -208,18 +209,20 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         )
 
     def _see(self, view: View, features: bool = False) -> Prediction:
-        if not self.training:
-            logits = {n: self._covered(n, view.images) for n in view.heads}
-            asked = features or view.style
-            found = (
-                self._features(view.images, view.style) if asked else ((), ())
-            )
-            return Prediction(logits, *found)
+        if not view.heads:
+            return super()._see(view, features)
         images, logits, boxes = view.images, {}, {}
+        if not self.training:
+            seen = Prediction({})
+            if features or view.style:
+                seen = super()._see(view._replace(heads=()), features)
+            logits = {name: self._covered(name, images) for name in view.heads}
+            return seen._replace(logits=logits)
         size = self._trained_size(images)
+        # Before dropout draws, which may happen again in backward.
+        box = self.draw_box(size)
         levels, style = self._features(images, view.style)
         for name in view.heads:
-            box = self.draw_box(size)
             scales = self._at_both_scales(name, images, levels, [box])
             logits[name] = scales.fused
             if self.loss_weights[name + CONTEXT]:
@@ -289,15 +292,22 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         return scores.to(promote_types(scores.dtype, float32)).sigmoid()
 
     def _encode(self, images: Tensor) -> Features:
+        blocks = blocks_of(self.backbone)
+        if blocks and self._recomputes():
+            with recomputing(blocks):
+                return tuple(super().extract_feat(images))
         return tuple(self._run(super().extract_feat, images))
 
     def _decode(self, name: str, features: Features) -> Tensor:
         return self._run(super()._decode, name, features)
 
     def _run(self, function: Callable[..., Output], *values: Any) -> Output:
-        if self.recompute and torch.is_grad_enabled():
+        if self._recomputes():
             return recomputed(self, function, *values)
         return function(*values)
+
+    def _recomputes(self) -> bool:
+        return self.recompute and torch.is_grad_enabled()
 
     def _resized(self, maps: Tensor, size: Size) -> Tensor:
         if tuple(maps.shape[2:]) == size:
@@ -359,6 +369,12 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
                 for key, value in found.items()
             }
         return losses
+
+    def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
+        """Losses of a training pass by mmseg's tools, without a method."""
+        labels = [sample.gt_sem_seg.data for sample in data_samples]
+        prediction = self._see(View(inputs, (DECODE,)))
+        return self.losses(prediction, torch.cat(labels).long())
 
 
 def attention_of(config: dict, head: BaseDecodeHead) -> BaseDecodeHead:
