@@ -5,15 +5,23 @@ import copy
 import gloo
 import pytest
 import torch
-from hrda_models import NETWORKS, build, images_of, labels_of
+from hrda_models import (
+    NETWORKS,
+    build,
+    hrda_config,
+    images_of,
+    labels_of,
+)
 from mmengine.dist import get_rank
 from mmengine.optim import build_optim_wrapper
 from test_distributed_training import part
 from test_mixed_precision import BF16
 from tiny_models import batch, optim_config, source_batch
 
+from benchmarks.memory import peak_bytes
 from mmuda.models import UDADistributedDataParallel
 from mmuda.models.segmentors import Box
+from mmuda.models.segmentors.recompute import blocks_of, recomputing
 from mmuda.utils.setup_env import register_all_modules
 
 SIZES = dict(source_size=(64, 96), target_size=(64, 64))
@@ -150,3 +158,50 @@ def test_two_processes_of_like_boxes_equal_one(ranks, case):
             torch.testing.assert_close(
                 value, rank[case][name], rtol=0, atol=close, msg=name
             )
+
+
+def peak_of_a_pass(recompute):
+    """Bytes, without weights and their gradients, of images of 256x256."""
+    widths = dict(in_channels=[16, 32, 80, 128], channels=32)
+    head = hrda_config()['decode_head'] | widths
+    backbone = dict(
+        type='MixVisionTransformer',
+        embed_dims=16,
+        num_heads=(1, 2, 5, 8),
+        num_layers=(2, 2, 2, 2),
+    )
+    network = build(
+        backbone=backbone,
+        decode_head=head,
+        attention_head=head,
+        detail_crop_size=(128, 128),
+        recompute=recompute,
+    )
+    for weights in network.parameters():
+        weights.grad = torch.zeros_like(weights)
+    images, labels = images_of(1, (256, 256)), labels_of(1, (256, 256))
+
+    def run():
+        losses = network.losses(network(images, heads=('decode',)), labels)
+        sum(v for k, v in losses.items() if 'loss' in k).backward()
+
+    return peak_bytes(run)
+
+
+def test_recomputing_takes_less_memory():
+    assert peak_of_a_pass(True) <= 0.6 * peak_of_a_pass(False)
+
+
+def test_blocks_are_found_and_left_as_they_were():
+    network = build('DLV2Head', recompute=True)
+    blocks = blocks_of(network.backbone)
+    assert blocks[0] is network.backbone.stem
+    assert len(blocks) == 1 + 8
+    forward = [block.forward for block in blocks]
+    with recomputing(blocks):
+        assert all('forward' in vars(block) for block in blocks)
+    assert [block.forward for block in blocks] == forward
+    assert not any('forward' in vars(block) for block in blocks)
+    transformer = build().backbone
+    kinds = [type(block).__name__ for block in blocks_of(transformer)]
+    assert kinds == 4 * ['PatchEmbed', 'TransformerEncoderLayer']
