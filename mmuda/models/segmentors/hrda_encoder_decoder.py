@@ -126,25 +126,17 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
             )
         super().__init__(*args, decode_head=decode_head, **kwargs)
         self._set_scales(context_scale, detail_crop_size, crop_multiple)
+        self._set_losses(context_loss_weight, detail_loss_weight)
         self.overlapping_details = overlapping_details
-        weights = (detail_loss_weight, context_loss_weight)
-        _BELOW_ONE.require(
-            weights, 'segmentor.(detail_loss_weight, context_loss_weight)'
-        )
-        self.loss_weights = {
-            DECODE: 1 - sum(weights),
-            DECODE + CONTEXT: context_loss_weight,
-            DECODE + DETAIL: detail_loss_weight,
-        }
         self.recompute = recompute
         self.fixed_attention = fixed_attention
         self.attention_head: BaseDecodeHead | None = None
-        if attention_head is not None:
-            self.attention_head = attention_of(
+        if attention_head is None:
+            SHARE.require(fixed_attention, 'segmentor.fixed_attention')
+        else:
+            self.attention_head = _attention_of(
                 attention_head, self.decode_head
             )
-        else:
-            SHARE.require(fixed_attention, 'segmentor.fixed_attention')
 
     def _set_scales(
         self, scale: float, crop_size: Sequence[int], multiple: int
@@ -165,6 +157,15 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
                 f'segmentor.crop_multiple={multiple}: times context_scale='
                 f'{scale} it must be a whole number'
             )
+
+    def _set_losses(self, context: float, detail: float) -> None:
+        place = 'segmentor.(context_loss_weight, detail_loss_weight)'
+        _BELOW_ONE.require((context, detail), place)
+        self.loss_weights = {
+            DECODE: 1 - context - detail,
+            DECODE + CONTEXT: context,
+            DECODE + DETAIL: detail,
+        }
 
     def head_of(self, name: str) -> BaseDecodeHead:
         """The head that has made logits of a name, of one scale or both."""
@@ -377,16 +378,8 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         return self.losses(prediction, torch.cat(labels).long())
 
 
-def attention_of(config: dict, head: BaseDecodeHead) -> BaseDecodeHead:
-    """Build the head that gives the attention of a main head.
-
-    Args:
-        config: Its config, with or without ``num_classes``.
-        head: The main head.
-
-    Raises:
-        ConfigError: It has another number of classes, and not one.
-    """
+def _attention_of(config: dict, head: BaseDecodeHead) -> BaseDecodeHead:
+    """Build the head that gives the attention of a main head."""
     config = dict(num_classes=head.num_classes) | dict(config)
     if config['num_classes'] == 1:
         # Not used; without it mmseg warns of a classifier of one class.
