@@ -41,6 +41,7 @@ from mmuda.datasets.transforms.formatting import (
     EvaluateAtInputSize,
     KeepWeakImage,
     PackDomainInputs,
+    PseudoLabelMargins,
 )
 from mmuda.datasets.transforms.image_loading import LoadImage, LoadLabels
 from mmuda.datasets.transforms.lab_transform import LabTranslation
@@ -82,6 +83,7 @@ __all__ = [
     'Resize',
     'ResizeToFit',
     'PseudoLabelManifest',
+    'PseudoLabelMargins',
     'RareClassSampling',
     'SYNTHIADataset',
     'StrongAugmentation',

@@ -11,6 +11,7 @@ from torch import nn
 
 from mmuda.models.followers import (
     Buffers,
+    check_statistics,
     part_of,
     update_teacher,
     warmed_up_momentum,
@@ -39,7 +40,9 @@ class MeanTeacherHook(Hook):
         begin: Iteration after which averaging starts; until then each update
             copies the segmentor.
         buffers: Whether running statistics of norms are copied from the
-            segmentor (``copy``) or averaged like weights (``ema``).
+            segmentor (``copy``), averaged like weights (``ema``), or left to
+            a teacher that counts its own (``keep``), with
+            ``model.teacher=dict(mode='own_statistics')``.
 
     Raises:
         ConfigError: An argument is out of its range.
@@ -81,7 +84,8 @@ class MeanTeacherHook(Hook):
         """Start a fresh run's teacher.
 
         Raises:
-            ConfigError: The model has no teacher, or an optimizer trains it.
+            ConfigError: The model has no teacher, an optimizer trains it, or
+                its running statistics would be of no one.
         """
         model = unwrap(runner.model)
         if getattr(model, 'teacher', None) is None:
@@ -89,9 +93,11 @@ class MeanTeacherHook(Hook):
                 'MeanTeacherHook needs model.teacher=True; set it, or take '
                 'the hook out of custom_hooks'
             )
+        check_statistics(model.followers['teacher'].mode, self.buffers)
         _check_not_optimized(model.teacher, runner.optim_wrapper)
         if runner.iter == 0:
-            update_teacher(model.teacher, self._student(model), momentum=0)
+            student = self._student(model)
+            update_teacher(model.teacher, student, 0, self.buffers)
 
     def after_train_iter(
         self,

@@ -2,7 +2,7 @@
 """Training batches of several domains, and what makes them of samples."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ Samples = Sequence[BaseDataElement]
 
 # Where labels come from. Ground truth of a target is never looked at.
 _TRUTH, _PSEUDO, _SOFT = 'gt_sem_seg', 'pseudo_sem_seg', 'pseudo_soft_seg'
+_REGION = 'pseudo_label_region'
 _MISSING = {
     _TRUTH: ('label', 'LoadLabels'),
     _PSEUDO: ('pseudo-label', 'LoadPseudoLabels'),
@@ -40,6 +41,8 @@ class DomainBatch:
             None; as large as the logits, they are stacked when needed.
         valid: (N, H, W) bool, False on the padding of images of unequal
             size; None if there is none.
+        region: (N, H, W) bool, where pseudo-labels that are made in training
+            count (``PseudoLabelMargins``); None for everywhere.
         samples: Meta information of each image, and what else the pipeline
             has packed.
         name: Name of the domain.
@@ -52,6 +55,7 @@ class DomainBatch:
     valid: Tensor | None = None
     samples: Samples = ()
     name: str = ''
+    region: Tensor | None = None
 
     @classmethod
     def of_samples(
@@ -66,6 +70,7 @@ class DomainBatch:
         """
         labels = _values(samples, _TRUTH if name == SOURCE else _PSEUDO)
         soft = _values(samples, _SOFT)
+        region = _values(samples, _REGION)
         return cls(
             images,
             # N times (1, H, W) -> (N, H, W)
@@ -74,6 +79,8 @@ class DomainBatch:
             valid=valid_pixels(images, samples),
             samples=samples,
             name=name,
+            # 255 where a transform has filled up the map.
+            region=None if region is None else torch.cat(region) == 1,
         )
 
     def require_labels(self) -> Tensor:
@@ -121,16 +128,32 @@ class DomainBatch:
 
 
 @dataclass(frozen=True)
+class PseudoLabelled(DomainBatch):
+    """Images of a target that a teacher has labelled in this iteration.
+
+    Attributes:
+        confidence: (N, H, W) probabilities of the labels.
+        share: Scalar, part of the pixels that the teacher is sure of.
+    """
+
+    confidence: Tensor | None = None
+    share: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Batch:
     """What a method sees in one iteration.
 
     Attributes:
         source: Images of the source.
         targets: Images of each target by name.
+        pseudo_labelled: The targets by name with labels and weights of a
+            teacher, as soon as a method has them, for terms to share.
     """
 
     source: DomainBatch
     targets: dict[str, DomainBatch]
+    pseudo_labelled: dict[str, PseudoLabelled] = field(default_factory=dict)
 
     @classmethod
     def of_domains(
@@ -312,10 +335,12 @@ def _values(samples: Samples, field: str) -> list[Tensor] | None:
 def _pad_pseudo_labels(samples: Samples, value: int) -> None:
     for sample in samples:
         padding = sample.get('padding_size', ())
-        if 'pseudo_sem_seg' in sample and any(padding):
-            label = sample.pseudo_sem_seg.data
-            del sample.pseudo_sem_seg.data
-            sample.pseudo_sem_seg.data = pad(label, padding, value=value)
+        for field_name in (_PSEUDO, _REGION):
+            if field_name in sample and any(padding):
+                pixels = sample.get(field_name)
+                label = pixels.data
+                del pixels.data
+                pixels.data = pad(label, padding, value=value)
 
 
 class FullSize(Mapping[str, Tensor]):

@@ -26,8 +26,8 @@ from mmuda.models.trained import THE_CHECKPOINT
 from mmuda.utils.errors import ConfigError
 
 TEACHER = 'teacher'
-Buffers = Literal['copy', 'ema']
-Mode = Literal['eval', 'batch_statistics']
+Buffers = Literal['copy', 'ema', 'keep']
+Mode = Literal['eval', 'batch_statistics', 'own_statistics']
 
 # What MeanTeacherHook takes of ``model.teacher``.
 _HOOK_OPTIONS = ('momentum', 'warmup', 'interval', 'begin', 'buffers')
@@ -40,9 +40,11 @@ class Follower:
     Attributes:
         of: Part of the model that it starts as, such as ``segmentor`` or
             ``segmentor.backbone``.
-        mode: Its mode while the model trains: that of testing, or
-            ``batch_statistics``, in which norms take the batch's and do not
-            count it, still without dropout.
+        mode: Its mode while the model trains: that of testing, or one in
+            which norms take the batch's statistics, still without dropout:
+            ``batch_statistics``, which does not count them, or
+            ``own_statistics``, which counts them into running ones of its
+            own, as the teachers of DACS, DAFormer, HRDA and MIC do.
         saved: Whether checkpoints hold it. One that is not saved is, in each
             run, what its part is initialised to.
     """
@@ -91,6 +93,25 @@ def add_follower(model: BaseModel, name: str, follower: Follower) -> None:
     model.followers[name] = follower
 
 
+def check_statistics(mode: Mode, buffers: Buffers) -> None:
+    """Refuse a teacher whose running statistics would be of no one.
+
+    Args:
+        mode: Of the teacher.
+        buffers: What its updates do with them.
+
+    Raises:
+        ConfigError: It counts some that updates overwrite, or keeps some
+            that it never counts.
+    """
+    if (mode == 'own_statistics') != (buffers == 'keep'):
+        raise ConfigError(
+            f'model.teacher: mode={mode!r} does not go with buffers='
+            f"{buffers!r} of MeanTeacherHook; 'own_statistics' and 'keep' "
+            'belong together'
+        )
+
+
 def part_of(model: nn.Module, path: str) -> nn.Module:
     """A part of a model, whatever distributed wrappers it is in.
 
@@ -118,7 +139,7 @@ def set_modes(model: BaseModel) -> None:
     """Give followers their own modes after those of the model were set."""
     for name, follower in model.followers.items():
         network = getattr(model, name)
-        own = model.training and follower.mode == 'batch_statistics'
+        own = model.training and follower.mode != 'eval'
         network.train(own)
         for module in network.modules() if own else ():
             module.training &= isinstance(module, _BatchNorm)
@@ -187,13 +208,16 @@ def update_teacher(
             the student exactly.
         buffers: What happens to buffers, which are running statistics of
             norms: ``copy`` takes the student's, ``ema`` averages them like
-            weights. Integer ones are always copied.
+            weights, ``keep`` leaves the teacher its own. Integer ones are
+            copied unless all are kept.
     """
     pairs: list[tuple[Tensor, Tensor]] = [
         *zip(teacher.parameters(), student.parameters(), strict=True)
     ]
     copied: list[tuple[Tensor, Tensor]] = []
     for old, new in zip(teacher.buffers(), student.buffers(), strict=True):
+        if buffers == 'keep':
+            break
         averaged = buffers == 'ema' and old.is_floating_point()
         (pairs if averaged else copied).append((old, new))
     if pairs:
@@ -217,6 +241,7 @@ class FollowersMixin(BaseModel):
         network_type: Class of networks that predict: the main player and its
             like, which a checkpoint must cover. Others may start anew.
         followers: How networks are kept that are never trained, by name.
+        teacher: A network as the main player, or None.
         teacher_options: Options of the hook that updates the teacher.
         predict_on: The network that validation and testing use.
         further_hooks: Types of hooks that a method needs, but a teacher's.
@@ -226,6 +251,7 @@ class FollowersMixin(BaseModel):
     main: str
     network_type: type[nn.Module] = BaseModel
     followers: dict[str, Follower]
+    teacher: Any
     teacher_options: dict[str, Any]
     predict_on: str
     further_hooks: tuple[str, ...] = ()
@@ -263,12 +289,15 @@ class FollowersMixin(BaseModel):
             return
         options = {} if teacher is True else dict(teacher)
         mode = options.pop('mode', 'eval')
+        if mode == 'own_statistics':
+            options.setdefault('buffers', 'keep')
         for key in options:
             if key not in _HOOK_OPTIONS:
                 raise ConfigError(
                     f"model.teacher: there is no '{key}', only mode, "
                     f'{", ".join(_HOOK_OPTIONS)}'
                 )
+        check_statistics(mode, options.get('buffers', 'copy'))
         self.teacher_options = options
         add_follower(self, TEACHER, Follower(self.main, mode))
 

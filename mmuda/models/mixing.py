@@ -4,16 +4,19 @@
 Olsson et al., ClassMix: Segmentation-Based Data Augmentation for
 Semi-Supervised Learning, WACV 2021; between domains as in Gómez et al.,
 Co-Training for Unsupervised Domain Adaptation of Semantic Segmentation
-Models, Sensors 2023.
+Models, Sensors 2023, and as in DACS (Tranheden et al., WACV 2021).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
+from mmengine.dist import all_reduce
 from torch import Tensor
 
 from mmuda.models.batch import DomainBatch
+from mmuda.models.losses.averaging import averages_over_processes
 from mmuda.utils.checks import SHARE
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.json_files import read_json
@@ -90,6 +93,95 @@ def class_mix(
     image = source_image.to(target_image).where(pasted, target_image)
     label = source_label.to(target_label).where(pasted, target_label)
     return image, label
+
+
+# Labels are bytes, of which 255 is a class for DACS: what the source does not
+# label then covers the target as well.
+_IDS = 256
+ClassesOf = Literal['batch', 'image']
+
+
+def halves_of_classes(
+    labels: Tensor,
+    classes_of: ClassesOf = 'batch',
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Choose a random half of the classes for each image, as DACS does.
+
+    The larger half of an odd number. Unlike in :func:`pasted_classes` 255
+    counts as a class.
+
+    Args:
+        labels: (N, H, W) train ids.
+        classes_of: Whether the half is of those in the whole ``batch``, as in
+            DAFormer, HRDA and MIC, so that an image need not have what is
+            chosen for it; or of those in the ``image``, as in DACS. Where
+            losses are means over all processes, a batch is that of all.
+        generator: Of the CPU; PyTorch's global one by default. The choice
+            does not depend on the device of the labels.
+
+    Returns:
+        (N, 256) bool, whether a class is chosen for an image.
+    """
+    count = len(labels)
+    present = torch.zeros(
+        (count, _IDS), dtype=torch.uint8, device=labels.device
+    )
+    present.scatter_(1, labels.flatten(1), 1)
+    if classes_of == 'batch':
+        present = present.amax(dim=0)
+        if averages_over_processes():
+            all_reduce(present, op='max')
+        present = present.expand(count, _IDS)
+    present = present.bool()
+    # Random keys instead of a permutation: nothing waits for the device.
+    keys = torch.rand(count, _IDS, generator=generator).to(labels.device)
+    keys.masked_fill_(~present, 2.0)
+    ranks = keys.argsort(dim=1, stable=True).argsort(dim=1)
+    halves = (present.sum(dim=1, keepdim=True) + 1) // 2
+    return ranks < halves
+
+
+def mix_classes(
+    source: DomainBatch, target: DomainBatch, chosen: Tensor
+) -> tuple[DomainBatch, Tensor]:
+    """Paste some classes of each source image on a target image.
+
+    Args:
+        source: At least N images with labels; pasted pixels keep their
+            weights, 1 if there are none. Padding is not pasted.
+        target: N images with labels and weights.
+        chosen: (N, 256) bool, whether a class is pasted.
+
+    Returns:
+        N images with labels and weights, valid where either is, and (N, H, W)
+        bool, where the source is.
+
+    Raises:
+        ConfigError: The images are not of one size.
+    """
+    labels = source.require_labels()
+    check_one_size(source.images.shape[-2:], target.images.shape[-2:])
+    count = len(target.images)
+    labels = labels[:count]
+    pasted = chosen.gather(1, labels.flatten(1)).view_as(labels)
+    valid = target.valid
+    if source.valid is not None:
+        pasted = pasted & source.valid[:count]
+    if valid is not None:
+        valid = valid | pasted
+    assert target.weights is not None, 'of pseudo-labels'
+    weights = torch.ones_like(target.weights)
+    if source.weights is not None:
+        weights = source.weights[:count].to(weights)
+    mixed = DomainBatch(
+        source.images[:count].where(pasted[:, None], target.images),
+        labels.where(pasted, target.require_labels()),
+        weights.where(pasted, target.weights),
+        valid=valid,
+        name=target.name,
+    )
+    return mixed, pasted
 
 
 def check_one_size(*sizes: torch.Size) -> None:

@@ -39,7 +39,7 @@ def test_warmup_counts_updates_not_iterations():
 
 @pytest.mark.parametrize(
     ('name', 'value'),
-    [('momentum', 1.1), ('interval', 0), ('begin', -1), ('buffers', 'keep')],
+    [('momentum', 1.1), ('interval', 0), ('begin', -1), ('buffers', 'mean')],
 )
 def test_argument_out_of_range_is_an_error(name, value):
     with pytest.raises(ConfigError, match=f'MeanTeacherHook.{name} must be'):

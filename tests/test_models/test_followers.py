@@ -3,11 +3,13 @@
 import copy
 
 import gloo
+import modern_goldens
 import pytest
 import torch
 from mmengine.dist import get_rank
 from tiny_models import model_config, segmentor_config
 
+from mmuda.hooks import MeanTeacherHook
 from mmuda.models.followers import (
     Follower,
     add_follower,
@@ -153,3 +155,81 @@ def test_the_average_is_that_of_each_tensor_bit_for_bit(momentum):
         expected.parameters(), teacher.parameters(), strict=True
     ):
         assert torch.equal(old, new)
+
+
+# As the teachers of DACS and its successors
+
+
+def test_own_statistics_are_counted_but_those_of_the_student_not():
+    model = build(dict(mode='own_statistics'), dropout=0.5)
+    student = copy.deepcopy(model.segmentor.state_dict())
+    plain = build(False)
+    expected = plain.segmentor(IMAGES)
+    assert torch.equal(model.teacher(IMAGES), expected)
+    for name, value in model.teacher.state_dict().items():
+        assert torch.equal(value, plain.segmentor.state_dict()[name]), name
+        assert torch.equal(
+            model.segmentor.state_dict()[name], student[name]
+        ), name
+    counted = 'backbone.bn1.running_mean'
+    assert not torch.equal(
+        model.teacher.state_dict()[counted], student[counted]
+    )
+
+
+def test_own_statistics_are_those_of_testing():
+    model = build(dict(mode='own_statistics'))
+    model.teacher(IMAGES)
+    state = copy.deepcopy(model.teacher.state_dict())
+    found = model.eval().teacher(IMAGES)
+    model.segmentor.load_state_dict(state)
+    assert torch.equal(found, model.segmentor(IMAGES))
+    for name, value in model.teacher.state_dict().items():
+        assert torch.equal(value, state[name]), name
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(mode='own_statistics', buffers='copy'),
+        dict(mode='own_statistics', buffers='ema'),
+        dict(mode='batch_statistics', buffers='keep'),
+        dict(buffers='keep'),
+    ],
+)
+def test_statistics_of_no_one_are_refused(options):
+    with pytest.raises(ConfigError, match=r'own_statistics.*belong together'):
+        build(options)
+
+
+@pytest.mark.parametrize('momentum', [0.99, 0.999])
+def test_average_equals_goldens(momentum):
+    goldens = modern_goldens.load('ema_s0')
+    hook = MeanTeacherHook(momentum, buffers='keep')
+    teacher, student = (
+        torch.nn.Sequential(
+            torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)
+        ).double()
+        for _ in range(2)
+    )
+    teacher[1].running_mean.fill_(5)
+    for t in range(6):
+        for name, parameter in student.named_parameters():
+            parameter.data.copy_(goldens[f'student_{t}.{name}'])
+        update_teacher(
+            teacher,
+            student,
+            hook.momentum_after(t) if t else 0,
+            hook.buffers,
+        )
+        for name, parameter in teacher.named_parameters():
+            expected = goldens[f'a{momentum}_teacher_{t}.{name}']
+            modern_goldens.assert_golden(parameter.data, expected)
+    kept = goldens[f'a{momentum}_teacher_running_mean_after']
+    assert torch.equal(teacher[1].running_mean, kept)
+    for t, expected in zip(
+        goldens['alpha_iterations'].tolist(),
+        goldens[f'a{momentum}_alpha_t'].tolist(),
+        strict=True,
+    ):
+        assert hook.momentum_after(t) == pytest.approx(expected, abs=1e-15)

@@ -17,7 +17,10 @@ from mmseg.datasets.transforms import Resize as SegResize
 from mmuda.datasets.images.image_cache import ImageCache
 from mmuda.datasets.images.image_header import ImageHeader
 from mmuda.datasets.transforms.fitting import PadToSize, ResizeToFit
-from mmuda.datasets.transforms.formatting import CropFraction
+from mmuda.datasets.transforms.formatting import (
+    CropFraction,
+    PseudoLabelMargins,
+)
 from mmuda.datasets.transforms.image_loading import LoadImage, LoadLabels
 from mmuda.datasets.transforms.resizing import Resize
 from mmuda.utils.checks import POSITIVE
@@ -26,7 +29,7 @@ from mmuda.utils.errors import ConfigError
 # Without chance, and dependent on the sample alone.
 _CONSTANT = (
     *(LoadImage, LoadLabels, CropFraction, PadToSize, ResizeToFit),
-    *(Resize, SegResize),
+    *(Resize, SegResize, PseudoLabelMargins),
 )
 # What these steps read of a sample, beside its files.
 _READ = ('label_channel', 'num_classes', 'reduce_zero_label')

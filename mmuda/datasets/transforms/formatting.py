@@ -10,6 +10,7 @@ from mmengine.structures import PixelData
 from mmseg.datasets import PackSegInputs
 
 from mmuda.registry import TRANSFORMS
+from mmuda.utils.checks import WHOLE
 from mmuda.utils.errors import ConfigError
 
 _META_KEYS = (
@@ -95,6 +96,62 @@ class CropFraction(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class PseudoLabelMargins(BaseTransform):
+    """Let pseudo-labels that are made in training count inside margins only.
+
+    Of Cityscapes the lower part shows the own car, and along the borders
+    rectification has left its traces (HRDA, MIC). Comes before the image is
+    resized, cropped and flipped, which then happens to the region, too.
+
+    Modified keys: ``seg_fields``.
+
+    Added keys: ``pseudo_label_region`` ((H, W) uint8, 1 inside).
+
+    Args:
+        top: Rows at the top whose labels do not count.
+        bottom: The same at the bottom.
+        left: Columns at the left.
+        right: Columns at the right.
+
+    Raises:
+        ConfigError: A margin is no whole number of at least 0, nothing of an
+            image would be left, or it was resized.
+    """
+
+    def __init__(
+        self, top: int = 30, bottom: int = 240, left: int = 30, right: int = 30
+    ) -> None:
+        self.margins = dict(top=top, bottom=bottom, left=left, right=right)
+        for side, pixels in self.margins.items():
+            WHOLE.require(pixels, f'PseudoLabelMargins.{side}')
+
+    def transform(self, results: dict) -> dict:
+        """Add the region."""
+        height, width = shape = results['img'].shape[:2]
+        if shape != tuple(results['ori_shape']):
+            raise ConfigError(
+                'PseudoLabelMargins must come before Resize: the image is '
+                f'{width}x{height} here, its file another size'
+            )
+        top, bottom, left, right = self.margins.values()
+        if top + bottom >= height or left + right >= width:
+            raise ConfigError(
+                f'{self} leaves nothing of an image of {width}x{height} '
+                'pixels; set margins in pixels of the files'
+            )
+        region = np.zeros(shape, dtype=np.uint8)
+        region[top : height - bottom, left : width - right] = 1
+        results['pseudo_label_region'] = region
+        fields = results.setdefault('seg_fields', [])
+        fields.append('pseudo_label_region')
+        return results
+
+    def __repr__(self) -> str:
+        margins = ', '.join(f'{k}={v}' for k, v in self.margins.items())
+        return f'PseudoLabelMargins({margins})'
+
+
+@TRANSFORMS.register_module()
 class KeepWeakImage(BaseTransform):
     """Keep a copy of the image as it is now, before strong augmentation.
 
@@ -120,7 +177,8 @@ class PackDomainInputs(PackSegInputs):
 
     ``pseudo_seg_map`` goes to ``data_sample.pseudo_sem_seg`` as (1, H, W)
     int64, ``pseudo_soft_map`` to ``data_sample.pseudo_soft_seg`` as (C, H, W)
-    float16, ``weak_img`` to ``data_sample.weak_image`` as (3, H, W) uint8,
+    float16, ``pseudo_label_region`` to the field of this name as (1, H, W)
+    uint8, ``weak_img`` to ``data_sample.weak_image`` as (3, H, W) uint8,
     ``key`` to the meta information.
 
     Args:
@@ -148,6 +206,11 @@ class PackDomainInputs(PackSegInputs):
             _require_size(soft, results, 'LoadSoftPseudoLabels')
             data = _pack_soft(soft)
             sample.set_data({'pseudo_soft_seg': PixelData(data=data)})
+        region = results.get('pseudo_label_region')
+        if region is not None:
+            _require_size(region, results, 'PseudoLabelMargins')
+            data = to_tensor(np.ascontiguousarray(region[None]))
+            sample.set_data({'pseudo_label_region': PixelData(data=data)})
         weak = results.get('weak_img')
         if weak is not None:
             data = to_tensor(np.ascontiguousarray(weak.transpose(2, 0, 1)))
@@ -159,7 +222,7 @@ def _require_size(labels: np.ndarray, results: dict, loader: str) -> None:
     shape = results['img'].shape[:2]
     if labels.shape[:2] != shape:
         raise ConfigError(
-            f'the pseudo-label is {labels.shape[:2]}, the image {shape}: a '
+            f'the map of {loader} is {labels.shape[:2]}, the image {shape}: a '
             f'transform after {loader} changed the image only'
         )
 

@@ -21,6 +21,7 @@ from .averaging import (
     losses_of_head,
     mean_of_valid,
     process_share,
+    share_of_pixels,
     valid_at,
 )
 from .consistency import (
@@ -62,6 +63,7 @@ __all__ = [
     'process_share',
     'rectification_weights',
     'self_information',
+    'share_of_pixels',
     'valid_at',
     'weight_distance',
     'weighted_cross_entropy',

@@ -107,6 +107,35 @@ def mean_of_valid(values: Tensor, valid: Tensor | None = None) -> Tensor:
     return of_all_processes(total / count.clamp(min=1), count)
 
 
+@torch.no_grad()
+def share_of_pixels(
+    mask: Tensor,
+    valid: Tensor | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Part of the pixels of a batch that a mask holds.
+
+    Of the pixels of all processes, where losses are means over these; every
+    process must call it.
+
+    Args:
+        mask: Bool, of any shape.
+        valid: Pixels that count, in the same shape; None for all.
+        dtype: Of the result.
+
+    Returns:
+        Scalar in [0, 1], the same in all processes that are averaged over; 0
+        if no pixel counts.
+    """
+    if valid is None:
+        valid = torch.ones_like(mask)
+    counts = torch.stack([(mask & valid).sum(), valid.sum()])
+    if averages_over_processes():
+        all_reduce(counts)
+    held, total = counts.to(dtype)
+    return held / total.clamp(min=1)
+
+
 def valid_at(
     valid: Tensor | None, size: tuple[int, ...], align_corners: bool = False
 ) -> Tensor | None:

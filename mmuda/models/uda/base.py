@@ -54,7 +54,7 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         warmup_iters: Iterations on the source alone before adaptation starts.
         teacher: Have a ``teacher`` next to the segmentor, an average of its
             weights that ``MeanTeacherHook`` updates. A dict may have its
-            options, and ``mode='batch_statistics'``, see :class:`Follower`.
+            options, and the ``mode`` of a :class:`Follower`.
         predict_on: The network that validation and testing use.
         terms: Configs of further losses, each a ``Term`` that rides on the
             method.
