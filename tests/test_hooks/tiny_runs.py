@@ -117,18 +117,20 @@ def runner(
     dataset=None,
     validation=None,
     model=None,
+    method='MinEnt',
+    segmentor=None,
     **kwargs,
 ):
-    """A runner of ``MinEnt``; its hooks are mmengine's and those given."""
+    """A runner of a method; its hooks are mmengine's and those given."""
     warnings.filterwarnings('ignore', module='mmengine')
     register_all_modules()
-    segmentor = segmentor_config()
+    segmentor = segmentor or segmentor_config()
     segmentor['decode_head']['dropout_ratio'] = dropout
     if val_interval is not None:
         kwargs |= validating(validation)
     wrapper = dict(type='mmuda.models.UDADistributedDataParallel')
     return Runner(
-        model=model_config('MinEnt', segmentor=segmentor, **(model or {})),
+        model=model_config(method, segmentor=segmentor, **(model or {})),
         work_dir=str(work_dir),
         experiment_name=str(work_dir).strip('/').replace('/', '_'),
         log_processor=dict(by_epoch=False),

@@ -4,6 +4,7 @@ from .base import BaseUDA, DomainDataPreprocessor
 from .ccl import CCL
 from .coast import CoaST
 from .cotraining import CoTraining
+from .dacs import DACS
 from .minent import MinEnt
 from .mlcl import MLCL
 from .mtkt import MTKT
@@ -14,6 +15,7 @@ from .source_only import SourceOnly
 
 __all__ = [
     'CCL',
+    'DACS',
     'MLCL',
     'MTKT',
     'AdvEnt',
