@@ -16,15 +16,13 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from mmuda.utils.checks import SHARE, Check, is_number
+from mmuda.utils.checks import SHARE
+from mmuda.utils.config_ranges import STRENGTH
 
 # Smallest and largest standard deviation of the blur, in pixels.
 _SIGMAS = (0.15, 1.15)
 # So many deviations off, a tap of the blur is below what float64 resolves.
 _FARTHEST = 9
-_STRENGTH = Check(
-    'a number in [0, 0.5]', lambda v: is_number(v) and 0 <= v <= 0.5
-)
 
 
 class AugmentationDraws(NamedTuple):
@@ -66,7 +64,7 @@ class StrongAugmentation:
     blur_probability: float = 0.5
 
     def __post_init__(self) -> None:
-        _STRENGTH.require(self.strength, 'augmentation.strength')
+        STRENGTH.require(self.strength, 'augmentation.strength')
         for name in ('jitter_probability', 'blur_probability'):
             SHARE.require(getattr(self, name), f'augmentation.{name}')
 

@@ -165,6 +165,8 @@ HEAD_WEIGHTS = Check(
     'dict(...) of finite numbers of at least 0, by head',
     lambda v: all(map(NOT_NEGATIVE.fits, v.values())),
 )
+# As of the hue, which is back where it was after one turn.
+STRENGTH = Check('a number in [0, 0.5]', lambda v: SHARE.fits(v) and v <= 0.5)
 STATISTICS = Check(
     'mean and std must be of one length',
     lambda part: _length(part.get('mean')) == _length(part.get('std')),

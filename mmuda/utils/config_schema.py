@@ -50,6 +50,7 @@ from mmuda.utils.config_ranges import (
     SIZE,
     START,
     STATISTICS,
+    STRENGTH,
     TYPED,
     WEIGHTS,
     WINDOWS,
@@ -228,6 +229,17 @@ class _Preprocessor(TypedDict, total=False):
     rgb_to_bgr: bool | None
 
 
+class _StrongAugmentation(TypedDict, total=False):
+    strength: Annotated[float, STRENGTH]
+    jitter_probability: Annotated[float, SHARE]
+    blur_probability: Annotated[float, SHARE]
+
+
+class _IgnoredRows(TypedDict, total=False):
+    top: Annotated[int, WHOLE]
+    bottom: Annotated[int, WHOLE]
+
+
 class _TestCfg(TypedDict, total=False):
     mode: Literal['whole', 'slide', 'slide_flip']
     crop_size: Annotated[Any, PAIR]
@@ -299,6 +311,10 @@ PARAMETERS: dict[str, Check] = {
     'RandomRotate.prob': SHARE,
     'PadToSize.size': PAIR,
     'ResizeToFit.scale': PAIR,
+    **{
+        f'PseudoLabelMargins.{side}': WHOLE
+        for side in ('top', 'bottom', 'left', 'right')
+    },
     'DomainDataset.source': optional(DATA_SET),
     'DomainDataset.target': optional(DATA_SET),
     'DomainDataset.targets': Check(
@@ -366,6 +382,8 @@ PARTS: dict[str, Any] = {
     # The size of windows does not matter where there are none.
     'test_cfg': Annotated[_TestCfg, WINDOWS] | _WholeImages | None,
     'optimizer': _Optimizer,
+    'augmentation': _StrongAugmentation | bool,
+    'ignored_rows': _IgnoredRows | None,
     'clip_grad': Annotated[_ClipGrad, CLIPPING] | None,
     'pipeline': list[Annotated[Any, BUILT]],
     'vis_backends': list[Annotated[dict, TYPED]] | None,
