@@ -17,7 +17,7 @@ from tiny_models import batch, logits_of, sample
 from mmuda.models.augmentation import StrongAugmentation
 from mmuda.models.batch import Batch
 from mmuda.models.terms import Term
-from mmuda.registry import MODELS
+from mmuda.registry import HOOKS, MODELS
 from mmuda.utils.errors import ConfigError
 
 WEIGHTS = dict(decode=1.0, aux=0.1)
@@ -385,3 +385,12 @@ def test_rows_and_margins_at_once_are_refused():
     model, found = with_region()
     with pytest.raises(ConfigError, match='leave one of them out'):
         next(model.training_step(found))
+
+
+def test_teacher_of_dacs_itself_is_averaged_after_the_step():
+    """After iteration i by 1 - 1 / (i + 1), so that it starts as a copy."""
+    model = build(teacher=dict(momentum=0.99, begin=1))
+    hook = HOOKS.build(model.needed_hooks[0])
+    found = [hook.momentum_after(i + 1) for i in range(200)]
+    expected = [min(1 - 1 / (i + 1), 0.99) for i in range(200)]
+    assert found == pytest.approx(expected, abs=1e-15)
