@@ -312,14 +312,15 @@ def summary_table(
     """Lay out what is reported of a model, a row for each target.
 
     Args:
-        results: Metrics by target, in percent; those of classes are left out.
+        results: Metrics by target, in percent; those of classes and of groups
+            of images are left out.
         mean: Mean of each metric over the targets.
         left_out: Targets that were not evaluated.
 
     Returns:
         The table: mIoU, mAcc, aAcc and whatever else the targets have.
     """
-    names = [name for name in _names(results) if not name.startswith(IOU)]
+    names = [name for name in _names(results) if '.' not in name]
     columns = [name for name in _COLUMNS if name in names]
     columns += [name for name in names if name not in _COLUMNS]
     table = PrettyTable(['target', *columns], align='r')

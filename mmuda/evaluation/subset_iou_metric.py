@@ -1,13 +1,16 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""IoU of each class and means over subsets of the classes."""
+"""IoU of each class, means over subsets of them, and by groups of images."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import reduce
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from mmseg.evaluation import IoUMetric
+from prettytable import PrettyTable
 from torch import Tensor
 
 from mmuda.registry import METRICS
@@ -16,6 +19,13 @@ from mmuda.utils.errors import ConfigError, DataError
 from .pixel_counts import count_pairs
 
 _RESERVED = ('aAcc', 'mIoU', 'mAcc')
+# Of images whose key has nothing where the name of a group would be.
+_OTHER = 'other'
+_ALL = 'all'
+
+# Pixels of each class in the intersection, the union, the prediction and the
+# label, (K,) each.
+Areas = tuple[Tensor, ...]
 
 
 @METRICS.register_module()
@@ -30,17 +40,27 @@ class DomainIoUMetric(IoUMetric):
         subsets: Names of classes by the name of their mean. SYNTHIA is
             reported on 16 classes and on 13 (without wall, fence, pole):
             ``dict(mIoU13=[...])``.
+        group_by: Regular expression that finds the name of a group of images
+            in their keys: what its first parenthesis matches, or the whole
+            without one. ACDC is reported by condition: ``'[^/]+'``. Each
+            group is evaluated as the whole set is, and gives
+            ``mIoU.<group>``.
         **kwargs: As of mmseg's ``IoUMetric``.
 
     Raises:
         ConfigError: A subset is empty, named as one of mmseg's values, or
-            holds a name that is no class.
+            holds a name that is no class; or ``group_by`` is no regular
+            expression.
     """
 
     def __init__(
-        self, subsets: Mapping[str, Sequence[str]] | None = None, **kwargs
+        self,
+        subsets: Mapping[str, Sequence[str]] | None = None,
+        group_by: str | None = None,
+        **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        self.group_by = None if group_by is None else _compiled(group_by)
         self._written: dict[str, str] = {}
         self.subsets = dict(subsets or {})
         for name, classes in self.subsets.items():
@@ -59,7 +79,9 @@ class DomainIoUMetric(IoUMetric):
                 ``format_only``, ``gt_sem_seg``.
 
         Raises:
-            DataError: ``output_dir`` would get two files of one name.
+            ConfigError: Samples have no key to group them by.
+            DataError: ``output_dir`` would get two files of one name, or a
+                key has no group.
         """
         for sample in data_samples if self.output_dir else ():
             path = sample['img_path']
@@ -71,7 +93,12 @@ class DomainIoUMetric(IoUMetric):
                     'use tools/test.py --out, which names files by their '
                     'folders, too'
                 )
+        before = len(self.results)
         super().process(data_batch, data_samples)
+        if self.group_by is not None and not self.format_only:
+            areas = self.results[before:]
+            groups = [_group_of(self.group_by, s) for s in data_samples]
+            self.results[before:] = zip(areas, groups, strict=True)
         if self.format_only:
             # mmengine takes no results for a mistake.
             self.results.extend([()] * len(data_samples))
@@ -122,32 +149,135 @@ class DomainIoUMetric(IoUMetric):
                 )
         self._dataset_meta = dataset_meta
 
-    def compute_metrics(
-        self, results: list[tuple[Tensor, ...]]
-    ) -> dict[str, float]:
-        """Evaluate all images together.
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Evaluate all images together, and groups of them.
 
         Args:
-            results: For each image the pixels of each class, (K,), in the
-                intersection, the union, the prediction and the label.
+            results: For each image its ``Areas``; with ``group_by`` pairs of
+                them and the name of a group.
 
         Returns:
-            mmseg's values, ``IoU.<class>`` and the mean of each subset.
+            mmseg's values, ``IoU.<class>`` and the mean of each subset; these
+            means and ``mIoU`` of each group, as ``mIoU.<group>``.
         """
         if self.format_only:
             return {}
-        # Sums over a data set exceed the whole numbers that float32 holds.
-        results = [tuple(area.double() for area in areas) for areas in results]
-        metrics = super().compute_metrics(results)
-        intersection, union = (
-            reduce(torch.add, (areas[i] for areas in results)) for i in (0, 1)
+        groups: dict[str, list[Areas]] = {}
+        if self.group_by is not None:
+            for areas, group in results:
+                groups.setdefault(group, []).append(_double(areas))
+            results = [areas for areas, _ in results]
+        images = [_double(areas) for areas in results]
+        metrics = super().compute_metrics(images) | self._values_of(images)
+        if groups:
+            rows = {
+                name: self._row_of(groups[name]) for name in sorted(groups)
+            }
+            counts = {name: len(groups[name]) for name in rows}
+            rows[_ALL], counts[_ALL] = self._row_of(images), len(images)
+            print_log(group_tables(rows, counts, self._means), 'current')
+            for name in sorted(groups):
+                for mean in ('mIoU', *self.subsets):
+                    metrics[f'{mean}.{name}'] = rows[name][mean]
+        return metrics
+
+    @property
+    def _means(self) -> tuple[str, ...]:
+        """Values of a group, beside those of classes."""
+        return 'mIoU', *self.subsets, 'mAcc', 'aAcc'
+
+    def _row_of(self, images: Sequence[Areas]) -> dict[str, float]:
+        """As what mmseg gives for all images, of some."""
+        found = self.total_area_to_metrics(
+            *_total(images), ['mIoU'], self.nan_to_num
         )
+        values = {
+            name: round(float(np.nanmean(value)) * 100, 2)
+            for name, value in found.items()
+        }
+        return {
+            'aAcc': values['aAcc'],
+            'mIoU': values['IoU'],
+            'mAcc': values['Acc'],
+            **self._values_of(images),
+        }
+
+    def _values_of(self, images: Sequence[Areas]) -> dict[str, float]:
+        """IoU of each class and the mean of each subset."""
+        intersection, union, *_ = _total(images)
         values = (100 * intersection / union).numpy()
         assert self.dataset_meta is not None, 'set when the loop is built'
         iou = dict(zip(self.dataset_meta['classes'], values, strict=True))
-        for name, value in iou.items():
-            metrics[f'IoU.{name}'] = round(float(value), 2)
+        found = {f'IoU.{k}': round(float(v), 2) for k, v in iou.items()}
         for name, subset in self.subsets.items():
             mean = np.nanmean([iou[class_name] for class_name in subset])
-            metrics[name] = round(float(mean), 2)
-        return metrics
+            found[name] = round(float(mean), 2)
+        return found
+
+
+def group_tables(
+    rows: Mapping[str, Mapping[str, float]],
+    counts: Mapping[str, int],
+    means: Sequence[str],
+) -> str:
+    """Lay out a row for each group, and the IoU of each class below.
+
+    Args:
+        rows: Values by name, of each group, in percent.
+        counts: Images of each group.
+        means: Names of the columns of the first table.
+
+    Returns:
+        Both tables.
+    """
+    table = PrettyTable(['group', 'images', *means], align='r')
+    for name, values in rows.items():
+        shown = (f'{values[mean]:.2f}' for mean in means)
+        table.add_row([name, counts[name], *shown])
+    classes = PrettyTable(['IoU', *rows], align='r')
+    for key in next(iter(rows.values())):
+        if key.startswith('IoU.'):
+            shown = (f'{values[key]:.2f}' for values in rows.values())
+            classes.add_row([key.removeprefix('IoU.'), *shown])
+    for part, first in ((table, 'group'), (classes, 'IoU')):
+        part.align[first] = 'l'
+    return f'Results by group:\n{table.get_string()}\n{classes.get_string()}'
+
+
+def _compiled(pattern: str) -> re.Pattern:
+    try:
+        return re.compile(pattern)
+    except (re.error, TypeError) as error:
+        raise ConfigError(
+            f'evaluator.group_by={pattern!r} is no regular expression: {error}'
+        ) from error
+
+
+def _group_of(pattern: re.Pattern, sample: Mapping) -> str:
+    """Name of the group that an image is of."""
+    key = sample.get('key')
+    if key is None:
+        raise ConfigError(
+            'evaluator.group_by groups images by their keys, which these '
+            "samples do not have; pack them with dict(type='PackDomainInputs')"
+        )
+    found = pattern.search(key)
+    if found is None:
+        raise DataError(
+            f'evaluator.group_by={pattern.pattern!r} finds nothing in the key '
+            f'{key!r} of {sample.get("img_path")!r}; correct it, or put what '
+            'may be missing in parentheses and a question mark behind them'
+        )
+    return found[1 if pattern.groups else 0] or _OTHER
+
+
+def _double(areas: Areas) -> Areas:
+    """Sums over a data set exceed the whole numbers that float32 holds."""
+    return tuple(area.double() for area in areas)
+
+
+def _total(images: Sequence[Areas]) -> Areas:
+    return tuple(
+        reduce(torch.add, (areas[i] for areas in images))
+        for i in range(len(images[0]))
+    )

@@ -284,7 +284,7 @@ def _evaluation_of(
 ) -> dict:
     """Loaders and metrics: lists by target, or those of the one alone."""
     evaluated = [name for name in targets if domains[name].get('val')]
-    metrics = [_metrics_of(protocol, name) for name in evaluated]
+    metrics = [_metrics_of(protocol, domains, name) for name in evaluated]
     found: dict[str, Any] = {}
     for event in ('val', 'test') if evaluated else ():
         loaders = [
@@ -303,14 +303,12 @@ def _evaluation_of(
     return found
 
 
-def _metrics_of(protocol: Mapping, name: str) -> dict | list[dict]:
-    metric = dict(
-        type='DomainIoUMetric',
-        iou_metrics=['mIoU'],
-        prefix=name,
-        **protocol.get('metric', {}),
-        **_exception(protocol, name).get('metric', {}),
-    )
+def _metrics_of(
+    protocol: Mapping, domains: Mapping, name: str
+) -> dict | list[dict]:
+    metric = dict(type='DomainIoUMetric', iou_metrics=['mIoU'], prefix=name)
+    for part in (domains[name], protocol, _exception(protocol, name)):
+        metric |= part.get('metric', {})
     more = protocol.get('more_metrics', [])
     others = [dict(config, prefix=name) for config in more]
     return [metric, *others] if others else metric

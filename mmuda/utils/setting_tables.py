@@ -26,6 +26,8 @@ class _Domain(TypedDict, total=False):
     # None where there is nothing to evaluate on.
     val: dict | None
     test: dict | None
+    # Of its evaluation, whatever the protocol.
+    metric: dict
 
 
 class _Setting(TypedDict, total=False):

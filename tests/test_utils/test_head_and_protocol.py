@@ -20,13 +20,13 @@ LEAVES = [
     for pattern in ('mtda/*.py', 'advent/*.py', 'demo/*.py')
     for path in sorted(CONFIGS.glob(pattern))
 ]
-NATIVE = ['LoadImage', 'Resize', 'LoadLabels', 'PackSegInputs']
+NATIVE = ['LoadImage', 'Resize', 'LoadLabels', 'PackDomainInputs']
 PUBLISHED = [
     'LoadImage',
     'LoadLabels',
     'Resize',
     'EvaluateAtInputSize',
-    'PackSegInputs',
+    'PackDomainInputs',
 ]
 
 

@@ -70,7 +70,7 @@ _nineteen = dict(
     images_pipeline=target_pipeline,
     pseudo_labelled_pipeline=[_load, _fit, _pseudo_labels, _pack],
     # labels after Resize, so that they keep their own size
-    val_pipeline=[_load, _fit, _labels, dict(type='PackSegInputs')],
+    val_pipeline=[_load, _fit, _labels, _pack],
     evaluated=dict(
         batch_size=1,
         num_workers=4,

@@ -57,7 +57,7 @@ def protocol_of(label_set, num_classes, size):
         ],
         # Labels keep their size: logits are resized to it. The published code
         # resizes labels to 640x320 instead, as --protocol published does.
-        val_pipeline=[_load, resize, _labels, dict(type='PackSegInputs')],
+        val_pipeline=[_load, resize, _labels, _pack],
         evaluated=dict(
             batch_size=1,
             num_workers=4,

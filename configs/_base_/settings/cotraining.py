@@ -48,7 +48,7 @@ _nineteen = dict(
         _load,
         _resize_for_prediction,
         _labels,
-        dict(type='PackSegInputs'),
+        dict(type='PackDomainInputs'),
     ],
     evaluated=dict(
         batch_size=1,

@@ -8,7 +8,7 @@ _base_ = './domains.py'
 def protocol_of(label_set, num_classes, size):
     """Pipelines for images of a size (width, height)."""
     load, pack = dict(type='LoadImage'), dict(type='PackDomainInputs')
-    labels, pack_test = dict(type='LoadLabels'), dict(type='PackSegInputs')
+    labels = dict(type='LoadLabels')
     resize = dict(
         type='Resize',
         scale=size,
@@ -54,7 +54,7 @@ def protocol_of(label_set, num_classes, size):
         # Labels keep their size: logits are resized to it. MTAF's code resizes
         # those of Cityscapes and IDD to 640x320 instead, as --protocol
         # published does.
-        val_pipeline=[load, resize, labels, pack_test],
+        val_pipeline=[load, resize, labels, pack],
         evaluated=dict(
             batch_size=1,
             num_workers=4,
