@@ -177,12 +177,11 @@ def _orphans(name: str, leaf: SegmentationDataset) -> list[str]:
     if not isinstance(leaf, DomainSegDataset) or not leaf.orphans:
         return []
     orphans = leaf.orphans
+    first = leaf.label_files.path(orphans[0] + leaf.seg_map_suffix)
     return [
         f'{name}: {len(orphans)} label(s) have no image, the first is '
-        f'{orphans[0] + leaf.seg_map_suffix!r} in '
-        f'{leaf.data_prefix["seg_map_path"]!r}, beside {len(leaf)} that have '
-        'one; complete the download of the images, or name those to use in '
-        'ann_file'
+        f'{first!r}, beside {len(leaf)} that have one; complete the download '
+        'of the images, or name those to use in ann_file'
     ]
 
 

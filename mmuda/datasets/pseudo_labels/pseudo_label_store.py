@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, get_origin
 
@@ -257,7 +258,8 @@ def check_pseudo_labels(
     reason = f'restore them from a copy, or {REMEDY}'
     if suffix == '.npz':
         reason += ' and pseudo_labels.soft_top_k set in the config'
-    require_keys(sorted(keys), found, str(folder), suffix, reason)
+    path_of = partial(os.path.join, str(folder))
+    require_keys(sorted(keys), found, path_of, suffix, reason)
     return manifest
 
 

@@ -25,12 +25,10 @@ from mmuda.datasets.labels.label_maps import (
     lookup_table,
 )
 from mmuda.datasets.labels.label_verdict import check_file_names
+from mmuda.datasets.sets.file_places import FilePlaces
 from mmuda.datasets.sets.listing import (
     keys_with_suffix,
-    list_files,
-    list_keys,
     other_images,
-    require_folder,
     require_keys,
 )
 from mmuda.datasets.sets.split_lists import split_keys
@@ -62,7 +60,9 @@ class DomainSegDataset(BaseSegDataset):
 
     Args:
         data_prefix: ``img_path`` and, if labels are wanted, ``seg_map_path``:
-            folders, relative to ``data_root`` or absolute.
+            folders, relative to ``data_root`` or absolute. A part that is
+            ``*`` stands for any folder, with whose name keys then begin (see
+            ``FilePlaces``): ``rgb_anon/*/train`` of ACDC.
         label_set: Classes to train, a key of ``LABEL_SETS``; None if
             ``metainfo`` gives classes of your own.
         label_table: How label files are numbered: a key of ``VALID_IDS`` or a
@@ -78,6 +78,9 @@ class DomainSegDataset(BaseSegDataset):
         exclude: Keys to leave out, e.g. of files known to be faulty.
         img_suffix: How names of images end, one or several:
             ``('.jpg', '.JPG', '.png')``.
+        img_prefix: How base names of images begin, which keys leave out:
+            ``'rgb_'`` of UrbanSyn.
+        seg_map_prefix: The same of labels.
         label_orientation: What labels were drawn on, of images that a camera
             has marked as turned (EXIF): ``'displayed'``, the picture as
             viewers show it and as it is read here; ``'stored'``, the pixels
@@ -102,6 +105,8 @@ class DomainSegDataset(BaseSegDataset):
         include: Sequence[str] = ('*',),
         exclude: Sequence[str] = (),
         img_suffix: str | Sequence[str] = '.jpg',
+        img_prefix: str = '',
+        seg_map_prefix: str = '',
         label_orientation: str = 'auto',
         metainfo: dict | None = None,
         image_cache: Mapping[str, Any] | None = None,
@@ -119,6 +124,8 @@ class DomainSegDataset(BaseSegDataset):
         if 'seg_map_suffix' in kwargs and 'seg_map_path' in prefix:
             check_file_names(self.id_list, [kwargs['seg_map_suffix']])
         self.img_suffixes = _as_suffixes(img_suffix)
+        self.img_prefix = img_prefix
+        self.seg_map_prefix = seg_map_prefix
         self.label_frame = LabelFrame(label_orientation, self)
         self.orphans: list[str] = []
         super().__init__(
@@ -176,25 +183,34 @@ class DomainSegDataset(BaseSegDataset):
         """Whether the samples name a label file."""
         return 'seg_map_path' in self.data_prefix
 
+    @property
+    def label_files(self) -> FilePlaces:
+        """Where the labels lie, of a data set that has some."""
+        return FilePlaces(
+            self.data_prefix['seg_map_path'], self.seg_map_prefix
+        )
+
     def load_data_list(self) -> list[dict]:
         """List the samples, sorted by key; all their files exist."""
         folder = self.data_prefix['img_path']
-        require_folder(folder, 'data_prefix.img_path', self.data_root)
-        files = list_files(folder)
+        places = FilePlaces(folder, self.img_prefix)
+        places.require('data_prefix.img_path', self.data_root)
+        files = places.list()
         images = keys_with_suffix(files, self.img_suffixes, folder)
         left_out = other_images(files, images, self.img_suffixes)
         if left_out:
             self._tell_left_out(left_out, folder)
         keys = self._select_keys(images, folder)
         samples = [
-            {'key': key, 'img_path': f'{folder}/{key}{images[key]}'}
+            {'key': key, 'img_path': places.path(f'{key}{images[key]}')}
             for key in keys
         ]
         if self.has_labels:
-            labels = self._list_labels(keys, images)
+            self._require_labels(keys, images)
+            labels = self.label_files
             for sample in samples:
                 name = f'{sample["key"]}{self.seg_map_suffix}'
-                sample['seg_map_path'] = f'{labels}/{name}'
+                sample['seg_map_path'] = labels.path(name)
         return samples
 
     def _tell_left_out(self, counts: Counter, folder: str) -> None:
@@ -219,7 +235,8 @@ class DomainSegDataset(BaseSegDataset):
             keys = list(images)
         keys = sorted(key for key in keys if self._is_wanted(key))
         if not keys:
-            names = ' or '.join(repr('*' + s) for s in self.img_suffixes)
+            start = f'{self.img_prefix}*'
+            names = ' or '.join(repr(start + s) for s in self.img_suffixes)
             raise DataError(
                 f'no image {names} below {folder!r}; '
                 'correct data_prefix.img_path, img_suffix, include or exclude'
@@ -231,20 +248,21 @@ class DomainSegDataset(BaseSegDataset):
         matches = any(fnmatchcase(key, pattern) for pattern in self.include)
         return matches and key not in self.exclude
 
-    def _list_labels(self, keys: list[str], images: Collection[str]) -> str:
-        """Return the label folder after checking that it has every key."""
-        folder = self.data_prefix['seg_map_path']
-        require_folder(folder, 'data_prefix.seg_map_path', self.data_root)
+    def _require_labels(
+        self, keys: list[str], images: Collection[str]
+    ) -> None:
+        """Check that the label folder has every key."""
+        places = self.label_files
+        places.require('data_prefix.seg_map_path', self.data_root)
         reason = (
             'each image needs a label of the same key; complete the download, '
             'correct seg_map_suffix, add the keys to exclude, or leave '
             'seg_map_path out of data_prefix if labels are not needed'
         )
-        found = list_keys(folder, self.seg_map_suffix)
-        require_keys(keys, found, folder, self.seg_map_suffix, reason)
+        found = places.keys(self.seg_map_suffix)
+        require_keys(keys, found, places.path, self.seg_map_suffix, reason)
         if not self.ann_file and self.include == ('*',):
-            self.orphans = _orphans(found, images, folder)
-        return folder
+            self.orphans = _orphans(found, images, places)
 
     def get_data_info(self, idx: int) -> dict:
         """Return the sample with what the loading transforms need.
@@ -277,7 +295,7 @@ def _as_suffixes(suffix: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _orphans(
-    labels: Collection[str], images: Collection[str], folder: str
+    labels: Collection[str], images: Collection[str], places: FilePlaces
 ) -> list[str]:
     """Return the sorted keys of labels without an image.
 
@@ -296,8 +314,8 @@ def _orphans(
     real_folder = lru_cache(None)(os.path.realpath)
 
     def place(key: str) -> tuple[str, str]:
-        inner, name = os.path.split(key)
-        return real_folder(os.path.join(folder, inner)), name
+        folder, name = os.path.split(places.path(key))
+        return real_folder(folder), name
 
     used = {place(key) for key in labels if key in images}
     return [key for key in orphans if place(key) not in used]

@@ -3,7 +3,13 @@
 
 import os
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from typing import NamedTuple
 
 from mmengine.logging import MMLogger
@@ -233,7 +239,7 @@ def stem_of(suffix: str) -> str:
 def require_keys(
     keys: Iterable[str],
     found: Collection[str],
-    folder: str,
+    path_of: Callable[[str], str],
     suffix: str,
     reason: str,
 ) -> None:
@@ -242,13 +248,13 @@ def require_keys(
     Args:
         keys: Keys that are needed.
         found: Keys that have a file.
-        folder: Where the files should be, for the message.
+        path_of: Gives the path of a name, for the message.
         suffix: How their names end, for the message.
         reason: What to do about it, for the message.
     """
     missing = [key for key in keys if key not in found]
     if missing:
-        first = os.path.join(folder, missing[0] + suffix)
+        first = path_of(missing[0] + suffix)
         raise DataError(
             f'{len(missing)} file(s) are missing, the first is {first!r}; '
             f'{reason}'

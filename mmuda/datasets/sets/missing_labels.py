@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
-from mmuda.datasets.sets.listing import list_keys
 from mmuda.registry import DATASETS
 from mmuda.utils.config_data import (
     dataset_leaves,
@@ -67,7 +66,7 @@ def folder_without_labels(config: Mapping) -> str | None:
         return None
     planned = _planned(config)
     folder = planned.data_prefix.get('seg_map_path')
-    if folder is None or list_keys(folder, planned.seg_map_suffix):
+    if folder is None or planned.label_files.keys(planned.seg_map_suffix):
         return None
     _build_unlabelled(config)
     return folder
@@ -96,7 +95,7 @@ def _hint(config: Mapping) -> str:
     if folder is None:
         return ''
     suffix = planned.seg_map_suffix
-    others = sorted(list_keys(folder, ''))
+    others = sorted(planned.label_files.keys(''))
     if others:
         return (
             f'; there is {others[0]!r}, which does not end in {suffix!r}: '
