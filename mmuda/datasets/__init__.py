@@ -21,17 +21,21 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
 )
 from mmuda.datasets.rare_class_sampling import RareClassSampling
 from mmuda.datasets.samplers import DomainInfiniteSampler
+from mmuda.datasets.sets.carla import CARLATagsDataset
 from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.datasets.sets.idd import IDDDataset
 from mmuda.datasets.sets.known_sets import (
+    ACDCDataset,
     BDD100KDataset,
     CamVidDataset,
     CARLADataset,
     CityscapesLabelIdsDataset,
+    DarkZurichDataset,
     FolderDataset,
     GTA5Dataset,
     SynscapesDataset,
     SYNTHIADataset,
+    UrbanSynDataset,
 )
 from mmuda.datasets.sets.mapillary import MapillaryVistasDataset
 from mmuda.datasets.sets.path_list import PathListDataset
@@ -56,12 +60,15 @@ from mmuda.datasets.transforms.strong_augmentation import (
 )
 
 __all__ = [
+    'ACDCDataset',
     'BDD100KDataset',
     'CARLADataset',
+    'CARLATagsDataset',
     'CamVidDataset',
     'CityscapesLabelIdsDataset',
     'CropFraction',
     'Cutout',
+    'DarkZurichDataset',
     'DomainDataset',
     'DomainIndex',
     'DomainInfiniteSampler',
@@ -88,6 +95,7 @@ __all__ = [
     'SYNTHIADataset',
     'StrongAugmentation',
     'SynscapesDataset',
+    'UrbanSynDataset',
     'check_dataset',
     'check_pseudo_labels',
     'describe_domains',

@@ -8,6 +8,7 @@ from mmuda.datasets import (
     CityscapesLabelIdsDataset,
     GTA5Dataset,
     SYNTHIADataset,
+    UrbanSynDataset,
 )
 
 
@@ -38,6 +39,14 @@ from mmuda.datasets import (
             'ulm/ulm_000000_000019',
             19,
         ),
+        (
+            UrbanSynDataset,
+            ('rgb', 'ss'),
+            'rgb_0001.png',
+            'ss_0001.png',
+            '0001',
+            19,
+        ),
         (CARLADataset, ('images', 'labels'), 'a.jpg', 'a.png', 'a', 10),
         (CamVidDataset, ('images', 'labels'), 'd/a.jpg', 'd/a.png', 'd/a', 10),
     ],
@@ -52,7 +61,8 @@ def test_published_layouts(tmp_path, cls, prefix, image, label, key, classes):
     )
     assert keys_of(dataset) == [key]
     assert len(dataset.metainfo['classes']) == classes
-    assert dataset.label_channel == (0 if cls is SYNTHIADataset else None)
+    coloured = cls in (SYNTHIADataset, UrbanSynDataset)
+    assert dataset.label_channel == (0 if coloured else None)
 
 
 def test_cityscapes_split_list_names_files(tmp_path):
@@ -73,6 +83,7 @@ def test_cityscapes_split_list_names_files(tmp_path):
         (GTA5Dataset, [7, 22, 34], [0, 9, 255]),
         (SYNTHIADataset, [3, 11, 22], [0, 15, 255]),
         (CityscapesLabelIdsDataset, [7, 30, 255], [0, 255, 255]),
+        (UrbanSynDataset, [0, 18, 19], [0, 18, 255]),
         (CARLADataset, [13, 18, 255], [9, 255, 255]),
     ],
 )

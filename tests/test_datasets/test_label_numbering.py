@@ -16,20 +16,33 @@ from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError
 
 NAMES = LABEL_SETS['cityscapes19']
-TRAIN_IDS = ('train_ids', 'bdd100k')
+TRAIN_IDS = ('train_ids', 'bdd100k', 'urbansyn')
 ID_TABLES = [name for name in VALID_IDS if name not in TRAIN_IDS]
 DATA_SETS = [
+    'ACDCDataset',
     'BDD100KDataset',
     'CARLADataset',
+    'CARLATagsDataset',
     'CamVidDataset',
     'CityscapesLabelIdsDataset',
+    'DarkZurichDataset',
     'FolderDataset',
     'GTA5Dataset',
     'IDDDataset',
     'MapillaryVistasDataset',
     'SYNTHIADataset',
     'SynscapesDataset',
+    'UrbanSynDataset',
 ]
+# Sets that are read by train ids.
+OF_TRAIN_IDS = (
+    'ACDCDataset',
+    'BDD100KDataset',
+    'CARLADataset',
+    'CamVidDataset',
+    'DarkZurichDataset',
+    'UrbanSynDataset',
+)
 # A street that has little of what is common: counts by class.
 SCENES = {
     'street': dict(road=400, building=250, vegetation=120, sky=90, car=60),
@@ -159,6 +172,8 @@ def write(root, ids):
         img_suffix='_leftImg8bit.png',
         seg_map_suffix='_gtFine_labelTrainIds.png',
         label_set='cityscapes19',
+        img_prefix='',
+        seg_map_prefix='',
     )
 
 
@@ -175,7 +190,7 @@ def test_train_ids_when_asked(tmp_path, kind):
 @pytest.mark.parametrize('kind', DATA_SETS)
 def test_train_ids_by_the_table_of_the_set(tmp_path, kind):
     options = dict(write(tmp_path, np.zeros((4, 5), np.uint8)), type=kind)
-    if kind in ('BDD100KDataset', 'CARLADataset', 'CamVidDataset'):
+    if kind in OF_TRAIN_IDS:
         DATASETS.build(options)
         return
     if kind == 'FolderDataset':  # holds the train ids of its label_set

@@ -1,4 +1,4 @@
-"""Every id of the tables of IDD, BDD100K and Vistas, written down.
+"""Every id of tables of other sets than those of ADVENT, written down.
 
 From the published tables where there are; ids that are not here are ignored.
 """
@@ -81,6 +81,22 @@ SYNTHIA_7 = {
     3: 0, 4: 0, 16: 0, 2: 1, 21: 1, 5: 1, 7: 2, 15: 2, 9: 2, 6: 3, 1: 4,
     10: 5, 17: 5, 8: 6, 18: 6, 19: 6, 20: 6, 12: 6, 11: 6,
 }  # fmt: skip
+CARLA_19 = {
+    1: 0, 2: 1, 3: 2, 4: 3, 5: 4, 6: 5, 7: 6, 8: 7, 9: 8, 10: 9, 11: 10,
+    12: 11, 13: 12, 14: 13, 15: 14, 16: 15, 17: 16, 18: 17, 19: 18, 24: 0,
+}  # fmt: skip
+CARLA_7 = {
+    1: 0, 2: 0, 24: 0, 3: 1, 4: 1, 5: 1, 6: 2, 7: 2, 8: 2, 9: 3, 10: 3, 11: 4,
+    12: 5, 13: 5, 14: 6, 15: 6, 16: 6, 17: 6, 18: 6, 19: 6,
+}  # fmt: skip
+OLD_CARLA_19 = {
+    1: 2, 2: 4, 4: 11, 5: 5, 6: 0, 7: 0, 8: 1, 9: 8, 10: 13, 11: 3, 12: 7,
+    13: 10, 18: 6, 22: 9,
+}  # fmt: skip
+OLD_CARLA_7 = {
+    1: 1, 2: 1, 4: 5, 5: 2, 6: 0, 7: 0, 8: 0, 9: 3, 10: 6, 11: 1, 12: 2,
+    13: 4, 18: 2, 22: 3,
+}  # fmt: skip
 CITYSCAPES_CONSISTENT = {14: 1, 15: 1, 16: 1, 22: 3}
 IDS = {
     'cityscapes': [*range(34), 255],
@@ -93,6 +109,9 @@ IDS = {
     'mapillary_vistas_v2_adas': [*range(124)],
     'train_ids': [*range(19), 255],
     'bdd100k': [*range(19), 255],
+    'urbansyn': [*range(20), 255],
+    'carla': [*range(29)],
+    'carla_0.9.13': [*range(23)],
 }
 
 
@@ -109,6 +128,12 @@ def assert_table(id_list, label_set, trained):
         ('idd', 'synthia16', IDD_16),
         ('bdd100k', 'seven_class', TRAIN_7),
         ('bdd100k', 'cityscapes19', {i: i for i in range(19)}),
+        ('urbansyn', 'seven_class', TRAIN_7),
+        ('urbansyn', 'cityscapes19', {i: i for i in range(19)}),
+        ('carla', 'seven_class', CARLA_7),
+        ('carla', 'cityscapes19', CARLA_19),
+        ('carla_0.9.13', 'seven_class', OLD_CARLA_7),
+        ('carla_0.9.13', 'cityscapes19', OLD_CARLA_19),
         ('mapillary_vistas', 'seven_class', VISTAS_7),
         ('mapillary_vistas_adas', 'seven_class', ADAS_7),
         ('mapillary_vistas_adas', 'cityscapes19', ADAS_19),
@@ -135,6 +160,9 @@ def test_every_id_of_every_target_table(id_list, label_set, trained):
         ('mapillary_vistas_v2_adas', V2_ADAS_7, {63: 3}),
         ('train_ids', TRAIN_7, {}),
         ('bdd100k', TRAIN_7, {}),
+        ('urbansyn', TRAIN_7, {}),
+        ('carla', CARLA_7, {26: 1, 28: 1}),
+        ('carla_0.9.13', OLD_CARLA_7, {15: 1, 17: 1}),
     ],
 )
 def test_every_id_of_every_consistent_table(id_list, published, changed):

@@ -15,6 +15,15 @@ domains = dict(
         dataset=dict(type='SynscapesDataset', data_root='data/Synscapes'),
         train=dict(img_path='img/rgb-2k', seg_map_path='img/class'),
     ),
+    urbansyn=dict(
+        dataset=dict(type='UrbanSynDataset', data_root='data/UrbanSyn'),
+        train=dict(img_path='rgb', seg_map_path='ss'),
+    ),
+    carla=dict(
+        # recordings of your own, of any version
+        dataset=dict(type='CARLATagsDataset', data_root='data/CARLA_raw'),
+        train=dict(img_path='rgb', seg_map_path='semantic'),
+    ),
     cityscapes=dict(
         dataset=dict(
             type='CityscapesLabelIdsDataset', data_root='data/Cityscapes'
@@ -49,6 +58,20 @@ domains = dict(
             seg_map_path='labels/sem_seg/masks/val',
         ),
     ),
+    acdc=dict(
+        # * is the condition, with which keys begin: include=['night/*'] in
+        # train or val takes one of the four
+        dataset=dict(type='ACDCDataset', data_root='data/ACDC'),
+        train=dict(img_path='rgb_anon/*/train', seg_map_path='gt/*/train'),
+        val=dict(img_path='rgb_anon/*/val', seg_map_path='gt/*/val'),
+        metric=dict(group_by='[^/]+'),
+    ),
+    dark_zurich=dict(
+        dataset=dict(type='DarkZurichDataset', data_root='data/DarkZurich'),
+        # as published methods do, without twilight and day
+        train=dict(img_path='rgb_anon/train', include=['night/*']),
+        val=dict(img_path='rgb_anon/val', seg_map_path='gt/val'),
+    ),
 )
 # From which domain to which. A name is followed by a variant of the protocol
 # if need be: g2cmi_19 has nineteen classes.
@@ -57,6 +80,10 @@ settings = dict(
     gta2mapillary=dict(source='gta5', targets=['mapillary']),
     synthia2cs=dict(source='synthia', targets=['cityscapes']),
     synscapes2cs=dict(source='synscapes', targets=['cityscapes']),
+    urbansyn2cs=dict(source='urbansyn', targets=['cityscapes']),
+    carla2cs=dict(source='carla', targets=['cityscapes']),
+    cs2acdc=dict(source='cityscapes', targets=['acdc']),
+    cs2darkzurich=dict(source='cityscapes', targets=['dark_zurich']),
     gta_synscapes2cs=dict(
         source=['gta5', 'synscapes'], targets=['cityscapes']
     ),

@@ -8,8 +8,9 @@ or to 255 if the class is not trained.
 
 Sources: Cityscapes ``labels.py``; GTA5 ``read_mapping`` (Cityscapes ids plus
 34 for license plates); the SYNTHIA-RAND-CITYSCAPES readme; ADVENT (CVPR 2019)
-and ESL (CVPRW 2020) for the 16 and 7 classes; BDD100K's label format; those
-named in ``idd_labels.py`` and ``mapillary_labels.py``.
+and ESL (CVPRW 2020) for the 16 and 7 classes; BDD100K's label format; the
+classes of UrbanSyn; CARLA's sensors reference (two numberings); those named
+in ``idd_labels.py`` and ``mapillary_labels.py``.
 """
 
 import re
@@ -65,6 +66,9 @@ _PUBLISHED: dict[str, Mapping[int, str | None]] = {
     'cityscapes': {22: 'nature', 29: 'vehicle', 30: 'vehicle'},
     'train_ids': {9: 'nature'},
     'bdd100k': {9: 'nature'},
+    'urbansyn': {9: 'nature'},
+    'carla': {10: 'nature'},
+    'carla_0.9.13': {22: 'nature'},
     'idd': IDD_SEVEN,
     'mapillary_vistas': MAPILLARY_SEVEN,
     'mapillary_vistas_adas': MAPILLARY_ADAS_SEVEN,
@@ -95,6 +99,8 @@ _CONSISTENT: dict[str, Mapping[int, str | None]] = {
     'mapillary_vistas_adas': _VISTAS_CONSISTENT,
     'mapillary_vistas_v2': _VISTAS_V2_CONSISTENT,
     'mapillary_vistas_v2_adas': _VISTAS_V2_CONSISTENT,
+    'carla': {26: 'construction', 28: 'construction'},
+    'carla_0.9.13': {15: 'construction', 17: 'construction'},
 }
 
 
@@ -210,6 +216,25 @@ _SYNTHIA_NAMES = {
     20: 'train',
     21: 'wall',
 }
+# Tags of CARLA from 0.9.14 on; 24 are lines on the road.
+_CARLA_NAMES = dict(enumerate(_CITYSCAPES_CLASSES, start=1))
+# Tags of CARLA up to 0.9.13: all vehicles are one, and riders persons.
+_OLD_CARLA_NAMES = {
+    1: 'building',
+    2: 'fence',
+    4: 'person',
+    5: 'pole',
+    6: 'road',
+    7: 'road',
+    8: 'sidewalk',
+    9: 'vegetation',
+    10: 'car',
+    11: 'wall',
+    12: 'traffic sign',
+    13: 'sky',
+    18: 'traffic light',
+    22: 'terrain',
+}
 
 # Id list -> {id: name of the Cityscapes class}.
 ID_NAMES: dict[str, dict[int, str]] = {
@@ -223,6 +248,9 @@ ID_NAMES: dict[str, dict[int, str]] = {
     'mapillary_vistas_v2_adas': renumber_for_v2(MAPILLARY_ADAS_NAMES),
     'train_ids': dict(enumerate(_CITYSCAPES_CLASSES)),
     'bdd100k': dict(enumerate(_CITYSCAPES_CLASSES)),
+    'urbansyn': dict(enumerate(_CITYSCAPES_CLASSES)),
+    'carla': {**_CARLA_NAMES, 24: 'road'},
+    'carla_0.9.13': _OLD_CARLA_NAMES,
 }
 
 # Id list -> every id that a sound label file may hold. Cityscapes' license
@@ -238,6 +266,9 @@ VALID_IDS: dict[str, tuple[int, ...]] = {
     'mapillary_vistas_v2_adas': MAPILLARY_V2_IDS,
     'train_ids': (*range(19), 255),
     'bdd100k': (*range(19), 255),
+    'urbansyn': (*range(20), 255),
+    'carla': tuple(range(29)),
+    'carla_0.9.13': tuple(range(23)),
 }
 
 

@@ -217,7 +217,7 @@ def _numbered(classes: Sequence[str]) -> str:
     return f'{", ".join(shown)}{more}'
 
 
-_TRAIN_IDS = ('train_ids', 'bdd100k')
+_TRAIN_IDS = ('train_ids', 'bdd100k', 'urbansyn')
 _ID_NAME = re.compile(r'(train|label)[-_]?ids?(?![a-z])', re.IGNORECASE)
 
 # Rough shares of the classes in street scenes, between those of Cityscapes

@@ -108,9 +108,62 @@ class BDD100KDataset(PublishedDataset):
 
 
 @DATASETS.register_module()
+class ACDCDataset(PublishedDataset):
+    """ACDC (Sakaridis et al., ICCV 2021): fog, night, rain and snow.
+
+    Read as published, ``rgb_anon/<condition>/<split>/<sequence>/`` and the
+    same below ``gt``, by ``data_prefix=dict(img_path='rgb_anon/*/train',
+    seg_map_path='gt/*/train')``. Keys are ``<condition>/<sequence>/<name>``,
+    so that ``include=['night/*']`` is one condition. Labels hold Cityscapes
+    train ids; those of the test split are not public. Reference images of
+    fair weather are others: ``img_path='rgb_anon/*/train_ref'`` with
+    ``img_suffix='_rgb_ref_anon.png'``.
+    """
+
+    DEFAULTS = dict(
+        label_table='train_ids',
+        img_suffix='_rgb_anon.png',
+        seg_map_suffix='_gt_labelTrainIds.png',
+    )
+
+
+@DATASETS.register_module()
+class DarkZurichDataset(PublishedDataset):
+    """Dark Zurich (Sakaridis et al., ICCV 2019): day, twilight and night.
+
+    ``rgb_anon/<split>/<time>/<sequence>/<name>_rgb_anon.png``, and labels of
+    the 50 images of ``val/night`` below ``gt``, with Cityscapes train ids.
+    Keys are ``<time>/<sequence>/<name>``: ``include=['night/*']`` is what
+    methods adapt to. Reference images are in ``val_ref`` and ``test_ref``.
+    """
+
+    DEFAULTS = ACDCDataset.DEFAULTS
+
+
+@DATASETS.register_module()
+class UrbanSynDataset(PublishedDataset):
+    """UrbanSyn (Gomez et al., Neurocomputing 2025), synthetic, 7,539 images.
+
+    ``rgb/rgb_0001.png`` and ``ss/ss_0001.png`` of 2048x1024. Labels hold
+    Cityscapes train ids, and 19 where there is no class; in one channel or
+    in three that are alike.
+    """
+
+    DEFAULTS = dict(
+        label_table='urbansyn',
+        label_channel=0,
+        img_prefix='rgb_',
+        seg_map_prefix='ss_',
+        img_suffix='.png',
+        seg_map_suffix='.png',
+    )
+
+
+@DATASETS.register_module()
 class CARLADataset(PublishedDataset):
     """CARLA images with labels of Cityscapes train ids.
 
+    Labels as the simulator writes them are read by ``CARLATagsDataset``.
     The bottom sixth of each image shows the ego car, labelled 255: cut it off
     with ``CropFraction(bottom=1 / 6)``.
     """
