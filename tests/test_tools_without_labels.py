@@ -194,6 +194,28 @@ def test_metrics_that_need_no_labels_are_measured(trained, data, tmp_path):
     assert 'mIoU' not in results
 
 
+def test_an_export_for_a_server(trained, data, tmp_path, monkeypatch, capfd):
+    """Once: what an earlier run has left would be taken for this one's."""
+    out = tmp_path / 'out'
+    words = [CONFIG, trained[1] / 'iter_2.pth', '--work-dir', tmp_path]
+    words += ['--export', out, '--format', 'cityscapes']
+    options = demo_data.options(data)
+    call('test.py', words, options)
+    names = [path.name for path in (data / VAL_IMAGES).rglob('*.png')]
+    ends = ('_leftImg8bit', '_pred_labelIds')
+    assert files_in(out) == sorted(name.replace(*ends) for name in names)
+    error, _ = error_of('test.py', words, options, monkeypatch, capfd)
+    assert f'--export {out}: it holds predictions of an earlier run' in error
+
+
+@pytest.mark.parametrize('given', [['--export', 'x'], ['--format', 'idd']])
+def test_half_of_an_export(given, trained, data, monkeypatch, capfd):
+    words = [CONFIG, trained[1] / 'iter_2.pth', *given]
+    options = demo_data.options(data)
+    error, _ = error_of('test.py', words, options, monkeypatch, capfd)
+    assert '--export DIR and --format NAME belong together' in error
+
+
 def test_nothing_to_do_is_an_error(
     trained, data, tmp_path, monkeypatch, capfd
 ):

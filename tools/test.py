@@ -1,8 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Test a model, or an ensemble of models, and write what it predicts.
 
-Labels are needed for metrics only: without any, --out and --show-dir write
-the predictions.
+Labels are needed for metrics only: without any, --out, --export and --show-dir
+write the predictions.
 """
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
@@ -14,6 +14,7 @@ from typing import get_args
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from mmuda.datasets.server_formats import FORMATS
 from mmuda.engine import predict_without_labels
 from mmuda.utils.checks import NOT_NEGATIVE
 from mmuda.utils.cli import (
@@ -29,7 +30,9 @@ from mmuda.utils.errors import ConfigError
 from mmuda.utils.evaluation_config import (
     Protocol,
     draw_predictions,
+    export_predictions,
     predict_in,
+    require_no_predictions,
     save_predictions,
     use_checkpoints,
     use_head,
@@ -79,6 +82,18 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         "the images' paths below their folder",
     )
     parser.add_argument(
+        '--export',
+        metavar='DIR',
+        help='write predictions for the server of a benchmark, in the ids and '
+        'under the names of --format; DIR has no predictions yet',
+    )
+    parser.add_argument(
+        '--format',
+        choices=list(FORMATS),
+        help='whose server --export writes for (acdc: that of Dark Zurich, '
+        'too)',
+    )
+    parser.add_argument(
         '--show-dir',
         metavar='DIR',
         help='write predictions as drawings, named as those of --out',
@@ -116,6 +131,11 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Test and print the metrics."""
+    if bool(args.export) != bool(args.format):
+        raise ConfigError(
+            '--export DIR and --format NAME belong together: give both, or '
+            '--out DIR for predictions in train ids'
+        )
     cfg = config_from_args(args)
     if not cfg.get('test_dataloader'):
         raise ConfigError(f'{args.config}: no test_dataloader')
@@ -132,8 +152,10 @@ def main(args: argparse.Namespace) -> None:
             )
         use_test_time_augmentation(cfg)
     predict_in(cfg, precision_of_args(args))
+    if args.export:
+        require_no_predictions(args.export)
     connect(cfg)
-    with only_writer(out=args.out, show_dir=args.show_dir):
+    with only_writer(out=args.out, export=args.export, show_dir=args.show_dir):
         test(cfg, args)
 
 
@@ -141,9 +163,12 @@ def test(cfg: Config, args: argparse.Namespace) -> None:
     """Test with folders of results that are locked."""
     if args.out:
         save_predictions(cfg, args.out)
+    if args.export:
+        export_predictions(cfg, args.export, args.format)
     if args.show or args.show_dir:
         draw_predictions(cfg, args.show_dir, args.show, args.wait_time)
-    writes = bool(args.out or args.show or args.show_dir)
+    folders = args.out, args.export, args.show_dir
+    writes = args.show or any(folders)
     with config_errors(cfg):
         notes = predict_without_labels(cfg, writes)
         runner = build_runner(cfg)

@@ -12,7 +12,11 @@ from .logger_hook import LoggerHook
 from .mean_teacher_hook import MeanTeacherHook
 from .mixed_precision_hook import MixedPrecisionHook
 from .norm_statistics_hook import NormStatisticsSyncHook, average_norm_buffers
-from .prediction_files_hook import PredictionDrawingHook, PredictionFilesHook
+from .prediction_files_hook import (
+    PredictionDrawingHook,
+    PredictionExportHook,
+    PredictionFilesHook,
+)
 from .progress_bar_hook import ProgressBarHook
 from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
 from .run_summary_hook import RunSummaryHook
@@ -30,6 +34,7 @@ __all__ = [
     'MixedPrecisionHook',
     'NormStatisticsSyncHook',
     'PredictionDrawingHook',
+    'PredictionExportHook',
     'PredictionFilesHook',
     'ProgressBarHook',
     'PseudoLabelRefreshHook',

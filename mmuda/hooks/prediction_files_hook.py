@@ -15,17 +15,21 @@ from mmseg.structures import SegDataSample
 from PIL import Image
 
 from mmuda.datasets.domain_dataset import iter_transforms, leaf_datasets
+from mmuda.datasets.images.image_io import read_header
 from mmuda.datasets.prediction_names import (
     SUFFIX,
     image_paths,
     prediction_names,
 )
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
+from mmuda.datasets.server_formats import FORMATS
 from mmuda.datasets.transforms.formatting import CropFraction
-from mmuda.datasets.transforms.image_loading import LoadImage
+from mmuda.datasets.transforms.image_loading import LoadImage, size_text
+from mmuda.engine.multi_target_loops import dataloaders_of
 from mmuda.registry import HOOKS
+from mmuda.utils.checks import one_of
 from mmuda.utils.drawing import label_image
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_path, require_writable_folder
 
 
@@ -62,6 +66,10 @@ class _TestedImagesHook(Hook, ABC):
                 with atomic_path(path) as temporary:
                     picture.save(temporary)
 
+    def names_of(self, dataset: SegmentationDataset) -> dict[str, str]:
+        """Name the file of each image, by the path of the image."""
+        return prediction_names(dataset)
+
     @abstractmethod
     def draw(
         self,
@@ -85,7 +93,7 @@ class _TestedImagesHook(Hook, ABC):
         """Yield samples with their names below ``out_dir``, with ``/``."""
         dataset = runner.test_loop.dataloader.dataset
         if id(dataset) not in self._names:
-            self._names[id(dataset)] = prediction_names(dataset)
+            self._names[id(dataset)] = self.names_of(dataset)
         names = self._names[id(dataset)]
         target = getattr(runner.test_loop, 'current_target', None)
         for sample in samples:
@@ -134,6 +142,78 @@ class PredictionFilesHook(_TestedImagesHook):
     def after_test(self, runner: Runner) -> None:
         """Tell where the files are."""
         runner.logger.info(f'Predictions are in {self.out_dir}')
+
+
+@HOOKS.register_module()
+class PredictionExportHook(_TestedImagesHook):
+    """Write predictions as the server of a benchmark wants them.
+
+    Grey PNGs with the server's ids, of the size of the image files. What
+    can't be exported is told before anything is predicted.
+
+    Args:
+        out_dir: Folder of the files, or of a folder for each of several
+            targets.
+        server: A key of ``FORMATS``.
+
+    Raises:
+        ConfigError: The folder is not writable, or there is no such format.
+    """
+
+    def __init__(self, out_dir: str | os.PathLike, server: str) -> None:
+        super().__init__(out_dir, '--export')
+        one_of(FORMATS).require(server, '--format')
+        self.server = FORMATS[server]
+
+    def before_test(self, runner: Runner) -> None:
+        """Refuse classes and images that the server does not know.
+
+        Raises:
+            ConfigError: It has no id for a class.
+            DataError: An image is not of the benchmark, or two images would
+                share a file.
+        """
+        for loader in dataloaders_of(runner.test_loop):
+            self.server.table(loader.dataset.metainfo['classes'])
+            self._names[id(loader.dataset)] = self.names_of(loader.dataset)
+
+    def names_of(self, dataset: SegmentationDataset) -> dict[str, str]:
+        """Name the file of each image as the server does."""
+        return self.server.names(dataset)
+
+    def draw(
+        self,
+        runner: Runner,
+        dataset: SegmentationDataset,
+        name: str,
+        sample: SegDataSample,
+    ) -> Image.Image:
+        """Draw the ids (H, W).
+
+        Raises:
+            DataError: The prediction is not of the size of the image file.
+        """
+        label = sample.pred_sem_seg.data
+        label = label.reshape(label.shape[-2:]).cpu().numpy()
+        header = read_header(sample.img_path)
+        size = header.height, header.width
+        size = size[::-1] if header.orientation > 4 else size
+        if label.shape != size:
+            raise DataError(
+                f'--export: the prediction of {sample.img_path!r} is '
+                f'{size_text(label.shape)}, the image {size_text(size)}, and '
+                'servers want its size; leave --protocol published and what '
+                'cuts images (CropFraction) out'
+            )
+        table = self.server.table(dataset.metainfo['classes'])
+        return Image.fromarray(table[label])
+
+    def after_test(self, runner: Runner) -> None:
+        """Tell where the files are."""
+        runner.logger.info(
+            f'Predictions for the server of {self.server.name} are in '
+            f'{self.out_dir}'
+        )
 
 
 @HOOKS.register_module()

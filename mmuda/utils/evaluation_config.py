@@ -5,6 +5,7 @@ import copy
 import math
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 from mmengine.config import Config, ConfigDict
@@ -217,13 +218,58 @@ def save_predictions(cfg: Config, folder: str | os.PathLike) -> None:
         ConfigError: The folder is not writable.
     """
     require_writable_folder(folder, '--out')
+    _write_by_hooks(cfg)
+    _add_hook(cfg, dict(type='PredictionFilesHook', out_dir=str(folder)))
+
+
+def export_predictions(
+    cfg: Config, folder: str | os.PathLike, server: str
+) -> None:
+    """Write predictions as the server of a benchmark wants them, in place.
+
+    Args:
+        cfg: A test config; its evaluator writes no predictions of its own.
+        folder: As of :func:`save_predictions`.
+        server: Name of the format, see ``PredictionExportHook``.
+
+    Raises:
+        ConfigError: The folder is not writable.
+    """
+    require_writable_folder(folder, '--export')
+    _write_by_hooks(cfg)
+    hook = dict(type='PredictionExportHook', out_dir=str(folder))
+    _add_hook(cfg, dict(hook, server=server))
+
+
+def require_no_predictions(folder: str | os.PathLike) -> None:
+    """Refuse a folder with predictions of an earlier run.
+
+    A server would take those of two models, or of a run that was killed, for
+    those of one.
+
+    Args:
+        folder: Of the export; it need not be there.
+
+    Raises:
+        ConfigError: There are PNGs in it.
+    """
+    first = next(Path(folder).rglob('*.png'), None)
+    if first is not None:
+        raise ConfigError(
+            f'--export {folder}: it holds predictions of an earlier run, '
+            f'such as {str(first)!r}, which a server would take for those of '
+            'this one; name another folder, or remove them'
+        )
+
+
+def _write_by_hooks(cfg: Config) -> None:
+    """Leave out what metrics would write."""
     for metric in _metrics(cfg):
         # mmseg's way names files after the image alone.
         metric.pop('output_dir', None)
         if metric.get('format_only') and type_name(metric) == 'IoUMetric':
             # Writing them was all it had to do.
             metric['type'] = 'DomainIoUMetric'
-    _add_hook(cfg, dict(type='PredictionFilesHook', out_dir=str(folder)))
 
 
 def draw_predictions(

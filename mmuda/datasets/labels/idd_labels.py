@@ -53,6 +53,13 @@ IDD_LABELS: tuple[str, ...] = (
 
 IDD_IDS: tuple[int, ...] = tuple(range(len(IDD_LABELS)))
 
+# By id: what AutoNUE's server judges by (``level3Id``), 255 where it does not.
+IDD_LEVEL3_IDS: tuple[int, ...] = (
+    *(0, 1, 1, 2, 3, 3, 4, 4, 5, 6, 7, 8, 9, 10, 11, 12, 12, 12, 12, 13, 14),
+    *(15, 16, 17, 18, 19, 20, 20, 21, 22, 23, 23, 24, 25, 25),
+    *(255, 255, 255, 255, 255),
+)
+
 _NOT_IN_CITYSCAPES19 = frozenset(
     (
         *('parking', 'drivable fallback', 'rail track', 'animal'),

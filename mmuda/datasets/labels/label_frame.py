@@ -17,11 +17,6 @@ _CHOICES = ('auto', 'displayed', 'stored')
 _MOST_PAIRS = 256
 
 
-def check_label_orientation(value: str) -> None:
-    """Raise a ConfigError if there is no such ``label_orientation``."""
-    one_of(_CHOICES).require(value, 'label_orientation')
-
-
 def size_says(header: ImageHeader, shape: tuple[int, int]) -> str | None:
     """Tell from its size what a label was drawn on.
 
@@ -54,11 +49,15 @@ class LabelFrame:
     Args:
         choice: ``label_orientation`` of the data set.
         dataset: The data set, to look at other pairs; None without one.
+
+    Raises:
+        ConfigError: There is no such choice.
     """
 
     def __init__(
         self, choice: str, dataset: SegmentationDataset | None
     ) -> None:
+        one_of(_CHOICES).require(choice, 'label_orientation')
         self.choice = choice
         self._dataset = dataset
         self._usual: str | None = None

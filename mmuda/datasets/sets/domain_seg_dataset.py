@@ -13,10 +13,7 @@ import numpy as np
 from mmengine.logging import MMLogger
 from mmseg.datasets import BaseSegDataset
 
-from mmuda.datasets.labels.label_frame import (
-    LabelFrame,
-    check_label_orientation,
-)
+from mmuda.datasets.labels.label_frame import LabelFrame
 from mmuda.datasets.labels.label_maps import (
     LabelTable,
     identity_table,
@@ -113,10 +110,8 @@ class DomainSegDataset(BaseSegDataset):
         **kwargs,
     ) -> None:
         prefix = self._require_images(data_prefix, kwargs.get('indices'))
-        check_label_orientation(label_orientation)
         self.label_channel = label_channel
-        self.include = tuple(include)
-        self.exclude = frozenset(exclude)
+        self.include, self.exclude = tuple(include), frozenset(exclude)
         metainfo = _merge_metainfo(label_set, metainfo)
         self.num_classes = len(metainfo['classes'])
         self.label_lut = _build_lut(label_set, label_table, self.num_classes)
@@ -124,8 +119,7 @@ class DomainSegDataset(BaseSegDataset):
         if 'seg_map_suffix' in kwargs and 'seg_map_path' in prefix:
             check_file_names(self.id_list, [kwargs['seg_map_suffix']])
         self.img_suffixes = _as_suffixes(img_suffix)
-        self.img_prefix = img_prefix
-        self.seg_map_prefix = seg_map_prefix
+        self.img_prefix, self.seg_map_prefix = img_prefix, seg_map_prefix
         self.label_frame = LabelFrame(label_orientation, self)
         self.orphans: list[str] = []
         super().__init__(
