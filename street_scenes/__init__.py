@@ -10,14 +10,18 @@ from street_scenes.street_domains import (
 )
 from street_scenes.writers import (
     WriteReport,
+    write_acdc,
     write_bdd100k,
+    write_carla,
     write_cityscapes,
+    write_dark_zurich,
     write_gta5,
     write_idd,
     write_mapillary,
     write_scenes,
     write_synscapes,
     write_synthia,
+    write_urbansyn,
 )
 
 __all__ = [
@@ -29,12 +33,16 @@ __all__ = [
     'get_domain',
     'render_label_ids',
     'render_scene',
+    'write_acdc',
     'write_bdd100k',
+    'write_carla',
     'write_cityscapes',
+    'write_dark_zurich',
     'write_gta5',
     'write_idd',
     'write_mapillary',
     'write_scenes',
     'write_synscapes',
     'write_synthia',
+    'write_urbansyn',
 ]

@@ -13,16 +13,20 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from mmuda.utils.names import IGNORE_ID
 from street_scenes.street_labels import (
     INSTANCE_NAMES,
     LABEL_IDS,
     label_palette,
+    to_carla_tags,
     to_cityscapes_ids,
     to_synthia_ids,
     to_train_ids,
 )
 
 Encoder = Callable[[np.ndarray, np.ndarray], bytes]
+# Of UrbanSyn, behind the nineteen classes.
+_UNLABELLED = np.uint8(19)
 _FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 _FINE = (cv2.IMWRITE_JPEG_QUALITY, 92)
 
@@ -54,6 +58,28 @@ def encode_label_ids(image: np.ndarray, label_ids: np.ndarray) -> bytes:
 def encode_train_ids(image: np.ndarray, label_ids: np.ndarray) -> bytes:
     """Encode the train ids of Cityscapes as 8-bit grey PNG, 255: ignored."""
     return _png(to_train_ids(label_ids))
+
+
+def encode_urbansyn_ids(image: np.ndarray, label_ids: np.ndarray) -> bytes:
+    """Encode the train ids of Cityscapes as 8-bit grey PNG, 19: none."""
+    train_ids = to_train_ids(label_ids)
+    return _png(np.where(train_ids == IGNORE_ID, _UNLABELLED, train_ids))
+
+
+def encode_carla_tags(
+    version: str, image: np.ndarray, label_ids: np.ndarray
+) -> bytes:
+    """Encode CARLA's tags as PNG: in the red channel, all else is empty.
+
+    Args:
+        version: ``'0.9.14'`` or ``'0.9.13'``, which numbers them otherwise.
+        image: Not used.
+        label_ids: The labels.
+    """
+    pixels = np.zeros((*label_ids.shape, 4), np.uint8)
+    pixels[..., 2] = to_carla_tags(label_ids, version)
+    pixels[..., 3] = 255
+    return _png(pixels)
 
 
 def encode_palette_ids(image: np.ndarray, label_ids: np.ndarray) -> bytes:

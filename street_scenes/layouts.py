@@ -3,7 +3,7 @@
 
 A layout says for the scene of a split which files it has and what makes the
 bytes of each. Another data set is one more class here, or, of rendered
-images, in ``rendered_layouts.py``.
+images, in ``rendered_layouts.py``, of bad weather in ``adverse_layouts.py``.
 """
 
 import base64
@@ -14,6 +14,7 @@ from functools import partial
 from typing import ClassVar
 
 from mmuda.utils.errors import ConfigError
+from street_scenes.adverse_layouts import ACDCLayout, DarkZurichLayout
 from street_scenes.contours import encode_idd_polygons
 from street_scenes.encoders import (
     Encoder,
@@ -23,9 +24,11 @@ from street_scenes.encoders import (
     encode_train_ids,
 )
 from street_scenes.rendered_layouts import (
+    CARLALayout,
     GTA5Layout,
     SynscapesLayout,
     SynthiaLayout,
+    UrbanSynLayout,
 )
 from street_scenes.scene_layout import SceneLayout
 from street_scenes.vistas import (
@@ -35,15 +38,19 @@ from street_scenes.vistas import (
 )
 
 __all__ = [
+    'ACDCLayout',
     'LAYOUTS',
     'BDD100KLayout',
+    'CARLALayout',
     'CityscapesLayout',
+    'DarkZurichLayout',
     'GTA5Layout',
     'IDDLayout',
     'MapillaryLayout',
     'SceneLayout',
     'SynscapesLayout',
     'SynthiaLayout',
+    'UrbanSynLayout',
 ]
 
 
@@ -216,4 +223,8 @@ LAYOUTS = {
     'idd': IDDLayout,
     'mapillary': MapillaryLayout,
     'bdd100k': BDD100KLayout,
+    'acdc': ACDCLayout,
+    'dark_zurich': DarkZurichLayout,
+    'urbansyn': UrbanSynLayout,
+    'carla': CARLALayout,
 }

@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
+from mmuda.utils.errors import ConfigError
 from street_scenes.encoders import (
     Encoder,
+    encode_carla_tags,
     encode_image,
     encode_label_ids,
     encode_palette_ids,
     encode_resized_image,
     encode_synthia_ids,
+    encode_urbansyn_ids,
 )
 from street_scenes.scene_layout import SceneLayout
+from street_scenes.street_labels import CARLA_VERSIONS
 
 
 @dataclass(frozen=True)
@@ -76,4 +80,57 @@ class SynscapesLayout(SceneLayout):
                 encode_resized_image, self.enlargement
             ),
             f'img/class/{name}': encode_label_ids,
+        }
+
+
+@dataclass(frozen=True)
+class UrbanSynLayout(SceneLayout):
+    """``rgb/rgb_0001.png`` and ``ss/ss_0001.png``, train ids."""
+
+    name: ClassVar[str] = 'UrbanSyn'
+    domain: ClassVar[str] = 'synscapes'
+    size: ClassVar[tuple[int, int]] = (320, 160)
+    splits: ClassVar[tuple[str, ...]] = ('all',)
+
+    def files(self, split: str, number: int) -> Mapping[str, Encoder]:
+        """Return image and label file of a scene."""
+        name = f'{number + 1:04d}.png'
+        return {
+            f'rgb/rgb_{name}': encode_image,
+            f'ss/ss_{name}': encode_urbansyn_ids,
+        }
+
+
+@dataclass(frozen=True)
+class CARLALayout(SceneLayout):
+    """``rgb/00000001.png`` and tags in the red channel of ``semantic``.
+
+    Attributes:
+        version: Of the simulator: ``'0.9.14'``, or ``'0.9.13'`` with the
+            numbering before.
+
+    Raises:
+        ConfigError: There is no such version.
+    """
+
+    version: str = CARLA_VERSIONS[0]
+
+    name: ClassVar[str] = 'CARLA_raw'
+    domain: ClassVar[str] = 'synthia'
+    size: ClassVar[tuple[int, int]] = (320, 180)
+    splits: ClassVar[tuple[str, ...]] = ('all',)
+
+    def __post_init__(self) -> None:
+        if self.version not in CARLA_VERSIONS:
+            raise ConfigError(
+                f'there is no version {self.version!r} of CARLA here; choose '
+                f'one of {", ".join(CARLA_VERSIONS)}'
+            )
+
+    def files(self, split: str, number: int) -> Mapping[str, Encoder]:
+        """Return image and label file of a scene."""
+        name = f'{number + 1:08d}.png'
+        return {
+            f'rgb/{name}': encode_image,
+            f'semantic/{name}': partial(encode_carla_tags, self.version),
         }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from street_scenes.encoders import Encoder
+from street_scenes.street_domains import Domain
 
 
 class SceneLayout(ABC):
@@ -32,6 +33,10 @@ class SceneLayout(ABC):
     ) -> tuple[int, int]:
         """Return width and height of a scene of a data set of a size."""
         return size
+
+    def domain_of(self, split: str, number: int, domain: Domain) -> Domain:
+        """Return what a scene of a data set of a domain looks like."""
+        return domain
 
     def common_files(self) -> Mapping[str, bytes]:
         """Return what else there is, path under the root to content."""

@@ -92,6 +92,24 @@ INSTANCE_NAMES = (
 # Own label -> the one of Cityscapes for such things.
 _IN_CITYSCAPES = {'autorickshaw': 'dynamic', 'billboard': 'static'}
 
+# CARLA has train ids plus one since 0.9.14; before, all vehicles were one.
+_VEHICLES = ('car', 'truck', 'bus', 'train', 'motorcycle', 'bicycle')
+_OLD_TAGS = {
+    'building': 1,
+    'fence': 2,
+    **dict.fromkeys(('person', 'rider'), 4),
+    'pole': 5,
+    'road': 7,
+    'sidewalk': 8,
+    'vegetation': 9,
+    **dict.fromkeys(_VEHICLES, 10),
+    'wall': 11,
+    'traffic sign': 12,
+    'sky': 13,
+    'traffic light': 18,
+    'terrain': 22,
+}
+
 
 def _table(column: str, fill: int) -> np.ndarray:
     table = np.full(256, fill, np.uint8)
@@ -105,6 +123,14 @@ _SYNTHIA_IDS = _table('synthia_id', 0)
 _CITYSCAPES_IDS = _table('label_id', 0)
 for _own, _label in _IN_CITYSCAPES.items():
     _CITYSCAPES_IDS[LABEL_IDS[_own]] = LABEL_IDS[_label]
+
+_TAGS = {
+    '0.9.14': _TRAIN_IDS + np.uint8(1),
+    '0.9.13': np.zeros_like(_TRAIN_IDS),
+}
+for _name, _tag in _OLD_TAGS.items():
+    _TAGS['0.9.13'][LABEL_IDS[_name]] = _tag
+CARLA_VERSIONS = tuple(_TAGS)
 
 
 def to_train_ids(label_ids: np.ndarray) -> np.ndarray:
@@ -120,6 +146,11 @@ def to_cityscapes_ids(label_ids: np.ndarray) -> np.ndarray:
 def to_synthia_ids(label_ids: np.ndarray) -> np.ndarray:
     """Map label ids to SYNTHIA class ids, uint8 (H, W)."""
     return _SYNTHIA_IDS[label_ids]
+
+
+def to_carla_tags(label_ids: np.ndarray, version: str) -> np.ndarray:
+    """Map label ids to tags of a version of CARLA, uint8 (H, W); 0: none."""
+    return _TAGS[version][label_ids]
 
 
 def label_palette() -> np.ndarray:

@@ -11,14 +11,18 @@ from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.jobs import in_processes
 from street_scenes.layouts import (
+    ACDCLayout,
     BDD100KLayout,
+    CARLALayout,
     CityscapesLayout,
+    DarkZurichLayout,
     GTA5Layout,
     IDDLayout,
     MapillaryLayout,
     SceneLayout,
     SynscapesLayout,
     SynthiaLayout,
+    UrbanSynLayout,
 )
 from street_scenes.presets import get_domain
 from street_scenes.render import check_scene, render_label_ids
@@ -68,8 +72,9 @@ class SceneJob:
     def run(self) -> None:
         """Render the scene and write its files."""
         start = self.layout.splits.index(self.split) * _SPLIT_STEP
+        domain = self.layout.domain_of(self.split, self.number, self.domain)
         image, label_ids = render_label_ids(
-            self.domain, self.seed, start + self.number, self.scene_size
+            domain, self.seed, start + self.number, self.scene_size
         )
         files = self.layout.files(self.split, self.number)
         for name, encode in files.items():
@@ -112,6 +117,38 @@ def write_synscapes(
 ) -> WriteReport:
     """Write a data set as Synscapes lies on disk; the size is that of rgb."""
     return write_scenes(root, SynscapesLayout(), {'all': count}, **options)
+
+
+def write_urbansyn(
+    root: str | Path, count: int, **options: Any
+) -> WriteReport:
+    """Write a data set as UrbanSyn lies on disk."""
+    return write_scenes(root, UrbanSynLayout(), {'all': count}, **options)
+
+
+def write_carla(
+    root: str | Path, count: int, version: str = '0.9.14', **options: Any
+) -> WriteReport:
+    """Write a data set as CARLA's cameras do, with tags of a version."""
+    return write_scenes(root, CARLALayout(version), {'all': count}, **options)
+
+
+def write_acdc(
+    root: str | Path,
+    counts: Mapping[str, int],
+    with_train_labels: bool = False,
+    **options: Any,
+) -> WriteReport:
+    """Write a data set as ACDC lies on disk, train and val split."""
+    layout = ACDCLayout(with_train_labels)
+    return write_scenes(root, layout, counts, **options)
+
+
+def write_dark_zurich(
+    root: str | Path, counts: Mapping[str, int], **options: Any
+) -> WriteReport:
+    """Write a data set as Dark Zurich lies on disk, train and val split."""
+    return write_scenes(root, DarkZurichLayout(), counts, **options)
 
 
 def write_cityscapes(

@@ -1,15 +1,16 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Write procedural street scenes in the layouts of real data sets.
 
-A stand-in for GTA5, SYNTHIA, Synscapes, Cityscapes, IDD, Mapillary Vistas and
-BDD100K where they are not at hand: to try a config, to test a change, to show
-that a method closes a domain gap. Run again, it keeps what is there and
-renders what is missing.
+A stand-in for GTA5, SYNTHIA, Synscapes, UrbanSyn, CARLA, Cityscapes, IDD,
+Mapillary Vistas, BDD100K, ACDC and Dark Zurich where they are not at hand: to
+try a config, to test a change, to show that a method closes a domain gap. Run
+again, it keeps what is there and renders what is missing.
 """
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from mmuda.utils.checks import COUNT, SEED, WHOLE
@@ -20,6 +21,7 @@ from mmuda.utils.threads import usable_cores
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from street_scenes import WriteReport, write_scenes
 from street_scenes.layouts import LAYOUTS, SceneLayout
+from street_scenes.street_labels import CARLA_VERSIONS
 from street_scenes.vistas import VERSIONS
 
 
@@ -77,26 +79,34 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
         '--source-images',
         type=checked(WHOLE),
         default=500,
-        help='gta5, synthia, synscapes each',
+        help='gta5, synthia, synscapes, urbansyn, carla each',
     )
     add(
         '--train-images',
         type=checked(WHOLE),
         default=500,
-        help='train split of cityscapes, idd, mapillary, bdd100k each',
+        help='train split of cityscapes, idd, mapillary, bdd100k, acdc, '
+        'dark_zurich each',
     )
     add(
         '--val-images',
         type=checked(WHOLE),
         default=100,
-        help='val split of cityscapes, idd, mapillary, bdd100k each',
+        help='val split of cityscapes, idd, mapillary, bdd100k, acdc, '
+        'dark_zurich each',
     )
     add(
         '--with-train-labels',
         action='store_true',
-        help='write labels of the train splits of cityscapes, idd, mapillary '
-        'and bdd100k too',
+        help='write labels of the train splits of cityscapes, idd, mapillary, '
+        'bdd100k and acdc too',
     )
+    _add_versions(parser)
+
+
+def _add_versions(parser: argparse.ArgumentParser) -> None:
+    """Add what of some data sets there are several versions of."""
+    add = parser.add_argument
     add(
         '--vistas-version',
         choices=VERSIONS,
@@ -104,15 +114,24 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
         help='which labels and config file mapillary has; by default '
         f'{VERSIONS[0]}',
     )
+    add(
+        '--carla-version',
+        choices=CARLA_VERSIONS,
+        default=CARLA_VERSIONS[0],
+        help='whose numbers the tags of carla have; by default '
+        f'{CARLA_VERSIONS[0]}',
+    )
 
 
 def make_layout(name: str, args: argparse.Namespace) -> SceneLayout:
     """Build a layout with the options that it has."""
-    options = {}
-    if 'train' in LAYOUTS[name].splits:
-        options['with_train_labels'] = args.with_train_labels
+    given = {'with_train_labels': args.with_train_labels}
     if name == 'mapillary':
-        options['version'] = args.vistas_version
+        given['version'] = args.vistas_version
+    elif name == 'carla':
+        given['version'] = args.carla_version
+    known = {option.name for option in fields(LAYOUTS[name])}
+    options = {key: value for key, value in given.items() if key in known}
     return LAYOUTS[name](**options)
 
 
