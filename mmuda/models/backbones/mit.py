@@ -23,6 +23,9 @@ class MiT(MixVisionTransformer):
     PyTorch's default of 1e-5 in these two. Features differ by about 1e-3, so
     that with mmseg's class no published number comes out digit for digit.
 
+    Attention maps, which mmseg computes to drop them, are left out, so that
+    PyTorch's fused attention runs, which does not keep them for backward.
+
     Source: Xie et al., SegFormer, NeurIPS 2021, section 3.1; epsilons of
     DAFormer (CVPR 2022) by the numbers that it computes.
 
@@ -39,3 +42,13 @@ class MiT(MixVisionTransformer):
             for norm in norms:
                 if isinstance(norm, nn.LayerNorm):
                     norm.eps = _EPS
+            for block in blocks:
+                block.attn.attn.register_forward_pre_hook(
+                    _without_weights, with_kwargs=True
+                )
+
+
+def _without_weights(
+    attention: nn.Module, args: tuple, kwargs: dict[str, Any]
+) -> tuple[tuple, dict[str, Any]]:
+    return args, kwargs | dict(need_weights=False)
