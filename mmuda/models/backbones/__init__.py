@@ -3,6 +3,7 @@
 
 from .deeplab_resnet import DeepLabResNet
 from .deeplab_vgg import DeepLabVGG
+from .dino_vit import DINOVisionTransformer
 from .mit import MiT
 
-__all__ = ['DeepLabResNet', 'DeepLabVGG', 'MiT']
+__all__ = ['DINOVisionTransformer', 'DeepLabResNet', 'DeepLabVGG', 'MiT']

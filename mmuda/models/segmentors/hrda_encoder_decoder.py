@@ -185,9 +185,9 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         )
         return self._resized(images, (height, width))
 
-    def extract_feat(self, inputs: Tensor) -> Features:
-        """Features of the context of (N, 3, H, W) images."""
-        return self._encode(self.images_of_features(inputs))
+    def extract_feat(self, inputs: Tensor, mask_ratio: float = 0) -> Features:
+        """Features of the context of images; as of ``UDAEncoderDecoder``."""
+        return self._encode(self.images_of_features(inputs), mask_ratio)
 
     def draw_box(self, size: Size) -> Box:
         """Where a training pass sees detail.
@@ -222,9 +222,9 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         size = self._trained_size(images)
         # Before dropout draws, which may happen again in backward.
         box = self.draw_box(size)
-        levels, style = self._features(images, view.style)
+        levels, style = self._features(images, view.style, view.mask_ratio)
         for name in view.heads:
-            scales = self._at_both_scales(name, images, levels, [box])
+            scales = self._at_both_scales(name, view, levels, [box])
             logits[name] = scales.fused
             if self.loss_weights[name + CONTEXT]:
                 logits[name + CONTEXT] = scales.context
@@ -247,9 +247,9 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
     def _covered(self, name: str, images: Tensor) -> Tensor:
         whole = padded(images, self.crop_multiple)
         levels = self.extract_feat(whole)
-        height, width = whole.shape[2:]
+        seen, (height, width) = View(whole, (name,)), whole.shape[2:]
         boxes = self.detail_windows((height, width))
-        logits = self._at_both_scales(name, whole, levels, boxes).fused
+        logits = self._at_both_scales(name, seen, levels, boxes).fused
         if whole is images:
             return logits
         height, width = images.shape[2:]
@@ -259,14 +259,14 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
     def _at_both_scales(
         self,
         name: str,
-        images: Tensor,
+        view: View,
         levels: Features,
         boxes: Sequence[Box],
     ) -> Scales:
         """Logits of images whose detail is seen in one box, or everywhere."""
-        crops = torch.cat([part(images, box) for box in boxes])
+        crops = torch.cat([part(view.images, box) for box in boxes])
         # In this order, as batch norms count what they see.
-        detail_levels = self._encode(crops)
+        detail_levels = self._encode(crops, view.mask_ratio)
         context = self._decode(name, levels)
         detail = self._decode(name, detail_levels)
         return fuse(
@@ -274,7 +274,7 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
             detail,
             self._attention(levels, context),
             boxes,
-            (images.shape[2], images.shape[3]),
+            (view.images.shape[2], view.images.shape[3]),
             self.context_scale,
             self.align_corners,
         )
@@ -292,12 +292,12 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
             )
         return scores.to(promote_types(scores.dtype, float32)).sigmoid()
 
-    def _encode(self, images: Tensor) -> Features:
+    def _encode(self, images: Tensor, mask_ratio: float = 0) -> Features:
         blocks = blocks_of(self.backbone)
         if blocks and self._recomputes():
             with recomputing(blocks):
-                return tuple(super().extract_feat(images))
-        return tuple(self._run(super().extract_feat, images))
+                return tuple(super().extract_feat(images, mask_ratio))
+        return tuple(self._run(super().extract_feat, images, mask_ratio))
 
     def _decode(self, name: str, features: Features) -> Tensor:
         return self._run(super()._decode, name, features)

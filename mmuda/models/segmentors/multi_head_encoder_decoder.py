@@ -194,12 +194,12 @@ class MultiHeadEncoderDecoder(UDAEncoderDecoder):
         return prediction
 
     def _features(
-        self, images: Tensor, style: Style
+        self, images: Tensor, style: Style, mask_ratio: float = 0
     ) -> tuple[Features, Style]:
         def run(values: Tensor) -> tuple[Features, Style]:
             blocks = style_blocks(self.backbone, self.style_layers)
             with styled(blocks, style) as read:
-                features = self.extract_feat(values)
+                features = self.extract_feat(values, mask_ratio)
             return tuple(features), tuple(read)
 
         if not (self.recompute_features and torch.is_grad_enabled()):

@@ -21,11 +21,14 @@ class View(NamedTuple):
         heads: Names of the heads that predict.
         style: Statistics that the features of the segmentor's
             ``style_layers`` get; none leaves them as they are.
+        mask_ratio: Share of the backbone's patch tokens that its mask token
+            replaces, drawn at random; 0 for none.
     """
 
     images: Tensor
     heads: tuple[str, ...]
     style: Style = ()
+    mask_ratio: float = 0
 
 
 class Box(NamedTuple):

@@ -180,7 +180,9 @@ class UDAEncoderDecoder(EncoderDecoder):
         return super().forward(inputs, data_samples, mode)
 
     def _see(self, view: View, features: bool = False) -> Prediction:
-        levels, style = self._features(view.images, view.style)
+        levels, style = self._features(
+            view.images, view.style, view.mask_ratio
+        )
         logits = {name: self._decode(name, levels) for name in view.heads}
         return Prediction(logits, levels if features else (), style)
 
@@ -198,14 +200,47 @@ class UDAEncoderDecoder(EncoderDecoder):
         return Prediction(logits, boxes=boxes)
 
     def _features(
-        self, images: Tensor, style: Style
+        self, images: Tensor, style: Style, mask_ratio: float = 0
     ) -> tuple[Features, Style]:
         if style:
             raise ConfigError(
                 f'{type(self).__name__} has no style_layers; take a '
                 'MultiHeadEncoderDecoder'
             )
-        return tuple(self.extract_feat(images)), ()
+        return tuple(self.extract_feat(images, mask_ratio)), ()
+
+    def extract_feat(self, inputs: Tensor, mask_ratio: float = 0) -> Features:
+        """Features of the backbone and neck.
+
+        Args:
+            inputs: (N, 3, H, W) normalised images.
+            mask_ratio: Share of the backbone's patch tokens that are masked.
+
+        Raises:
+            ConfigError: Tokens are masked that the backbone does not have.
+        """
+        if not mask_ratio:
+            return super().extract_feat(inputs)
+        self._require_tokens()
+        levels = self.backbone(inputs, mask_ratio=mask_ratio)
+        return self.neck(levels) if self.with_neck else levels
+
+    def learn_mask_token(self) -> None:
+        """Have the backbone's mask token trained, before optimizers are built.
+
+        Raises:
+            ConfigError: It has none.
+        """
+        self._require_tokens()
+        self.backbone.learn_mask_token()
+
+    def _require_tokens(self) -> None:
+        if not getattr(self.backbone, 'masks_tokens', False):
+            raise ConfigError(
+                f'{type(self.backbone).__name__} has no patch tokens to mask; '
+                'mask pixels, or take a backbone with a mask token '
+                '(DINOVisionTransformer)'
+            )
 
     def _decode(self, name: str, features: Features) -> Tensor:
         logits = self.heads()[name].forward(features)
