@@ -130,7 +130,9 @@ def runner(
         kwargs |= validating(validation)
     wrapper = dict(type='mmuda.models.UDADistributedDataParallel')
     return Runner(
-        model=model_config(method, segmentor=segmentor, **(model or {})),
+        model=model_config(
+            method, **dict(segmentor=segmentor) | (model or {})
+        ),
         work_dir=str(work_dir),
         experiment_name=str(work_dir).strip('/').replace('/', '_'),
         log_processor=dict(by_epoch=False),

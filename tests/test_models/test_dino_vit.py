@@ -63,8 +63,9 @@ def test_formulas(kind, grid):
 def test_masked_tokens(kind):
     network = build(kind)
     images = draw(*[4 * network.patch_size] * 2)
-    mask = torch.rand(2, 16, generator=torch.manual_seed(3)) < 0.7
-    network.draw_mask = lambda shape, ratio: mask
+    uniform = torch.rand(2, 16, generator=torch.manual_seed(3))
+    network.draw_uniform = lambda shape: uniform
+    mask = uniform < 0.7
     (level,) = network(images, mask_ratio=0.7)
     expected = features(
         network.state_dict(), images, 2, network.version, mask=mask
@@ -76,13 +77,14 @@ def test_masked_tokens(kind):
 
 def test_drawn_masks():
     network = build()
-    torch.manual_seed(0)
-    mask = network.draw_mask((50, 400), 0.7)
-    assert abs(mask.float().mean() - 0.7) < 0.01
-    torch.manual_seed(0)
-    assert mask.equal(network.draw_mask((50, 400), 0.7))
-    assert not network.draw_mask((2, 3), 0.0).any()
-    assert network.draw_mask((2, 3), 1.0).all()
+    patches = torch.ones(50, 400, 24, dtype=torch.float64)
+    shares = []
+    for ratio in (0, 0.7, 0.7, 1):
+        torch.manual_seed(0)
+        hidden = network.masked(patches, ratio) != 1
+        assert hidden.all(dim=2).equal(hidden.any(dim=2))
+        shares.append(hidden.double().mean().item())
+    assert shares == [0, pytest.approx(0.7, abs=0.01), shares[1], 1]
 
 
 def test_mask_token_is_trained_on_demand():

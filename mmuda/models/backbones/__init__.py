@@ -5,5 +5,12 @@ from .deeplab_resnet import DeepLabResNet
 from .deeplab_vgg import DeepLabVGG
 from .dino_vit import DINOVisionTransformer
 from .mit import MiT
+from .rein import ReinBackbone
 
-__all__ = ['DINOVisionTransformer', 'DeepLabResNet', 'DeepLabVGG', 'MiT']
+__all__ = [
+    'DINOVisionTransformer',
+    'DeepLabResNet',
+    'DeepLabVGG',
+    'MiT',
+    'ReinBackbone',
+]

@@ -205,12 +205,12 @@ class DINOVisionTransformer(BaseModule):
             images, size, mode='bilinear', align_corners=False, warning=False
         )
 
-    def draw_mask(self, shape: Sequence[int], ratio: float) -> Tensor:
-        """Draw the patches (N, L) that are masked, bool, on the CPU.
+    def draw_uniform(self, shape: Sequence[int]) -> Tensor:
+        """Draw a number in [0, 1) for each patch (N, L); low ones are masked.
 
         By PyTorch's global generator of the CPU, whatever device is used.
         """
-        return torch.rand(tuple(shape)) < ratio
+        return torch.rand(tuple(shape))
 
     def _embedded(self, images: Tensor, mask_ratio: float) -> Tensor:
         patches = self.patch_embed(images)
@@ -236,7 +236,7 @@ class DINOVisionTransformer(BaseModule):
         """Replace some of the patch tokens (N, L, C) by the mask token."""
         if not SHARE.fits(ratio):
             raise ConfigError(f'mask_ratio={ratio!r} is no share from 0 to 1')
-        mask = self.draw_mask(patches.shape[:2], ratio).to(patches.device)
+        mask = self.draw_uniform(patches.shape[:2]).to(patches.device) < ratio
         token = self.mask_token.to(patches.dtype)
         return torch.where(mask[:, :, None], token, patches)
 

@@ -1,0 +1,97 @@
+"""Patch tokens of a segmentor that are masked."""
+
+import pytest
+import torch
+from tiny_models import segmentor_config
+from tiny_transformers import (
+    rein_config,
+    transformer_segmentor,
+    vit_config,
+)
+
+from mmuda.models import View
+from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
+
+IMAGES = torch.randn(2, 3, 42, 28, generator=torch.Generator().manual_seed(1))
+BACKBONES = dict(vit=vit_config(), rein=rein_config())
+
+
+def build(backbone, **kwargs):
+    torch.manual_seed(0)
+    segmentor = MODELS.build(transformer_segmentor(backbone) | kwargs)
+    segmentor.init_weights()
+    return segmentor.train()
+
+
+def logits(segmentor, ratio, seed=0):
+    torch.manual_seed(seed)
+    view = View(IMAGES, ('decode',), mask_ratio=ratio)
+    return segmentor(view).logits['decode']
+
+
+@pytest.mark.parametrize('backbone', BACKBONES)
+def test_views_mask_tokens(backbone):
+    segmentor = build(BACKBONES[backbone])
+    torch.manual_seed(3)
+    features = segmentor.backbone(IMAGES, mask_ratio=0.7)
+    expected = segmentor.decode_head(features)
+    masked = logits(segmentor, 0.7, seed=3)
+    assert masked.equal(expected)
+    assert masked.shape == (2, 5, 12, 8)
+    plain = segmentor(IMAGES, heads=('decode',)).logits['decode']
+    assert logits(segmentor, 0).equal(plain)
+    assert not torch.allclose(masked, plain)
+
+
+def test_masks_with_a_neck():
+    neck = dict(
+        type='MultiLevelNeck',
+        in_channels=[24],
+        out_channels=8,
+        scales=[1],
+    )
+    segmentor = build(vit_config())
+    piped = build(vit_config(), neck=neck)
+    torch.manual_seed(3)
+    expected = piped.neck(piped.backbone(IMAGES, mask_ratio=0.5))
+    torch.manual_seed(3)
+    (found,) = piped.extract_feat(IMAGES, 0.5)
+    assert found.equal(expected[0])
+    assert segmentor.extract_feat(IMAGES)[0].shape == (2, 24, 3, 2)
+
+
+def test_masks_of_convolutions_are_refused():
+    segmentor = MODELS.build(segmentor_config())
+    with pytest.raises(ConfigError, match='DeepLabResNet has no patch tok'):
+        logits(segmentor, 0.5)
+
+
+def test_levels_become_a_pyramid():
+    """A neck and a head of mmseg take what several blocks give."""
+    norm = dict(type='BN', requires_grad=True)
+    arch = dict(embed_dims=24, num_layers=4, num_heads=2)
+    segmentor = transformer_segmentor(
+        vit_config(arch=arch, out_indices=(0, 1, 2, 3))
+    )
+    segmentor['neck'] = dict(
+        type='Feature2Pyramid',
+        embed_dim=24,
+        rescales=[4, 2, 1, 0.5],
+        norm_cfg=norm,
+    )
+    segmentor['decode_head'] = dict(
+        type='UPerHead',
+        in_channels=[24] * 4,
+        in_index=[0, 1, 2, 3],
+        channels=8,
+        num_classes=5,
+        norm_cfg=norm,
+        align_corners=False,
+    )
+    network = MODELS.build(segmentor)
+    network.init_weights()
+    images = IMAGES.repeat(1, 1, 2, 2)[:, :, :56, :56]
+    sizes = [tuple(f.shape[2:]) for f in network.extract_feat(images)]
+    assert sizes == [(16, 16), (8, 8), (4, 4), (2, 2)]
+    assert network.predict_logits(images).shape == (2, 5, 16, 16)
