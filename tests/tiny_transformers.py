@@ -41,12 +41,8 @@ def transformer_model(
 ):
     """A method around it, in training."""
     torch.manual_seed(seed)
-    config = model_config(
-        method,
-        two_heads=False,
-        segmentor=transformer_segmentor(backbone),
-        **kwargs,
-    )
+    own = dict(segmentor=transformer_segmentor(backbone)) | kwargs
+    config = model_config(method, two_heads=False, **own)
     model = MODELS.build(config)
     if initialised:
         model.init_weights()

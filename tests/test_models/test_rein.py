@@ -178,3 +178,28 @@ def test_two_processes_equal_one(file, tmp_path):
     for name, value in model.state_dict().items():
         assert first[name].equal(second[name]), name
         torch.testing.assert_close(value, first[name], rtol=0, atol=1e-6)
+
+
+def test_published_tokens_are_read(file, tmp_path):
+    """A file of Rein has its tokens and a head, linked by queries."""
+    tokens = build(query_channels=6).state_dict()
+    stored = {
+        f'backbone.{name}': value + 1
+        for name, value in tokens.items()
+        if name.startswith('reins.')
+    }
+    path = str(tmp_path / 'rein.pth')
+    torch.save(dict(state_dict=stored | {'decode_head.a': IMAGES}), path)
+    init = dict(
+        type='Pretrained',
+        checkpoint=path,
+        prefix='backbone.',
+        partial=['reins.transform.', 'reins.merge.'],
+    )
+    model = transformer_model(backbone=rein_config(file, init_cfg=init))
+    backbone = model.segmentor.backbone
+    for name, value in backbone.reins.state_dict().items():
+        assert value.equal(stored[f'backbone.reins.{name}']), name
+    read = torch.load(file)
+    for name, value in backbone.vit.state_dict().items():
+        assert value.equal(read[name]), name

@@ -104,11 +104,11 @@ class DINOVisionTransformer(BaseModule):
             self.rope_embed = RotaryPositions(
                 self.embed_dims // num_heads, rescale=rope_rescale
             )
-        rates = torch.linspace(0, drop_path_rate, self.num_layers).tolist()
+        step = drop_path_rate / max(1, self.num_layers - 1)
         eps, key_bias = _EPS[version], version == 2
         self.blocks = nn.ModuleList(
-            Block(self.embed_dims, num_heads, rate, eps, key_bias)
-            for rate in rates
+            Block(self.embed_dims, num_heads, step * i, eps, key_bias)
+            for i in range(self.num_layers)
         )
         self.norm = nn.LayerNorm(self.embed_dims, eps)
 

@@ -198,23 +198,21 @@ class ReinBackbone(BaseModule):
     def _load_from_state_dict(
         self, state_dict: dict, prefix: str, *args: Any
     ) -> None:
-        if self.file is not None:
-            self._fill_in(state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
-    def _fill_in(self, state_dict: dict, prefix: str) -> None:
-        """Let the frozen part be that of its file, in place."""
-        assert self.file is not None, 'asked before'
+        if self.file is None:
+            super()._load_from_state_dict(state_dict, prefix, *args)
+            return
         if not self.file_is_read:
             initialize(self.vit, self.file)
             self._has_been_read()
-        stored = state_dict.get(f'{prefix}vit_checksum')
-        if stored is not None and int(stored) != int(self.vit_checksum):
+        own = int(self.vit_checksum)
+        if int(state_dict.get(f'{prefix}vit_checksum', own)) != own:
             raise CheckpointError(
                 'the checkpoint was trained on another transformer than '
                 f'{self.file["checkpoint"]}; name its file in '
                 'backbone.vit.init_cfg.checkpoint'
             )
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        # Before children are loaded, but after checks of what is stored.
         for name, value in self.vit.state_dict().items():
             state_dict[f'{prefix}vit.{name}'] = value
 
