@@ -18,10 +18,11 @@ def vit_config(file=None, **kwargs):
     return config
 
 
-def rein_config(file=None, **kwargs):
+def rein_config(file=None, input_scale=1, **kwargs):
     """The same, frozen, with 5 tokens a block."""
+    vit = vit_config(file, input_scale=input_scale)
     tokens = dict(num_tokens=5, rank=2) | kwargs
-    return dict(type='ReinBackbone', vit=vit_config(file), **tokens)
+    return dict(type='ReinBackbone', vit=vit, **tokens)
 
 
 def transformer_segmentor(backbone=None):
