@@ -191,8 +191,7 @@ BLOCKED = """
 import sys
 sys.modules['mmuda'] = None
 import torch
-from hrda_models import hrda_config
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmseg.apis import inference_model, init_model
 import numpy as np
 cfg = Config.fromfile(sys.argv[1])
