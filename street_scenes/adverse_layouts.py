@@ -20,7 +20,7 @@ from street_scenes.weather import in_weather
 class ACDCLayout(SceneLayout):
     """``rgb_anon/<condition>/<split>`` and ``gt``, a folder a sequence.
 
-    Conditions take turns. Sequences have the same names in all of them.
+    Conditions take turns, and each has sequences of its own.
 
     Attributes:
         with_train_labels: Whether the train split has labels.
@@ -34,8 +34,8 @@ class ACDCLayout(SceneLayout):
     splits: ClassVar[tuple[str, ...]] = ('train', 'val')
     conditions: ClassVar[tuple[str, ...]] = ('fog', 'night', 'rain', 'snow')
     sequences: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        'train': ('GOPR0122', 'GOPR0475'),
-        'val': ('GOP0356',),
+        'train': ('GOPR01{}2', 'GOPR04{}5'),
+        'val': ('GOPR03{}6',),
     }
 
     def files(self, split: str, number: int) -> Mapping[str, Encoder]:
@@ -43,8 +43,9 @@ class ACDCLayout(SceneLayout):
         place, turn = divmod(number, len(self.conditions))
         sequences = self.sequences[split]
         frame, at = divmod(place, len(sequences))
-        stem = f'{self.conditions[turn]}/{split}/{sequences[at]}/'
-        stem += f'{sequences[at]}_frame_{frame + 1:06d}'
+        sequence = sequences[at].format(turn)
+        stem = f'{self.conditions[turn]}/{split}/{sequence}/'
+        stem += f'{sequence}_frame_{frame + 1:06d}'
         files = {f'rgb_anon/{stem}_rgb_anon.png': encode_image}
         if split != 'train' or self.with_train_labels:
             files[f'gt/{stem}_gt_labelTrainIds.png'] = encode_train_ids

@@ -83,8 +83,8 @@ def test_acdc(tmp_path):
     numbers = [VAL + n for n in range(8)]
     base = get_domain('cityscapes')
     assert keys_of(dataset) == [
-        f'{condition}/GOP0356/GOP0356_frame_{frame:06d}'
-        for condition in CONDITIONS
+        f'{condition}/GOPR03{at}6/GOPR03{at}6_frame_{frame:06d}'
+        for at, condition in enumerate(CONDITIONS)
         for frame in (1, 2)
     ]
     for at, condition in enumerate(CONDITIONS):
