@@ -8,7 +8,7 @@ from mmuda.models.followers import Follower, add_follower
 from mmuda.models.losses import mean_of_valid, valid_at
 from mmuda.models.players import SEGMENTOR
 from mmuda.models.terms import Term
-from mmuda.models.uda.base import ddp_dummy_loss
+from mmuda.models.wrappers import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import DECODE

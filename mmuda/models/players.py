@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mmuda.models.batch import Batch, DomainBatch, prepared_batch
 from mmuda.models.method_checks import distinct_targets
-from mmuda.models.terms.term import Losses, Term, add_terms
+from mmuda.models.term import Losses, Term, add_terms
 from mmuda.utils.errors import ConfigError
 
 SEGMENTOR = 'segmentor'

@@ -1,10 +1,16 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Losses that ride on any method."""
 
+from mmuda.models.term import (
+    Term,
+    add_deprecated_term,
+    add_losses,
+    add_terms,
+)
+
 from .class_ratio_prior import ClassRatioPrior
 from .entropy import Entropy
 from .pseudo_labels import PseudoLabels
-from .term import Term, add_deprecated_term, add_losses, add_terms
 
 __all__ = [
     'ClassRatioPrior',

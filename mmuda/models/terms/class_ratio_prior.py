@@ -9,12 +9,11 @@ from torch import Tensor
 from mmuda.models.batch import DomainBatch
 from mmuda.models.losses import class_ratio_prior_loss
 from mmuda.models.segmentors import Logits, Prediction
+from mmuda.models.term import Losses, Term
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.json_files import read_json
 from mmuda.utils.names import DECODE
-
-from .term import Losses, Term
 
 
 @MODELS.register_module()

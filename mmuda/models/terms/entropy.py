@@ -7,9 +7,8 @@ from mmuda.models.batch import DomainBatch
 from mmuda.models.losses import entropy_losses
 from mmuda.models.method_checks import check_heads, check_top_fraction
 from mmuda.models.segmentors import Logits, Prediction
+from mmuda.models.term import Losses, Term
 from mmuda.registry import MODELS
-
-from .term import Losses, Term
 
 
 @MODELS.register_module()

@@ -4,9 +4,8 @@
 from mmuda.models.batch import DomainBatch
 from mmuda.models.method_checks import check_pseudo_label_weight
 from mmuda.models.segmentors import Logits, Prediction
+from mmuda.models.term import Losses, Term
 from mmuda.registry import MODELS
-
-from .term import Losses, Term
 
 
 @MODELS.register_module()

@@ -21,7 +21,7 @@ from mmuda.models.method_checks import (
 )
 from mmuda.models.players import Losses, Steps, frozen, unwrap
 from mmuda.models.segmentors import Logits, Prediction
-from mmuda.models.terms import add_deprecated_term
+from mmuda.models.term import add_deprecated_term
 from mmuda.registry import MODELS
 from mmuda.utils.names import SOURCE
 

@@ -3,12 +3,11 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial, reduce
+from functools import partial
 from typing import Literal
 
-import torch
 from mmengine.logging import print_log
-from mmengine.model import ImgDataPreprocessor, is_model_wrapper
+from mmengine.model import ImgDataPreprocessor
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmseg.models import SegDataPreProcessor
 from mmseg.models.segmentors.base import BaseSegmentor
@@ -25,14 +24,10 @@ from mmuda.models.method_checks import (
     check_segmentor,
     without_domains,
 )
-from mmuda.models.players import (
-    Losses,
-    PlayersMixin,
-    current_iteration,
-    unwrap,
-)
+from mmuda.models.players import Losses, PlayersMixin, current_iteration
 from mmuda.models.segmentors import Logits, Prediction
-from mmuda.models.terms import add_losses
+from mmuda.models.term import add_losses
+from mmuda.models.wrappers import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import DECODE, SOURCE
@@ -267,34 +262,6 @@ def _warn_without_labels(logs: Losses, told: set[str]) -> None:
 def detach(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same logits without their graph."""
     return {name: values.detach() for name, values in logits.items()}
-
-
-def ddp_dummy_loss(
-    network: BaseSegmentor, logits: Mapping[str, Tensor]
-) -> Losses:
-    """A loss of value zero on all that a pass of a network trains.
-
-    Under DDP each trained parameter needs a gradient in each backward pass.
-    Heads that ran without a loss give one to the part of the backbone that
-    feeds only them; heads that did not run give one to themselves.
-
-    Args:
-        network: A segmentor, with or without a distributed wrapper.
-        logits: Of the heads that ran, by name.
-
-    Returns:
-        At most one loss; none without DDP.
-    """
-    if not is_model_wrapper(network):
-        return {}
-    parts = list(logits.values())
-    segmentor = unwrap(network)
-    for name in segmentor.heads():
-        if name not in logits:
-            weights = segmentor.parameters_of(name)
-            parts += [weight for weight in weights if weight.requires_grad]
-    nothing = ((0 * part).sum() for part in parts)
-    return {'loss_unused': reduce(torch.add, nothing)}
 
 
 @MODELS.register_module()

@@ -32,6 +32,7 @@ from mmuda.models.players import (
 )
 from mmuda.models.segmentors import Logits
 from mmuda.models.trained import check_cover
+from mmuda.models.wrappers import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import DECODE, SOURCE
@@ -43,7 +44,7 @@ from .advent import (
     judged_maps,
     self_information_maps,
 )
-from .base import BaseUDA, ddp_dummy_loss, detach
+from .base import BaseUDA, detach
 from .collaborative_self_training import CollaborativeMixin, require_main_head
 
 

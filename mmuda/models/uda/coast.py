@@ -26,11 +26,12 @@ from mmuda.models.style import (
     channel_statistics,
     swap_statistics,
 )
+from mmuda.models.wrappers import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.names import DECODE, SOURCE
 
-from .base import BaseUDA, ddp_dummy_loss
+from .base import BaseUDA
 from .collaborative_self_training import CollaborativeSelfTraining
 
 

@@ -21,13 +21,14 @@ from mmuda.models.mixing import ClassesOf, halves_of_classes, mix_classes
 from mmuda.models.online_labels import label_online
 from mmuda.models.players import Losses, Steps
 from mmuda.models.segmentors import Logits, Prediction
+from mmuda.models.wrappers import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.checks import WHOLE
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import IGNORE_ID
 
-from .base import BaseUDA, ddp_dummy_loss
+from .base import BaseUDA
 
 SourceMean = Literal['all', 'labelled']
 

@@ -6,7 +6,7 @@ from mmuda.models.losses import entropy_losses
 from mmuda.models.method_checks import check_heads, check_top_fraction
 from mmuda.models.players import Losses
 from mmuda.models.segmentors import Logits, Prediction
-from mmuda.models.terms import add_deprecated_term
+from mmuda.models.term import add_deprecated_term
 from mmuda.registry import MODELS
 
 from .base import BaseUDA

@@ -20,11 +20,12 @@ from mmuda.models.losses import (
 from mmuda.models.method_checks import check_choice, check_number
 from mmuda.models.players import SEGMENTOR, Losses, Steps
 from mmuda.models.segmentors import Logits, View
+from mmuda.models.wrappers import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import DECODE, ENSEMBLE, SOURCE
 
-from .base import BaseUDA, ddp_dummy_loss
+from .base import BaseUDA
 from .collaborative_self_training import CollaborativeSelfTraining
 
 Slots = Literal['fixed', 'own_first']
