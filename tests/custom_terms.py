@@ -4,8 +4,7 @@ import torch
 from mmseg.utils import add_prefix
 from torch.nn.functional import interpolate
 
-from mmuda.models.followers import Follower, add_follower
-from mmuda.models.losses import mean_of_valid, valid_at
+from mmuda.models.losses import mean_of_valid
 from mmuda.models.players import SEGMENTOR
 from mmuda.models.terms import Term
 from mmuda.models.wrappers import ddp_dummy_loss
@@ -23,7 +22,7 @@ def checkered(images, block):
 
 
 @MODELS.register_module()
-class MaskedConsistency(Term):
+class CheckeredConsistency(Term):
     """The teacher labels whole images, the student sees blocks of them."""
 
     allows_padding = True
@@ -34,7 +33,7 @@ class MaskedConsistency(Term):
 
     def attach(self, model):
         if model.teacher is None:
-            raise ConfigError('MaskedConsistency needs model.teacher=True')
+            raise ConfigError('CheckeredConsistency needs model.teacher=True')
 
     def extra(self, model, batch):
         for name, target in batch.targets.items():
@@ -49,31 +48,7 @@ class MaskedConsistency(Term):
             )
             losses = model.network.losses(prediction, labels, weights)
             losses |= ddp_dummy_loss(model.segmentor, prediction.logits)
-            yield SEGMENTOR, add_prefix(losses, f'{name}.masked')
-
-
-@MODELS.register_module()
-class FeatureDistance(Term):
-    """Features of the source stay near those of the first backbone."""
-
-    allows_padding = True
-    needs_features = True
-
-    def __init__(self, weight=0.1, mode='eval'):
-        super().__init__()
-        self.weight, self.mode = weight, mode
-
-    def attach(self, model):
-        backbone = Follower('segmentor.backbone', self.mode, saved=False)
-        add_follower(model, 'imagenet', backbone)
-
-    def on_source(self, model, prediction, full, source):
-        with torch.no_grad():
-            fixed = model.imagenet(source.images)[-1]
-        distance = (prediction.features[-1] - fixed).norm(dim=1)  # (N, h, w)
-        valid = valid_at(source.valid, distance.shape[1:])
-        loss = mean_of_valid(distance, valid)
-        return {'loss_feature_distance': self.weight * loss}
+            yield SEGMENTOR, add_prefix(losses, f'{name}.checkered')
 
 
 @MODELS.register_module()

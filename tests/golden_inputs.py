@@ -96,3 +96,9 @@ def _value(key, shape, s):
         value = golden_normal(key, shape, 0.1, s)
         return value + 1 if key.endswith('weight') else value
     return golden_normal(key, shape, math.sqrt(2 / math.prod(shape[1:])), s)
+
+
+def load_modern(name):
+    """Numbers of DACS, DAFormer, HRDA and MIC, of whatever seed."""
+    (path,) = (GOLDENS / 'modern').glob(f'{name}_s*.npz')
+    return load_goldens(f'modern/{path.stem}')

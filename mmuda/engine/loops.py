@@ -67,6 +67,8 @@ class UDATrainLoop(IterBasedTrainLoop):
         super().__init__(*args, **kwargs)
         self.divergence = DivergenceWatch(nonfinite_patience)
         add_needed_hooks(self.runner)
+        model = unwrap(self.runner.model)
+        model.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
         # mmengine 0.10.7 starts the loader processes here. They would keep a
         # copy of the data set from before the hooks' ``before_run``.
         self.dataloader_iterator = None

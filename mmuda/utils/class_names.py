@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmuda.utils.errors import CheckpointError
+from mmuda.utils.errors import CheckpointError, ConfigError
 
 
 def stored_classes(checkpoint: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -77,3 +77,32 @@ def require_trained_classes(
 
 def _plain(name: str) -> str:
     return ' '.join(name.lower().replace('_', ' ').replace('-', ' ').split())
+
+
+def class_ids(
+    chosen: Sequence[str | int], classes: Sequence[str] | None, place: str
+) -> list[int]:
+    """Train ids of some classes.
+
+    Upper case, underscores and hyphens of names do not matter.
+
+    Args:
+        chosen: Names or train ids.
+        classes: Names by train id in the data; None if they are not known.
+        place: Keys that lead to the choice in the config, for messages.
+
+    Raises:
+        ConfigError: A name is unknown.
+    """
+    known = [_plain(name) for name in classes or ()]
+    ids = []
+    for name in chosen:
+        if isinstance(name, str) and _plain(name) not in known:
+            there = 'its classes are not known here; write train ids'
+            if known:
+                there = f'it has {", ".join(classes or ())}'
+            raise ConfigError(f"{place}: the data has no '{name}' ({there})")
+        ids.append(
+            known.index(_plain(name)) if isinstance(name, str) else name
+        )
+    return ids

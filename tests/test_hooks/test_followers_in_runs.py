@@ -3,7 +3,7 @@
 import custom_terms
 import pytest
 import torch
-from tiny_runs import equal, runner, weights
+from tiny_runs import METAINFO, equal, runner, weights
 
 from mmuda.hooks import MeanTeacherHook
 from mmuda.models import unwrap
@@ -11,7 +11,10 @@ from mmuda.models.terms import Term
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
-TERMS = [dict(type='MaskedConsistency'), dict(type='FeatureDistance')]
+TERMS = [
+    dict(type='CheckeredConsistency'),
+    dict(type='FeatureDistance', weight=0.1, things='all'),
+]
 HOOKS = ['NormStatisticsSyncHook', 'IterationSeedHook']
 
 
@@ -52,6 +55,18 @@ def test_the_loop_adds_the_hook_of_the_teacher(tmp_path):
     assert not torch.equal(
         model.teacher.state_dict()[name], model.segmentor.state_dict()[name]
     )
+
+
+def test_terms_know_the_classes_of_the_data(tmp_path):
+    def run(things):
+        terms = [dict(type='FeatureDistance', things=things)]
+        run = runner(tmp_path, 1, HOOKS, model=dict(terms=terms))
+        run.train()
+        return run
+
+    assert unwrap(run(['a', 'c']).model).dataset_meta == METAINFO
+    with pytest.raises(ConfigError, match=r"no 'car' \(it has a, b, c, d, e"):
+        run(['car'])
 
 
 def test_options_in_two_places_are_refused(tmp_path):

@@ -28,7 +28,10 @@ from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.setup_env import register_all_modules
 
-TERMS = [dict(type='MaskedConsistency'), dict(type='FeatureDistance')]
+TERMS = [
+    dict(type='CheckeredConsistency'),
+    dict(type='FeatureDistance', weight=0.1, things='all'),
+]
 METHODS = ['AdvEnt', 'MinEnt', 'SelfTraining']
 LR = 0.1
 
@@ -84,7 +87,7 @@ def plain(model, data):
     seen = logits_of(model.segmentor, checkered(x_t, 8))['decode']
     features = model.segmentor.backbone(x_s)[-1]
     return {
-        'target.masked.decode.loss_ce': 0.5
+        'target.checkered.decode.loss_ce': 0.5
         * F.cross_entropy(upsampled(seen), labels),
         'source.loss_feature_distance': 0.1
         * ((features - fixed) ** 2).sum(1).sqrt().mean(),
@@ -170,7 +173,7 @@ def test_deprecated_keywords_are_terms():
 def test_extra_passes_wait_for_the_end_of_the_warm_up():
     logs = step(build('MinEnt', warmup_iters=1), labelled())
     assert 'source.loss_feature_distance' in logs
-    assert not any('masked' in name for name in logs)
+    assert not any('checkered' in name for name in logs)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +284,7 @@ def test_padding_has_no_part_in_terms():
         model.upsample(seen, images), labels, reduction='none'
     )
     logs = step(model, uneven())
-    assert logs['target.masked.decode.loss_ce'].item() == pytest.approx(
+    assert logs['target.checkered.decode.loss_ce'].item() == pytest.approx(
         0.5 * pixels[valid].mean().item(), rel=1e-9
     )
 
@@ -289,13 +292,13 @@ def test_padding_has_no_part_in_terms():
 def test_terms_that_would_learn_from_padding_are_refused(monkeypatch):
     model = build('MinEnt')
     monkeypatch.setattr(type(model.terms[0]), 'allows_padding', False)
-    with pytest.raises(ConfigError, match='MaskedConsistency would learn'):
+    with pytest.raises(ConfigError, match='CheckeredConsistency would learn'):
         step(model, uneven())
 
 
 @pytest.mark.parametrize(
     'terms',
-    [TERMS[0], ['MaskedConsistency'], [dict(weight=0.5)], 'Entropy', None],
+    [TERMS[0], ['CheckeredConsistency'], [dict(weight=0.5)], 'Entropy', None],
 )
 def test_terms_that_are_no_list_of_configs_are_refused(terms):
     with pytest.raises(ConfigError, match='model.terms must be a list of'):

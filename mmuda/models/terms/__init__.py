@@ -10,11 +10,13 @@ from mmuda.models.term import (
 
 from .class_ratio_prior import ClassRatioPrior
 from .entropy import Entropy
+from .feature_distance import FeatureDistance
 from .pseudo_labels import PseudoLabels
 
 __all__ = [
     'ClassRatioPrior',
     'Entropy',
+    'FeatureDistance',
     'PseudoLabels',
     'Term',
     'add_deprecated_term',

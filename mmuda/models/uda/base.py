@@ -4,7 +4,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from mmengine.logging import print_log
 from mmengine.model import ImgDataPreprocessor
@@ -66,6 +66,8 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         init_cfg: As of mmengine's ``BaseModule``.
 
     Attributes:
+        dataset_meta: Classes and palette of the data, where the loop that
+            trains has told.
         without_labels: Losses that had no pixel to learn from, once told.
 
     Raises:
@@ -73,6 +75,7 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
     """
 
     network_type = BaseSegmentor
+    dataset_meta: Mapping[str, Any] | None = None
 
     def __init__(
         self,
