@@ -249,19 +249,25 @@ def test_heads_of_one_target_are_no_level():
         collaborative_models.build('MTKT', terms=terms)
 
 
+@pytest.mark.parametrize('over_labelled', [True, False])
 @pytest.mark.parametrize('domain', ['source', 'target'])
-def test_weights_of_pixels_count_where_labels_do(domain):
+def test_weights_of_pixels_count_where_labels_do(domain, over_labelled):
     model = build('SelfTraining', terms=[])
+    for head in model.segmentor.heads().values():
+        head.loss_decode.avg_non_ignore = over_labelled
     data = model.data_preprocessor(labelled(), True).domains[domain]
-    weights = torch.zeros_like(data.labels, dtype=torch.float64)
-    weights[:, :10] = 2
+    data.labels[:, :, :7] = 255
+    weights = torch.rand(data.labels.shape, dtype=torch.float64)
     name = f'{domain}.decode.loss_ce' + '_pseudo' * (domain == 'target')
     found = model.losses_on(replace(data, weights=weights), {})[name]
     logits = logits_of(model.segmentor, data.images)['decode']
+    logits = model.upsample(logits, data.images)
     pixels = F.cross_entropy(
-        model.upsample(logits, data.images), data.labels, reduction='none'
+        logits, data.labels, ignore_index=255, reduction='none'
     )
-    torch.testing.assert_close(found, (weights * pixels).mean())
+    valid = data.labels != 255 if over_labelled else data.labels >= 0
+    expected = (weights * pixels).sum() / valid.sum()
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
 
 
 def uneven():

@@ -240,12 +240,40 @@ def losses_of_head(
     index = head.ignore_index
     losses: dict[str, Tensor] = {}
     for loss in losses_of(head):
-        value = loss(logits, labels, weight=weights, ignore_index=index)
+        value = _value_of(loss, logits, labels, weights, index)
         losses[loss.loss_name] = losses.get(loss.loss_name, 0) + value
     share = process_share((labels != index).sum())
     # mmseg has an accuracy of 100 % on no pixel.
     losses['acc_seg'] = share * accuracy(logits, labels, ignore_index=index)
     return losses
+
+
+def _value_of(
+    loss: BaseModule,
+    logits: Tensor,
+    labels: Tensor,
+    weights: Tensor | None,
+    index: int,
+) -> Tensor:
+    if weights is None or not _is_plain_mean(loss):
+        return loss(logits, labels, weight=weights, ignore_index=index)
+    # mmseg's would round the weights to 32 bits, in double precision, too.
+    pixels = weights * loss(
+        logits, labels, ignore_index=index, reduction_override='none'
+    )
+    if loss.avg_non_ignore:
+        return mean_of_valid(pixels, labels != index)
+    return mean_of_valid(pixels)
+
+
+def _is_plain_mean(loss: BaseModule) -> bool:
+    """Whether a loss is the mean of the cross entropies of pixels."""
+    return (
+        type(loss) is CrossEntropyLoss
+        and not (loss.use_sigmoid or loss.use_mask)
+        and loss.class_weight is None
+        and loss.reduction == 'mean'
+    )
 
 
 @torch.no_grad()
