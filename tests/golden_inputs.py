@@ -16,7 +16,12 @@ _TARGET_SIZE = (57, 81)
 
 def load_goldens(name):
     with np.load(GOLDENS / f'{name}.npz') as file:
-        return {key: torch.from_numpy(file[key]) for key in file.files}
+        arrays = {key: file[key] for key in file.files}
+    return {
+        # Some are names.
+        key: value if value.dtype.kind == 'U' else torch.from_numpy(value)
+        for key, value in arrays.items()
+    }
 
 
 def _random_state(key, s):

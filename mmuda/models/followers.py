@@ -284,10 +284,21 @@ class FollowersMixin(BaseModel):
             raise ConfigError(
                 "model.predict_on='teacher' needs model.teacher=True"
             )
-        if teacher is False or teacher is None:
-            self.teacher = None
-            return
-        options = {} if teacher is True else dict(teacher)
+        self.teacher = None
+        if teacher is not False and teacher is not None:
+            self.add_teacher({} if teacher is True else teacher)
+
+    def add_teacher(self, options: Mapping[str, Any]) -> None:
+        """Get a teacher; a term may give one to a model that has none.
+
+        Args:
+            options: Of ``MeanTeacherHook``, and ``mode`` of a
+                :class:`Follower`.
+
+        Raises:
+            ConfigError: An option is unknown.
+        """
+        options = dict(options)
         mode = options.pop('mode', 'eval')
         if mode == 'own_statistics':
             options.setdefault('buffers', 'keep')
@@ -299,6 +310,8 @@ class FollowersMixin(BaseModel):
                 )
         check_statistics(mode, options.get('buffers', 'copy'))
         self.teacher_options = options
+        # A module takes the place of the None.
+        del self.teacher
         add_follower(self, TEACHER, Follower(self.main, mode))
 
     def init_weights(self) -> None:

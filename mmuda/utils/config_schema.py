@@ -360,6 +360,13 @@ PARAMETERS: dict[str, Check] = {
     'entropy_weights': optional(HEAD_WEIGHTS),
     'Entropy.weights': HEAD_WEIGHTS,
     'ClassRatioPrior.weight': NOT_NEGATIVE,
+    'FeatureDistance.weight': NOT_NEGATIVE,
+    'MaskedConsistency.weight': NOT_NEGATIVE,
+    'MaskedConsistency.mask_ratio': BELOW_ONE,
+    'MaskedConsistency.threshold': Check(
+        f"{SHARE.expected}, None, or 'host'",
+        lambda v: v in (None, 'host') or SHARE.fits(v),
+    ),
     'pseudo_label_weight': NOT_NEGATIVE,
     'MeanTeacherHook.momentum': BELOW_ONE,
     'MeanTeacherHook.begin': WHOLE,

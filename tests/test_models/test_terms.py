@@ -32,6 +32,7 @@ TERMS = [
     dict(type='CheckeredConsistency'),
     dict(type='FeatureDistance', weight=0.1, things='all'),
 ]
+ENTROPY = dict(type='Entropy', weights=dict(decode=0.5))
 METHODS = ['AdvEnt', 'MinEnt', 'SelfTraining']
 LR = 0.1
 
@@ -179,7 +180,7 @@ def test_extra_passes_wait_for_the_end_of_the_warm_up():
 @pytest.mark.parametrize(
     ('method', 'term', 'message'),
     [
-        ('SourceOnly', TERMS[0], "needs 'extra'.*SourceOnly"),
+        ('SourceOnly', ENTROPY, "needs 'on_target'.*SourceOnly"),
         ('CoTraining', TERMS[1], "needs 'on_source'.*CoTraining"),
         ('MinEnt', dict(type='FCNHead', in_channels=3, channels=3), 'no term'),
     ],

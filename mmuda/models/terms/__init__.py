@@ -11,12 +11,14 @@ from mmuda.models.term import (
 from .class_ratio_prior import ClassRatioPrior
 from .entropy import Entropy
 from .feature_distance import FeatureDistance
+from .masked_consistency import MaskedConsistency
 from .pseudo_labels import PseudoLabels
 
 __all__ = [
     'ClassRatioPrior',
     'Entropy',
     'FeatureDistance',
+    'MaskedConsistency',
     'PseudoLabels',
     'Term',
     'add_deprecated_term',
