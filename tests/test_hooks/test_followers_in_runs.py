@@ -18,27 +18,41 @@ TERMS = [
 HOOKS = ['NormStatisticsSyncHook', 'IterationSeedHook']
 
 
-def taught(folder, iterations, hooks=HOOKS, **kwargs):
-    model = dict(
-        teacher=dict(momentum=0.6, mode='batch_statistics'), terms=TERMS
-    )
+TAUGHT = dict(teacher=dict(momentum=0.6, mode='batch_statistics'), terms=TERMS)
+# Its teacher is given by the term.
+MASKED = dict(
+    terms=[
+        dict(
+            type='MaskedConsistency',
+            block_size=8,
+            teacher=dict(momentum=0.6, mode='own_statistics'),
+            threshold=None,
+        )
+    ]
+)
+
+
+def taught(folder, iterations, hooks=HOOKS, model=TAUGHT, **kwargs):
     assert custom_terms
     return runner(
         folder, iterations, hooks, model=model, dropout=0.3, **kwargs
     )
 
 
-def test_resumed_run_equals_a_whole_one(tmp_path):
-    whole = taught(tmp_path / 'whole', 4)
+@pytest.mark.parametrize('model', [TAUGHT, MASKED])
+def test_resumed_run_equals_a_whole_one(tmp_path, model):
+    whole = taught(tmp_path / 'whole', 4, model=model)
     whole.train()
-    taught(tmp_path / 'parts', 2).train()
-    second = taught(tmp_path / 'parts', 4, resume=True)
+    taught(tmp_path / 'parts', 2, model=model).train()
+    second = taught(tmp_path / 'parts', 4, resume=True, model=model)
     second.train()
     assert equal(weights(whole), weights(second))
-    first, other = (
-        unwrap(run.model).imagenet.state_dict() for run in (whole, second)
-    )
-    assert equal(first, other)
+    for name in unwrap(whole.model).followers:
+        first, other = (
+            getattr(unwrap(run.model), name).state_dict()
+            for run in (whole, second)
+        )
+        assert equal(first, other)
     stored = torch.load(tmp_path / 'parts/iter_4.pth', weights_only=False)
     names = {name.split('.')[0] for name in stored['state_dict']}
     assert names == {'segmentor', 'teacher'}

@@ -82,8 +82,9 @@ def domains_of(model, data):
     return model.data_preprocessor(copy.deepcopy(data), True)
 
 
-def step(model, data=None):
+def step(model, data=None, **wrapper):
     sgd = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=LR))
+    sgd |= wrapper
     config = dict(constructor='MultiOptimWrapperConstructor', segmentor=sgd)
     if hasattr(getattr(model, 'module', model), 'discriminator'):
         config['discriminator'] = sgd
@@ -291,6 +292,32 @@ def test_padding_has_no_part():
     assert logs['target.masked.decode.loss_ce'].item() == pytest.approx(
         (share * pixels[target.valid].mean()).item(), rel=1e-9
     )
+
+
+@pytest.mark.parametrize('precision', ['bf16', 'fp16'])
+def test_half_precision_stays_near_the_single_one(precision):
+    masked = dict(type='MaskedConsistency', block_size=8, threshold=0.9)
+    distance = dict(type='FeatureDistance', things='all')
+    wrappers = (
+        {},
+        dict(type='MixedPrecisionOptimWrapper', precision=precision),
+    )
+    logs = []
+    for wrapper in wrappers:
+        model = build(terms=[masked, distance]).float()
+        for weight in model.imagenet.parameters():
+            weight.data *= 1.1
+        torch.manual_seed(0)
+        logs.append(step(model, **wrapper))
+    for name in (
+        'target.masked.decode.loss_ce',
+        'target.pseudo_label_weight',
+        'source.loss_feature_distance',
+    ):
+        single, half = logs[0][name], logs[1][name]
+        assert half.dtype == torch.float32
+        assert half.item() == pytest.approx(single.item(), rel=0.05)
+        assert half != single
 
 
 def wrapped_step(method):
