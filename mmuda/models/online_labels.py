@@ -51,6 +51,10 @@ def label_online(
             weights = weights.where(counts, weights.new_zeros(()))
     if target.valid is not None:
         labels = labels.where(target.valid, IGNORE_ID)
+    shown = labels
+    if target.region is not None:
+        shown = labels.where(target.region, IGNORE_ID)
+    model.show(target.name, pseudo_label=shown, confidence=confidence)
     return PseudoLabelled(
         images=target.images,
         labels=labels,

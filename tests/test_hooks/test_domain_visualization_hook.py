@@ -9,7 +9,11 @@ from PIL import Image
 from tiny_models import NUM_CLASSES, batch
 from tiny_runs import METAINFO, equal, runner, weights
 
-from mmuda.hooks.domain_visualization_hook import domain_tiles, predict_logits
+from mmuda.hooks.domain_visualization_hook import (
+    domain_tiles,
+    learned_tiles,
+    predict_logits,
+)
 
 HOOK = dict(type='DomainVisualizationHook', interval=2)
 PALETTE = METAINFO['palette']
@@ -162,3 +166,74 @@ def test_pseudo_label_is_shown(logits):
     label = torch.full((1, 33, 41), 2)
     shown = tiles(logits, pseudo_sem_seg=label)['pseudo-label']
     assert (shown == PALETTE[2]).all()
+
+
+MASKED = dict(terms=[dict(type='MaskedConsistency', block_size=8)])
+
+
+def test_what_is_learned_of_a_target_is_a_row_of_its_own(tmp_path):
+    run = runner(tmp_path / 'drawn', 3, hooks=[HOOK], model=MASKED)
+    run.train()
+    folder = tmp_path / 'drawn/vis_data/domains'
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f'iter_2_{name}.png' for name in ('source', 'target', 'target_learned')
+    ]
+    # Source, target, pseudo-label, confidence, masked, prediction.
+    assert picture(run, 'iter_2_target_learned').shape[1] == 49 + 5 * 47
+    assert run.model.shown is None
+    plain = runner(tmp_path / 'plain', 3, model=MASKED)
+    plain.train()
+    assert equal(weights(plain), weights(run))
+
+
+@pytest.fixture
+def row(model, logits):
+    """Tiles of what is shown in the order in which a step makes it."""
+    data = batch(source_size=(33, 41))
+    domains = model.data_preprocessor(data, True)
+    mixed, image = (d.images[0] for d in domains.domains.values())
+    shown = dict(
+        pseudo_label=torch.full((33, 41), 2),
+        confidence=torch.linspace(0, 1, 41).expand(33, 41),
+        masked=image * (torch.arange(41) < 20),
+        mixed=mixed,
+    )
+    source, target = (
+        domain_tiles(
+            data['inputs'][name][0],
+            data['data_samples'][name][0],
+            logits,
+            PALETTE,
+        )
+        for name in ('source', 'target')
+    )
+    tiles = learned_tiles(
+        source, target, shown, model.data_preprocessor, PALETTE
+    )
+    return data['inputs'], tiles
+
+
+def test_the_row_has_the_order_of_the_step(row):
+    assert list(row[1]) == [
+        *('source', 'target', 'pseudo-label', 'confidence'),
+        *('mixed', 'masked', 'prediction'),
+    ]
+
+
+def test_normalised_images_are_shown_in_their_colours(row):
+    images, tiles = row
+    expected = images['source'][0].flip(0).permute(1, 2, 0).numpy()
+    assert (tiles['mixed'] == expected).all()
+    assert (tiles['source'] == expected).all()
+    expected = images['target'][0].flip(0).permute(1, 2, 0).numpy()
+    assert (tiles['masked'][:, :20] == expected[:, :20]).all()
+    # What is hidden has the mean of all images, 127.5.
+    assert (tiles['masked'][:, 20:] == 128).all()
+
+
+def test_pseudo_labels_are_shown_with_what_is_sure(row):
+    assert (row[1]['pseudo-label'] == PALETTE[2]).all()
+    brightness = row[1]['confidence'][0].sum(axis=1).astype(int)
+    assert (np.diff(brightness) >= 0).all()
+    assert brightness[0] < 20
+    assert brightness[-1] > 600

@@ -192,7 +192,10 @@ class MaskedConsistency(Term):
         size = domain.images.shape[2:]
         blocks = self.draw_blocks(len(domain.images), *size)
         kept = block_mask(blocks.to(domain.images), size, self.mask_ratio)
-        return model.segmentor(domain.images * kept, heads=heads)
+        masked = domain.images * kept
+        first = len(masked) // 2 if self.mode == 'separate' else 0
+        model.show(domain.name, masked=masked[first:])
+        return model.segmentor(masked, heads=heads)
 
     def draw_blocks(self, count: int, height: int, width: int) -> Tensor:
         """Numbers by which blocks are hidden, of the CPU's generator.

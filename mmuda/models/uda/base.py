@@ -68,6 +68,8 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
     Attributes:
         dataset_meta: Classes and palette of the data, where the loop that
             trains has told.
+        shown: What pictures of this iteration show, by domain; None where
+            none is drawn. See :meth:`show`.
         without_labels: Losses that had no pixel to learn from, once told.
 
     Raises:
@@ -76,6 +78,7 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
 
     network_type = BaseSegmentor
     dataset_meta: Mapping[str, Any] | None = None
+    shown: dict[str, dict[str, Tensor]] | None = None
 
     def __init__(
         self,
@@ -140,6 +143,19 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         losses |= ddp_dummy_loss(self.segmentor, logits)
         seen[domain.name] = detach(logits)
         return add_prefix(losses, domain.name)
+
+    def show(self, domain: str, **maps: Tensor) -> None:
+        """Keep what an iteration makes, if ``DomainVisualizationHook`` asks.
+
+        Args:
+            domain: Name of a target.
+            **maps: Of its images, of which the first is shown:
+                ``pseudo_label`` and ``confidence`` (N, H, W), ``mixed`` and
+                ``masked`` (N, 3, H, W).
+        """
+        if self.shown is not None:
+            first = {name: values[0].detach() for name, values in maps.items()}
+            self.shown.setdefault(domain, {}).update(first)
 
     def loss_on_source(
         self, prediction: Prediction, full: Logits, source: DomainBatch

@@ -202,6 +202,7 @@ class DACS(BaseUDA):
             of mixed images that is of the source.
         """
         mixed, pasted = self.mix(source, target)
+        self.show(target.name, mixed=mixed.images)
         prediction = self.segmentor(
             mixed.images, heads=self.heads_on(target.name)
         )
