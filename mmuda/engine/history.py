@@ -11,6 +11,8 @@ import numpy as np
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import LogProcessor
 
+from mmuda.utils.names import SHARES
+
 THINNED = 'thinned_losses'
 _POINTS = 1024
 
@@ -21,8 +23,8 @@ def bound_history(
     """Forget logged values of long ago.
 
     To be called before an iteration. What is left does not depend on whether
-    a run was resumed. Of losses means over stretches of iterations are left,
-    see :func:`all_values`. The metrics of validations are kept.
+    a run was resumed. Of what is drawn means over stretches of iterations are
+    left, see :func:`all_values`. The metrics of validations are kept.
 
     Args:
         hub: Holds the values.
@@ -36,7 +38,7 @@ def bound_history(
         if len(values) < 2 * length or name in whole or not _grows(name):
             continue
         dropped = len(values) - length
-        if name.startswith('train/') and 'loss' in name:
+        if name.startswith('train/') and is_drawn(name):
             thinned[name], dropped = _thin(thinned.get(name), values[:dropped])
             hub.update_info(THINNED, thinned)
         hub.log_scalars[name] = HistoryBuffer(
@@ -65,8 +67,13 @@ def kept_for_log(processor: LogProcessor) -> tuple[int, set[str]]:
     return max(sizes), whole
 
 
+def is_drawn(name: str) -> bool:
+    """Whether a logged value is a loss or a share, which has a curve."""
+    return 'loss' in name or name.endswith(SHARES)
+
+
 def all_values(hub: MessageHub, name: str) -> np.ndarray:
-    """Values of a loss, one for each iteration in which it was logged.
+    """Values of what is drawn, one for each iteration in which it was logged.
 
     Args:
         hub: Holds the last values, and means of those before.

@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 
-from mmuda.engine.history import all_values
+from mmuda.engine.history import all_values, is_drawn
 from mmuda.registry import HOOKS
 from mmuda.utils.files import atomic_path, logs_may_fail
 
@@ -23,7 +23,7 @@ Curve = tuple[np.ndarray, np.ndarray]
 
 @HOOKS.register_module()
 class TrainingCurveHook(Hook):
-    """Draw losses and validation mIoU into ``curves.png``.
+    """Draw losses, shares and validation mIoU into ``curves.png``.
 
     The values are those of the log; they are saved with the checkpoints, so
     a resumed run draws the whole curve.
@@ -70,9 +70,9 @@ class TrainingCurveHook(Hook):
 
 
 def _write_curves(runner: Runner) -> None:
-    figure = draw_curves(
-        loss_curves(runner.message_hub), miou_curves(runner.message_hub)
-    )
+    hub = runner.message_hub
+    curves = loss_curves(hub), miou_curves(hub), share_curves(hub)
+    figure = draw_curves(*curves)
     path = Path(runner.work_dir, 'curves.png')
     with logs_may_fail(), atomic_path(path) as temporary:
         figure.savefig(temporary)
@@ -85,14 +85,27 @@ def loss_curves(hub: MessageHub) -> dict[str, Curve]:
         hub: Holds a value for each of the last iterations of training, and
             means of those before.
     """
-    losses = {
+    return {k: v for k, v in _curves(hub).items() if 'loss' in k}
+
+
+def share_curves(hub: MessageHub) -> dict[str, Curve]:
+    """Shares by name in percent, such as that of sure pixels; as losses."""
+    return {
+        name: (iterations, 100 * values)
+        for name, (iterations, values) in _curves(hub).items()
+        if 'loss' not in name
+    }
+
+
+def _curves(hub: MessageHub) -> dict[str, Curve]:
+    found = {
         name.removeprefix('train/'): all_values(hub, name)
         for name in hub.log_scalars
-        if name.startswith('train/') and 'loss' in name
+        if name.startswith('train/') and is_drawn(name)
     }
-    total = max(map(len, losses.values()), default=0)
+    total = max(map(len, found.values()), default=0)
     curves = {}
-    for name, values in losses.items():
+    for name, values in found.items():
         # Losses of the adaptation start after the warm-up.
         last = np.arange(total - len(values), total) + 1
         parts = min(_POINTS, len(values))
@@ -123,22 +136,33 @@ def miou_curves(hub: MessageHub) -> dict[str, Curve]:
     return curves
 
 
-def draw_curves(losses: dict[str, Curve], mious: dict[str, Curve]) -> Figure:
-    """Draw the losses on a logarithmic scale above the mIoU.
+def draw_curves(
+    losses: dict[str, Curve],
+    mious: dict[str, Curve],
+    shares: dict[str, Curve] | None = None,
+) -> Figure:
+    """Draw the losses on a logarithmic scale above mIoU and shares.
 
     Args:
         losses: Iterations and values by name.
         mious: Iterations and values in percent by name.
+        shares: The same.
     """
     figure = Figure(figsize=(10, 8), layout='constrained')
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, sharex=True)
     upper.set(ylabel='loss', yscale='log')
-    lower.set(ylabel='mIoU [%]', xlabel='iteration')
-    for axes, curves in ((upper, losses), (lower, mious)):
+    label = 'mIoU, shares [%]' if shares else 'mIoU [%]'
+    lower.set(ylabel=label, xlabel='iteration')
+    for axes, curves, marker in (
+        (upper, losses, '.'),
+        (lower, mious, '.'),
+        (lower, shares or {}, ''),
+    ):
         for name, (iterations, values) in curves.items():
-            axes.plot(iterations, values, label=name, marker='.')
+            axes.plot(iterations, values, label=name, marker=marker)
         if curves:
             axes.legend(fontsize='small')
+    for axes in (upper, lower):
         axes.grid(alpha=0.3)
     return figure

@@ -8,6 +8,9 @@ TARGET = 'target'
 IGNORE_ID = 255
 # File of a folder of pseudo-labels, written last.
 MANIFEST = 'manifest.json'
+# What is logged of learning by a teacher: the part of the pixels that it is
+# sure of, and that of mixed images which is of the source.
+SHARES = ('pseudo_label_weight', 'mixed_share')
 # Heads of a segmentor: the main one, an auxiliary one (of several ``aux_0``,
 # ``aux_1``, ...), and one that looks at all targets together. Heads of a
 # target are ``<target>.decode`` and ``<target>.aux``.

@@ -71,13 +71,15 @@ def test_no_value_is_forgotten_before_twice_the_length(hub):
     assert kept(hub) == 2 * LENGTH
 
 
+@pytest.mark.parametrize('name', ['loss', 'target.pseudo_label_weight'])
 @pytest.mark.parametrize('count', [513, 1500, 3000, 9001])
-def test_losses_are_thinned_and_keep_their_mean(hub, count):
-    log(hub, losses(count), ['train/loss'])
-    found = all_values(hub, 'train/loss')
+def test_curves_are_thinned_and_keep_their_mean(hub, count, name):
+    name = f'train/{name}'
+    log(hub, losses(count), [name])
+    found = all_values(hub, name)
     assert len(found) == count
     assert found.mean() == pytest.approx(losses(count).mean(), abs=1e-9)
-    thinned = hub.get_info('thinned_losses')['train/loss']
+    thinned = hub.get_info('thinned_losses')[name]
     assert len(thinned['means']) <= 1024 + 256
     stride = thinned['stride']
     assert stride == max(1, 2 ** int(np.ceil(np.log2((count - 512) / 1024))))

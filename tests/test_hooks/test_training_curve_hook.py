@@ -12,6 +12,7 @@ from mmuda.hooks.training_curve_hook import (
     draw_curves,
     loss_curves,
     miou_curves,
+    share_curves,
 )
 
 HOOKS = [dict(type='TrainingCurveHook', interval=2)]
@@ -53,6 +54,21 @@ def test_other_values_are_not_drawn(hub):
     assert miou_curves(hub) == {}
 
 
+def test_shares_are_drawn_in_percent_once_they_are_there(hub):
+    for _ in range(3):
+        hub.update_scalar('train/loss.segmentor', 1)
+        hub.update_scalar('train/target.decode.acc_seg', 1)
+    for share in (0.25, 0.5):
+        hub.update_scalar('train/rome.pseudo_label_weight', share)
+        hub.update_scalar('train/rome.mixed_share', 0.5)
+    curves = share_curves(hub)
+    assert sorted(curves) == ['rome.mixed_share', 'rome.pseudo_label_weight']
+    iterations, values = curves['rome.pseudo_label_weight']
+    assert iterations.tolist() == [2, 3]
+    assert values.tolist() == [25, 50]
+    assert list(loss_curves(hub)) == ['loss.segmentor']
+
+
 def test_miou_of_a_run_that_began_without_the_hook(hub):
     for value in (10, 20, 30):
         hub.update_scalar('val/mIoU', value)
@@ -67,6 +83,14 @@ def test_figure_has_losses_above_miou():
     upper, lower = draw_curves({'loss': curve}, {'mIoU': curve}).axes
     assert upper.lines[0].get_label() == 'loss'
     assert lower.lines[0].get_xydata().tolist() == [[1, 5], [2, 6]]
+    assert lower.get_ylabel() == 'mIoU [%]'
+
+
+def test_shares_are_below_the_losses():
+    curve = (np.array([1, 2]), np.array([5.0, 6.0]))
+    upper, lower = draw_curves({'loss': curve}, {}, {'q': curve}).axes
+    assert [line.get_label() for line in lower.lines] == ['q']
+    assert lower.get_ylabel() == 'mIoU, shares [%]'
 
 
 def test_picture_is_written(tmp_path):
