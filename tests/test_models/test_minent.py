@@ -141,3 +141,11 @@ def test_warm_up_equals_source_only_in_weights_and_statistics():
     train(source_only, 'SourceOnly', source_batch())
     for name, value in warming.state_dict().items():
         assert torch.equal(value, source_only.state_dict()[name]), name
+
+
+@pytest.mark.parametrize('content', ['[]', '[0, 0]', '[1, -1]'])
+def test_a_file_of_wrong_ratios_is_named(tmp_path, content):
+    file = tmp_path / 'ratios.json'
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=f"'{file}' must be a list"):
+        MODELS.build(dict(type='ClassRatioPrior', ratio=str(file)))

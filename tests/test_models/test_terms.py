@@ -394,11 +394,3 @@ def test_heads_that_neither_method_nor_term_trains_rest(tmp_path):
     assert 'decode_head.conv_seg.weight' in alone
     assert not any(name.startswith('auxiliary_head') for name in alone)
     assert gloo.run(step_beside_idle_heads, tmp_path) == [alone, alone]
-
-
-@pytest.mark.parametrize('content', ['[]', '[0, 0]', '[1, -1]'])
-def test_a_file_of_wrong_ratios_is_named(tmp_path, content):
-    file = tmp_path / 'ratios.json'
-    file.write_text(content)
-    with pytest.raises(ConfigError, match=f"'{file}' must be a list"):
-        MODELS.build(dict(type='ClassRatioPrior', ratio=str(file)))
