@@ -5,9 +5,8 @@ from mmseg.utils import add_prefix
 from torch.nn.functional import interpolate
 
 from mmuda.models.losses import mean_of_valid
-from mmuda.models.players import SEGMENTOR
+from mmuda.models.players import SEGMENTOR, ddp_dummy_loss
 from mmuda.models.terms import Term
-from mmuda.models.wrappers import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import DECODE

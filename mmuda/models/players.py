@@ -133,6 +133,35 @@ def player_optim_wrappers(
     return {main: optim_wrapper}
 
 
+def ddp_dummy_loss(
+    network: BaseModel, outputs: Mapping[str, Tensor]
+) -> Losses:
+    """A loss of value zero on all that a pass of a network trains.
+
+    Under DDP each trained parameter needs a gradient in each backward pass.
+    Heads that ran without a loss give one to the part of the backbone that
+    feeds only them; heads that did not run give one to themselves.
+
+    Args:
+        network: One with ``heads`` by name and ``parameters_of`` one, with
+            or without a distributed wrapper.
+        outputs: Of the heads that ran, by name.
+
+    Returns:
+        At most one loss; none without DDP.
+    """
+    if not is_model_wrapper(network):
+        return {}
+    parts = list(outputs.values())
+    whole = unwrap(network)
+    for name in whole.heads():
+        if name not in outputs:
+            weights = whole.parameters_of(name)
+            parts += [weight for weight in weights if weight.requires_grad]
+    nothing = ((0 * part).sum() for part in parts)
+    return {'loss_unused': reduce(torch.add, nothing)}
+
+
 class SequentialUpdate:
     """One training iteration: many backward passes, one step a player.
 

@@ -1,22 +1,17 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Distributed data parallel training of models with several optimizers."""
 
-from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
-from functools import reduce
 
 import torch
 from mmengine.model import (
-    BaseModel,
     MMDistributedDataParallel,
     MMSeparateDistributedDataParallel,
     is_model_wrapper,
 )
 from mmengine.registry import MODEL_WRAPPERS
-from torch import Tensor, nn
+from torch import nn
 
-from mmuda.models.players import unwrap
-from mmuda.models.term import Losses
 from mmuda.registry import MODEL_WRAPPERS as UDA_WRAPPERS
 from mmuda.utils.errors import ConfigError
 
@@ -106,29 +101,3 @@ class UDADistributedDataParallel(MMSeparateDistributedDataParallel):
                     wrapper: MMDistributedDataParallel = child
                     stack.enter_context(wrapper.no_sync())
             yield
-
-
-def ddp_dummy_loss(network: BaseModel, logits: Mapping[str, Tensor]) -> Losses:
-    """A loss of value zero on all that a pass of a network trains.
-
-    Under DDP each trained parameter needs a gradient in each backward pass.
-    Heads that ran without a loss give one to the part of the backbone that
-    feeds only them; heads that did not run give one to themselves.
-
-    Args:
-        network: A segmentor, with or without a distributed wrapper.
-        logits: Of the heads that ran, by name.
-
-    Returns:
-        At most one loss; none without DDP.
-    """
-    if not is_model_wrapper(network):
-        return {}
-    parts = list(logits.values())
-    segmentor = unwrap(network)
-    for name in segmentor.heads():
-        if name not in logits:
-            weights = segmentor.parameters_of(name)
-            parts += [weight for weight in weights if weight.requires_grad]
-    nothing = ((0 * part).sum() for part in parts)
-    return {'loss_unused': reduce(torch.add, nothing)}

@@ -19,10 +19,9 @@ from mmuda.models.batch import Batch, DomainBatch, PseudoLabelled
 from mmuda.models.method_checks import check_choice
 from mmuda.models.mixing import check_one_size
 from mmuda.models.online_labels import label_online
-from mmuda.models.players import SEGMENTOR
+from mmuda.models.players import SEGMENTOR, ddp_dummy_loss
 from mmuda.models.segmentors import Prediction, View
 from mmuda.models.term import Losses, Term
-from mmuda.models.wrappers import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.checks import BELOW_ONE, COUNT, NOT_NEGATIVE, SHARE, optional
 from mmuda.utils.errors import ConfigError

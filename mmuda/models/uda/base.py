@@ -24,10 +24,14 @@ from mmuda.models.method_checks import (
     check_segmentor,
     without_domains,
 )
-from mmuda.models.players import Losses, PlayersMixin, current_iteration
+from mmuda.models.players import (
+    Losses,
+    PlayersMixin,
+    current_iteration,
+    ddp_dummy_loss,
+)
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.models.term import add_losses
-from mmuda.models.wrappers import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import DECODE, SOURCE

@@ -28,11 +28,11 @@ from mmuda.models.players import (
     SEGMENTOR,
     Losses,
     Steps,
+    ddp_dummy_loss,
     unwrap,
 )
 from mmuda.models.segmentors import Logits
 from mmuda.models.trained import check_cover
-from mmuda.models.wrappers import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import DECODE, SOURCE

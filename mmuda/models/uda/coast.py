@@ -18,7 +18,7 @@ from mmuda.models.losses import (
     weighted_cross_entropy,
 )
 from mmuda.models.method_checks import check_number
-from mmuda.models.players import SEGMENTOR, Losses, Steps
+from mmuda.models.players import SEGMENTOR, Losses, Steps, ddp_dummy_loss
 from mmuda.models.segmentors import Logits, View
 from mmuda.models.segmentors.prediction import Style
 from mmuda.models.style import (
@@ -26,7 +26,6 @@ from mmuda.models.style import (
     channel_statistics,
     swap_statistics,
 )
-from mmuda.models.wrappers import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.names import DECODE, SOURCE

@@ -19,9 +19,8 @@ from mmuda.models.losses import losses_of, share_of_pixels
 from mmuda.models.method_checks import check_choice, check_number
 from mmuda.models.mixing import ClassesOf, halves_of_classes, mix_classes
 from mmuda.models.online_labels import label_online
-from mmuda.models.players import Losses, Steps
+from mmuda.models.players import Losses, Steps, ddp_dummy_loss
 from mmuda.models.segmentors import Logits, Prediction
-from mmuda.models.wrappers import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.checks import WHOLE
 from mmuda.utils.config_keys import did_you_mean

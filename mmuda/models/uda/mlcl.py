@@ -18,9 +18,8 @@ from mmuda.models.losses import (
     weighted_cross_entropy,
 )
 from mmuda.models.method_checks import check_choice, check_number
-from mmuda.models.players import SEGMENTOR, Losses, Steps
+from mmuda.models.players import SEGMENTOR, Losses, Steps, ddp_dummy_loss
 from mmuda.models.segmentors import Logits, View
-from mmuda.models.wrappers import ddp_dummy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import DECODE, ENSEMBLE, SOURCE
