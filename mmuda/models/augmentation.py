@@ -8,7 +8,8 @@ torchvision and later versions call colour jitter.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import torch
@@ -17,7 +18,9 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from mmuda.utils.checks import SHARE
+from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_ranges import STRENGTH
+from mmuda.utils.errors import ConfigError
 
 # Smallest and largest standard deviation of the blur, in pixels.
 _SIGMAS = (0.15, 1.15)
@@ -124,6 +127,32 @@ class StrongAugmentation:
                 kernel = blur_length(height), blur_length(width)
                 images = gaussian_blur(images, draws.sigmas, kernel)
         return images
+
+
+def augmentation_of(
+    options: Mapping[str, float] | bool | None, place: str
+) -> StrongAugmentation | None:
+    """Build the augmentation that an option names.
+
+    Args:
+        options: Of ``StrongAugmentation``; True for the published ones, False
+            or None for no augmentation.
+        place: Keys that lead to ``augmentation`` in the config.
+
+    Raises:
+        ConfigError: One is unknown, or out of its range.
+    """
+    if options is False or options is None:
+        return None
+    given = {} if options is True else dict(options)
+    known = [field.name for field in fields(StrongAugmentation)]
+    for key in given:
+        if key not in known:
+            raise ConfigError(
+                f'{place}.augmentation: there is no {key!r}'
+                f'{did_you_mean(key, known)}, only {", ".join(known)}'
+            )
+    return StrongAugmentation(**given)
 
 
 def normalisation_of(

@@ -389,7 +389,7 @@ PARTS: dict[str, Any] = {
     # The size of windows does not matter where there are none.
     'test_cfg': Annotated[_TestCfg, WINDOWS] | _WholeImages | None,
     'optimizer': _Optimizer,
-    'augmentation': _StrongAugmentation | bool,
+    'augmentation': _StrongAugmentation | bool | None,
     'ignored_rows': _IgnoredRows | None,
     'clip_grad': Annotated[_ClipGrad, CLIPPING] | None,
     'pipeline': list[Annotated[Any, BUILT]],

@@ -1,8 +1,10 @@
 """DAFormer's feature distance, against published numbers and by hand."""
 
+import gloo
 import golden_inputs
 import pytest
 import torch
+from mmengine.dist import get_rank
 from tiny_models import NUM_CLASSES, batch, model_config, segmentor_config
 
 from mmuda.models.terms.feature_distance import cell_labels, feature_distance
@@ -147,6 +149,24 @@ def test_no_thing_costs_nothing():
     assert loss == 0
     for name, weight in model.segmentor.named_parameters():
         assert weight.grad is None or not weight.grad.any(), name
+
+
+def kept_mean(rows):
+    """Distance of some of four rows, of which the first ones are kept."""
+    difference = torch.arange(24.0).view(4, 3, 1, 2)
+    kept = torch.arange(4)[:, None, None].expand(4, 1, 2) < 1
+    kept = kept | (torch.arange(2) * torch.ones(4, 1, 1) > 0)
+    return feature_distance(difference[rows], 0 * difference[rows], kept[rows])
+
+
+def mean_of_a_process():
+    return kept_mean([[0], [1, 2, 3]][get_rank()])
+
+
+def test_positions_of_all_processes_count_alike(tmp_path):
+    means = gloo.run(mean_of_a_process, tmp_path)
+    expected = kept_mean([0, 1, 2, 3])
+    torch.testing.assert_close(sum(means) / 2, expected)
 
 
 def test_half_precision_holds_large_features():

@@ -373,7 +373,7 @@ def test_a_host_takes_the_options_of_its_teacher():
         (dict(weight=-1), 'weight=-1: must be a finite number of at least 0'),
         (dict(threshold=2), r'threshold=2: must be a number in \[0, 1\], or'),
         (dict(augmentation=dict(strength=2)), 'augmentation.strength=2: must'),
-        (dict(augmentation=dict(blur=1)), "unexpected keyword argument 'blur"),
+        (dict(augmentation=dict(blur=1)), "augmentation: there is no 'blur'"),
         (dict(teacher=dict(momentun=1)), "there is no 'momentun', only mode"),
         (dict(teacher={}, terms=None), 'MinEnt has a teacher already; write'),
     ],

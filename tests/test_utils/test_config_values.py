@@ -79,6 +79,10 @@ DACS = dict(
     augmentation=dict(strength=0.2),
     ignored_rows=dict(top=15, bottom=120),
     threshold=None,
+    terms=[
+        dict(type='FeatureDistance', things=['car', 6]),
+        dict(type='MaskedConsistency', block_size='token', threshold='host'),
+    ],
 )
 
 
@@ -96,6 +100,12 @@ DACS = dict(
         ('model.ignored_rows', 15),
         ('model.ignored_rows', dict(top=-1)),
         ('model.ignored_rows', dict(bottom=1.5)),
+        ('model.terms', [dict(type='FeatureDistance', weight=-1)]),
+        ('model.terms', [dict(type='FeatureDistance', things=5)]),
+        ('model.terms', [dict(type='MaskedConsistency', mask_ratio=1)]),
+        ('model.terms', [dict(type='MaskedConsistency', threshold='hos')]),
+        ('model.terms', [dict(type='MaskedConsistency', block_size='x')]),
+        ('model.terms', [dict(type='MaskedConsistency', mode='source')]),
         (
             f'{LOADER}.dataset.target.pipeline',
             [dict(type='PseudoLabelMargins', bottom=-1)],

@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from mmuda.models.augmentation import (
     AugmentationDraws,
     StrongAugmentation,
+    augmentation_of,
     normalisation_of,
 )
 from mmuda.models.batch import Batch, DomainBatch, PseudoLabelled
@@ -94,7 +95,9 @@ class MaskedConsistency(Term):
         self.weight = NOT_NEGATIVE.require(weight, f'{_PLACE}.weight')
         self.threshold = threshold
         self.teacher = teacher
-        self.augmentation = _as_augmentation(augmentation, mode)
+        if augmentation is None:
+            augmentation = mode == 'target'
+        self.augmentation = augmentation_of(augmentation, _PLACE)
 
     def attach(self, model) -> None:
         """Give a teacher to a host that has none.
@@ -260,16 +263,3 @@ def halves(source: DomainBatch, target: DomainBatch) -> DomainBatch:
         torch.cat([one[:half], other[:half]]) for one, other in pairs
     )
     return DomainBatch(images, labels, weights, name=target.name)
-
-
-def _as_augmentation(
-    options: Mapping[str, float] | bool | None, mode: Mode
-) -> StrongAugmentation | None:
-    if options is None:
-        options = mode == 'target'
-    if isinstance(options, bool):
-        return StrongAugmentation() if options else None
-    try:
-        return StrongAugmentation(**options)
-    except (ConfigError, TypeError) as error:
-        raise ConfigError(f'{_PLACE}: {error}') from None

@@ -2,7 +2,7 @@
 """Self-training on mixed images with an online teacher."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from mmuda.models.augmentation import (
     AugmentationDraws,
     StrongAugmentation,
+    augmentation_of,
     normalisation_of,
 )
 from mmuda.models.batch import Batch, DomainBatch, PseudoLabelled
@@ -23,7 +24,6 @@ from mmuda.models.players import Losses, Steps, ddp_dummy_loss
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.registry import MODELS
 from mmuda.utils.checks import WHOLE
-from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import IGNORE_ID
 
@@ -103,7 +103,7 @@ class DACS(BaseUDA):
             check_number('threshold', threshold, 0, 1)
         self.threshold = threshold
         self.classes_of = check_choice('classes_of', classes_of, ClassesOf)
-        self.augmentation = _augmentation_of(augmentation)
+        self.augmentation = augmentation_of(augmentation, 'model')
         self.ignored_rows = _checked_rows(ignored_rows)
         self.source_mean = check_choice('source_mean', source_mean, SourceMean)
         if source_mean == 'labelled':
@@ -263,20 +263,6 @@ def _with_defaults(teacher: Mapping[str, Any]) -> dict[str, Any]:
         return _TEACHER | dict(teacher)
     # Statistics are kept only where they are counted.
     return dict(momentum=_TEACHER['momentum']) | dict(teacher)
-
-
-def _augmentation_of(options: dict | bool) -> StrongAugmentation | None:
-    if options is False or options is None:
-        return None
-    given = {} if options is True else dict(options)
-    known = [field.name for field in fields(StrongAugmentation)]
-    for key in given:
-        if key not in known:
-            raise ConfigError(
-                f'model.augmentation: there is no {key!r}'
-                f'{did_you_mean(key, known)}, only {", ".join(known)}'
-            )
-    return StrongAugmentation(**given)
 
 
 def _checked_rows(rows: dict[str, int] | None) -> dict[str, int]:
