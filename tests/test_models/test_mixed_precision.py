@@ -269,25 +269,57 @@ def test_a_continued_run_has_the_scale_of_one_that_was_not_stopped():
     torch.testing.assert_close(continued, whole, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize('precision', ['fp32', 'bf16'])
-def test_only_networks_in_16_bits_have_their_channels_last(precision):
-    model = build()
-    lay_out(model, precision)
-    weights = [
-        w for w in model.parameters() if w.dim() == 4 and w.shape[1] > 1
-    ]
-    last = {
-        w.is_contiguous(memory_format=torch.channels_last) for w in weights
+def layouts(network):
+    """Whether kernels lie with their channels last; 1x1 ones are both."""
+    return {
+        weight.is_contiguous(memory_format=torch.channels_last)
+        for weight in network.parameters()
+        if weight.dim() == 4 and weight.shape[1] > 1 < weight.shape[2]
     }
-    # 1x1 kernels are both.
-    assert (last == {True}) == (precision == 'bf16')
+
+
+@pytest.mark.parametrize(
+    ('precision', 'device', 'groups', 'expected'),
+    [
+        ('bf16', 'cpu', 1, True),
+        ('bf16', 'cpu', 8, True),
+        ('bf16', 'cuda', 8, True),
+        ('fp32', 'cpu', 1, True),
+        ('fp32', 'cpu', 8, False),
+        ('fp32', 'cuda', 1, False),
+    ],
+)
+def test_channels_are_last_where_that_is_not_slower(
+    precision, device, groups, expected
+):
+    model = build(teacher=True)
+    for network in (model.segmentor, model.teacher):
+        network.decode_head.add_module(
+            'depthwise', torch.nn.Conv2d(8, 16, 3, groups=groups)
+        )
+    lay_out(model, precision, device)
+    assert layouts(model.segmentor) == {expected}
+    assert layouts(model.teacher) == {expected}
+    # No convolution of a discriminator is in groups.
+    by_itself = precision == 'bf16' or device == 'cpu'
+    assert layouts(model.discriminator) == {by_itself}
+
+
+@pytest.mark.parametrize('groups', [1, 8])
+def test_a_segmentor_by_itself_is_laid_out_as_one(groups):
+    network = build().segmentor
+    network.decode_head.add_module(
+        'depthwise', torch.nn.Conv2d(8, 16, 3, groups=groups)
+    )
+    lay_out(network, 'fp32', 'cpu')
+    assert layouts(network) == {groups == 1}
 
 
 def test_channels_last_changes_no_more_than_last_bits():
     results = []
-    for layout in ('fp32', 'bf16'):
+    for device in ('cuda', 'cpu'):
         model = build(segmentor=segmentor_config(norm_eval=True))
-        lay_out(model, layout)
+        lay_out(model, 'fp32', device)
         wrappers = build_optim_wrapper(model, optim_config())
         model.train_step(batch(2), wrappers)
         results.append(model.state_dict())
