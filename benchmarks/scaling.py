@@ -68,7 +68,8 @@ def process_rows(
     """Time of iterations of several processes over that of one.
 
     Each has a core and a thread, and a batch of its own; ideally they take
-    as long as one. CPU only.
+    as long as one. How long as many take that have nothing to do with each
+    other tells what cores share: memory, or the processor itself. CPU only.
 
     Args:
         cfg: A training config; sizes, network and optimizers are its.
@@ -89,38 +90,48 @@ def process_rows(
         groups: dict[str, list[Turn]] = {}
         for size in sizes:
             store = str((folder / f'group_{size}').resolve())
-            groups[_title(size)] = [
-                Turn(
-                    f'process {rank + 1} of {size}',
-                    *(serve_rank, cfg, rank, size, store, clock),
-                    cores={cores[rank]},
-                    threads=1,
-                )
-                for rank in range(size)
-            ]
+            for name, together in _ways(size).items():
+                groups[name] = [
+                    Turn(
+                        f'process {rank + 1} of {name}',
+                        *(serve_rank, cfg, rank, together, store, clock),
+                        cores={cores[rank]},
+                        threads=1,
+                    )
+                    for rank in range(size)
+                ]
         for turn in (turn for group in groups.values() for turn in group):
             stack.callback(turn.close)
         timed = {
             name: partial(_slowest, group) for name, group in groups.items()
         }
         times = times_in_turns(timed, rounds, warmup=warmup, tick=tick)
-    return [_process_row(times, size) for size in sizes[1:]]
+    return [row for size in sizes[1:] for row in _process_rows(times, size)]
 
 
-def _title(size: int) -> str:
-    return f'{size} process{"es" if size > 1 else ""}'
+def _ways(size: int) -> dict[str, int]:
+    """Names of the groups of a size, and how many train together there."""
+    if size == 1:
+        return {'1 process': 1}
+    return {f'{size} processes': size, f'{size} apart': 1}
 
 
-def _process_row(times: Times, size: int) -> Row:
-    return ratio_row(
-        'scaling',
-        f'{METHOD} iteration of {_title(size)}, a core each / of one',
-        times,
-        _title(size),
-        _title(1),
-        # As a ratio of times.
-        round(1 / MIN_OF_IDEAL, 3),
-    )
+def _process_rows(times: Times, size: int) -> list[Row]:
+    row = partial(ratio_row, 'scaling')
+    together, apart = _ways(size)
+    title = f'{METHOD} iteration of {together}, a core each'
+    # As a ratio of times.
+    goal = round(1 / MIN_OF_IDEAL, 3)
+    return [
+        row(f'{title} / of one', times, together, '1 process', goal),
+        row(f'{title} / of {apart}', times, together, apart, goal),
+        row(
+            f'{METHOD} iteration of {apart} / of one',
+            times,
+            apart,
+            '1 process',
+        ),
+    ]
 
 
 def _slowest(group: Sequence[Turn]) -> float:
@@ -132,13 +143,13 @@ def _slowest(group: Sequence[Turn]) -> float:
 def serve_rank(
     caller: Caller, cfg: Config, rank: int, size: int, store: str, clock: Clock
 ) -> None:
-    """Run iterations of one of several processes that train together.
+    """Run iterations of one of several processes.
 
     Args:
         caller: Who asks.
         cfg: As of :func:`process_rows`.
         rank: Number of the process.
-        size: How many there are.
+        size: How many train together.
         store: File by which they find each other.
         clock: What tells the time.
     """

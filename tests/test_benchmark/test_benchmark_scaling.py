@@ -15,18 +15,23 @@ def warm(monkeypatch):
     monkeypatch.setattr(scaling, 'CONTEXT', CONTEXT)
 
 
-def test_two_processes_are_compared_with_one(tmp_path, monkeypatch):
+def test_two_processes_are_compared_with_one_and_with_two_apart(
+    tmp_path, monkeypatch
+):
     # Also on a machine with a single core.
     monkeypatch.setattr(scaling, 'require_cores', lambda _: [0, 0])
-    [row] = scaling.process_rows(
+    rows = scaling.process_rows(
         tiny_config(), tmp_path, [1, 2], rounds=2, warmup=0
     )
-    assert row.name == (
-        'AdvEnt iteration of 2 processes, a core each / of one'
-    )
-    assert row.goal == 1.111
-    assert row.detail.startswith('2 processes ')
-    assert 'quartiles' in row.detail
+    assert [(row.name, row.goal) for row in rows] == [
+        ('AdvEnt iteration of 2 processes, a core each / of one', 1.111),
+        ('AdvEnt iteration of 2 processes, a core each / of 2 apart', 1.111),
+        ('AdvEnt iteration of 2 apart / of one', None),
+    ]
+    assert rows[0].detail.startswith('2 processes ')
+    assert rows[1].detail.split(' / ')[1].startswith('2 apart ')
+    assert rows[2].detail.split(' / ')[1].startswith('1 process ')
+    assert all('quartiles' in row.detail for row in rows)
 
 
 def test_processes_without_a_core_of_their_own_are_refused():
