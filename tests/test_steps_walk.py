@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import collaborative_models
+import dacs_models
 import pytest
 import several_targets
 import tiny_models
@@ -38,6 +39,11 @@ def of_one_target(method):
     return model, tiny_models.batch(), build_optim_wrapper(model, config)
 
 
+def of_mixed(method):
+    model = dacs_models.build(method)
+    return model, dacs_models.mixable(), dacs_models.optimizers(model)
+
+
 def of_several(method):
     model = collaborative_models.build(method)
     data = several_targets.softly_labelled(2)
@@ -49,6 +55,7 @@ def of_several(method):
     [
         (of_one_target, 'MinEnt', 7),
         (of_one_target, 'AdvEnt', 8),
+        (of_mixed, 'DACS', 10),
         (of_several, 'MLCL', 13),
         (of_several, 'CoaST', 13),
         (of_several, 'MTKT', 14),
