@@ -1,10 +1,12 @@
 """Whole iterations of the published code, replayed by our classes."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import golden_inputs
 import modern_goldens
 import torch
+from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
@@ -25,21 +27,28 @@ _BOXES, _COINS, _REGION = 'boxes_0', 'coins_0', 'valid_pseudo_mask'
 # The threshold below which a coin means no.
 JITTER, BLUR = 0.2, 0.5
 _FACTORS = ('brightness', 'contrast', 'saturation', 'hue')
-OPTIMIZER = dict(
-    constructor='MultiOptimWrapperConstructor',
-    segmentor=dict(
-        type='OptimWrapper',
-        optimizer=dict(type='AdamW', lr=6e-5, weight_decay=0.01),
-        paramwise_cfg=dict(
-            custom_keys={
-                'head': dict(lr_mult=10.0),
-                'norm': dict(decay_mult=0.0),
-                **{
-                    f'backbone.layers.{i}.2': dict(decay_mult=0.0)
-                    for i in range(4)
-                },
-            }
-        ),
+SCHEDULE = Path(__file__).parents[1] / 'configs/_base_/schedules/daformer.py'
+DEEPLAB = dict(
+    type='UDAEncoderDecoder',
+    backbone=dict(
+        type='ResNetV1c',
+        depth=18,
+        base_channels=4,
+        stem_channels=4,
+        strides=(1, 2, 1, 1),
+        dilations=(1, 1, 2, 4),
+        contract_dilation=True,
+        norm_cfg=dict(type='BN'),
+        out_indices=(3,),
+    ),
+    decode_head=dict(
+        type='DLV2Head',
+        in_channels=32,
+        in_index=0,
+        num_classes=modern_goldens.NUM_CLASSES,
+        dilations=(6, 12),
+        align_corners=False,
+        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=False),
     ),
 )
 
@@ -95,6 +104,8 @@ class Replay:
 
     def segmentor(self):
         """Config of a network for the published weights."""
+        if not any('fuse_layer' in name for name in self.start):
+            return DEEPLAB
         fused = _BOXES in self.arrays
         name = f'decode_head.{"head." * fused}conv_seg.weight'
         head = dict(
@@ -221,7 +232,9 @@ class Replay:
             Itself, with logs, pseudo-labels and q of each.
         """
         model, self.logs, self.labelled = self.model.train(), [], []
-        wrappers = build_optim_wrapper(model, OPTIMIZER)
+        wrappers = build_optim_wrapper(
+            model, Config.fromfile(SCHEDULE).optim_wrapper
+        )
         wrappers['segmentor'].optimizer.register_step_pre_hook(self._keep)
         hook = HOOKS.build(model.needed_hooks[0])
         for moment in range(self.iterations):
