@@ -112,7 +112,7 @@ def test_config_without_pseudo_labels_is_labelled_as_by_esl():
     assert [transform['type'] for transform in options.pipeline] == [
         'LoadImage',
         'Resize',
-        'PackSegInputs',
+        'PackDomainInputs',
     ]
 
 
