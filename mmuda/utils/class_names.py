@@ -54,11 +54,11 @@ def require_trained_classes(
     pairs = [
         (index, old, new)
         for index, (old, new) in enumerate(zip(trained, classes, strict=False))
-        if _plain(old) != _plain(new)
+        if plain_name(old) != plain_name(new)
     ]
     if not pairs and len(trained) == len(classes):
         return
-    if sorted(map(_plain, trained)) == sorted(map(_plain, classes)):
+    if sorted(map(plain_name, trained)) == sorted(map(plain_name, classes)):
         what = 'the same classes in another order'
     elif len(trained) != len(classes):
         what = f'{len(trained)} classes instead of {len(classes)}'
@@ -75,7 +75,8 @@ def require_trained_classes(
     )
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A name without what does not matter when names are compared."""
     return ' '.join(name.lower().replace('_', ' ').replace('-', ' ').split())
 
 
@@ -94,15 +95,15 @@ def class_ids(
     Raises:
         ConfigError: A name is unknown.
     """
-    known = [_plain(name) for name in classes or ()]
+    known = [plain_name(name) for name in classes or ()]
     ids = []
     for name in chosen:
-        if isinstance(name, str) and _plain(name) not in known:
+        if isinstance(name, str) and plain_name(name) not in known:
             there = 'its classes are not known here; write train ids'
             if known:
                 there = f'it has {", ".join(classes or ())}'
             raise ConfigError(f"{place}: the data has no '{name}' ({there})")
         ids.append(
-            known.index(_plain(name)) if isinstance(name, str) else name
+            known.index(plain_name(name)) if isinstance(name, str) else name
         )
     return ids

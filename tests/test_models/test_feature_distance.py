@@ -136,6 +136,11 @@ def test_things_count_by_name_or_number(things, meta, num_classes, halves):
     torch.testing.assert_close(found, 0.3 * mean, rtol=1e-9, atol=0)
 
 
+def test_things_of_cityscapes_count_as_far_as_the_data_has_them():
+    model = build(CLASSES, things=None)
+    assert sorted(model.terms[0]._thing_ids(model)) == [1, 2, 4]
+
+
 def test_without_data_the_things_are_those_of_cityscapes():
     model = build(num_classes=19, things=None)
     assert model.terms[0]._thing_ids(model) == [6, 7, *range(11, 19)]
@@ -199,7 +204,7 @@ def test_wrong_options_are_refused(options, message):
         (['cat'], CLASSES, r"no 'cat' \(it has road, Traffic-Light, car"),
         (['car'], None, "no 'car'.*classes are not known here; write train"),
         (None, tuple('abcde'), 'none of the things of Cityscapes'),
-        (None, None, 'none of the things of Cityscapes'),
+        (None, None, 'classes of the data are not known here'),
     ],
 )
 def test_unknown_things_are_refused(things, meta, message):

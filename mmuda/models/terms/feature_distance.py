@@ -15,7 +15,7 @@ from mmuda.models.segmentors import Logits, Prediction
 from mmuda.models.term import Losses, Term
 from mmuda.registry import MODELS
 from mmuda.utils.checks import NOT_NEGATIVE
-from mmuda.utils.class_names import class_ids
+from mmuda.utils.class_names import class_ids, plain_name
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import IGNORE_ID
 
@@ -127,9 +127,16 @@ class FeatureDistance(Term):
         names = None if meta is None else meta['classes']
         if self.things is not None:
             return class_ids(self.things, names, f'{_PLACE}.things')
-        if names is None and model.num_classes == _NUM_CITYSCAPES:
-            return [*_THING_IDS]
-        known = [name for name in THINGS if name in (names or ())]
+        if names is None:
+            if model.num_classes == _NUM_CITYSCAPES:
+                return [*_THING_IDS]
+            raise ConfigError(
+                f'{_PLACE}: the classes of the data are not known here, as '
+                'UDATrainLoop would tell them; write the train ids of those '
+                'that count, things=[...]'
+            )
+        there = [plain_name(name) for name in names]
+        known = [name for name in THINGS if name in there]
         if not known:
             raise ConfigError(
                 f'{_PLACE}: the data has none of the things of Cityscapes '
