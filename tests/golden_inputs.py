@@ -103,7 +103,13 @@ def _value(key, shape, s):
     return golden_normal(key, shape, math.sqrt(2 / math.prod(shape[1:])), s)
 
 
+def modern_file(name):
+    """File of DACS, DAFormer, HRDA or MIC, of whatever seed."""
+    folder = GOLDENS / 'modern'
+    (path,) = (*folder.glob(f'{name}_s*.npz'), *folder.glob(f'{name}.npz'))
+    return path
+
+
 def load_modern(name):
-    """Numbers of DACS, DAFormer, HRDA and MIC, of whatever seed."""
-    (path,) = (GOLDENS / 'modern').glob(f'{name}_s*.npz')
-    return load_goldens(f'modern/{path.stem}')
+    """The arrays of such a file by name, tensors where they hold numbers."""
+    return load_goldens(f'modern/{modern_file(name).stem}')

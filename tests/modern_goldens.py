@@ -20,9 +20,7 @@ MIT = dict(
 )
 
 
-def load(name):
-    """The arrays of a file by name, tensors where they hold numbers."""
-    return golden_inputs.load_goldens(f'modern/{name}')
+load = golden_inputs.load_modern
 
 
 def starting_with(arrays, prefix):

@@ -45,11 +45,11 @@ DAFORMER = dict(
 
 
 def encoder():
-    return starting_with(modern_goldens.load('mit_s0'), 'w.')
+    return starting_with(modern_goldens.load('mit'), 'w.')
 
 
 def head(fusion):
-    return starting_with(modern_goldens.load('head_s0'), f'{fusion}.w.')
+    return starting_with(modern_goldens.load('head'), f'{fusion}.w.')
 
 
 def prefixed(prefix, tensors):

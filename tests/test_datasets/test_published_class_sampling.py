@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from golden_inputs import GOLDENS
+from golden_inputs import modern_file
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
@@ -16,13 +16,13 @@ CLASSES = label_set_metainfo('cityscapes19')['classes']
 
 
 def load(name):
-    with np.load(GOLDENS / f'modern/{name}.npz') as file:
+    with np.load(modern_file(name)) as file:
         return dict(file)
 
 
 @pytest.fixture(scope='module')
 def goldens():
-    return load('rcs_s0')
+    return load('rcs')
 
 
 def probabilities(pixels, temperature, min_pixels=0):

@@ -41,7 +41,7 @@ def daformer():
 
 
 def test_rates_equal_goldens(config):
-    goldens = modern_goldens.load('lr_s0')
+    goldens = modern_goldens.load('lr')
     parameters = [
         dict(params=[torch.nn.Parameter(torch.zeros(1))], lr=rate)
         for rate in (6e-5, 6e-4)

@@ -25,7 +25,7 @@ MEAN, STD = (
 
 @pytest.fixture(scope='module')
 def goldens():
-    return modern_goldens.load('strong_s0')
+    return modern_goldens.load('strong')
 
 
 def draws(jitters=False, blurs=False, factors=NEUTRAL, order=(), sigma=1.0):

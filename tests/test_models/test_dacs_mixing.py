@@ -14,7 +14,7 @@ from mmuda.utils.errors import ConfigError
 
 @pytest.fixture(scope='module')
 def goldens():
-    return modern_goldens.load('classmix_s0')
+    return modern_goldens.load('classmix')
 
 
 def table(*chosen):

@@ -38,7 +38,7 @@ class Trained:
     """A head after one pass in training, with gradients of its loss."""
 
     def __init__(self, fusion):
-        arrays = modern_goldens.load('head_s0')
+        arrays = modern_goldens.load('head')
         self.expected = starting_with(arrays, f'{fusion}.')
         self.head = build(fusion)
         weights = own_names(starting_with(self.expected, 'w.'))

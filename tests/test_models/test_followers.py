@@ -204,7 +204,7 @@ def test_statistics_of_no_one_are_refused(options):
 
 @pytest.mark.parametrize('momentum', [0.99, 0.999])
 def test_average_equals_goldens(momentum):
-    goldens = modern_goldens.load('ema_s0')
+    goldens = modern_goldens.load('ema')
     hook = MeanTeacherHook(momentum, buffers='keep')
     teacher, student = (
         torch.nn.Sequential(

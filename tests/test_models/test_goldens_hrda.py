@@ -83,7 +83,7 @@ KINDS = {
 
 @pytest.fixture(scope='module')
 def arrays():
-    return modern_goldens.load('hrda_train_s0')
+    return modern_goldens.load('hrda_train')
 
 
 @pytest.mark.parametrize('recompute', [False, True])
@@ -161,7 +161,7 @@ def test_published_boxes_are_among_ours(arrays):
 
 @torch.no_grad()
 def test_predictions_equal_goldens():
-    arrays = modern_goldens.load('hrda_test_s0')
+    arrays = modern_goldens.load('hrda_test')
     network = build(starting_with(arrays, 'w.')).eval()
     images = normalised(arrays['image'])
     expected = [Box(*box) for box in arrays['slide_boxes'].tolist()]
@@ -181,7 +181,7 @@ def test_predictions_equal_goldens():
 
 @torch.no_grad()
 def test_sliding_over_a_large_image_equals_goldens():
-    arrays = modern_goldens.load('hrda_slide_s0')
+    arrays = modern_goldens.load('hrda_slide')
     network = build(
         starting_with(arrays, 'w.'),
         test_cfg=dict(mode='slide', crop_size=WINDOW, stride=DETAIL),

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from golden_inputs import load_goldens
+from golden_inputs import load_modern
 from torch.testing import assert_close
 
 from mmuda.models.backbones.dino_vit import fitted_size
@@ -14,7 +14,7 @@ KINDS = dict(rein=0, lora=3)
 
 @pytest.fixture(scope='module')
 def goldens():
-    return load_goldens('modern/rein_vfm_s0')
+    return load_modern('rein_vfm')
 
 
 def weights(goldens, prefix):

@@ -12,7 +12,7 @@ from mmuda.registry import MODELS
 
 @pytest.fixture(scope='module')
 def goldens():
-    return modern_goldens.load('mit_s0')
+    return modern_goldens.load('mit')
 
 
 def features(kind, goldens, image):

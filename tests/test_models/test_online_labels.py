@@ -19,7 +19,7 @@ THRESHOLD = 0.968
 
 @pytest.fixture(scope='module')
 def goldens():
-    return modern_goldens.load('pseudo_s0')
+    return modern_goldens.load('pseudo')
 
 
 def predicting(logits):
@@ -88,7 +88,7 @@ def test_teacher_of_a_method_labels_what_it_predicts():
 
 
 def shares_of_a_process():
-    goldens = modern_goldens.load('pseudo_s0')
+    goldens = modern_goldens.load('pseudo')
     logits = goldens['logits'][get_rank()][None]
     target = DomainBatch(logits[:, :3])
     shares = {}
