@@ -9,6 +9,7 @@ that the teacher is sure of.
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from mmuda.models.batch import DomainBatch, PseudoLabelled
 from mmuda.models.losses.averaging import share_of_pixels
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def label_online(
-    model: 'BaseUDA', target: DomainBatch, threshold: float | None
+    model: 'BaseUDA',
+    target: DomainBatch,
+    threshold: float | None,
+    flip_average: bool = False,
 ) -> PseudoLabelled:
     r"""Label the images of a target by the teacher.
 
@@ -34,13 +38,17 @@ def label_online(
             counted.
         threshold: Smallest probability :math:`\tau` that counts as sure; None
             for a weight of 1 everywhere.
+        flip_average: Whether probabilities are the mean of those of the image
+            and of its mirror image, as in VFM-UDA (CVPRW 2024).
 
     Returns:
         The target with labels, weights q, confidences and q; without a graph.
     """
-    logits = model.teacher.predict_logits(target.images)
-    logits = model.upsample(logits, target.images)  # (N, C, H, W)
-    confidence, labels = logits.softmax(dim=1).max(dim=1)
+    probabilities = _probabilities(model, target.images)
+    if flip_average:
+        mirrored = _probabilities(model, target.images.flip(-1))
+        probabilities = (probabilities + mirrored.flip(-1)) / 2
+    confidence, labels = probabilities.max(dim=1)
     share = confidence.new_ones(())
     if threshold is not None:
         sure = confidence >= threshold
@@ -66,3 +74,9 @@ def label_online(
         confidence=confidence,
         share=share,
     )
+
+
+def _probabilities(model: 'BaseUDA', images: Tensor) -> Tensor:
+    """The teacher's of the classes, (N, C, H, W), of (N, 3, H, W)."""
+    logits = model.teacher.predict_logits(images)
+    return model.upsample(logits, images).softmax(dim=1)

@@ -1,5 +1,6 @@
 """Pseudo-labels that a teacher makes within an iteration."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import gloo
@@ -7,7 +8,7 @@ import modern_goldens
 import pytest
 import torch
 from mmengine.dist import get_rank
-from tiny_models import model_config
+from tiny_models import batch, model_config
 
 from mmuda.models.batch import Batch, DomainBatch
 from mmuda.models.losses import averaging_over
@@ -104,3 +105,49 @@ def test_share_is_that_of_all_processes(goldens, tmp_path):
     for rank, shares in enumerate(gloo.run(shares_of_a_process, tmp_path)):
         assert shares['batch'] == goldens['weight'].max()
         assert shares['process'] == sure[rank].double().mean()
+
+
+def test_mean_of_an_image_and_its_mirror_image(goldens):
+    """As of VFM-UDA: of probabilities at full size, mirrored back."""
+    torch.manual_seed(0)
+    model = MODELS.build(
+        model_config('DACS', two_heads=False, flip_average=True)
+    )
+    model.init_weights()
+    images = torch.randn(2, 3, 33, 41)
+    seen = []
+    for view in (images, images.flip(3)):
+        logits = model.teacher.predict_logits(view)
+        seen.append(model.upsample(logits, view).softmax(dim=1))
+    mean = (seen[0] + seen[1].flip(3)) / 2
+    target = DomainBatch(images, name='target')
+    found = label_online(model, target, None, flip_average=True)
+    confidence, labels = mean.max(dim=1)
+    assert found.confidence.equal(confidence)
+    assert found.labels.equal(labels)
+    assert not labels.equal(seen[0].argmax(dim=1))
+    torch.testing.assert_close(
+        label_online(
+            model, replace(target, images=images.flip(3)), None, True
+        ).confidence.flip(2),
+        confidence,
+    )
+
+
+@pytest.mark.parametrize('flip', [False, True])
+def test_dacs_labels_as_it_is_told(flip):
+    torch.manual_seed(0)
+    model = MODELS.build(
+        model_config('DACS', two_heads=False, flip_average=flip)
+    )
+    model.init_weights()
+    count = []
+    predict = model.teacher.predict_logits
+    model.teacher.predict_logits = lambda images: (
+        count.append(len(images)) or predict(images)
+    )
+    data = batch(2, source_size=(33, 41))
+    prepared = model.data_preprocessor(data, True)
+    for _, losses in model.training_step(prepared):
+        assert losses
+    assert count == ([2, 2] if flip else [2])

@@ -68,6 +68,8 @@ class DACS(BaseUDA):
             target's pipeline is right for any crop.
         source_mean: Pixels of the source that its losses are the mean of:
             ``all``, or those that are ``labelled``, as of DACS.
+        flip_average: Whether the teacher labels by the mean of what it makes
+            of an image and of its mirror image, as in VFM-UDA.
         teacher: As of :class:`BaseUDA`, on top of ``momentum=0.999``,
             ``mode='own_statistics'`` and ``buffers='keep'``, which are those
             of DAFormer. DACS itself has ``momentum=0.99, begin=1``.
@@ -89,6 +91,7 @@ class DACS(BaseUDA):
         augmentation: dict | bool = True,
         ignored_rows: dict[str, int] | None = None,
         source_mean: SourceMean = 'all',
+        flip_average: bool = False,
         teacher: dict | bool = True,
         **kwargs,
     ) -> None:
@@ -101,7 +104,7 @@ class DACS(BaseUDA):
         super().__init__(segmentor, teacher=_with_defaults(own), **kwargs)
         if threshold is not None:
             check_number('threshold', threshold, 0, 1)
-        self.threshold = threshold
+        self.threshold, self.flip_average = threshold, flip_average
         self.classes_of = check_choice('classes_of', classes_of, ClassesOf)
         self.augmentation = augmentation_of(augmentation, 'model')
         self.ignored_rows = _checked_rows(ignored_rows)
@@ -173,7 +176,9 @@ class DACS(BaseUDA):
     ) -> Steps:
         """Label a target, mix it with the source and learn the mixture."""
         target = self._with_region(batch.targets[name])
-        labelled = label_online(self, target, self.threshold)
+        labelled = label_online(
+            self, target, self.threshold, self.flip_average
+        )
         batch.pseudo_labelled[name] = labelled
         yield self.main, self.losses_on_mixture(batch.source, labelled)
 
