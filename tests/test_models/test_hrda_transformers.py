@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from mmengine.optim import build_optim_wrapper
+from tiny_models import batch, optim_config
 from tiny_transformers import rein_config, transformer_model, vit_config
 
 from mmuda.models import View
@@ -99,3 +101,22 @@ def test_recomputed_masks_are_the_same():
     for name, value in plain.items():
         assert value is not None, name
         assert value.equal(again[name]), name
+
+
+@pytest.mark.parametrize('backbone', BACKBONES)
+def test_a_step_of_self_training_with_masked_tokens(backbone):
+    model = build(
+        backbone,
+        method='DACS',
+        threshold=None,
+        terms=[dict(type='MaskedConsistency', block_size='token')],
+    )
+    before = {n: p.clone() for n, p in model.segmentor.named_parameters()}
+    wrappers = build_optim_wrapper(model, optim_config('MinEnt'))
+    data = batch(2, source_size=SIZE, target_size=SIZE)
+    logs = model.train_step(data, wrappers)
+    assert all(value.isfinite() for value in logs.values())
+    assert 'target.masked.decode.hr.loss_ce' in logs
+    for name, value in model.segmentor.named_parameters():
+        frozen = name.startswith('backbone.vit.')
+        assert value.equal(before[name]) == frozen, name

@@ -367,7 +367,7 @@ def test_a_host_takes_the_options_of_its_teacher():
     ('options', 'message'),
     [
         (dict(block_size=0), 'block_size=0: must be a whole number above 0'),
-        (dict(block_size='token'), "'token': DeepLabResNet has no mask token"),
+        (dict(block_size='token'), 'DeepLabResNet has no patch tokens'),
         (dict(mask_ratio=1), 'mask_ratio=1: must be a number of at least 0'),
         (dict(mode='source'), r"mode must be one of \('target', 'separate'"),
         (dict(weight=-1), 'weight=-1: must be a finite number of at least 0'),

@@ -1,15 +1,20 @@
 """Patch tokens of a segmentor that are masked."""
 
+from functools import partial
+
 import pytest
 import torch
-from tiny_models import segmentor_config
+from mmengine.optim import build_optim_wrapper
+from tiny_models import batch, model_config, optim_config, segmentor_config
 from tiny_transformers import (
     rein_config,
+    transformer_model,
     transformer_segmentor,
     vit_config,
 )
 
 from mmuda.models import View
+from mmuda.models.backbones import DINOVisionTransformer
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
@@ -95,3 +100,32 @@ def test_levels_become_a_pyramid():
     sizes = [tuple(f.shape[2:]) for f in network.extract_feat(images)]
     assert sizes == [(16, 16), (8, 8), (4, 4), (2, 2)]
     assert network.predict_logits(images).shape == (2, 5, 16, 16)
+
+
+def test_masked_consistency_of_tokens():
+    """The student alone is masked, and learns its mask token."""
+    terms = [dict(type='MaskedConsistency', block_size='token')]
+    model = transformer_model('DACS', terms=terms, threshold=None)
+    assert model.segmentor.backbone.mask_token.requires_grad
+    assert not model.teacher.backbone.mask_token.requires_grad
+    masked = []
+    embed = DINOVisionTransformer.masked
+
+    def remembered(network, patches, ratio):
+        masked.append((network is model.segmentor.backbone, ratio))
+        return embed(network, patches, ratio)
+
+    for network in (model.segmentor, model.teacher):
+        network.backbone.masked = partial(remembered, network.backbone)
+    data = batch(2, source_size=(42, 42), target_size=(42, 42))
+    wrappers = build_optim_wrapper(model, optim_config('MinEnt'))
+    logs = model.train_step(data, wrappers)
+    assert masked == [(True, 0.7)]
+    assert logs['target.masked.decode.loss_ce'] > 0
+
+
+def test_tokens_of_convolutions_are_refused_at_once():
+    terms = [dict(type='MaskedConsistency', block_size='token')]
+    config = model_config('DACS', two_heads=False, terms=terms)
+    with pytest.raises(ConfigError, match='DeepLabResNet has no patch tok'):
+        MODELS.build(config)

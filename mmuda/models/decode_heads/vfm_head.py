@@ -3,6 +3,7 @@
 
 from typing import Any
 
+import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
@@ -22,8 +23,15 @@ class ChannelNorm(nn.LayerNorm):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Normalise maps."""
-        last = super().forward(maps.permute(0, 2, 3, 1))
-        return last.permute(0, 3, 1, 2)
+        last = maps.is_contiguous(memory_format=torch.channels_last)
+        normed = super().forward(maps.permute(0, 2, 3, 1))
+        # In the layout of the maps, or gradients of later weights had another
+        # than the weights themselves.
+        return normed.permute(0, 3, 1, 2).contiguous(
+            memory_format=(
+                torch.channels_last if last else torch.contiguous_format
+            )
+        )
 
 
 @MODELS.register_module()

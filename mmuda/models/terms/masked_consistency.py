@@ -106,12 +106,8 @@ class MaskedConsistency(Term):
             ConfigError: It has one, for which there are options here, or
                 tokens are hidden of a backbone that has none.
         """
-        backbone = model.network.backbone
-        if self.block_size == 'token' and not hasattr(backbone, 'mask_token'):
-            raise ConfigError(
-                f"{_PLACE}.block_size='token': {type(backbone).__name__} has "
-                'no mask token; hide blocks of pixels, block_size=64'
-            )
+        if self.block_size == 'token':
+            model.network.learn_mask_token()
         if model.teacher is None:
             model.add_teacher(
                 dict(mode='own_statistics')
