@@ -20,6 +20,7 @@ from tiny_models import batch, optim_config, source_batch
 
 from benchmarks.memory import peak_bytes
 from mmuda.models import UDADistributedDataParallel
+from mmuda.models.players import ddp_dummy_loss, unwrap
 from mmuda.models.segmentors import Box
 from mmuda.models.segmentors.recompute import blocks_of, recomputing
 from mmuda.utils.setup_env import register_all_modules
@@ -139,12 +140,28 @@ def train_ranks():
         ]
         train(model, options['method'], data)
         states[name] = model.module.state_dict()
+    states['unused'] = without_gradient(build(method='MinEnt'))
     return states
+
+
+def without_gradient(model):
+    """Parameters of heads that a pass for features alone leaves out."""
+    segmentor = UDADistributedDataParallel(model).module.segmentor
+    ddp_dummy_loss(segmentor, {})['loss_unused'].backward()
+    return [
+        name
+        for name, weights in unwrap(segmentor).named_parameters()
+        if '_head.' in name and weights.grad is None
+    ]
 
 
 @pytest.fixture(scope='module')
 def ranks(tmp_path_factory):
     return gloo.run(train_ranks, tmp_path_factory.mktemp('ranks'))
+
+
+def test_heads_get_a_gradient_where_features_alone_are_asked_for(ranks):
+    assert [rank['unused'] for rank in ranks] == [[], []]
 
 
 @pytest.mark.parametrize('case', CASES, ids=str)

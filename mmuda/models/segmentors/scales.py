@@ -37,6 +37,7 @@ def offsets(length: int, crop: int, multiple: int) -> range:
     return range(0, places * multiple, multiple)
 
 
+@torch.compiler.disable
 def random_box(size: Size, crop: Size, multiple: int) -> Box:
     """Draw a crop from PyTorch's global generator on the CPU.
 
