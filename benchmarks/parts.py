@@ -22,6 +22,7 @@ from benchmarks.lab_translation import lab_translation_rows
 from benchmarks.labelling import labelling_rows
 from benchmarks.labelling_memory import labelling_memory_rows
 from benchmarks.measure import Row
+from benchmarks.online_self_training import self_training_rows
 from benchmarks.precisions import precision_rows
 from benchmarks.scaling import (
     class_statistics_rows,
@@ -66,6 +67,7 @@ PARTS = (
     'several_targets_memory',
     'several_targets_evaluation',
     'lab_translation',
+    'online_self_training',
     'precisions',
 )
 # By itself: it takes minutes, and is for a GPU.
@@ -227,6 +229,14 @@ class Benchmark:
         """Colours of a target against the published way to give them."""
         return lab_translation_rows(
             self.folder / 'lab_translation', self.args.images, **self.timing
+        )
+
+    def online_self_training(self) -> list[Row]:
+        """DACS, DAFormer and MIC against their bare passes."""
+        return self_training_rows(
+            self.scaled_config(self.args.size_factor),
+            device=self.args.device,
+            **self.timing,
         )
 
     def precisions(self) -> list[Row]:

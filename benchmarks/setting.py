@@ -95,7 +95,10 @@ def domain_configs(cfg: Config) -> dict[str, ConfigDict]:
     parts = {SOURCE: dataset.get(SOURCE), TARGET: target}
     for name, part in parts.items():
         if isinstance(part, (list, tuple)):
-            parts[name] = part[0]
+            part = part[0]
+        while part and 'dataset' in part:  # of a rule that samples
+            part = part['dataset']
+        parts[name] = part
         if not part:
             raise ConfigError(
                 f'the benchmark needs a config with a {name} domain, '

@@ -53,6 +53,13 @@ def test_sizes_of_crops_have_the_width_first():
     assert image_sizes(load('advent_carla2camvid'))['source'] == (192, 128)
 
 
+def test_sizes_of_images_that_a_rule_draws():
+    cfg = load()
+    parts = cfg.train_dataloader.dataset
+    parts.source = dict(type='RareClassSampling', dataset=parts.source)
+    assert image_sizes(cfg)['source'] == (1280, 720)
+
+
 def test_training_sizes_are_scaled():
     cfg = load()
     scale_sizes(cfg, 0.5)

@@ -31,6 +31,7 @@ PARTS = (
     'several_targets_memory',
     'several_targets_evaluation',
     'lab_translation',
+    'online_self_training',
 )
 
 
