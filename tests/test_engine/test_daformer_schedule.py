@@ -6,7 +6,7 @@ import modern_goldens
 import numpy as np
 import pytest
 import torch
-from golden_inputs import GOLDENS
+from golden_inputs import modern_file
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
@@ -74,7 +74,7 @@ def test_rates_and_decays_of_parameters_equal_goldens(config):
         for group in wrapper.optimizer.param_groups
         for parameter in group['params']
     }
-    with np.load(GOLDENS / 'modern/dacs_step_s0.npz') as file:
+    with np.load(modern_file('dacs_step')) as file:
         rows = zip(
             file['param_names'],
             torch.from_numpy(file['param_lr_wd']),
