@@ -1,8 +1,15 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Training on the source alone: the lower bound of every comparison."""
 
+from dataclasses import replace
 from typing import Any
 
+from mmuda.models.augmentation import (
+    AugmentationDraws,
+    StrongAugmentation,
+    augmentation_of,
+    normalisation_of,
+)
 from mmuda.models.batch import Batch
 from mmuda.models.players import Steps
 from mmuda.registry import MODELS
@@ -19,12 +26,29 @@ class SourceOnly(BaseUDA):
     mode they would adapt the batch-norm statistics. Terms with passes of
     their own, such as ``MaskedConsistency``, may learn from targets beside it.
 
+    Methods that change colours and average weights owe a part of what they
+    gain to that. The bound which they are to be compared with has the same:
+    ``augmentation=True, teacher=True, predict_on='teacher'``.
+
+    Args:
+        segmentor: Config of a ``UDAEncoderDecoder``.
+        augmentation: Options of ``StrongAugmentation`` for the images, or
+            whether; by default they stay as they are.
+        **kwargs: As of :class:`BaseUDA`.
+
     Raises:
-        ConfigError: A batch holds a target domain of which nothing is learned.
+        ConfigError: A batch holds a target domain of which nothing is learned,
+            or an option is out of its range.
     """
 
     allows_padding = True
     seams = ('on_source', 'extra')
+
+    def __init__(
+        self, segmentor: dict, augmentation: dict | bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(segmentor, **kwargs)
+        self.augmentation = augmentation_of(augmentation, 'model')
 
     def check_batch(self, batch: Batch) -> None:
         """Refuse target images that no term asks for."""
@@ -35,6 +59,23 @@ class SourceOnly(BaseUDA):
                 'SourceOnly must not see target images: set '
                 'train_dataloader.dataset.target=None, and no model.targets'
             )
+
+    def source_steps(self, batch: Batch, seen: dict[str, Any]) -> Steps:
+        """What is learned from the source, as augmented."""
+        draws = self.draw_augmentation(len(batch.source.images))
+        if draws is not None:
+            mean, std = normalisation_of(self.data_preprocessor)
+            images = StrongAugmentation.apply(
+                batch.source.images, draws, mean, std
+            )
+            batch = replace(batch, source=replace(batch.source, images=images))
+        yield from super().source_steps(batch, seen)
+
+    def draw_augmentation(self, count: int) -> AugmentationDraws | None:
+        """Draw how N images are augmented; None for not at all."""
+        if self.augmentation is None:
+            return None
+        return self.augmentation.draw(count)
 
     def target_steps(
         self, batch: Batch, name: str, seen: dict[str, Any]
