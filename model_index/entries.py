@@ -128,9 +128,11 @@ class Entry:
 
     @property
     def network(self) -> list[str]:
-        """Names of the head and of the backbone."""
-        parts = self.cfg.model.segmentor
-        return [self.name(parts.decode_head), self.name(parts.backbone)]
+        """Names of the segmentor, if it has one, the head and the backbone."""
+        network = self.cfg.model.segmentor
+        around = [k['name'] for k in self.names if k['type'] == network.type]
+        parts = network.decode_head, network.backbone
+        return [*around, *map(self.name, parts)]
 
     @property
     def domains(self) -> str:

@@ -22,10 +22,13 @@ _BACKBONES = dict(
     DeepLabResNet=dict(base_channels=8, stem_channels=8),
     ResNetV1c=dict(base_channels=8, stem_channels=8),
     MixVisionTransformer=dict(embed_dims=8, num_layers=[1, 1, 1, 1]),
+    MiT=dict(embed_dims=8, num_layers=[1, 1, 1, 1]),
     DeepLabVGG=dict(fc_channels=32),
 )
 # The least that discriminators take.
 _SIZE = (32, 64)
+# Of HRDA the images are twice as large, as it makes them smaller.
+_DETAIL = _SIZE
 
 
 @cache
@@ -65,14 +68,20 @@ def small_model(leaf):
     backbone.update(_BACKBONES[backbone.type])
     # A build may change its config.
     widths = channels_of(copy.deepcopy(backbone))
-    for name in ('decode_head', 'auxiliary_head'):
+    for name in ('decode_head', 'auxiliary_head', 'attention_head'):
         if segmentor.get(name):
             _fit(segmentor[name], widths)
+    if 'detail_crop_size' in segmentor:
+        segmentor.detail_crop_size = _DETAIL
     if 'discriminator' in cfg:
         cfg.discriminator.base_channels = 4
     for term in cfg.get('terms', ()):
         if term.type == 'ClassRatioPrior':
             term.ratio = [1] * segmentor.decode_head.num_classes
+        if 'block_size' in term:
+            term.block_size = 8
+    if cfg.get('ignored_rows'):
+        cfg.ignored_rows = dict(top=1, bottom=2)
     if (cfg.get('class_mix') or {}).get('classes') == 'demand':
         # Those of the pseudo-labels.
         cfg.thresholds = [0.5] * segmentor.decode_head.num_classes
@@ -93,7 +102,9 @@ def channels_of(backbone):
 
 def _fit(head, widths):
     index = head.get('in_index', -1)
-    if isinstance(index, int):
+    if head.type == 'DAFormerHead':
+        head.in_channels = widths
+    elif isinstance(index, int):
         head.in_channels = widths[index]
     else:
         head.in_channels = [widths[i] for i in index]
@@ -107,6 +118,8 @@ def _fit(head, widths):
 def batch_of(leaf, size=_SIZE):
     """Random images of all domains, as many of each as the config has."""
     cfg = load(leaf)
+    if 'detail_crop_size' in cfg.model.segmentor:
+        size = tuple(2 * side for side in size)
     classes = cfg.model.segmentor.decode_head.num_classes
     samples = cfg.train_dataloader.dataset.get('samples') or {}
     generator = torch.Generator().manual_seed(0)

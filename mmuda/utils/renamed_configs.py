@@ -2,7 +2,8 @@
 """Configs by the paths that they had before each had a name of its own.
 
 An old path reads as it did: by the leaf that took its place, with the setting
-of its name and the files that it named.
+of its name and the files that it named. Some newer leaves have a short path,
+``mic/gta2cs.py`` of ``mic/mic_gta2cs.py``, which is read in the same way.
 """
 
 import difflib
@@ -56,6 +57,10 @@ _COTRAINED = (
 )
 
 
+# Of DACS and what is built on it.
+_MIXED = ('gta2cs', 'synthia2cs', 'cs2acdc', 'cs2darkzurich')
+
+
 class _Move(NamedTuple):
     """Leaves that have moved; ``{}`` in texts is the setting.
 
@@ -104,6 +109,9 @@ def _moves() -> Iterator[_Move]:
     yield from _other_networks()
     yield from _cotraining()
     yield from _demo()
+    for folder in ('dacs', 'daformer', 'hrda', 'mic'):
+        names = f'{folder}/{{}}', f'{folder}/{folder}_{{}}'
+        yield _Move(*names, _MIXED, 'gta2cs')
 
 
 def _other_networks() -> Iterator[_Move]:

@@ -56,7 +56,7 @@ def test_it_reads_as_it_did(old):
 
 def test_every_one_has_a_successor():
     gone = [old for old in RENAMED if successor(path_of(old)) is None]
-    assert (gone, len(RENAMED)) == ([], 161)
+    assert (gone, len(RENAMED)) == ([], 177)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,23 @@ def test_it_names_the_files_that_it_named(old, says):
     for key, text in says.items():
         if key != 'load_from':
             assert successor(path_of(old).parent / text) is not None
+
+
+@pytest.mark.parametrize(
+    ('path', 'leaf', 'setting'),
+    [
+        ('mic/cs2acdc', 'mic/mic_cs2acdc', None),
+        ('hrda/gta2cs', 'hrda/hrda_gta2cs', None),
+        ('dacs/cs2darkzurich', 'dacs/dacs_gta2cs', 'cs2darkzurich'),
+    ],
+)
+def test_short_paths_are_read(path, leaf, setting):
+    expected = {} if setting is None else {'setting': setting}
+    assert (
+        load_config(path_of(path)).to_dict()
+        == load_config(path_of(leaf), expected).to_dict()
+    )
+    assert default_work_dir(path_of(path)) == f'work_dirs/{path}'
 
 
 def test_another_setting_can_be_asked_for():

@@ -134,7 +134,25 @@ without_train = [
     'motorcycle',
     'bicycle',
 ]
-# Of SYNTHIA's 16 classes; without wall, fence and pole.
+# Classes of SYNTHIA; and those without wall, fence and pole.
+sixteen = [
+    'road',
+    'sidewalk',
+    'building',
+    'wall',
+    'fence',
+    'pole',
+    'traffic light',
+    'traffic sign',
+    'vegetation',
+    'sky',
+    'person',
+    'rider',
+    'car',
+    'bus',
+    'motorcycle',
+    'bicycle',
+]
 thirteen = [
     'road',
     'sidewalk',

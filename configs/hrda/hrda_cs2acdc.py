@@ -1,0 +1,9 @@
+# HRDA, Cityscapes -> ACDC. Published: 68.0 mIoU on the test server.
+_base_ = [
+    '../_base_/networks/hrda_mit-b5.py',
+    '../_base_/methods/hrda.py',
+    '../_base_/settings/hrda.py',
+    '../_base_/schedules/daformer.py',
+    '../_base_/default_runtime.py',
+]
+setting = 'cs2acdc'

@@ -1,0 +1,9 @@
+# HRDA, SYNTHIA -> Cityscapes. Published: 65.8 mIoU over 16 classes.
+_base_ = [
+    '../_base_/networks/hrda_mit-b5.py',
+    '../_base_/methods/hrda.py',
+    '../_base_/settings/hrda.py',
+    '../_base_/schedules/daformer.py',
+    '../_base_/default_runtime.py',
+]
+setting = 'synthia2cs'

@@ -1,0 +1,10 @@
+# MIC on AdvEnt, GTA5 -> Cityscapes, DeepLab-V2 ResNet-101. Published is MIC
+# on adversarial training without entropy.
+_base_ = [
+    '../_base_/networks/deeplabv2_v1c_r101.py',
+    '../_base_/methods/mic_advent.py',
+    '../_base_/settings/dacs.py',
+    '../_base_/schedules/mic_adversarial.py',
+    '../_base_/default_runtime.py',
+]
+setting = 'gta2cs'
