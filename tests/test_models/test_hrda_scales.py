@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mmuda.hooks.iteration_seed_hook import mix_seed, seed_all
 from mmuda.models.segmentors import Box
 from mmuda.models.segmentors.scales import (
     fuse,
@@ -50,6 +51,17 @@ def test_a_crop_of_all_draws_nothing():
     assert torch.equal(torch.get_rng_state(), state)
     random_box((64, 96), (64, 64), 8)
     assert not torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_resumed_run_draws_the_same_boxes():
+    """Each process draws its own, whatever happened before."""
+
+    def drawn(iteration, rank):
+        seed_all(mix_seed(0, iteration, rank))
+        return [random_box((1024, 1024), (512, 512), 8) for _ in range(3)]
+
+    assert drawn(5, 0) == drawn(5, 0)
+    assert len({*drawn(5, 0), *drawn(5, 1), *drawn(6, 0)}) == 9
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from mmuda.models import UDADistributedDataParallel
 from mmuda.models.players import ddp_dummy_loss, unwrap
 from mmuda.models.segmentors import Box
 from mmuda.models.segmentors.recompute import blocks_of, recomputing
+from mmuda.utils.mixed_precision import lay_out
 from mmuda.utils.setup_env import register_all_modules
 
 SIZES = dict(source_size=(64, 96), target_size=(64, 64))
@@ -52,6 +53,22 @@ def test_recomputing_changes_no_bit(head, precision):
     for name, value in kept.items():
         assert value is not None, name
         assert torch.equal(value, again[name]), name
+
+
+@pytest.mark.parametrize('recompute', [False, True])
+def test_channels_last_give_the_same_gradients(recompute):
+    network = build('FCNHead', recompute=recompute)
+    expected = pass_of(network)
+    network = build('FCNHead', recompute=recompute)
+    lay_out(network, 'bf16')
+    layout = torch.channels_last
+    weights = network.backbone.stem[0].weight
+    assert weights.is_contiguous(memory_format=layout)
+    found = pass_of(network)
+    for name, value in expected.items():
+        torch.testing.assert_close(
+            found[name], value, rtol=1e-3, atol=1e-5, msg=name
+        )
 
 
 def test_dropout_is_drawn_in_these_passes():
