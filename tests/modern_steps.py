@@ -178,7 +178,10 @@ class Replay:
         """Of mixed images; they come first."""
         if _COINS not in self.arrays:
             return None
-        self._jitters, self._sigmas = iter(range(9)), iter(self.at('sigmas'))
+        self._jitters, self._sigmas = (
+            iter(range(9)),
+            iter(self.arrays.get(f'sigmas_{self.moment}', ())),
+        )
         coins = self.at('coins')[:2]
         return self._augmentation(coins, count, [1] * count)
 
