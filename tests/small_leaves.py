@@ -24,6 +24,9 @@ _BACKBONES = dict(
     MixVisionTransformer=dict(embed_dims=8, num_layers=[1, 1, 1, 1]),
     MiT=dict(embed_dims=8, num_layers=[1, 1, 1, 1]),
     DeepLabVGG=dict(fc_channels=32),
+    DINOVisionTransformer=dict(
+        arch=dict(embed_dims=16, num_layers=2, num_heads=2), pretrain_size=56
+    ),
 )
 # The least that discriminators take.
 _SIZE = (32, 64)
@@ -62,10 +65,12 @@ def small_model(leaf):
     cfg = copy.deepcopy(load(leaf).model)
     segmentor = cfg.segmentor
     backbone = segmentor.backbone
-    backbone.init_cfg = None
+    # Rein has one inside.
+    inner = backbone.get('vit', backbone)
+    inner.init_cfg = None
     if backbone.get('depth') == 101:
         backbone.depth = 50
-    backbone.update(_BACKBONES[backbone.type])
+    inner.update(_BACKBONES[inner.type])
     # A build may change its config.
     widths = channels_of(copy.deepcopy(backbone))
     for name in ('decode_head', 'auxiliary_head', 'attention_head'):
@@ -78,7 +83,7 @@ def small_model(leaf):
     for term in cfg.get('terms', ()):
         if term.type == 'ClassRatioPrior':
             term.ratio = [1] * segmentor.decode_head.num_classes
-        if 'block_size' in term:
+        if term.get('block_size', 'token') != 'token':
             term.block_size = 8
     if cfg.get('ignored_rows'):
         cfg.ignored_rows = dict(top=1, bottom=2)

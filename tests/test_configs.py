@@ -66,6 +66,10 @@ def test_model_and_optimizers_build(leaf):
         backbone.depth = 50
     if backbone.type == 'MiT':
         backbone.num_layers = [1, 1, 1, 1]
+    inner = backbone.get('vit', backbone)
+    if inner.type == 'DINOVisionTransformer':
+        width = dict(base=768, large=1024)[inner.arch]
+        inner.arch = dict(embed_dims=width, num_layers=1, num_heads=8)
     model = MODELS.build(cfg.model)
     wrappers = build_optim_wrapper(model, cfg.optim_wrapper)
     expected = {'segmentor'}

@@ -1,0 +1,13 @@
+# VFM-UDA (CVPRW 2024): DACS whose teacher averages over mirror images, and
+# MIC on patch tokens, of which 0.7 are masked. Without DAFormer's distance to
+# the first features, which helps no foundation model (VFM-UDA++).
+method = dict(
+    type='DACS',
+    # losses of mixed and masked images are means over all pixels, that of the
+    # source over the labelled ones
+    source_mean='labelled',
+    segmentor=dict(decode_head=dict(loss_decode=dict(avg_non_ignore=False))),
+    flip_average=True,
+    teacher=dict(momentum=0.999),
+    terms=[dict(type='MaskedConsistency', block_size='token', mask_ratio=0.7)],
+)
