@@ -21,7 +21,7 @@ from mmuda.utils.processes import Command
 
 TOOL = load_tool('demo.py')
 METHODS = TOOL['METHODS']
-FIRST, LATER = ['source-only', 'MinEnt', 'AdvEnt'], ['ESL', 'MTKT']
+FIRST, LATER = ['source-only', 'MinEnt', 'AdvEnt'], ['ESL', 'MTKT', 'DACS']
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_threads_do_not_depend_on_what_is_left(
     settings, runs, monkeypatch, cores, share
 ):
     use_cores(monkeypatch, cores)
-    for name in ('MinEnt', 'AdvEnt', 'MTKT'):
+    for name in ('MinEnt', 'AdvEnt', 'MTKT', 'DACS'):
         finish(settings, name)
     run(settings)
     assert runs.names == [['source-only'], ['ESL']]

@@ -1,10 +1,11 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Show source-only, MinEnt, AdvEnt, ESL and MTKT on generated street scenes.
+"""Show what adaptation does on generated street scenes.
 
-Renders the scenes, trains the five methods on the CPU or GPU, side by side if
-they do not need each other, and tests them on two targets (MTKT adapts to both
-at once, the others to the first). Prints one table, draws predictions and
-entropy maps. What an earlier run finished is reused.
+Renders the scenes, trains source-only, MinEnt, AdvEnt, ESL, MTKT and DACS on
+the CPU or GPU, side by side if they do not need each other, and tests them on
+two targets (MTKT adapts to both at once, the others to the first). Prints one
+table, draws predictions and entropy maps. What an earlier run finished is
+reused.
 """
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
@@ -48,6 +49,7 @@ METHODS = {
     'AdvEnt': CONFIGS / 'demo_advent_gta2cs.py',
     'ESL': CONFIGS / 'demo_esl_gta2cs.py',
     'MTKT': CONFIGS / 'demo_mtkt_g2ci_19.py',
+    'DACS': CONFIGS / 'demo_dacs_gta2cs.py',
 }
 
 
