@@ -21,6 +21,7 @@ PARTS = (
     'steps',
     'memory',
     'loading',
+    'image_formats',
     'labels',
     'evaluation',
     'labelling',
