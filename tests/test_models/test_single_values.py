@@ -16,7 +16,7 @@ from tiny_models import (
 )
 from torch import nn
 
-from mmuda.models.segmentors.single_values import allow_single_values
+from mmuda.models.segmentors.uda_encoder_decoder import allow_single_values
 from mmuda.registry import MODELS
 
 BN = dict(type='BN', requires_grad=True)

@@ -1,8 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Predictions without the logits of all classes at the size of the image."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from mmengine.structures import PixelData
@@ -14,6 +14,9 @@ from torch import Tensor, float32, nn, promote_types
 from mmuda.models.losses.alignment import entropy_map
 
 from .strips import Strips, upsampled
+
+if TYPE_CHECKING:
+    from .uda_encoder_decoder import UDAEncoderDecoder
 
 LOGITS, ENTROPY, STRIPS = 'logits', 'entropy', 'strips'
 
@@ -72,6 +75,54 @@ def predict_in_strips(
             entropy = entropy_map if ENTROPY in model.outputs else None
             add_classes(sample, strips, entropy, model.strip_values)
     return samples
+
+
+def strips_of(
+    network: 'UDAEncoderDecoder', inputs: Tensor, metas: list[dict]
+) -> Iterator[Strips]:
+    """Yield the logits (1, C, H, W) of each image at its original size.
+
+    Args:
+        network: Predicts at its own resolution, or slides.
+        inputs: (N, 3, H, W) normalised images.
+        metas: Meta information of each image.
+    """
+    slides = network.test_cfg.get('mode', 'whole') == 'slide'
+    logits = (
+        network.slide_inference(inputs, metas)
+        if slides
+        else network.predict_logits(inputs)
+    )
+    if slides or upsamples_once(network.test_cfg, metas):
+        for part, meta in zip(logits.split(1), metas, strict=True):
+            yield fit_to_image(part, meta, network.align_corners)
+        return
+    size = input_size(metas)
+    for part, meta in zip(logits.split(1), metas, strict=True):
+        seen = upsampled(part, size, network.predicting_head.align_corners)
+        yield (
+            seen
+            if is_input_itself(meta, size)
+            else fit_to_image(seen.whole(), meta, network.align_corners)
+        )
+
+
+def upsamples_once(test_cfg: Mapping[str, Any], metas: list[dict]) -> bool:
+    """Whether logits are resized in one step to the original image.
+
+    Args:
+        test_cfg: Of a segmentor.
+        metas: Meta information of each image; padded ones are resized twice.
+    """
+    return (
+        test_cfg.get('upsample_once', False)
+        and test_cfg.get('mode', 'whole') == 'whole'
+        and not any(
+            any(meta.get(key) or ())
+            for meta in metas
+            for key in ('padding_size', 'img_padding_size')
+        )
+    )
 
 
 def add_classes(

@@ -1,20 +1,25 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """A segmentor whose forward gives the logits of every head."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 
+import torch.distributed as dist
 from mmengine.config import ConfigDict
+from mmengine.logging import print_log
 from mmseg.models import EncoderDecoder
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import SampleList, add_prefix
-from torch import Tensor, float32, promote_types
+from torch import Tensor, float32, nn, promote_types
 from torch.nn import Parameter
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmuda.models.losses import (
     average_cross_entropy,
     losses_of,
     losses_of_head,
 )
+from mmuda.models.method_checks import check_parts
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import AUX, DECODE
@@ -28,18 +33,16 @@ from .prediction import (
     View,
     crop,
 )
-from .single_values import allow_single_values
 from .strip_predictions import (
     LOGITS,
-    fit_to_image,
-    input_size,
-    is_input_itself,
     predict_in_strips,
+    strips_of,
+    upsamples_once,
 )
-from .strips import Strips, upsampled
+from .strips import Strips
 
-_HEAD_METHODS = ('loss', 'predict', 'loss_by_feat')
-_TEST_KEYS = ('mode', 'crop_size', 'stride', 'upsample_once')
+_MARK = '_mmuda_single_values'
+_SINGLE = '_is_single_valued'
 
 
 @MODELS.register_module()
@@ -75,23 +78,7 @@ class UDAEncoderDecoder(EncoderDecoder):
     def __init__(self, *args, test_cfg: dict | None = None, **kwargs) -> None:
         test_cfg = ConfigDict(test_cfg or dict(mode='whole'))
         super().__init__(*args, test_cfg=test_cfg, **kwargs)
-        if not isinstance(self.decode_head, BaseDecodeHead):
-            raise ConfigError(
-                'decode_head: cascades of heads are not supported under UDA'
-            )
-        for name, head in self.heads().items():
-            _check_head(name, head)
-            if head.num_classes != self.num_classes:
-                raise ConfigError(
-                    f"head '{name}' has {head.num_classes} classes, the main "
-                    f'one {self.num_classes}; set num_classes of all alike'
-                )
-        for key in test_cfg:
-            if key not in _TEST_KEYS:
-                raise ConfigError(
-                    f"segmentor.test_cfg: unknown key '{key}'; there are "
-                    f'{list(_TEST_KEYS)}'
-                )
+        check_parts(self.decode_head, self.heads(), test_cfg)
         self.average_losses()
 
     def average_losses(self) -> None:
@@ -311,30 +298,13 @@ class UDAEncoderDecoder(EncoderDecoder):
     def output_strips(
         self, inputs: Tensor, metas: list[dict]
     ) -> Iterator[Strips]:
-        """Yield the logits (1, C, H, W) of each image at its original size.
+        """The logits (1, C, H, W) of each image at its original size.
 
         Args:
             inputs: (N, 3, H, W) normalised images.
             metas: Meta information of each image.
         """
-        slides = self.test_cfg.get('mode', 'whole') == 'slide'
-        logits = (
-            self.slide_inference(inputs, metas)
-            if slides
-            else self.predict_logits(inputs)
-        )
-        if slides or self._upsamples_once(metas):
-            for part, meta in zip(logits.split(1), metas, strict=True):
-                yield fit_to_image(part, meta, self.align_corners)
-            return
-        size = input_size(metas)
-        for part, meta in zip(logits.split(1), metas, strict=True):
-            seen = upsampled(part, size, self.predicting_head.align_corners)
-            yield (
-                seen
-                if is_input_itself(meta, size)
-                else fit_to_image(seen.whole(), meta, self.align_corners)
-            )
+        return strips_of(self, inputs, metas)
 
     @property
     def predicting_head(self) -> BaseDecodeHead:
@@ -359,29 +329,62 @@ class UDAEncoderDecoder(EncoderDecoder):
             ``upsample_once``.
         """
         logits = self.predict_logits(inputs)
-        if self._upsamples_once(batch_img_metas):
+        if upsamples_once(self.test_cfg, batch_img_metas):
             return logits
         return self.predicting_head.predict_by_feat(logits, batch_img_metas)
 
-    def _upsamples_once(self, batch_img_metas: list[dict]) -> bool:
-        return (
-            self.test_cfg.get('upsample_once', False)
-            and self.test_cfg.get('mode', 'whole') == 'whole'
-            and not any(
-                any(meta.get(key) or ())
-                for meta in batch_img_metas
-                for key in ('padding_size', 'img_padding_size')
-            )
-        )
+
+def allow_single_values(module: nn.Module) -> None:
+    """Let batch norms train on a batch with one value in each channel.
+
+    Image pooling (ASPP, PSP and UPer heads) leaves one value a channel and
+    image; with one image a batch there is no deviation to divide by, and
+    PyTorch raises. Such a batch is normalised by the running statistics
+    instead, as in testing, and does not change them. In a new head, whose
+    statistics are 0 and 1, the norm then is its scale and shift alone.
+
+    Args:
+        module: Its batch norms are changed, each once.
+    """
+    for name, norm in module.named_modules():
+        if isinstance(norm, _BatchNorm) and not hasattr(norm, _MARK):
+            # The name is for the message; the mark is copied with the hooks.
+            setattr(norm, _MARK, name)
+            norm.register_forward_pre_hook(_before)
+            norm.register_forward_hook(_after, always_call=True)
 
 
-def _check_head(name: str, head: BaseDecodeHead) -> None:
-    for method in _HEAD_METHODS:
-        if getattr(type(head), method) is not getattr(BaseDecodeHead, method):
-            raise ConfigError(
-                f"head '{name}': {type(head).__name__} has a {method}() of "
-                'its own; UDA methods need a head whose forward returns '
-                'logits and whose loss is computed from them (FCNHead, '
-                'ASPPHead, DepthwiseSeparableASPPHead, SegformerHead, '
-                'UPerHead, DLV2Head, ...)'
+def _before(norm: _BatchNorm, inputs: tuple[Tensor, ...]) -> None:
+    values = inputs[0]
+    if (
+        norm.training
+        and norm.running_mean is not None
+        and values.numel() == values.shape[1]
+        and not _synchronised(norm)
+    ):
+        norm.training = False
+        setattr(norm, _SINGLE, True)
+        if getattr(norm, _MARK):
+            print_log(
+                f'{getattr(norm, _MARK)}: a batch of one image has one value '
+                'a channel here, and is normalised by the running statistics,'
+                ' as in testing; with batch_size=2 or more by its own',
+                logger='current',
+                level=logging.WARNING,
             )
+            setattr(norm, _MARK, '')
+
+
+def _after(norm: _BatchNorm, *_: object) -> None:
+    if getattr(norm, _SINGLE, False):
+        norm.training = True
+        setattr(norm, _SINGLE, False)
+
+
+def _synchronised(norm: _BatchNorm) -> bool:
+    """Whether the values of several processes are normalised together."""
+    return (
+        isinstance(norm, nn.SyncBatchNorm)
+        and dist.is_initialized()
+        and dist.get_world_size(norm.process_group) > 1
+    )
