@@ -1,7 +1,7 @@
 # HRDA (ECCV 2022) around the network of DAFormer: the whole crop at half the
 # size, a part of it at full size, and an attention that fuses both. Images are
 # tested in windows of the size of a crop. Takes 22 GB at 2 + 2 images of
-# 1024x1024 as published; recompute=True halves that for a third more time.
+# 1024x1024 as published; recompute=True halves that for one more forward pass.
 _base_ = './daformer_mit-b5.py'
 network = dict(
     segmentor=dict(
