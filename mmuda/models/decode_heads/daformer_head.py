@@ -106,7 +106,18 @@ class DAFormerHead(BaseDecodeHead):
         Returns:
             (N, channels, h, w) in the resolution of the first chosen stage.
         """
-        levels = self._transform_inputs(inputs)
+        # Where no gradients are needed, nothing outlives its use: of a teacher
+        # that sees many crops at once this is the peak.
+        feats = self._embedded(self._transform_inputs(inputs))
+        if self.aspp is not None:
+            branches = self.aspp(feats)
+            del feats
+            feats = cat(branches, dim=1)
+            del branches
+        return self.bottleneck(feats)
+
+    def _embedded(self, levels: Sequence[Tensor]) -> Tensor:
+        """Levels of one width and size, (N, levels * channels, h, w)."""
         size = levels[0].shape[2:]
         parts = [
             resize(
@@ -117,10 +128,7 @@ class DAFormerHead(BaseDecodeHead):
             )
             for embed, level in zip(self.embed_layers, levels, strict=True)
         ]
-        feats = cat(parts, dim=1)  # (N, levels * channels, h, w)
-        if self.aspp is not None:
-            feats = cat(self.aspp(feats), dim=1)
-        return self.bottleneck(feats)
+        return cat(parts, dim=1)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Compute logits.
