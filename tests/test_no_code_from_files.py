@@ -94,6 +94,7 @@ COMMANDS = {
     'model_converters/daformer.py': CONVERTER,
     'model_converters/detectron2.py': CONVERTER,
     'model_converters/mtaf.py': CONVERTER,
+    'model_converters/vfm_uda.py': CONVERTER,
     'model_converters/extract_segmentor.py': (
         ['{checkpoint}', '{out}/plain.pth'],
         ['--config', str(CONFIG), '--out-config', '{out}/plain.py'],
