@@ -191,7 +191,7 @@ def _without(plain: dict, own: set[str]) -> dict:
 
 
 def _plain_step(step: dict) -> dict:
-    """A step of mmseg that does the same, but for a backend of ours."""
+    """A step of mmseg that does the same for a prediction."""
     kind = step['type'].removeprefix('mmuda.')
     if kind == 'LoadImage':
         return dict(type='LoadImageFromFile')
@@ -201,6 +201,9 @@ def _plain_step(step: dict) -> dict:
             dict(backend='pillow') if step.get('backend') == 'torch' else {}
         )
         return {**step, 'type': 'mmseg.Resize', **pillow}
+    if kind == 'PackDomainInputs':
+        # The key that it adds is for evaluations in groups.
+        return {**step, 'type': 'PackSegInputs'}
     return step
 
 
