@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import demo_data
 import gloo
@@ -63,6 +64,28 @@ def test_testing_repeats_the_last_validation(trained):
     data, work_dir, output = trained
     tested = run('test.py', CONFIG, work_dir / 'iter_4.pth', *overrides(data))
     assert metric(tested) == metric(output)
+
+
+def test_a_test_leaves_the_config_of_the_training(trained, tmp_path):
+    """The command that a training prints tests the same after other tests."""
+    data, work_dir, output = trained
+    config = work_dir / Path(CONFIG).name
+    as_trained = config.read_bytes()
+    printed = ['test.py', config, work_dir / 'iter_4.pth']
+    exported = ['--export', tmp_path / 'exported', '--format', 'cityscapes']
+    images = 'test_dataloader.dataset.data_prefix.seg_map_path=None'
+    run(*printed, *exported, '--cfg-options', images)
+    first = sorted((tmp_path / 'exported').rglob('*.png'))
+    times = [path.stat().st_mtime_ns for path in first]
+    assert config.read_bytes() == as_trained
+    folders = [
+        str(tmp_path / 'exported') in path.read_text()
+        for path in work_dir.glob(f'*/{config.name}')
+    ]
+    assert sum(folders) == 1
+    assert metric(run(*printed)) == metric(output)
+    assert [path.stat().st_mtime_ns for path in first] == times != []
+    assert config.read_bytes() == as_trained
 
 
 @pytest.mark.parametrize(

@@ -88,11 +88,33 @@ class UDARunner(Runner):
         )
         return visualizer
 
-    @master_only
     def dump_config(self) -> None:
-        """Write the config to the work directory."""
+        """Write nothing yet: only what follows says where it belongs."""
+
+    def train(self) -> nn.Module:
+        """Write the config to the work directory and train."""
+        self._write_config(self.work_dir)
+        return super().train()
+
+    def val(self) -> dict:
+        """Write the config beside the log and validate."""
+        with logs_may_fail():
+            self._write_config(self.log_dir)
+        return super().val()
+
+    def test(self) -> dict:
+        """Write the config beside the log and test.
+
+        The work directory may hold the config of a training.
+        """
+        with logs_may_fail():
+            self._write_config(self.log_dir)
+        return super().test()
+
+    @master_only
+    def _write_config(self, folder: str) -> None:
         name = self.cfg.filename or f'{self.timestamp}.py'
-        with atomic_path(Path(self.work_dir, Path(name).name)) as temporary:
+        with atomic_path(Path(folder, Path(name).name)) as temporary:
             self.cfg.dump(temporary)
             if temporary.suffix == '.py':
                 temporary.write_text(config_text(self.cfg), encoding='utf-8')

@@ -115,7 +115,7 @@ def predict_without_labels(cfg: Config, writes: bool) -> list[str]:
         raise ConfigError(
             f'test_dataloader: nothing can be evaluated, as {reason}{hint}; '
             'complete the download or correct data_prefix.seg_map_path, or '
-            'write predictions by --out DIR or --show-dir DIR'
+            'write predictions by --out DIR, --show-dir DIR or --export DIR'
         )
     cfg.test_dataloader, cfg.test_evaluator = loader, evaluator
     return [f'Nothing is compared with labels: {reason}{hint}']
