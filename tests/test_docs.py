@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 from doc_pages import PAGES, ROOT, blocks, examples, text_of
 
 from mmuda.utils.cli import add_config_options
@@ -157,3 +158,33 @@ def test_make_targets_exist():
     assert named
     makefile = text_of('Makefile')
     assert [name for name in named if f'\n{name}:' not in makefile] == []
+
+
+def test_methods_stand_in_the_order_of_their_published_numbers():
+    folders = yaml.safe_load(text_of('configs/published.yml'))['folders']
+    published = {
+        f'{folder}/{model["config"]}': model['published']['cityscapes/mIoU']
+        for folder, part in folders.items()
+        for model in part['models']
+        if 'cityscapes/mIoU' in model.get('published', ())
+        if 'config' in model
+    }
+    section = text_of('README.md').partition('## Methods')[2]
+    table = section.partition('**Several targets')[0]
+    rows = re.findall(r'^\| (.+) \|$', table, re.M)[1:]
+    order = []
+    for row in rows:
+        numbers = re.findall(r'\d+\.\d', row.split(' | ')[1])
+        links = re.findall(r'\(configs/([\w/.-]+\.py)\)', row)
+        # a row that names several models ends with the best
+        for number, link in zip(numbers[::-1], links[::-1], strict=False):
+            assert float(number) == round(published[link], 1)
+        order += [float(number) for number in numbers]
+    assert len(order) == 12
+    assert order == sorted(order)
+
+
+def test_leaf_configs_of_all_folders_are_named():
+    line = re.search(r'^All leaf configs.*$', text_of('README.md'), re.M)[0]
+    pages = [path.parent.name for path in ROOT.glob('configs/*/README.md')]
+    assert [name for name in pages if f'configs/{name}/' not in line] == []
