@@ -3,9 +3,11 @@
 # missing filled up; changed colours of the source, rare-class sampling with a
 # temperature of 0.05, and pseudo-labels that count but for 3 % of the image at
 # the top and at the sides and 25 % at the bottom.
-# Other than in the published code the source has changed colours under the
-# mixture, too, and the target has not; crops are drawn again up to 10 times,
-# not 20.
+# Other than in the published code the source has changed colours in the
+# mixture, too, and the target has not there; they are mmseg's distortion, not
+# torchvision's ColorJitter (0.9 of the images, hue by 18 degrees); crops are
+# drawn again up to 10 times, not 20, and each with a new scale; and labels are
+# left out at the margins of Cityscapes alone, not of any target.
 _base_ = './hrda.py'
 crop_size = (1024, 1024)
 _load, _labels = dict(type='LoadImage'), dict(type='LoadLabels')
