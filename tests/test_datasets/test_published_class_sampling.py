@@ -54,10 +54,35 @@ def test_probabilities_of_real_data_equal_goldens(name, temperature):
     wanted = in_order(
         arrays, f'{name}.classes', f'{name}.probs_T{temperature}'
     )
-    # One image stands for all: probabilities follow from the totals.
-    pixels = arrays[f'{name}.pixels'][None]
-    found = probabilities(pixels, float(temperature))
+    pixels = spread(arrays, name)
+    found = probabilities(pixels, float(temperature), 3000)
     assert found == pytest.approx(wanted, rel=1e-9)
+
+
+def spread(arrays, name):
+    """Pixels (images, C) by which totals and images over 3,000 are right."""
+    pixels = np.zeros((int(arrays[f'{name}.images']), len(CLASSES)), np.int64)
+    shown = arrays[f'{name}.images_over_3000']
+    for label, total in enumerate(arrays[f'{name}.pixels'].tolist()):
+        count = int(shown[label])
+        if count:
+            pixels[:count, label] = total // count
+            pixels[0, label] += total % count
+    return pixels
+
+
+@pytest.mark.parametrize('name', ['synthia', 'cityscapes'])
+def test_images_of_real_classes_equal_goldens(name):
+    arrays = load('rcs_real')
+    pixels = spread(arrays, name)
+    assert pixels.sum(0).tolist() == arrays[f'{name}.pixels'].tolist()
+    keys = tuple(map(str, range(len(pixels))))
+    found = ClassStatistics(CLASSES, keys, pixels, keys)
+    wanted = arrays[f'{name}.images_over_3000']
+    assert found.images_with_more_than(3000).tolist() == wanted.tolist()
+    # a class is drawn where, and only where, an image shows it
+    drawn = class_probabilities(found, 0.01, 3000) > 0
+    assert drawn.tolist() == (wanted > 0).tolist()
 
 
 class Crops(torch.utils.data.Dataset):

@@ -10,10 +10,9 @@ from golden_inputs import modern_file
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
-from tiny_models import model_config
+from modern_steps import Replay
 
 from mmuda.convert.from_daformer import tensors_from_published
-from mmuda.registry import MODELS
 
 SCHEDULE = Path(__file__).parents[2] / 'configs/_base_/schedules/daformer.py'
 # Of the published formula, which subtracts 1 - 1e-6 from 1.
@@ -23,21 +22,6 @@ ROUNDING = 6e-4 * 2.0**-52
 @pytest.fixture(scope='module')
 def config():
     return Config.fromfile(SCHEDULE)
-
-
-def daformer():
-    head = dict(
-        type='DAFormerHead',
-        in_channels=modern_goldens.WIDTHS,
-        channels=8,
-        num_classes=modern_goldens.NUM_CLASSES,
-    )
-    segmentor = dict(
-        type='UDAEncoderDecoder',
-        backbone=modern_goldens.MIT,
-        decode_head=head,
-    )
-    return MODELS.build(model_config('SourceOnly', segmentor=segmentor))
 
 
 def test_rates_equal_goldens(config):
@@ -65,8 +49,12 @@ def test_rates_equal_goldens(config):
             scheduler.step()
 
 
-def test_rates_and_decays_of_parameters_equal_goldens(config):
-    model = daformer()
+@pytest.mark.parametrize(
+    'name', ['dacs_step', 'dacs_dlv2_step', 'mic_step', 'mic_hrda_step']
+)
+def test_rates_and_decays_of_parameters_equal_goldens(config, name):
+    distance = [dict(type='FeatureDistance')]
+    model = Replay(name, terms=distance * (name != 'dacs_dlv2_step')).model
     wrapper = build_optim_wrapper(model, config.optim_wrapper)['segmentor']
     names = {id(p): n for n, p in model.segmentor.named_parameters()}
     found = {
@@ -74,7 +62,7 @@ def test_rates_and_decays_of_parameters_equal_goldens(config):
         for group in wrapper.optimizer.param_groups
         for parameter in group['params']
     }
-    with np.load(modern_file('dacs_step')) as file:
+    with np.load(modern_file(name)) as file:
         rows = zip(
             file['param_names'],
             torch.from_numpy(file['param_lr_wd']),

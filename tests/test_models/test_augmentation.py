@@ -84,6 +84,29 @@ def test_nothing_acts_without_a_coin(goldens):
     assert StrongAugmentation.apply(images, draws(), MEAN, STD) is images
 
 
+@pytest.mark.parametrize(
+    ('name', 'acts', 'probability'),
+    [
+        ('no_jitter_at_0.2', 'jitters', 'jitter_probability'),
+        ('no_blur_at_0.5', 'blurs', 'blur_probability'),
+    ],
+)
+def test_coins_mean_no_where_those_of_the_goldens_do(
+    goldens, name, acts, probability
+):
+    """Theirs mean yes above a number, ours below the probability."""
+    coin = float(name.rpartition('_')[2])
+    chance = getattr(StrongAugmentation(), probability)
+    images = modern_goldens.normalised(goldens['image'])
+    for above, changes in ((0, False), (1e-9, True)):
+        drawn = draws(**{acts: 1 - (coin + above) < chance})
+        order = torch.zeros(2, 1, dtype=torch.long)
+        factors = NEUTRAL + torch.tensor([0.1, 0, 0, 0]).double()
+        drawn = drawn._replace(orders=order, factors=factors.expand(2, 4))
+        change = StrongAugmentation.apply(images, drawn, MEAN, STD) - images
+        assert torch.equal(change, goldens[name]) != changes
+
+
 def test_images_are_changed_each_by_its_own_draws(goldens):
     images = modern_goldens.normalised(goldens['image'])
     drawn = StrongAugmentation().draw(2)

@@ -39,6 +39,29 @@ def labelled(goldens, threshold=THRESHOLD, **known):
     return label_online(predicting(logits), target, threshold)
 
 
+class TaughtBy(torch.nn.Module):
+    """A teacher that predicts these logits."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.predict_logits = lambda images: logits
+
+
+def test_rows_that_do_not_count_equal_goldens(goldens):
+    rows = dict(top=3, bottom=7)
+    model = MODELS.build(
+        model_config('DACS', two_heads=False, ignored_rows=rows)
+    ).double()
+    logits = goldens['logits']
+    model.teacher = TaughtBy(logits)
+    images = logits[:, :3]
+    source = DomainBatch(images, labels=logits[:, 0].long() * 0)
+    shown = Batch(source, {'target': DomainBatch(images, name='target')})
+    next(model.target_steps(shown, 'target', {}))
+    found = shown.pseudo_labelled['target']
+    assert torch.equal(found.weights, goldens['weight_top3_bottom7'])
+
+
 def test_labels_and_weights_equal_goldens(goldens):
     found = labelled(goldens)
     assert torch.equal(found.labels, goldens['pseudo_label'])
