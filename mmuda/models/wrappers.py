@@ -1,13 +1,16 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Distributed data parallel training of models with several optimizers."""
 
+import logging
 from contextlib import ExitStack, contextmanager
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import (
     MMDistributedDataParallel,
     MMSeparateDistributedDataParallel,
     is_model_wrapper,
+    revert_sync_batchnorm,
 )
 from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
@@ -33,6 +36,20 @@ def _needs_wrapper(module: nn.Module) -> bool:
     return any(p.requires_grad for p in module.parameters())
 
 
+def _use_own_statistics(module: nn.Module) -> None:
+    """Replace synchronised batch norms, which need GPUs, in place."""
+    kinds = [isinstance(m, nn.SyncBatchNorm) for m in module.modules()]
+    if not any(kinds):
+        return
+    revert_sync_batchnorm(module)
+    print_log(
+        f'No GPU: {sum(kinds)} batch norms are not synchronised (SyncBN); '
+        'their statistics are those of the images of each process',
+        'current',
+        logging.WARNING,
+    )
+
+
 # mmengine's runner looks a wrapper up in the root registry only, and tells
 # wrappers from other modules by the registries.
 @MODEL_WRAPPERS.register_module()
@@ -43,7 +60,8 @@ class UDADistributedDataParallel(MMSeparateDistributedDataParallel):
     mmengine's ``MMDistributedDataParallel`` ignores the model's
     ``train_step``, and its ``MMSeparateDistributedDataParallel`` writes
     checkpoints that can't be loaded and has a ``no_sync`` that fails; hence
-    this class.
+    this class. Without a GPU, where PyTorch has no synchronised batch norm,
+    norms take the statistics of their own process.
 
     Args:
         module: The UDA model. Each child that is trained must have a
@@ -76,6 +94,8 @@ class UDADistributedDataParallel(MMSeparateDistributedDataParallel):
             )
         self.module = module
         cuda = torch.cuda.is_available()
+        if not cuda:
+            _use_own_statistics(module)
         for name, child in module.named_children():
             if not _needs_wrapper(child):
                 continue
