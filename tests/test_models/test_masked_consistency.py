@@ -4,7 +4,6 @@ import copy
 from dataclasses import replace
 
 import gloo
-import golden_inputs
 import pytest
 import torch
 import torch.nn.functional as F
@@ -19,8 +18,7 @@ from tiny_models import (
 
 from mmuda.models import UDADistributedDataParallel
 from mmuda.models.online_labels import label_online
-from mmuda.models.terms import MaskedConsistency, Term
-from mmuda.models.terms.masked_consistency import block_mask
+from mmuda.models.terms import Term
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.setup_env import register_all_modules
@@ -29,22 +27,6 @@ LR = 0.1
 SIZE = (33, 49)
 # Of four images; rounded down, a side of 33 holds four blocks of 8.
 BLOCKS = torch.rand(4, 1, 4, 6, generator=torch.Generator().manual_seed(3))
-
-
-@pytest.fixture(scope='module')
-def golden():
-    return golden_inputs.load_modern('mask')
-
-
-@pytest.mark.parametrize('case', ['a', 'odd', 'half', 'none'])
-def test_masks_are_the_published_ones(golden, case):
-    height, width, block, ratio = golden[f'{case}.size_block_ratio'].tolist()
-    size = int(height), int(width)
-    term = MaskedConsistency(block_size=int(block), mask_ratio=ratio)
-    blocks = golden[f'{case}.uniform']
-    assert term.draw_blocks(len(blocks), *size).shape == blocks.shape
-    found = block_mask(blocks, size, ratio)
-    assert torch.equal(found, golden[f'{case}.mask'].double())
 
 
 def build(method='MinEnt', terms=None, teacher=False, **term):

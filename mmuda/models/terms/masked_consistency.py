@@ -205,6 +205,9 @@ class MaskedConsistency(Term):
 
         Returns:
             (count, 1, h, w) in [0, 1).
+
+        Raises:
+            ConfigError: An image would be one block, all hidden or nothing.
         """
         # Halves to even, as in the published code: 2.5 blocks are two.
         side = self.block_size
@@ -212,6 +215,12 @@ class MaskedConsistency(Term):
         rows, columns = (
             max(1, round(pixels / side)) for pixels in (height, width)
         )
+        if rows * columns == 1:
+            raise ConfigError(
+                f'{_PLACE}.block_size={side}: images of {width}x{height} '
+                'pixels would be a single block, hidden as a whole or not at '
+                f'all; give at most {max(height, width) // 2}'
+            )
         return torch.rand(count, 1, rows, columns)
 
 
