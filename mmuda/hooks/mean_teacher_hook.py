@@ -1,9 +1,11 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """A teacher that follows the trained network as its moving average."""
 
+import logging
 from typing import get_args
 
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
@@ -30,7 +32,7 @@ class MeanTeacherHook(Hook):
     an update does follows from the iteration alone. With gradient
     accumulation the segmentor rests between two steps, but iterations count
     all the same: set ``interval`` to the ``accumulative_counts`` for one
-    update a step.
+    update a step; a warning says so.
 
     Args:
         momentum: Weight of the old teacher in an update, from 0 to 1.
@@ -95,6 +97,7 @@ class MeanTeacherHook(Hook):
             )
         check_statistics(model.followers['teacher'].mode, self.buffers)
         _check_not_optimized(model.teacher, runner.optim_wrapper)
+        self._tell_accumulation(runner)
         if runner.iter == 0:
             student = self._student(model)
             update_teacher(model.teacher, student, 0, self.buffers)
@@ -114,6 +117,24 @@ class MeanTeacherHook(Hook):
                 self._student(model),
                 self.momentum_after(runner.iter + 1),
                 self.buffers,
+            )
+
+    def _tell_accumulation(self, runner: Runner) -> None:
+        """Warn of several updates by one and the same step."""
+        player = unwrap(runner.model).followers['teacher'].of
+        wrappers = player_optim_wrappers(runner.optim_wrapper)
+        if player not in wrappers:
+            return
+        count = wrappers[player]._accumulative_counts
+        if self.interval % count:
+            print_log(
+                f'MeanTeacherHook.interval={self.interval}: the optimizer '
+                f'steps every {count} iterations (accumulative_counts of '
+                'optim_wrapper), so that the teacher follows faster than by '
+                f'momentum={self.momentum} a step; for one update a step set '
+                f'model.teacher=dict(interval={count})',
+                'current',
+                logging.WARNING,
             )
 
     @staticmethod

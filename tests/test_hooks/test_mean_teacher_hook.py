@@ -133,6 +133,26 @@ def test_iterations_without_a_step_count_too(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ('accumulate', 'interval', 'warned'),
+    [(2, 1, True), (2, 3, True), (2, 2, False), (2, 4, False), (1, 1, False)],
+)
+def test_updates_between_two_steps_are_warned_of(
+    tmp_path, monkeypatch, accumulate, interval, warned
+):
+    options, said = dict(interval=interval), []
+    monkeypatch.setattr(
+        'mmuda.hooks.mean_teacher_hook.print_log',
+        lambda message, *_: said.append(message),
+    )
+    run = taught(tmp_path, 4, options, accumulate=accumulate)
+    record(run)
+    assert len(said) == warned
+    if warned:
+        assert f'MeanTeacherHook.interval={interval}: ' in said[0]
+        assert 'set model.teacher=dict(interval=2)' in said[0]
+
+
+@pytest.mark.parametrize(
     'options',
     [
         dict(momentum=0.6),
