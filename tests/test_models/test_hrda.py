@@ -370,6 +370,13 @@ def test_bad_options(changes, message):
         ('DLV2Head', dict(crop_multiple=4), IMAGE, 'no common grid'),
         (
             'SegformerHead',
+            dict(crop_multiple=4),
+            IMAGE,
+            r'crop_multiple=4: crops .* of 8 pixels \(output stride 4 / '
+            r'context_scale=0.5\); set a multiple of 8',
+        ),
+        (
+            'SegformerHead',
             dict(
                 attention_head=dict(
                     type='FCNHead', in_channels=8, in_index=1, channels=4

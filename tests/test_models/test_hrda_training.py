@@ -23,6 +23,7 @@ from mmuda.models import UDADistributedDataParallel
 from mmuda.models.players import ddp_dummy_loss, unwrap
 from mmuda.models.segmentors import Box
 from mmuda.models.segmentors.recompute import blocks_of, recomputing
+from mmuda.utils.errors import ConfigError
 from mmuda.utils.mixed_precision import lay_out
 from mmuda.utils.setup_env import register_all_modules
 
@@ -239,3 +240,11 @@ def test_blocks_are_found_and_left_as_they_were():
     transformer = build().backbone
     kinds = [type(block).__name__ for block in blocks_of(transformer)]
     assert kinds == 4 * ['PatchEmbed', 'TransformerEncoderLayer']
+
+
+def test_the_published_multiple_is_off_the_grid_of_deeplabv2():
+    network = build('DLV2Head', crop_multiple=8)
+    # Of this box alone it would not show.
+    network.draw_box = lambda size: Box(16, 48, 0, 48)
+    with pytest.raises(ConfigError, match='set a multiple of 16'):
+        network(images_of(), heads=('decode',))

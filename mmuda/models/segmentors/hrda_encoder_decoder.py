@@ -24,6 +24,7 @@ from .recompute import blocks_of, recomputed, recomputing
 from .scales import (
     Scales,
     Size,
+    check_multiple,
     fuse,
     padded,
     part,
@@ -80,8 +81,8 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         context_scale: Size of the context as a part of the image.
         crop_multiple: Sides of training images and offsets of crops are
             multiples of it. It must itself be one of the output stride of
-            the network; of the output stride / ``context_scale``, so that
-            crops lie on the grid of the context.
+            the network / ``context_scale``, so that crops lie on the grid
+            of the context.
         overlapping_details: Whether crops that cover an image to predict
             overlap by half.
         detail_loss_weight: Weight :math:`\lambda` of the loss on the detail.
@@ -225,6 +226,9 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         levels, style = self._features(images, view.style, view.mask_ratio)
         for name in view.heads:
             scales = self._at_both_scales(name, view, levels, [box])
+            if size != self.detail_crop_size:
+                multiple, scale = self.crop_multiple, self.context_scale
+                check_multiple(multiple, box, scales.detail, scale)
             logits[name] = scales.fused
             if self.loss_weights[name + CONTEXT]:
                 logits[name + CONTEXT] = scales.context

@@ -222,6 +222,31 @@ def common_cell(
     )
 
 
+def check_multiple(
+    multiple: int, box: Box, detail: Tensor, scale: Fraction
+) -> None:
+    """Refuse offsets of crops that are off the grid of the context.
+
+    Args:
+        multiple: Of which offsets are multiples.
+        box: A crop.
+        detail: Logits of it.
+        scale: Of the context, as a part of the images'.
+
+    Raises:
+        ConfigError: They are; attention would be up to a cell off.
+    """
+    stride = Fraction(box.bottom - box.top, detail.shape[2])
+    cell = stride / scale
+    if (multiple / cell).denominator > 1:
+        raise ConfigError(
+            f'segmentor.crop_multiple={multiple}: crops would lie between '
+            f'the cells of the context, of {cell} pixels (output stride '
+            f'{stride} / context_scale={float(scale)}); set a multiple of '
+            f'{cell.numerator}'
+        )
+
+
 def _inside(attention: Tensor, box: Box) -> Tensor:
     """Attention that is 0 out of a box."""
     height, width = attention.shape[2:]
