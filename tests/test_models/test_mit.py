@@ -3,11 +3,13 @@
 import modern_goldens
 import pytest
 import torch
+from hrda_models import NETWORKS, build, images_of
 from mmseg.models import MixVisionTransformer
 
 from mmuda.convert.from_segformer import backbone_from_published
 from mmuda.models import MiT
 from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
 
 
 @pytest.fixture(scope='module')
@@ -68,3 +70,16 @@ def test_epsilons_equal_goldens(goldens):
     block = stage[1][0]
     norms = (stage[2], block.norm1, block.attn.norm, stage[0].norm)
     assert [norm.eps for norm in norms] == goldens['norm_eps'].tolist()
+
+
+@pytest.mark.parametrize('kind', ['MiT', 'MixVisionTransformer'])
+@pytest.mark.parametrize('training', [False, True])
+def test_images_that_hrda_makes_too_small_are_refused(kind, training):
+    backbone = dict(NETWORKS['SegformerHead'][0], type=kind)
+    network = build(backbone=backbone).train(training)
+    size, seen = ((32, 48), '24x16') if training else ((40, 72), '36x20')
+    heads = dict(heads=('decode',)) if training else {}
+    message = f'images of {seen} pixels, .* too small for {kind}; give it'
+    with pytest.raises(ConfigError, match=message):
+        network(images_of(size=size), **heads)
+    network(images_of(size=(64, 64)), **heads)

@@ -240,8 +240,9 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         """Logits of (N, 3, H, W) images that are seen in detail everywhere.
 
         Args:
-            inputs: Of any size; where the network needs larger sides there
-                is padding, of which nothing is left.
+            inputs: Of any size whose context the backbone can see, which is
+                32 pixels for MiT; sides that are no multiples are padded,
+                of which nothing is left.
 
         Returns:
             (N, C, h, w); of images that are padded (N, C, H, W).

@@ -4,13 +4,17 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmuda.models.style import ChannelStatistics
+from mmuda.utils.errors import ConfigError
 
 Logits = Mapping[str, Tensor]
 Features = tuple[Tensor, ...]
 Style = tuple[ChannelStatistics, ...]
+
+# Of convolutions and of poolings.
+_TOO_SMALL = ("Kernel size can't be greater", 'Output size is too small')
 
 
 class View(NamedTuple):
@@ -59,6 +63,28 @@ class Prediction(NamedTuple):
     features: Features = ()
     style: Style = ()
     boxes: Mapping[str, Box] = {}
+
+
+def check_not_small(
+    error: RuntimeError, images: Tensor, network: nn.Module
+) -> None:
+    """Say in one line that images are smaller than a network can see.
+
+    Args:
+        error: What PyTorch raised.
+        images: (N, 3, H, W), as the network saw them.
+        network: The backbone.
+
+    Raises:
+        ConfigError: The error says that they are.
+    """
+    if any(sign in str(error) for sign in _TOO_SMALL):
+        height, width = images.shape[2:]
+        raise ConfigError(
+            f'images of {width}x{height} pixels, as the backbone sees them, '
+            f'are too small for {type(network).__name__}; give it larger ones '
+            '(the context of HRDAEncoderDecoder is context_scale of an image)'
+        ) from error
 
 
 def crop(

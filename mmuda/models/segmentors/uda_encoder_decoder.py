@@ -31,6 +31,7 @@ from .prediction import (
     Prediction,
     Style,
     View,
+    check_not_small,
     crop,
 )
 from .strip_predictions import (
@@ -204,10 +205,15 @@ class UDAEncoderDecoder(EncoderDecoder):
             mask_ratio: Share of the backbone's patch tokens that are masked.
 
         Raises:
-            ConfigError: Tokens are masked that the backbone does not have.
+            ConfigError: Tokens are masked that the backbone does not have,
+                or images are smaller than it can see.
         """
         if not mask_ratio:
-            return super().extract_feat(inputs)
+            try:
+                return super().extract_feat(inputs)
+            except RuntimeError as error:
+                check_not_small(error, inputs, self.backbone)
+                raise
         self._require_tokens()
         levels = self.backbone(inputs, mask_ratio=mask_ratio)
         return self.neck(levels) if self.with_neck else levels
