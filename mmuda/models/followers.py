@@ -254,6 +254,7 @@ class FollowersMixin(BaseModel):
     teacher: Any
     teacher_options: dict[str, Any]
     predict_on: str
+    _mode_is_chosen = False
     further_hooks: tuple[str, ...] = ()
     loading_from = THE_CHECKPOINT
 
@@ -282,7 +283,9 @@ class FollowersMixin(BaseModel):
         )
         if predict_on == TEACHER and not teacher:
             raise ConfigError(
-                "model.predict_on='teacher' needs model.teacher=True"
+                "model.predict_on='teacher' needs model.teacher=True, or a "
+                'dict of its options (mode, '
+                f'{", ".join(_HOOK_OPTIONS)}); a term gives one too late'
             )
         self.teacher = None
         if teacher is not False and teacher is not None:
@@ -299,6 +302,7 @@ class FollowersMixin(BaseModel):
             ConfigError: An option is unknown.
         """
         options = dict(options)
+        chosen = 'mode' in options
         mode = options.pop('mode', 'eval')
         if mode == 'own_statistics':
             options.setdefault('buffers', 'keep')
@@ -310,9 +314,22 @@ class FollowersMixin(BaseModel):
                 )
         check_statistics(mode, options.get('buffers', 'copy'))
         self.teacher_options = options
+        self._mode_is_chosen = chosen
         # A module takes the place of the None.
         del self.teacher
         add_follower(self, TEACHER, Follower(self.main, mode))
+
+    def let_teacher_count(self) -> None:
+        """Give a teacher statistics of its own where no option says else.
+
+        Raises:
+            ConfigError: Options say what its updates do with its statistics.
+        """
+        if self._mode_is_chosen:
+            return
+        self.teacher_options.setdefault('buffers', 'keep')
+        check_statistics('own_statistics', self.teacher_options['buffers'])
+        self.followers[TEACHER] = Follower(self.main, 'own_statistics')
 
     def init_weights(self) -> None:
         """Initialise all parts; followers start as theirs."""

@@ -339,10 +339,25 @@ def test_a_host_takes_the_options_of_its_teacher():
         dict(type='MaskedConsistency', teacher=dict(momentum=0.9, begin=5))
     ]
     model = build(terms=terms)
-    assert model.followers['teacher'].mode == 'eval'
+    assert model.followers['teacher'].mode == 'own_statistics'
     assert model.needed_hooks == [
-        dict(type='MeanTeacherHook', momentum=0.9, begin=5)
+        dict(type='MeanTeacherHook', momentum=0.9, begin=5, buffers='keep')
     ]
+
+
+@pytest.mark.parametrize(
+    ('teacher', 'mode', 'hook'),
+    [
+        (True, 'own_statistics', dict(buffers='keep')),
+        (dict(begin=5), 'own_statistics', dict(begin=5, buffers='keep')),
+        (dict(mode='eval'), 'eval', {}),
+        (dict(mode='batch_statistics'), 'batch_statistics', {}),
+    ],
+)
+def test_only_a_mode_that_is_named_is_another_one(teacher, mode, hook):
+    model = build(teacher=teacher)
+    assert model.followers['teacher'].mode == mode
+    assert model.needed_hooks == [dict(type='MeanTeacherHook', **hook)]
 
 
 @pytest.mark.parametrize(
@@ -358,6 +373,7 @@ def test_a_host_takes_the_options_of_its_teacher():
         (dict(augmentation=dict(blur=1)), "augmentation: there is no 'blur'"),
         (dict(teacher=dict(momentun=1)), "there is no 'momentun', only mode"),
         (dict(teacher={}, terms=None), 'MinEnt has a teacher already; write'),
+        (dict(teacher=dict(buffers='ema')), "buffers='ema' of MeanTeacherH"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

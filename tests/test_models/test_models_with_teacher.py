@@ -205,8 +205,12 @@ def test_the_chosen_network_predicts(use, network):
 
 
 def test_predicting_on_a_missing_teacher_is_an_error():
-    with pytest.raises(ConfigError, match=r'needs model\.teacher=True'):
-        build(predict_on='teacher')
+    with pytest.raises(ConfigError, match=r'needs model\.teacher=True, or a'):
+        build(
+            predict_on='teacher',
+            terms=[dict(type='MaskedConsistency', block_size=8)],
+        )
+    build(predict_on='teacher', teacher=dict(mode='own_statistics'))
 
 
 def test_predicting_on_an_unknown_network_is_an_error():

@@ -62,8 +62,9 @@ class MaskedConsistency(Term):
             labels of the term's own; None weighs all with 1. By ``host`` they
             are shared with the host, or made by 0.968.
         teacher: Options of the teacher for a host without one, as of
-            ``model.teacher``. None takes the published ones: a momentum of
-            0.999, and running statistics of its own.
+            ``model.teacher``, on top of the published ones: a momentum of
+            0.999, and running statistics of its own. Those of a host that
+            has one are so, too, unless its options name a ``mode``.
         augmentation: Colour jitter and blur before masking, options of
             ``StrongAugmentation``, or whether. None is the published choice:
             in mode ``target`` alone.
@@ -104,21 +105,21 @@ class MaskedConsistency(Term):
 
         Raises:
             ConfigError: It has one, for which there are options here, or
-                tokens are hidden of a backbone that has none.
+                whose updates overwrite statistics of its own; or tokens are
+                hidden of a backbone that has none.
         """
         if self.block_size == 'token':
             model.network.learn_mask_token()
         if model.teacher is None:
-            model.add_teacher(
-                dict(mode='own_statistics')
-                if self.teacher is None
-                else self.teacher
-            )
+            model.add_teacher(self.teacher or {})
+            model.let_teacher_count()
         elif self.teacher is not None:
             raise ConfigError(
                 f'{_PLACE}.teacher: {type(model).__name__} has a teacher '
                 'already; write its options in model.teacher'
             )
+        else:
+            model.let_teacher_count()
 
     def extra(self, model, batch: Batch) -> Iterator[tuple[str, Losses]]:
         """A pass on masked images of each target.
