@@ -21,7 +21,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmuda.models.loading import fit_state_dict, start_from
 from mmuda.models.method_checks import check_choice
 from mmuda.models.players import unwrap
-from mmuda.models.pretrained import covered_by_pretrained_weights
+from mmuda.models.pretrained import (
+    covered_by_pretrained_weights,
+    tell_random_start,
+)
 from mmuda.models.trained import THE_CHECKPOINT
 from mmuda.utils.errors import ConfigError
 
@@ -133,6 +136,16 @@ def start_followers(model: BaseModel) -> None:
             # mmengine makes alike what is in the state of a model.
             for tensor in (*network.parameters(), *network.buffers()):
                 broadcast(tensor)
+
+
+def tell_random_starts(model: BaseModel) -> None:
+    """Warn of networks that stay at random weights in each run."""
+    for name, follower in model.followers.items():
+        parts: list[nn.Module] = [model]
+        for child in follower.of.split('.'):
+            parts.append(part_of(parts[-1], child))
+        if not follower.saved:
+            tell_random_start(parts, f'model.{follower.of}', name)
 
 
 def set_modes(model: BaseModel) -> None:
@@ -334,6 +347,7 @@ class FollowersMixin(BaseModel):
     def init_weights(self) -> None:
         """Initialise all parts; followers start as theirs."""
         fresh = not self.is_init
+        tell_random_starts(self)
         with covered_by_pretrained_weights(self):
             super().init_weights()
         if fresh:

@@ -285,6 +285,31 @@ def _pretrained_cfg(module: nn.Module) -> Mapping[str, Any] | None:
     return None
 
 
+def tell_random_start(
+    parts: Sequence[nn.Module], path: str, follower: str
+) -> None:
+    """Warn of weights that stay random in each run.
+
+    Args:
+        parts: From the model to the module whose weights they are; nothing
+            is said where these are initialised.
+        path: Key of the module in the config.
+        follower: What keeps the weights, for the message.
+    """
+    seen = (*parts[:-1], *parts[-1].modules())
+    if any(map(_pretrained_cfg, seen)) or any(
+        getattr(part, 'is_init', False) for part in (parts[0], parts[-1])
+    ):
+        return
+    print_log(
+        f"{path}.init_cfg names no weights, so that '{follower}', which stays "
+        "what it starts as, is random; set init_cfg=dict(type='Pretrained', "
+        'checkpoint=...) there (load_from comes too late)',
+        'current',
+        logging.WARNING,
+    )
+
+
 def _require_file(name: str, cfg: Mapping[str, Any]) -> None:
     file = str(cfg.get('checkpoint') or '')
     if '://' not in file and not Path(file).expanduser().is_file():

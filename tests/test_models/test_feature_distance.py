@@ -4,6 +4,7 @@ import gloo
 import golden_inputs
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.dist import get_rank
 from tiny_models import NUM_CLASSES, batch, model_config, segmentor_config
 
@@ -211,3 +212,45 @@ def test_unknown_things_are_refused(things, meta, message):
     model = build(meta, things=things)
     with pytest.raises(ConfigError, match=message):
         model.losses_on(source_of(model), {})
+
+
+@pytest.mark.parametrize(
+    'given', [None, 'backbone', 'segmentor', 'pretrained']
+)
+def test_random_features_to_compare_to_are_warned_of(
+    tmp_path, monkeypatch, given
+):
+    said = []
+    monkeypatch.setattr(
+        'mmuda.models.pretrained.print_log',
+        lambda message, *_: 'names no' in message and said.append(message),
+    )
+    segmentor = ConfigDict(segmentor_config())
+    network = MODELS.build(segmentor_config())
+    file = tmp_path / 'weights.pth'
+    part = network if given == 'segmentor' else network.backbone
+    torch.save(part.state_dict(), file)
+    weights = dict(type='Pretrained', checkpoint=str(file))
+    if given == 'backbone':
+        segmentor['backbone']['init_cfg'] = weights
+    if given == 'segmentor':
+        segmentor['init_cfg'] = weights
+    if given == 'pretrained':
+        segmentor['pretrained'] = str(file)
+    model = MODELS.build(
+        model_config(
+            'SourceOnly',
+            segmentor=segmentor,
+            terms=[dict(type='FeatureDistance')],
+            teacher=True,
+        )
+    )
+    model.init_weights()
+    assert len(said) == (given is None)
+    for message in said:
+        assert 'model.segmentor.backbone.init_cfg names no' in message
+        assert "'imagenet'" in message
+    start = network.backbone.state_dict()
+    for name, value in model.imagenet.state_dict().items():
+        if given and value.is_floating_point():
+            assert torch.equal(value, start[name]), name

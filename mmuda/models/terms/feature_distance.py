@@ -42,6 +42,10 @@ class FeatureDistance(Term):
     .. math:: \lambda \, \overline{\lVert F_\theta(x_s) - F_{ImageNet}(x_s)
         \rVert_2}
 
+    A backbone whose ``init_cfg`` names no weights is warned of, since the
+    distance is to random features then; ``load_from`` comes later, and does
+    not change what they are compared to.
+
     Args:
         weight: Factor :math:`\lambda`.
         things: Classes that count, by name or train id; ``all`` counts every
