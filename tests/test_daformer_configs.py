@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmuda.registry import TRANSFORMS
+from mmuda.registry import MODELS, TRANSFORMS
 from mmuda.utils.config import load_config
 
 ROOT = Path(__file__).parents[1] / 'configs'
@@ -202,3 +202,22 @@ def test_lower_bounds_have_the_same_augmentation_and_average(leaf):
         assert model.segmentor[part] == above.model.segmentor[part]
     assert load(leaf).param_scheduler == above.param_scheduler
     assert source_of(load(leaf)) == source_of(above)
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'zero'),
+    [
+        ('daformer/daformer_deeplabv2_gta2cs.py', True),
+        ('hrda/hrda_deeplabv2_gta2cs.py', True),
+        ('advent/advent_gta2cs.py', False),
+    ],
+)
+def test_biases_of_deeplabv2_start_as_published(leaf, zero):
+    segmentor = load(leaf).model.segmentor
+    for name in {'decode_head', 'attention_head'} & {*segmentor}:
+        config = dict(num_classes=19) | segmentor[name]
+        head = MODELS.build(config | dict(in_channels=64))
+        head.init_weights()
+        for conv in head.convs:
+            assert conv.bias.any() == (not zero)
+            assert conv.weight.std().item() == pytest.approx(0.01, rel=0.05)

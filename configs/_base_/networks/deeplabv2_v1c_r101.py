@@ -4,6 +4,8 @@
 # published heads in fact have, too. Images and losses as in
 # daformer_mit-b5.py.
 norm_cfg = dict(type='SyncBN', requires_grad=True)
+# Biases start from 0, unlike those of ADVENT's heads.
+normal = dict(type='Normal', std=0.01, override=dict(name='convs'))
 network = dict(
     data_preprocessor=dict(
         type='DomainDataPreprocessor',
@@ -35,6 +37,7 @@ network = dict(
             in_index=0,
             dilations=(6, 12),
             align_corners=False,
+            init_cfg=normal,
             loss_decode=dict(
                 type='CrossEntropyLoss', avg_non_ignore=False, loss_weight=1.0
             ),

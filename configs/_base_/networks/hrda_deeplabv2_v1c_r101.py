@@ -16,6 +16,9 @@ network = dict(
             in_index=0,
             dilations=(6, 12),
             align_corners=False,
+            init_cfg=dict(
+                type='Normal', std=0.01, override=dict(name='convs')
+            ),
         ),
         test_cfg=dict(mode='slide', crop_size=(1024, 1024), stride=(512, 512)),
     )

@@ -18,7 +18,9 @@ class DLV2Head(BaseDecodeHead):
 
     Each branch is a 3x3 convolution with bias whose padding equals its
     dilation; there is no norm, no image pooling and no 1x1 convolution.
-    Weights start from N(0, 0.01), biases from PyTorch's default.
+    Weights start from N(0, 0.01), biases from PyTorch's default; from 0 with
+    ``init_cfg=dict(type='Normal', std=0.01, override=dict(name='convs'))``,
+    as in DAFormer's code.
 
     Source: Chen et al., DeepLab, TPAMI 2018, section 3.2, in the form that
     Vu et al., ADVENT, CVPR 2019, use.
