@@ -9,6 +9,7 @@ from test_daformer_configs import FOLDERS, ROOT
 from mmuda.utils.config import load_config
 
 PUBLISHED_IMAGES = 2
+_TRAINING = ('tools/train.py', 'tools/dist_train.sh')
 
 
 def trainings(folder):
@@ -16,7 +17,7 @@ def trainings(folder):
     code = '\n'.join(blocks(f'configs/{folder}/README.md', 'bash'))
     for line in code.splitlines():
         words = line.partition('#')[0].split()
-        if not re.search(r'train\.(py|sh)$', ''.join(words[:2])):
+        if not any(word.endswith(_TRAINING) for word in words[:2]):
             continue
         python = words[0] == 'python'
         leaf = words[1 + python].removeprefix('configs/')
