@@ -158,6 +158,24 @@ def test_masks_are_as_published(leaf, block_size, mode):
 
 
 @pytest.mark.parametrize(
+    ('leaf', 'setting', 'mode'),
+    [
+        ('mic/mic_gta2cs.py', 'cs2acdc', 'separate'),
+        ('mic/mic_gta2cs.py', 'cs2darkzurich', 'separate'),
+        ('mic/mic_gta2cs.py', 'synthia2cs', 'target'),
+        ('mic/mic_dacs_gta2cs.py', 'cs2acdc', 'separate'),
+        ('mic/mic_cs2acdc.py', 'gta2cs', 'target'),
+        ('mic/mic_cs2acdc.py', 'cs2darkzurich', 'separate'),
+        ('vfm/vfm_uda_gta2cs.py', 'cs2acdc', 'target'),
+    ],
+)
+def test_which_images_are_masked_follows_from_the_setting(leaf, setting, mode):
+    terms = load(leaf, setting).model.terms
+    (term,) = (t for t in terms if t.type == 'MaskedConsistency')
+    assert term.get('mode', 'target') == mode
+
+
+@pytest.mark.parametrize(
     ('leaf', 'rows', 'terms'),
     [
         ('dacs/dacs_gta2cs.py', None, set()),

@@ -44,7 +44,10 @@ def test_method(leaf):
     (term,) = model.terms
     blocks = 64 if leaf.startswith('mic') else 'token'
     assert term == dict(
-        type='MaskedConsistency', block_size=blocks, mask_ratio=0.7
+        type='MaskedConsistency',
+        block_size=blocks,
+        mask_ratio=0.7,
+        mode='target',
     )
     loss = model.segmentor.decode_head.loss_decode
     assert loss.avg_non_ignore is False

@@ -8,6 +8,8 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.config.config import DELETE_KEY
 
+from mmuda.registry import MODELS
+from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
 
 _HEADS = {'decode': 'decode_head', 'aux': 'auxiliary_head'}
@@ -90,6 +92,32 @@ def fill_model(model: Any, num_classes: int, targets: list[str]) -> None:
     if isinstance(judge, dict):
         judge.setdefault('in_channels', num_classes)
     fill_model(model.get('segmentor'), num_classes, targets)
+
+
+def fill_terms(model: Any, options: Mapping[str, Mapping]) -> None:
+    """Tell the terms of a method what is for their setting, in place.
+
+    Args:
+        model: Config of a method; what it says of a term itself is kept.
+        options: By the type of the term.
+
+    Raises:
+        ConfigError: There is no such type.
+    """
+    for kind in options:
+        if MODELS.get(kind) is None:
+            known = sorted(MODELS.module_dict)
+            raise ConfigError(
+                f'terms.{kind} of the setting: there is no such term'
+                f'{did_you_mean(kind, known)}'
+            )
+    terms = model.get('terms') if isinstance(model, Mapping) else None
+    for term in terms if isinstance(terms, list | tuple) else ():
+        given = term.get('type') if isinstance(term, Mapping) else None
+        if isinstance(given, str):
+            own = options.get(given.rpartition('.')[2], {})
+            for key, value in copy.deepcopy(own).items():
+                term.setdefault(key, value)
 
 
 def merged(own: Any, below: Any) -> ConfigDict:

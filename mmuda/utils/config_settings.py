@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.config.config import DELETE_KEY
 
-from mmuda.utils.config_model import fill_model, merged
+from mmuda.utils.config_model import fill_model, fill_terms, merged
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.setting_tables import (
     FOLLOWING,
@@ -30,6 +30,8 @@ def choose_setting(
     cfg: Config, asked: str | None = None, instead_of: str | None = None
 ) -> None:
     """Fill in data, evaluation and classes of ``cfg.setting``, in place.
+
+    And options of terms that depend on the domains.
 
     A setting is one of the table ``settings``, ``g2cmi`` for one, or one with
     a variant of the ``protocol`` behind it, ``g2cmi_19``. What a config says
@@ -85,6 +87,7 @@ def choose_setting(
     if isinstance(cfg.get('val_dataloader'), list):
         _evaluate_several(cfg)
     fill_model(cfg.get('model'), protocol['num_classes'], setting['targets'])
+    fill_terms(cfg.get('model'), setting.get('terms', {}))
     for key in (*TABLES, 'target_images'):
         cfg.pop(key, None)
 

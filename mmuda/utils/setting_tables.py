@@ -35,6 +35,8 @@ class _Setting(TypedDict, total=False):
     source: Any
     targets: Any
     protocol: str
+    # Options of the terms of these types, where a config does not say them.
+    terms: dict[str, dict]
 
 
 class _Exception(TypedDict, total=False):

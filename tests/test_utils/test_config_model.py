@@ -6,6 +6,7 @@ from mmengine.config import Config
 
 from mmuda.registry import MODELS
 from mmuda.utils.config import load_config
+from mmuda.utils.config_model import fill_terms
 from mmuda.utils.errors import ConfigError
 
 BASES = ROOT / 'configs/_base_'
@@ -198,3 +199,14 @@ def test_a_network_of_mmseg_without_a_method_is_a_model(tmp_path):
     model = load_config(path, check=False).model
     assert model.type == 'EncoderDecoder'
     assert model.decode_head.num_classes == 19
+
+
+@pytest.mark.parametrize('kind', ['Entropy', 'mmuda.Entropy'])
+@pytest.mark.parametrize(
+    ('given', 'found'), [({}, 0.7), (dict(top_fraction=0.1), 0.1)]
+)
+def test_a_setting_fills_what_terms_do_not_say(kind, given, found):
+    term, other = dict(type=kind, **given), dict(type='FeatureDistance')
+    fill_terms(dict(terms=[term, other]), dict(Entropy=dict(top_fraction=0.7)))
+    assert term == dict(type=kind, top_fraction=found)
+    assert other == dict(type='FeatureDistance')

@@ -261,6 +261,14 @@ def test_labels_of_synscapes_are_resized(name, setting):
             'train_pipeline: the protocol of this setting has none$',
         ),
         (
+            'settings = dict(g2cmi=dict(terms=dict(MaskedConsistence={})))',
+            r"terms\.MaskedConsistence .*no such term.*'MaskedConsistency'",
+        ),
+        (
+            "settings = dict(g2cmi=dict(terms=dict(Entropy='a')))",
+            "settings.g2cmi.terms.Entropy='a': must be dict",
+        ),
+        (
             "settings = dict(g2cmi=dict(targets=['idd', 'idd']))",
             'settings.g2cmi.targets=.*twice',
         ),

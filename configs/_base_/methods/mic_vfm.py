@@ -2,5 +2,12 @@
 # and VFM-UDA++, not tokens.
 _base_ = './vfm_uda.py'
 method = dict(
-    terms=[dict(type='MaskedConsistency', block_size=64, mask_ratio=0.7)]
+    terms=[
+        dict(
+            type='MaskedConsistency',
+            block_size=64,
+            mask_ratio=0.7,
+            mode='target',
+        )
+    ]
 )

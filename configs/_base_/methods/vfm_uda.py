@@ -13,5 +13,13 @@ method = dict(
     segmentor=dict(decode_head=dict(loss_decode=dict(avg_non_ignore=False))),
     flip_average=True,
     teacher=dict(momentum=0.999),
-    terms=[dict(type='MaskedConsistency', block_size='token', mask_ratio=0.7)],
+    terms=[
+        dict(
+            type='MaskedConsistency',
+            block_size='token',
+            mask_ratio=0.7,
+            # whatever the setting
+            mode='target',
+        )
+    ],
 )
