@@ -1,4 +1,5 @@
 import gc
+import signal
 import uuid
 
 import config_text
@@ -9,6 +10,9 @@ from mmengine.logging import MessageHub
 from mmuda.utils.setup_env import register_all_modules
 
 torch.set_num_threads(1)
+# Tests send these; nohup and the & of a script have them ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 config_text.leave_as_it_is()
 register_all_modules()
 

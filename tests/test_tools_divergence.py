@@ -22,7 +22,7 @@ def test_a_learning_rate_that_is_far_too_high(
     """The first step goes far; from the second on all losses are NaN."""
     options = demo_data.options(data, max_iters=8, interval=interval)
     options |= {
-        'optim_wrapper.segmentor.optimizer.lr': 1e18,
+        'optim_wrapper.segmentor.optimizer.lr': 1e25,
         'default_hooks.checkpoint.max_keep_ckpts': 1,
     }
     words = [CONFIG, '--work-dir', tmp_path]

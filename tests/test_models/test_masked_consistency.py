@@ -298,7 +298,8 @@ def test_half_precision_stays_near_the_single_one(precision):
         single, half = logs[0][name], logs[1][name]
         assert half.dtype == torch.float32
         assert half.item() == pytest.approx(single.item(), rel=0.05)
-        assert half != single
+        # a share of pixels may be the same
+        assert half != single or name == 'target.pseudo_label_weight'
 
 
 def wrapped_step(method):
