@@ -52,7 +52,9 @@ demo_labelled_target = dict(
     pipeline=[*_demo_target, dict(type='LoadPseudoLabels'), *_demo_augment],
 )
 demo_pseudo_labels = dict(
-    pipeline=[*_demo_target, dict(type='PackDomainInputs')], batch_size=4
+    pipeline=[*_demo_target, dict(type='PackDomainInputs')],
+    batch_size=4,
+    num_workers=0,
 )
 # loading takes a tenth of the time; both cores compute
 demo_workers = dict(num_workers=0, persistent_workers=False)
