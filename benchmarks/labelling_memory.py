@@ -14,8 +14,8 @@ from benchmarks.tiny_labelling import (
     resident_growth,
     spool_image_bytes,
 )
+from mmuda.evaluation.score_histogram import ScoreHistogram
 from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
-from mmuda.pseudo_labels.rules import ScoreHistogram
 from mmuda.utils.jobs import in_threads
 
 MAX_MEGABYTES = 200

@@ -7,7 +7,6 @@ from .rules import (
     EntropyQuantile,
     GlobalThreshold,
     KeepAll,
-    ScoreHistogram,
     SelectionRule,
 )
 
@@ -17,6 +16,5 @@ __all__ = [
     'EntropyQuantile',
     'GlobalThreshold',
     'KeepAll',
-    'ScoreHistogram',
     'SelectionRule',
 ]

@@ -31,13 +31,14 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
 )
 from mmuda.datasets.pseudo_labels.soft_labels import write_soft_label
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
+from mmuda.evaluation.score_histogram import ScoreHistogram, quantise
 from mmuda.utils.jobs import in_threads
 
 from .image_statistics import ImageStatistics
 from .labelling_options import PseudoLabelOptions
 from .labelling_report import Pictures
-from .predictor import EgoMask, Predictor, label_and_score, quantise
-from .rules import ScoreHistogram, SelectionRule
+from .predictor import EgoMask, Predictor, label_and_score
+from .rules import SelectionRule
 from .second_pass import Report, Selection, Spool
 
 

@@ -97,19 +97,6 @@ def _label_and_score(
     return label, torch.where(valid, scores, 0).clamp(0, 1)
 
 
-def quantise(scores: Tensor, bins: int) -> Tensor:
-    """Number of the bin of each score.
-
-    Args:
-        scores: Any shape, in [0, 1].
-        bins: Number of bins of equal width.
-
-    Returns:
-        int32 of the same shape in [0, bins - 1].
-    """
-    return (scores * bins).to(torch.int32).clamp(0, bins - 1)
-
-
 Combination = Literal['sum', 'max']
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmuda.pseudo_labels import ScoreHistogram
+from mmuda.evaluation.score_histogram import ScoreHistogram
 from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
 from mmuda.pseudo_labels.rules import FixedThresholds
 from mmuda.utils.errors import ConfigError

@@ -6,12 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mmuda.evaluation.score_histogram import quantise
 from mmuda.models.losses import normalised_entropy
 from mmuda.models.segmentors.strips import upsampled
 from mmuda.pseudo_labels.predictor import (
     label_and_score,
     probabilities,
-    quantise,
 )
 
 

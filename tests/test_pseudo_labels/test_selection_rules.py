@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from mmuda.evaluation.score_histogram import ScoreHistogram, quantise
 from mmuda.pseudo_labels import (
     ClassBalancedPortion,
     ConfidenceQuantile,
     EntropyQuantile,
     GlobalThreshold,
     KeepAll,
-    ScoreHistogram,
 )
-from mmuda.pseudo_labels.predictor import quantise
 from mmuda.utils.errors import ConfigError
 
 BINS = 4096
