@@ -16,6 +16,7 @@ from mmuda.utils.errors import ConfigError
 
 from .strip_predictions import (
     ENTROPY,
+    KEPT_STRIPS,
     LOGITS,
     STRIPS,
     add_classes,
@@ -98,6 +99,9 @@ class DomainTTAModel(SegTTAModel):
         add_classes(
             first, merged, entropy if wanted else None, self.strip_values
         )
+        if KEPT_STRIPS in self.merged_outputs:
+            logits = merged.then(torch.log) if len(versions) > 1 else merged
+            first.set_field(logits, STRIPS)
         return first
 
 

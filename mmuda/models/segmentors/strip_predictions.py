@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .uda_encoder_decoder import UDAEncoderDecoder
 
 LOGITS, ENTROPY, STRIPS = 'logits', 'entropy', 'strips'
+# Strips beside the classes, for what looks at all logits bit by bit.
+KEPT_STRIPS = 'kept_strips'
 
 
 class StripSegmentor(Protocol):
@@ -44,8 +46,8 @@ def choose_outputs(model: nn.Module, outputs: Iterable[str]) -> None:
 
     Args:
         model: A model; all segmentors inside are told.
-        outputs: ``logits``; or without them ``entropy``, or ``strips`` and
-            no classes.
+        outputs: ``logits``; or without them ``entropy`` and ``kept_strips``
+            (the field ``strips``), or ``strips`` and no classes.
     """
     for module in model.modules():
         if hasattr(module, 'outputs'):
@@ -74,6 +76,8 @@ def predict_in_strips(
         else:
             entropy = entropy_map if ENTROPY in model.outputs else None
             add_classes(sample, strips, entropy, model.strip_values)
+            if KEPT_STRIPS in model.outputs:
+                sample.set_field(strips, STRIPS)
     return samples
 
 

@@ -18,6 +18,10 @@ from torch import Tensor
 _CPU_VALUES, _GPU_VALUES = 2**21, 2**25
 
 
+def _unknown() -> Tensor | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Strips:
     """Maps (N, C, H, W) whose columns are made when they are asked for.
@@ -26,11 +30,14 @@ class Strips:
         shape: N, C, H and W.
         columns: Gives (N, C, H, w) from a first to before a last column.
         device: Where they lie.
+        coarse: Gives the maps (N, C, h, w) that they are resized from; None
+            if there are none of one size.
     """
 
     shape: tuple[int, int, int, int]
     columns: Callable[[int, int], Tensor]
     device: torch.device
+    coarse: Callable[[], Tensor | None] = _unknown
 
     def parts(
         self, limit: int | None = None
@@ -62,9 +69,15 @@ class Strips:
         Args:
             function: Of each pixel on its own, to the same shape.
         """
+
+        def coarse() -> Tensor | None:
+            maps = self.coarse()
+            return None if maps is None else function(maps)
+
         return replace(
             self,
             columns=lambda first, last: function(self.columns(first, last)),
+            coarse=coarse,
         )
 
     def cropped(
@@ -108,11 +121,14 @@ def upsampled(
     shape = count, classes, height, width
     if (height, width) == tuple(given):
         return Strips(
-            shape, lambda first, last: maps[..., first:last], maps.device
+            shape,
+            lambda first, last: maps[..., first:last],
+            maps.device,
+            lambda: maps,
         )
     # Channels that lie side by side would be resized in another order.
     resized = _Resized(maps.contiguous(), size, align_corners)
-    return Strips(shape, resized.columns, maps.device)
+    return Strips(shape, resized.columns, maps.device, lambda: maps)
 
 
 class _Resized:
@@ -157,12 +173,21 @@ def combined(
         ValueError: The shapes differ.
     """
     (shape,) = {part.shape for part in parts}
+
+    def coarse() -> Tensor | None:
+        maps = [
+            found for part in parts if (found := part.coarse()) is not None
+        ]
+        alike = len({found.shape for found in maps}) == 1
+        return function(maps) if alike and len(maps) == len(parts) else None
+
     return Strips(
         shape,
         lambda first, last: function(
             [part.columns(first, last) for part in parts]
         ),
         parts[0].device,
+        coarse,
     )
 
 
