@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy, interpolate
 from benchmarks.setting import Size, image_sizes, optimizer_config
 from benchmarks.training_case import random_batch
 from mmuda.models.augmentation import StrongAugmentation, normalisation_of
-from mmuda.models.followers import update_teacher
+from mmuda.models.moving_average import update_teacher
 from mmuda.models.players import player_optim_wrappers
 from mmuda.models.segmentors.prediction import crop
 from mmuda.registry import MODELS

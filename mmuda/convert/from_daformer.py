@@ -7,8 +7,8 @@ ImageNet network, of which the encoder is used). A network is a MiT or a
 ResNet-V1c under the DAFormer head or the head of DeepLab-V2; HRDA has two
 heads, ``decode_head.head`` and ``decode_head.scale_attention``.
 
-Where MIC rides on a method that has no teacher it brings its own, as
-``mic.teacher.ema_model``.
+Where MIC rides on a method that has no teacher, or with an option beside that
+of one that has, it brings its own, as ``mic.teacher.ema_model``.
 
 How sure the names are: the numbers of the published code that the tests
 compare with are stored by them; no published file was looked at.
@@ -38,11 +38,12 @@ from .from_segformer import (
 from .state_dicts import StateDict, rename_exactly
 
 STUDENT, TEACHER, IMAGENET = 'segmentor.', 'teacher.', 'imagenet.'
-#: Our part by published part; of the last two teachers there is one.
+MASKED_TEACHER = 'masked_teacher.'
+#: Our part by published part; MIC's teacher is ours where it is the only one.
 PARTS = {
     'model.': STUDENT,
     'ema_model.': TEACHER,
-    'mic.teacher.ema_model.': TEACHER,
+    'mic.teacher.ema_model.': MASKED_TEACHER,
     'imnet_model.backbone.': IMAGENET,
 }
 
@@ -118,14 +119,16 @@ def method_from_published(
         path: The file, for messages.
 
     Returns:
-        ``segmentor.*``, and ``teacher.*`` and ``imagenet.*`` (the encoder)
-        if they are there.
+        ``segmentor.*``, and ``teacher.*``, ``masked_teacher.*`` (MIC's own
+        beside it) and ``imagenet.*`` (the encoder) if they are there.
 
     Raises:
         CheckpointError: If a network's names are missing or unknown, or a
             shape differs.
     """
     parts = _parts(state_dict, PARTS)
+    if TEACHER not in parts and MASKED_TEACHER in parts:
+        parts[TEACHER] = parts.pop(MASKED_TEACHER)
     if not parts:
         parts = {STUDENT: dict(state_dict)}
     converted: StateDict = {}
@@ -142,7 +145,7 @@ def method_from_published(
 def method_to_published(
     state_dict: Mapping[str, Tensor], path: str = 'the checkpoint'
 ) -> StateDict:
-    """Rename the student and the teacher of our checkpoint.
+    """Rename the student and the teachers of our checkpoint.
 
     Args:
         state_dict: Tensors by our name; those of further parts are left out.
@@ -152,7 +155,9 @@ def method_to_published(
         CheckpointError: If a network's names are missing or unknown, or a
             shape differs.
     """
-    back = {STUDENT: 'model.', TEACHER: 'ema_model.'}
+    back = {
+        own: published for published, own in PARTS.items() if own != IMAGENET
+    }
     parts = _parts(state_dict, back)
     if 'model.' not in parts:
         raise CheckpointError(
@@ -200,12 +205,12 @@ def left_out(state_dict: Mapping[str, Tensor]) -> list[str]:
 def _parts(
     state_dict: Mapping[str, Tensor], prefixes: Mapping[str, str]
 ) -> dict[str, StateDict]:
-    """Tensors of each part, without its name; of two alike the first."""
-    parts: dict[str, StateDict] = {}
-    for old, new in prefixes.items():
-        if found := part_of(state_dict, old):
-            parts.setdefault(new, found)
-    return parts
+    """Tensors of each part, without its name."""
+    return {
+        new: found
+        for old, new in prefixes.items()
+        if (found := part_of(state_dict, old))
+    }
 
 
 def _encoder(tensors: Mapping[str, Tensor], path: str) -> StateDict:

@@ -15,6 +15,7 @@ from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmuda.models.followers import TEACHER
 from mmuda.models.players import unwrap
 from mmuda.registry import HOOKS, LOOPS
 from mmuda.utils.errors import ConfigError
@@ -277,7 +278,12 @@ def require_needed_hooks(runner: Runner) -> None:
 
 def _has_hook(runner: Runner, config: dict) -> bool:
     kind = HOOKS.get(config['type'])
-    return any(isinstance(hook, kind) for hook in runner.hooks)
+    # Of several teachers each has a hook.
+    teacher = config.get('teacher', TEACHER)
+    return any(
+        isinstance(hook, kind) and getattr(hook, 'teacher', teacher) == teacher
+        for hook in runner.hooks
+    )
 
 
 @contextmanager

@@ -11,10 +11,9 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
-from mmuda.models.followers import (
+from mmuda.models.followers import TEACHER, check_statistics, part_of
+from mmuda.models.moving_average import (
     Buffers,
-    check_statistics,
-    part_of,
     update_teacher,
     warmed_up_momentum,
 )
@@ -37,7 +36,7 @@ class MeanTeacherHook(Hook):
     Args:
         momentum: Weight of the old teacher in an update, from 0 to 1.
         warmup: Use a smaller momentum in the first updates, see
-            :func:`~mmuda.models.followers.warmed_up_momentum`.
+            :func:`~mmuda.models.moving_average.warmed_up_momentum`.
         interval: Iterations between two updates.
         begin: Iteration after which averaging starts; until then each update
             copies the segmentor.
@@ -45,6 +44,7 @@ class MeanTeacherHook(Hook):
             segmentor (``copy``), averaged like weights (``ema``), or left to
             a teacher that counts its own (``keep``), with
             ``model.teacher=dict(mode='own_statistics')``.
+        teacher: Name of the follower that is updated.
 
     Raises:
         ConfigError: An argument is out of its range.
@@ -60,6 +60,7 @@ class MeanTeacherHook(Hook):
         interval: int = 1,
         begin: int = 0,
         buffers: Buffers = 'copy',
+        teacher: str = TEACHER,
     ) -> None:
         for name, value, valid, allowed in (
             ('momentum', momentum, 0 <= momentum <= 1, 'from 0 to 1'),
@@ -81,6 +82,7 @@ class MeanTeacherHook(Hook):
         self.interval = interval
         self.begin = begin
         self.buffers = buffers
+        self.teacher = teacher
 
     def before_train(self, runner: Runner) -> None:
         """Start a fresh run's teacher.
@@ -90,17 +92,18 @@ class MeanTeacherHook(Hook):
                 its running statistics would be of no one.
         """
         model = unwrap(runner.model)
-        if getattr(model, 'teacher', None) is None:
+        if getattr(model, self.teacher, None) is None:
             raise ConfigError(
-                'MeanTeacherHook needs model.teacher=True; set it, or take '
-                'the hook out of custom_hooks'
+                f'MeanTeacherHook needs model.{self.teacher}=True; set it, or '
+                'take the hook out of custom_hooks'
             )
-        check_statistics(model.followers['teacher'].mode, self.buffers)
-        _check_not_optimized(model.teacher, runner.optim_wrapper)
+        check_statistics(model.followers[self.teacher].mode, self.buffers)
+        teacher = getattr(model, self.teacher)
+        _check_not_optimized(teacher, runner.optim_wrapper)
         self._tell_accumulation(runner)
         if runner.iter == 0:
             student = self._student(model)
-            update_teacher(model.teacher, student, 0, self.buffers)
+            update_teacher(teacher, student, 0, self.buffers)
 
     def after_train_iter(
         self,
@@ -113,7 +116,7 @@ class MeanTeacherHook(Hook):
         if self.every_n_train_iters(runner, self.interval):
             model = unwrap(runner.model)
             update_teacher(
-                model.teacher,
+                getattr(model, self.teacher),
                 self._student(model),
                 self.momentum_after(runner.iter + 1),
                 self.buffers,
@@ -121,7 +124,7 @@ class MeanTeacherHook(Hook):
 
     def _tell_accumulation(self, runner: Runner) -> None:
         """Warn of several updates by one and the same step."""
-        player = unwrap(runner.model).followers['teacher'].of
+        player = unwrap(runner.model).followers[self.teacher].of
         wrappers = player_optim_wrappers(runner.optim_wrapper)
         if player not in wrappers:
             return
@@ -137,10 +140,9 @@ class MeanTeacherHook(Hook):
                 logging.WARNING,
             )
 
-    @staticmethod
-    def _student(model: BaseModel) -> nn.Module:
+    def _student(self, model: BaseModel) -> nn.Module:
         """What the teacher is the average of."""
-        return part_of(model, model.followers['teacher'].of)
+        return part_of(model, model.followers[self.teacher].of)
 
     def momentum_after(self, iteration: int) -> float:
         """Momentum of the update that follows an iteration.

@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from mmengine.dist import broadcast
 from mmengine.model import BaseModel, BaseModule
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmuda.models.loading import fit_state_dict, start_from
 from mmuda.models.method_checks import check_choice
+from mmuda.models.moving_average import Buffers, update_teacher
 from mmuda.models.players import unwrap
 from mmuda.models.pretrained import (
     covered_by_pretrained_weights,
@@ -29,7 +29,6 @@ from mmuda.models.trained import THE_CHECKPOINT
 from mmuda.utils.errors import ConfigError
 
 TEACHER = 'teacher'
-Buffers = Literal['copy', 'ema', 'keep']
 Mode = Literal['eval', 'batch_statistics', 'own_statistics']
 
 # What MeanTeacherHook takes of ``model.teacher``.
@@ -179,75 +178,13 @@ def _unsaved(model: BaseModel) -> list[str]:
     return [name for name, kept in model.followers.items() if not kept.saved]
 
 
-def warmed_up_momentum(updates: int, momentum: float) -> float:
-    r"""Momentum of an average that is still short of values.
-
-    .. math:: m_t = \min(1 - 1 / (t + 1), m)
-
-    Until the limit is reached, the average weighs all students since the
-    start alike. From the code of `Mean Teacher
-    <https://arxiv.org/abs/1703.01780>`_; DACS and DAFormer have it, too.
-
-    Args:
-        updates: Number of this update, :math:`t`, from 1; 0 gives momentum
-            0, that is a copy of the student.
-        momentum: Limit :math:`m`, from 0 to 1.
-
-    Returns:
-        Weight of the old teacher, from 0 to 1.
-    """
-    return min(1 - 1 / (updates + 1), momentum)
-
-
-@torch.no_grad()
-def update_teacher(
-    teacher: nn.Module,
-    student: nn.Module,
-    momentum: float,
-    buffers: Buffers = 'copy',
-) -> None:
-    r"""Move a teacher's weights towards the student's, in place.
-
-    .. math:: \theta' \leftarrow m \, \theta' + (1 - m) \, \theta
-
-    This is the exponential moving average of `Mean Teacher
-    <https://arxiv.org/abs/1703.01780>`_ (equation 1).
-
-    Args:
-        teacher: Network with weights :math:`\theta'`.
-        student: Network of the same parts, without a distributed wrapper,
-            with weights :math:`\theta`.
-        momentum: Weight :math:`m` of the old teacher, from 0 to 1; 0 copies
-            the student exactly.
-        buffers: What happens to buffers, which are running statistics of
-            norms: ``copy`` takes the student's, ``ema`` averages them like
-            weights, ``keep`` leaves the teacher its own. Integer ones are
-            copied unless all are kept.
-    """
-    pairs: list[tuple[Tensor, Tensor]] = [
-        *zip(teacher.parameters(), student.parameters(), strict=True)
-    ]
-    copied: list[tuple[Tensor, Tensor]] = []
-    for old, new in zip(teacher.buffers(), student.buffers(), strict=True):
-        if buffers == 'keep':
-            break
-        averaged = buffers == 'ema' and old.is_floating_point()
-        (pairs if averaged else copied).append((old, new))
-    if pairs:
-        # As lerp_ of each, bit for bit, in far fewer calls.
-        olds, news = zip(*pairs, strict=True)
-        torch._foreach_lerp_(olds, news, 1 - momentum)
-    for old, new in copied:
-        old.copy_(new)
-
-
 class FollowersMixin(BaseModel):
     """A model that may have networks which are never trained.
 
     A ``teacher`` is the moving average of the main player, and
-    ``MeanTeacherHook`` updates it. More may be added, see
-    :func:`add_follower`. Each has its own mode and is saved or not, and
-    checkpoints of a training without them still fit.
+    ``MeanTeacherHook`` updates it; terms may have teachers of their own. More
+    may be added, see :func:`add_follower`. Each has its own mode and is saved
+    or not, and checkpoints of a training without them still fit.
 
     Attributes:
         main: Name of the main player, as of ``PlayersMixin``.
@@ -255,7 +192,8 @@ class FollowersMixin(BaseModel):
             like, which a checkpoint must cover. Others may start anew.
         followers: How networks are kept that are never trained, by name.
         teacher: A network as the main player, or None.
-        teacher_options: Options of the hook that updates the teacher.
+        teachers: Options of the hooks that update the followers which are
+            teachers, by name.
         predict_on: The network that validation and testing use.
         further_hooks: Types of hooks that a method needs, but a teacher's.
         loading_from: Name of what it is filled from, for messages.
@@ -265,7 +203,7 @@ class FollowersMixin(BaseModel):
     network_type: type[nn.Module] = BaseModel
     followers: dict[str, Follower]
     teacher: Any
-    teacher_options: dict[str, Any]
+    teachers: dict[str, dict[str, Any]]
     predict_on: str
     _mode_is_chosen = False
     further_hooks: tuple[str, ...] = ()
@@ -287,7 +225,7 @@ class FollowersMixin(BaseModel):
             ConfigError: An option or the network is unknown, or is a teacher
                 that the model does not have.
         """
-        self.followers, self.teacher_options = {}, {}
+        self.followers, self.teachers = {}, {}
         self._register_state_dict_hook(_forget_unsaved)
         if predict_on is None:
             predict_on = self.main
@@ -304,12 +242,16 @@ class FollowersMixin(BaseModel):
         if teacher is not False and teacher is not None:
             self.add_teacher({} if teacher is True else teacher)
 
-    def add_teacher(self, options: Mapping[str, Any]) -> None:
+    def add_teacher(
+        self, options: Mapping[str, Any], name: str = TEACHER
+    ) -> None:
         """Get a teacher; a term may give one to a model that has none.
 
         Args:
             options: Of ``MeanTeacherHook``, and ``mode`` of a
                 :class:`Follower`.
+            name: Of the child; another than ``teacher`` for one that a term
+                has for itself.
 
         Raises:
             ConfigError: An option is unknown.
@@ -326,11 +268,12 @@ class FollowersMixin(BaseModel):
                     f'{", ".join(_HOOK_OPTIONS)}'
                 )
         check_statistics(mode, options.get('buffers', 'copy'))
-        self.teacher_options = options
-        self._mode_is_chosen = chosen
-        # A module takes the place of the None.
-        del self.teacher
-        add_follower(self, TEACHER, Follower(self.main, mode))
+        self.teachers[name] = options
+        if name == TEACHER:
+            self._mode_is_chosen = chosen
+            # A module takes the place of the None.
+            del self.teacher
+        add_follower(self, name, Follower(self.main, mode))
 
     def let_teacher_count(self) -> None:
         """Give a teacher statistics of its own where no option says else.
@@ -340,8 +283,9 @@ class FollowersMixin(BaseModel):
         """
         if self._mode_is_chosen:
             return
-        self.teacher_options.setdefault('buffers', 'keep')
-        check_statistics('own_statistics', self.teacher_options['buffers'])
+        options = self.teachers[TEACHER]
+        options.setdefault('buffers', 'keep')
+        check_statistics('own_statistics', options['buffers'])
         self.followers[TEACHER] = Follower(self.main, 'own_statistics')
 
     def init_weights(self) -> None:
@@ -376,9 +320,11 @@ class FollowersMixin(BaseModel):
 
         ``UDATrainLoop`` adds those that a config does not name.
         """
-        hook = dict(type='MeanTeacherHook', **self.teacher_options)
-        further = [dict(type=name) for name in self.further_hooks]
-        return further if self.teacher is None else [hook, *further]
+        hooks: list[dict] = []
+        for name, options in self.teachers.items():
+            which = {} if name == TEACHER else dict(teacher=name)
+            hooks.append(dict(type='MeanTeacherHook', **which, **options))
+        return hooks + [dict(type=name) for name in self.further_hooks]
 
     @property
     def predictor(self) -> BaseModel:

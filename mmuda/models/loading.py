@@ -45,6 +45,8 @@ def fit_state_dict(state_dict: dict, prefix: str, model: BaseModel) -> None:
             _require_teacher(state_dict, prefix, model)
         copy_main_to('teacher', state_dict, prefix, model.main)
         check_cover(model.teacher, state_dict, f'{prefix}teacher.', file)
+    for name in model.teachers:
+        copy_main_to(name, state_dict, prefix, model.main)
     fit_other_parts(state_dict, prefix, model)
 
 
@@ -80,8 +82,8 @@ def start_from(
         # What is not stored keeps its initial values.
         _drop(state_dict, f'{part}.')
     _check_parts(model, state_dict)
-    if model.teacher is not None:
-        copy_main_to('teacher', state_dict, '', model.main)
+    for name in model.teachers:
+        copy_main_to(name, state_dict, '', model.main)
 
 
 def _check_parts(model: BaseModel, state_dict: dict) -> None:

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from mmuda.models.batch import DomainBatch, PseudoLabelled
+from mmuda.models.followers import TEACHER
 from mmuda.models.losses.averaging import share_of_pixels
 from mmuda.utils.names import IGNORE_ID
 
 if TYPE_CHECKING:
+    from mmuda.models.segmentors import UDAEncoderDecoder
     from mmuda.models.uda import BaseUDA
 
 
@@ -25,6 +27,7 @@ def label_online(
     target: DomainBatch,
     threshold: float | None,
     flip_average: bool = False,
+    teacher: str = TEACHER,
 ) -> PseudoLabelled:
     r"""Label the images of a target by the teacher.
 
@@ -40,13 +43,16 @@ def label_online(
             for a weight of 1 everywhere.
         flip_average: Whether probabilities are the mean of those of the image
             and of its mirror image, as in VFM-UDA (CVPRW 2024).
+        teacher: Name of the teacher that labels; of another than that of the
+            method nothing is shown.
 
     Returns:
         The target with labels, weights q, confidences and q; without a graph.
     """
-    probabilities = _probabilities(model, target.images)
+    network = getattr(model, teacher)
+    probabilities = _probabilities(model, network, target.images)
     if flip_average:
-        mirrored = _probabilities(model, target.images.flip(-1))
+        mirrored = _probabilities(model, network, target.images.flip(-1))
         probabilities = (probabilities + mirrored.flip(-1)) / 2
     confidence, labels = probabilities.max(dim=1)
     share = confidence.new_ones(())
@@ -59,10 +65,11 @@ def label_online(
             weights = weights.where(counts, weights.new_zeros(()))
     if target.valid is not None:
         labels = labels.where(target.valid, IGNORE_ID)
-    shown = labels
-    if target.region is not None:
-        shown = labels.where(target.region, IGNORE_ID)
-    model.show(target.name, pseudo_label=shown, confidence=confidence)
+    if teacher == TEACHER:
+        shown = labels
+        if target.region is not None:
+            shown = labels.where(target.region, IGNORE_ID)
+        model.show(target.name, pseudo_label=shown, confidence=confidence)
     return PseudoLabelled(
         images=target.images,
         labels=labels,
@@ -76,7 +83,9 @@ def label_online(
     )
 
 
-def _probabilities(model: 'BaseUDA', images: Tensor) -> Tensor:
-    """The teacher's of the classes, (N, C, H, W), of (N, 3, H, W)."""
-    logits = model.teacher.predict_logits(images)
+def _probabilities(
+    model: 'BaseUDA', teacher: 'UDAEncoderDecoder', images: Tensor
+) -> Tensor:
+    """A teacher's of the classes, (N, C, H, W), of (N, 3, H, W)."""
+    logits = teacher.predict_logits(images)
     return model.upsample(logits, images).softmax(dim=1)

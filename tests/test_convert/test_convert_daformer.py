@@ -201,6 +201,23 @@ def test_teacher_of_mic_is_a_teacher(own):
     assert any(name.startswith('attention_head.') for name in teacher)
 
 
+def test_teachers_of_method_and_of_mic_stay_apart():
+    published = {
+        prefix + name: factor * tensor
+        for factor, prefix in enumerate(
+            ('model.', 'ema_model.', 'mic.teacher.ema_model.'), start=1
+        )
+        for name, tensor in counted(hrda()).items()
+    }
+    own = method_from_published(published)
+    name = 'decode_head.conv_seg.weight'
+    segmentor = own[f'segmentor.{name}']
+    assert torch.equal(own[f'teacher.{name}'], 2 * segmentor)
+    assert torch.equal(own[f'masked_teacher.{name}'], 3 * segmentor)
+    back = method_to_published(own)
+    torch.testing.assert_close(back, published, rtol=0, atol=0)
+
+
 def test_student_and_teacher_go_back():
     state_dict = prefixed('model.', counted(hrda())) | prefixed(
         'ema_model.', counted(hrda())

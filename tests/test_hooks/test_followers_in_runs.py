@@ -30,6 +30,13 @@ MASKED = dict(
         )
     ]
 )
+# The term's own beside that of the method.
+TWICE = dict(
+    teacher=dict(momentum=0.9, mode='own_statistics'),
+    terms=[
+        dict(MASKED['terms'][0], share_teacher=False),
+    ],
+)
 
 
 def taught(folder, iterations, hooks=HOOKS, model=TAUGHT, **kwargs):
@@ -39,7 +46,7 @@ def taught(folder, iterations, hooks=HOOKS, model=TAUGHT, **kwargs):
     )
 
 
-@pytest.mark.parametrize('model', [TAUGHT, MASKED])
+@pytest.mark.parametrize('model', [TAUGHT, MASKED, TWICE])
 def test_resumed_run_equals_a_whole_one(tmp_path, model):
     whole = taught(tmp_path / 'whole', 4, model=model)
     whole.train()
@@ -55,7 +62,29 @@ def test_resumed_run_equals_a_whole_one(tmp_path, model):
         assert equal(first, other)
     stored = torch.load(tmp_path / 'parts/iter_4.pth', weights_only=False)
     names = {name.split('.')[0] for name in stored['state_dict']}
-    assert names == {'segmentor', 'teacher'}
+    own = {'masked_teacher'} if model is TWICE else set()
+    assert names == {'segmentor', 'teacher', *own}
+
+
+def test_two_teachers_follow_at_their_own_pace(tmp_path):
+    run = taught(tmp_path, 2, model=TWICE)
+    run.train()
+    hooks = [h for h in run.hooks if isinstance(h, MeanTeacherHook)]
+    assert {h.teacher: h.momentum for h in hooks} == {
+        'teacher': 0.9,
+        'masked_teacher': 0.6,
+    }
+    model = unwrap(run.model)
+    name = 'decode_head.conv_seg.weight'
+    student, slow, fast = (
+        getattr(model, part).state_dict()[name]
+        for part in ('segmentor', 'teacher', 'masked_teacher')
+    )
+    # After the second update 2/3 and 0.6 of the same mean are old.
+    torch.testing.assert_close(
+        (slow - student) * 0.6, (fast - student) * 2 / 3
+    )
+    assert not torch.equal(slow, fast)
 
 
 def test_the_loop_adds_the_hook_of_the_teacher(tmp_path):

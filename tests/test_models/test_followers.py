@@ -10,12 +10,8 @@ from mmengine.dist import get_rank
 from tiny_models import model_config, segmentor_config
 
 from mmuda.hooks import MeanTeacherHook
-from mmuda.models.followers import (
-    Follower,
-    add_follower,
-    start_followers,
-    update_teacher,
-)
+from mmuda.models.followers import Follower, add_follower, start_followers
+from mmuda.models.moving_average import update_teacher
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.setup_env import register_all_modules

@@ -7,14 +7,20 @@ import gloo
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.dist import get_rank, get_world_size
-from mmengine.optim import build_optim_wrapper
-from tiny_models import (
-    batch,
-    logits_of,
-    model_config,
-    segmentor_config,
+from masked_models import (
+    LR,
+    SIZE,
+    build,
+    data_of,
+    domains_of,
+    labelled,
+    losses_on,
+    masked,
+    step,
+    upsampled,
 )
+from mmengine.dist import get_rank
+from tiny_models import batch, logits_of, model_config
 
 from mmuda.models import UDADistributedDataParallel
 from mmuda.models.online_labels import label_online
@@ -22,91 +28,6 @@ from mmuda.models.terms import Term
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.setup_env import register_all_modules
-
-LR = 0.1
-SIZE = (33, 49)
-# Of four images; rounded down, a side of 33 holds four blocks of 8.
-BLOCKS = torch.rand(4, 1, 4, 6, generator=torch.Generator().manual_seed(3))
-
-
-def build(method='MinEnt', terms=None, teacher=False, **term):
-    """A host whose teacher is not sure of all, and whose blocks are given."""
-    torch.manual_seed(0)
-    options = dict(block_size=8, augmentation=False) | term
-    model = MODELS.build(
-        model_config(
-            method,
-            terms=terms or [dict(type='MaskedConsistency', **options)],
-            teacher=teacher,
-            segmentor=segmentor_config(norm_eval=True),
-        )
-    )
-    for _, child in sorted(model.named_children(), reverse=True):
-        torch.manual_seed(1)
-        for weight in child.parameters():
-            if weight.dim() == 4:
-                torch.nn.init.kaiming_normal_(weight, a=1)
-    for weight in model.teacher.parameters():
-        weight.data *= 0.9
-    model.teacher.decode_head.conv_seg.weight.data *= 100
-    rank, processes = get_rank(), get_world_size()
-    for each in model.terms:
-        each.draw_blocks = lambda count, *_: BLOCKS[rank::processes][:count]
-    return model.double().train()
-
-
-def data_of(count=2, seed=0, target_size=SIZE):
-    return batch(count, seed, SIZE, target_size)
-
-
-def domains_of(model, data):
-    return model.data_preprocessor(copy.deepcopy(data), True)
-
-
-def step(model, data=None, **wrapper):
-    sgd = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=LR))
-    sgd |= wrapper
-    config = dict(constructor='MultiOptimWrapperConstructor', segmentor=sgd)
-    if hasattr(getattr(model, 'module', model), 'discriminator'):
-        config['discriminator'] = sgd
-    wrappers = build_optim_wrapper(model, config)
-    return model.train_step(data_of() if data is None else data, wrappers)
-
-
-def upsampled(logits, size=SIZE):
-    return F.interpolate(logits, size, mode='bilinear', align_corners=True)
-
-
-def labelled(model, images, threshold):
-    """Labels of the teacher and their weight, in plain torch."""
-    with torch.no_grad():
-        p = upsampled(logits_of(model.teacher, images)['decode']).softmax(1)
-    confidence, labels = p.max(dim=1)
-    weight = 1.0
-    if threshold is not None:
-        weight = (confidence >= threshold).double().mean().item()
-        assert 0.1 < weight < 0.9
-    return labels, torch.full(labels.shape, weight, dtype=torch.float64)
-
-
-def masked(images, ratio=0.7):
-    kept = (BLOCKS[: len(images)] > ratio).double()
-    return images * F.interpolate(kept, SIZE, mode='nearest')
-
-
-def losses_on(model, images, labels, weights):
-    """Weighted cross entropies of both heads, in plain torch."""
-    losses = {}
-    logits = logits_of(model.segmentor, images)
-    for head, factor in (('decode', 1.0), ('aux', 0.1)):
-        pixels = F.cross_entropy(
-            upsampled(logits[head]), labels, reduction='none', ignore_index=255
-        )
-        losses[f'target.masked.{head}.loss_ce'] = (
-            factor * (weights * pixels).sum() / (labels != 255).sum()
-        )
-    return losses
-
 
 HOSTS = ['AdvEnt', 'MinEnt', 'SourceOnly']
 
@@ -367,7 +288,7 @@ def test_only_a_mode_that_is_named_is_another_one(teacher, mode, hook):
         (dict(block_size=0), 'block_size=0: must be a whole number above 0'),
         (dict(block_size='token'), 'DeepLabResNet has no patch tokens'),
         (dict(mask_ratio=1), 'mask_ratio=1: must be a number of at least 0'),
-        (dict(mode='source'), r"mode must be one of \('target', 'separate'"),
+        (dict(mode='image'), r"mode must be one of \('target', 'source', "),
         (dict(weight=-1), 'weight=-1: must be a finite number of at least 0'),
         (dict(threshold=2), r'threshold=2: must be a number in \[0, 1\], or'),
         (dict(augmentation=dict(strength=2)), 'augmentation.strength=2: must'),

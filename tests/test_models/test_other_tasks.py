@@ -17,7 +17,7 @@ from torch.nn.functional import l1_loss
 
 import mmuda
 from mmuda.models import UDADistributedDataParallel
-from mmuda.models.followers import warmed_up_momentum
+from mmuda.models.moving_average import warmed_up_momentum
 from mmuda.registry import MODELS
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.errors import CheckpointError, ConfigError

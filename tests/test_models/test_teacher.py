@@ -4,10 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmuda.models.followers import (
-    update_teacher,
-    warmed_up_momentum,
-)
+from mmuda.models.moving_average import update_teacher, warmed_up_momentum
 
 
 def number(value):

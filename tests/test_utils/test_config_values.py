@@ -105,7 +105,7 @@ DACS = dict(
         ('model.terms', [dict(type='MaskedConsistency', mask_ratio=1)]),
         ('model.terms', [dict(type='MaskedConsistency', threshold='hos')]),
         ('model.terms', [dict(type='MaskedConsistency', block_size='x')]),
-        ('model.terms', [dict(type='MaskedConsistency', mode='source')]),
+        ('model.terms', [dict(type='MaskedConsistency', mode='image')]),
         (
             f'{LOADER}.dataset.target.pipeline',
             [dict(type='PseudoLabelMargins', bottom=-1)],

@@ -1,9 +1,10 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """MIC's consistency of masked images as a term."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from itertools import chain, count
+from typing import Any, Literal, cast
 
 import torch
 from mmseg.utils import add_prefix
@@ -16,7 +17,8 @@ from mmuda.models.augmentation import (
     augmentation_of,
     normalisation_of,
 )
-from mmuda.models.batch import Batch, DomainBatch, PseudoLabelled
+from mmuda.models.batch import Batch, DomainBatch
+from mmuda.models.followers import TEACHER
 from mmuda.models.method_checks import check_choice
 from mmuda.models.mixing import check_one_size
 from mmuda.models.online_labels import label_online
@@ -26,12 +28,32 @@ from mmuda.models.term import Losses, Term
 from mmuda.registry import MODELS
 from mmuda.utils.checks import BELOW_ONE, COUNT, NOT_NEGATIVE, SHARE, optional
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.names import DECODE
 
-Mode = Literal['target', 'separate']
+Domain = Literal['target', 'source', 'separate']
+Mode = Literal[
+    'target',
+    'source',
+    'separate',
+    'separatetrg',
+    'separatetrgaug',
+    'separatesrc',
+    'separatesrcaug',
+    'separateaug',
+]
 
+# Published names that say what is masked, and whether it is augmented before.
+_PUBLISHED: dict[str, tuple[Domain, bool]] = {
+    'separatetrg': ('target', False),
+    'separatetrgaug': ('target', True),
+    'separatesrc': ('source', False),
+    'separatesrcaug': ('source', True),
+    'separateaug': ('separate', True),
+}
 # Of hosts that do not label targets in the iteration.
 _THRESHOLD = 0.968
 _PLACE = 'model.terms: MaskedConsistency'
+_OWN_TEACHER = 'masked_teacher'
 
 
 @MODELS.register_module()
@@ -46,25 +68,33 @@ class MaskedConsistency(Term):
 
     A host that labels the targets in the iteration (DACS) shares its labels
     and their weights q; otherwise its teacher labels them, and a host that has
-    none gets one.
+    none gets one. The term may also have a teacher of its own beside the
+    host's.
 
     Args:
         block_size: Side of a block in pixels; or ``token`` to hide patch
             tokens of a backbone that has a mask token, as VFM-UDA does.
         mask_ratio: Part of the blocks that is hidden, in [0, 1).
-        mode: Images that are masked: those of the ``target``; or, from clear
+        mode: Images that are masked: those of the ``target``; from clear
             weather to other one, the first half of the batch of the source,
-            with its labels, and of the target each (``separate``).
+            with its labels, and of the target each (``separate``); or those of
+            the ``source``, with its labels, without a teacher. The published
+            names ``separatetrg``, ``separatesrc`` and the like are known, too;
+            they say by ``aug`` whether colours change.
         weight: Factor :math:`\lambda` of the main head's losses; as in the
             published code, those of others (auxiliary, or of HRDA's detail)
             stay.
         threshold: Probability from which the teacher counts as sure, for
             labels of the term's own; None weighs all with 1. By ``host`` they
-            are shared with the host, or made by 0.968.
+            are shared with the host, or made by its threshold, or by 0.968.
         teacher: Options of the teacher for a host without one, as of
             ``model.teacher``, on top of the published ones: a momentum of
             0.999, and running statistics of its own. Those of a host that
             has one are so, too, unless its options name a ``mode``.
+        share_teacher: Whether a host's teacher labels for the term. With
+            False a host that has one gets another, with the options of
+            ``teacher``: the ``mask_alpha`` of the published code is its
+            momentum. It takes the memory of one more network.
         augmentation: Colour jitter and blur before masking, options of
             ``StrongAugmentation``, or whether. None is the published choice:
             in mode ``target`` alone.
@@ -84,6 +114,7 @@ class MaskedConsistency(Term):
         threshold: float | Literal['host'] | None = 'host',
         teacher: Mapping[str, Any] | None = None,
         augmentation: Mapping[str, float] | bool | None = None,
+        share_teacher: bool = True,
     ) -> None:
         super().__init__()
         if block_size != 'token':
@@ -92,16 +123,32 @@ class MaskedConsistency(Term):
             optional(SHARE).require(threshold, f'{_PLACE}.threshold')
         self.block_size = block_size
         self.mask_ratio = BELOW_ONE.require(mask_ratio, f'{_PLACE}.mask_ratio')
-        self.mode = check_choice('terms: MaskedConsistency.mode', mode, Mode)
+        check_choice('terms: MaskedConsistency.mode', mode, Mode)
         self.weight = NOT_NEGATIVE.require(weight, f'{_PLACE}.weight')
         self.threshold = threshold
-        self.teacher = teacher
-        if augmentation is None:
-            augmentation = mode == 'target'
+        self.teacher, self.share_teacher = teacher, share_teacher
+        self.mode, augmentation = _masked_domain(mode, augmentation)
         self.augmentation = augmentation_of(augmentation, _PLACE)
+        self.labelled_by = TEACHER
+        if self.mode == 'source':
+            self._refuse_a_teacher()
+
+    def _refuse_a_teacher(self) -> None:
+        given = (
+            ('threshold', self.threshold != 'host'),
+            ('teacher', self.teacher is not None),
+            ('share_teacher', not self.share_teacher),
+        )
+        for name, is_given in given:
+            if is_given:
+                raise ConfigError(
+                    f'{_PLACE}.{name} has no effect on masked images of the '
+                    'source, which have labels; leave it out, or choose '
+                    'another mode'
+                )
 
     def attach(self, model) -> None:
-        """Give a teacher to a host that has none.
+        """Give a teacher to a host that has none, or one beside its own.
 
         Raises:
             ConfigError: It has one, for which there are options here, or
@@ -110,56 +157,78 @@ class MaskedConsistency(Term):
         """
         if self.block_size == 'token':
             model.network.learn_mask_token()
+        if self.mode == 'source':
+            return
         if model.teacher is None:
             model.add_teacher(self.teacher or {})
             model.let_teacher_count()
+        elif not self.share_teacher:
+            self.labelled_by = _free_name(model.teachers)
+            options = dict(self.teacher or {})
+            options.setdefault('mode', 'own_statistics')
+            model.add_teacher(options, self.labelled_by)
         elif self.teacher is not None:
             raise ConfigError(
                 f'{_PLACE}.teacher: {type(model).__name__} has a teacher '
-                'already; write its options in model.teacher'
+                'already; write its options in model.teacher, or give the '
+                'term one of its own by share_teacher=False'
             )
         else:
             model.let_teacher_count()
 
     def extra(self, model, batch: Batch) -> Iterator[tuple[str, Losses]]:
-        """A pass on masked images of each target.
+        """A pass on masked images of each target, or of the source.
 
-        Losses are named ``<target>.masked.<head>.<loss>``; where the term
+        Losses are named ``<domain>.masked.<head>.<loss>``; where the term
         labels by itself, ``<target>.pseudo_label_weight`` is logged as well.
         """
+        if self.mode == 'source':
+            names = model.targets or [*batch.targets]
+            heads = {model.head_on(name) for name in names} or {DECODE}
+            yield SEGMENTOR, self._losses_on(model, batch.source, heads)
+            return
         for name in batch.require_targets(model.targets):
-            yield SEGMENTOR, self._losses_on(model, batch, name)
+            whole, logs = self._labelled(model, batch, name)
+            if self.mode == 'separate':
+                whole = halves(batch.source, whole)
+            losses = self._losses_on(model, whole, {model.head_on(name)})
+            yield SEGMENTOR, losses | logs
 
-    def _losses_on(self, model, batch: Batch, name: str) -> Losses:
-        target, logs = self._labelled(model, batch, name)
-        whole: DomainBatch = target
-        if self.mode == 'separate':
-            whole = halves(batch.source, target)
+    def _losses_on(
+        self, model, whole: DomainBatch, main: Collection[str]
+    ) -> Losses:
+        """Losses on images as they are masked; of main heads by the weight."""
         seen = replace(whole, images=self._augmented(model, whole.images))
         prediction = self.predict_masked(model, seen)
         losses = model.network.losses(
             prediction, whole.require_labels(), whole.weights
         )
-        main = f'{model.head_on(name)}.loss'
+        starts = tuple(f'{head}.loss' for head in main)
         losses = {
-            key: self.weight * value if key.startswith(main) else value
+            key: self.weight * value if key.startswith(starts) else value
             for key, value in losses.items()
         }
         losses |= ddp_dummy_loss(model.segmentor, prediction.logits)
-        return add_prefix(losses, f'{name}.masked') | logs
+        return add_prefix(losses, f'{whole.name}.masked')
 
     def _labelled(
         self, model, batch: Batch, name: str
-    ) -> tuple[PseudoLabelled, Losses]:
+    ) -> tuple[DomainBatch, Losses]:
         """A target with pseudo-labels, and what there is to log of them."""
         shared = batch.pseudo_labelled
-        if self.threshold == 'host' and name in shared:
+        shares = self.labelled_by == TEACHER and self.threshold == 'host'
+        if shares and name in shared:
             return shared[name], {}
-        threshold = _THRESHOLD if self.threshold == 'host' else self.threshold
-        target = label_online(model, batch.targets[name], threshold)
+        hosts: float | None = getattr(model, 'threshold', _THRESHOLD)
+        threshold = hosts if self.threshold == 'host' else self.threshold
+        # The host's knows where its rows do not count.
+        whole = shared.get(name, batch.targets[name])
+        target = label_online(
+            model, whole, threshold, teacher=self.labelled_by
+        )
         place = f'{name}.masked' if name in shared else name
         assert target.share is not None, 'of label_online()'
-        if self.threshold == 'host':
+        if shares:
             shared[name] = target
         return target, {f'{place}.pseudo_label_weight': target.share}
 
@@ -177,12 +246,12 @@ class MaskedConsistency(Term):
         return self.augmentation.draw(count, as_one=True)
 
     def predict_masked(self, model, domain: DomainBatch) -> Prediction:
-        """Predict with heads of a target, of masked images.
+        """Predict with heads of a domain, of masked images.
 
         Args:
             model: The method.
-            domain: Whole images of the target or, mixed with them, of the
-                source; has the target's name.
+            domain: Whole images of the source; or of a target, whose name it
+                has, mixed with some of the source or not.
         """
         heads = tuple(model.heads_on(domain.name))
         if self.block_size == 'token':
@@ -223,6 +292,36 @@ class MaskedConsistency(Term):
                 f'all; give at most {max(height, width) // 2}'
             )
         return torch.rand(count, 1, rows, columns)
+
+
+def _masked_domain(
+    mode: Mode, augmentation: Mapping[str, float] | bool | None
+) -> tuple[Domain, Mapping[str, float] | bool]:
+    """What a mode masks, and how it is augmented before.
+
+    Raises:
+        ConfigError: A published name says something else of augmentation.
+    """
+    if mode not in _PUBLISHED:
+        if augmentation is None:
+            augmentation = mode == 'target'
+        return cast(Domain, mode), augmentation
+    domain, augments = _PUBLISHED[mode]
+    if augmentation is None:
+        augmentation = augments
+    if augments != (augmentation is not False):
+        raise ConfigError(
+            f'{_PLACE}.augmentation={augmentation!r} does not go with mode='
+            f'{mode!r}, which says whether images are augmented; leave it '
+            f'out, or write mode={domain!r}'
+        )
+    return domain, augmentation
+
+
+def _free_name(names: Collection[str]) -> str:
+    """A name for a term's own teacher that no other has."""
+    numbered = (f'{_OWN_TEACHER}_{number}' for number in count(2))
+    return next(n for n in chain([_OWN_TEACHER], numbered) if n not in names)
 
 
 def block_mask(

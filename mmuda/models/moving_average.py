@@ -1,0 +1,71 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""A teacher as the moving average of a network that is trained."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Buffers = Literal['copy', 'ema', 'keep']
+
+
+def warmed_up_momentum(updates: int, momentum: float) -> float:
+    r"""Momentum of an average that is still short of values.
+
+    .. math:: m_t = \min(1 - 1 / (t + 1), m)
+
+    Until the limit is reached, the average weighs all students since the
+    start alike. From the code of `Mean Teacher
+    <https://arxiv.org/abs/1703.01780>`_; DACS and DAFormer have it, too.
+
+    Args:
+        updates: Number of this update, :math:`t`, from 1; 0 gives momentum
+            0, that is a copy of the student.
+        momentum: Limit :math:`m`, from 0 to 1.
+
+    Returns:
+        Weight of the old teacher, from 0 to 1.
+    """
+    return min(1 - 1 / (updates + 1), momentum)
+
+
+@torch.no_grad()
+def update_teacher(
+    teacher: nn.Module,
+    student: nn.Module,
+    momentum: float,
+    buffers: Buffers = 'copy',
+) -> None:
+    r"""Move a teacher's weights towards the student's, in place.
+
+    .. math:: \theta' \leftarrow m \, \theta' + (1 - m) \, \theta
+
+    This is the exponential moving average of `Mean Teacher
+    <https://arxiv.org/abs/1703.01780>`_ (equation 1).
+
+    Args:
+        teacher: Network with weights :math:`\theta'`.
+        student: Network of the same parts, without a distributed wrapper,
+            with weights :math:`\theta`.
+        momentum: Weight :math:`m` of the old teacher, from 0 to 1; 0 copies
+            the student exactly.
+        buffers: What happens to buffers, which are running statistics of
+            norms: ``copy`` takes the student's, ``ema`` averages them like
+            weights, ``keep`` leaves the teacher its own. Integer ones are
+            copied unless all are kept.
+    """
+    pairs: list[tuple[Tensor, Tensor]] = [
+        *zip(teacher.parameters(), student.parameters(), strict=True)
+    ]
+    copied: list[tuple[Tensor, Tensor]] = []
+    for old, new in zip(teacher.buffers(), student.buffers(), strict=True):
+        if buffers == 'keep':
+            break
+        averaged = buffers == 'ema' and old.is_floating_point()
+        (pairs if averaged else copied).append((old, new))
+    if pairs:
+        # As lerp_ of each, bit for bit, in far fewer calls.
+        olds, news = zip(*pairs, strict=True)
+        torch._foreach_lerp_(olds, news, 1 - momentum)
+    for old, new in copied:
+        old.copy_(new)
