@@ -36,7 +36,7 @@ def choose_setting(
     A setting is one of the table ``settings``, ``g2cmi`` for one, or one with
     a variant of the ``protocol`` behind it, ``g2cmi_19``. What a config says
     itself of its data loaders and evaluators is kept, and the tables are left
-    out afterwards.
+    out afterwards, as is what only helps to write them (``_crop``).
 
     Args:
         cfg: A config with the tables of ``configs/_base_/settings``; any
@@ -88,7 +88,13 @@ def choose_setting(
         _evaluate_several(cfg)
     fill_model(cfg.get('model'), protocol['num_classes'], setting['targets'])
     fill_terms(cfg.get('model'), setting.get('terms', {}))
-    for key in (*TABLES, 'target_images'):
+    _leave_out_tables(cfg)
+
+
+def _leave_out_tables(cfg: Config) -> None:
+    # What begins so helps a file to write its tables.
+    helpers = [key for key in cfg if key.startswith('_')]
+    for key in (*TABLES, 'target_images', *helpers):
         cfg.pop(key, None)
 
 

@@ -56,6 +56,16 @@ def check_data(cfg, pair, classes):
 
 
 @pytest.mark.parametrize(
+    'leaf', ['mic/mic_cs2acdc', 'vfm/vfm_uda_gta2cs', 'advent/advent_gta2cs']
+)
+def test_what_helps_to_write_tables_is_left_out(leaf):
+    cfg = load_config(ROOT / f'configs/{leaf}.py')
+    assert [
+        key for key in cfg if key.startswith('_') or key == 'domains'
+    ] == []
+
+
+@pytest.mark.parametrize(
     'leaf', ['coast_aspp-r101_g2cmi_19', 'mlcl_aspp-r101_g2cmi']
 )
 def test_the_warm_up_is_that_of_the_setting(leaf):

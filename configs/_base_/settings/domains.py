@@ -73,9 +73,6 @@ domains = dict(
         val=dict(img_path='rgb_anon/val', seg_map_path='gt/val'),
     ),
 )
-# MIC from clear to adverse weather: half of the masked images are those of the
-# source, with its labels, and no colours are changed.
-_adverse = dict(MaskedConsistency=dict(mode='separate'))
 # From which domain to which, and options of terms that hold for the pair where
 # a method does not say them. A name is followed by a variant of the protocol
 # if need be: g2cmi_19 has nineteen classes.
@@ -86,9 +83,17 @@ settings = dict(
     synscapes2cs=dict(source='synscapes', targets=['cityscapes']),
     urbansyn2cs=dict(source='urbansyn', targets=['cityscapes']),
     carla2cs=dict(source='carla', targets=['cityscapes']),
-    cs2acdc=dict(source='cityscapes', targets=['acdc'], terms=_adverse),
+    # MIC from clear to adverse weather: half of the masked images are those of
+    # the source, with its labels, and no colours are changed.
+    cs2acdc=dict(
+        source='cityscapes',
+        targets=['acdc'],
+        terms=dict(MaskedConsistency=dict(mode='separate')),
+    ),
     cs2darkzurich=dict(
-        source='cityscapes', targets=['dark_zurich'], terms=_adverse
+        source='cityscapes',
+        targets=['dark_zurich'],
+        terms=dict(MaskedConsistency=dict(mode='separate')),
     ),
     gta_synscapes2cs=dict(
         source=['gta5', 'synscapes'], targets=['cityscapes']
