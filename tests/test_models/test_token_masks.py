@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+from mmengine.model import BaseModule
 from mmengine.optim import build_optim_wrapper
 from tiny_models import batch, model_config, optim_config, segmentor_config
 from tiny_transformers import (
@@ -129,3 +130,34 @@ def test_tokens_of_convolutions_are_refused_at_once():
     config = model_config('DACS', two_heads=False, terms=terms)
     with pytest.raises(ConfigError, match='DeepLabResNet has no patch tok'):
         MODELS.build(config)
+
+
+def test_a_single_patch_is_not_masked():
+    segmentor = build(vit_config())
+    image = IMAGES[:, :, :14, :14]
+    segmentor(image, heads=('decode',))
+    with pytest.raises(ConfigError, match='single patch would be masked as a'):
+        segmentor(View(image, ('decode',), mask_ratio=0.5))
+
+
+@MODELS.register_module()
+class ConvolvedTokens(BaseModule):
+    """Has a mask token, and a layer that small images are too small for."""
+
+    masks_tokens = True
+
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 24, 16, stride=8)
+
+    def forward(self, inputs, mask_ratio=0):
+        return (self.conv(inputs),)
+
+
+@pytest.mark.parametrize('ratio', [0, 0.5])
+def test_images_too_small_for_tokens_are_refused_in_one_line(ratio):
+    segmentor = build(dict(type='ConvolvedTokens'))
+    view = View(IMAGES[:, :, :12], ('decode',), mask_ratio=ratio)
+    message = 'images of 28x12 pixels, .* too small for ConvolvedTokens'
+    with pytest.raises(ConfigError, match=message):
+        segmentor(view)

@@ -174,8 +174,8 @@ class DINOVisionTransformer(BaseModule):
             are the numbers of patches.
 
         Raises:
-            ConfigError: An image is smaller than a patch, or the ratio is
-                not from 0 to 1.
+            ConfigError: An image is smaller than a patch, or a single one
+                that is to be masked, or the ratio is not from 0 to 1.
         """
         images = self.fitted(inputs)
         height, width = (side // self.patch_size for side in images.shape[2:])
@@ -233,9 +233,18 @@ class DINOVisionTransformer(BaseModule):
         return torch.cat(tokens, dim=1)
 
     def masked(self, patches: Tensor, ratio: float) -> Tensor:
-        """Replace some of the patch tokens (N, L, C) by the mask token."""
+        """Replace some of the patch tokens (N, L, C) by the mask token.
+
+        Raises:
+            ConfigError: There is a single one, or the ratio is no share.
+        """
         if not SHARE.fits(ratio):
             raise ConfigError(f'mask_ratio={ratio!r} is no share from 0 to 1')
+        if patches.shape[1] == 1:
+            raise ConfigError(
+                'images of a single patch would be masked as a whole or not '
+                'at all; take larger ones, or raise backbone.input_scale'
+            )
         mask = self.draw_uniform(patches.shape[:2]).to(patches.device) < ratio
         token = self.mask_token.to(patches.dtype)
         return torch.where(mask[:, :, None], token, patches)

@@ -208,14 +208,15 @@ class UDAEncoderDecoder(EncoderDecoder):
             ConfigError: Tokens are masked that the backbone does not have,
                 or images are smaller than it can see.
         """
-        if not mask_ratio:
-            try:
+        if mask_ratio:
+            self._require_tokens()
+        try:
+            if not mask_ratio:
                 return super().extract_feat(inputs)
-            except RuntimeError as error:
-                check_not_small(error, inputs, self.backbone)
-                raise
-        self._require_tokens()
-        levels = self.backbone(inputs, mask_ratio=mask_ratio)
+            levels = self.backbone(inputs, mask_ratio=mask_ratio)
+        except RuntimeError as error:
+            check_not_small(error, inputs, self.backbone)
+            raise
         return self.neck(levels) if self.with_neck else levels
 
     def learn_mask_token(self) -> None:
