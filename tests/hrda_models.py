@@ -62,12 +62,12 @@ def hrda_config(head='SegformerHead', **changes):
     return config | changes
 
 
-def build(head='SegformerHead', method=None, seed=0, **changes):
+def build(head='SegformerHead', method=None, seed=0, terms=(), **changes):
     """A segmentor with classifiers that differ, or a method on one."""
     config = hrda_config(head, **changes)
     torch.manual_seed(seed)
     if method:
-        options = dict(segmentor=config)
+        options = dict(segmentor=config, terms=terms)
         if method == 'AdvEnt':
             options |= dict(
                 adversarial_weights=dict(decode=0.1),

@@ -10,7 +10,7 @@ import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
 from mmseg.utils import SampleList
-from torch import Tensor, float32, promote_types
+from torch import Tensor
 from torch.nn import Parameter
 
 from mmuda.registry import MODELS
@@ -21,6 +21,7 @@ from mmuda.utils.names import DECODE
 
 from .prediction import Box, Features, Prediction, View
 from .recompute import blocks_of, recomputed, recomputing
+from .scale_attention import attention_of, attention_weights
 from .scales import (
     Scales,
     Size,
@@ -61,7 +62,7 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
     for pseudo-labels, too, whatever the mode of batch norms.
 
     Features, asked for with a prediction or by ``extract_feat``, are those
-    of the context.
+    of the context; a training pass has those of its detail beside them.
 
     From HRDA (Hoyer et al., ECCV 2022), quirks of its published code
     included: the product of context and its weight is upsampled, the loss of
@@ -135,7 +136,7 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         if attention_head is None:
             SHARE.require(fixed_attention, 'segmentor.fixed_attention')
         else:
-            self.attention_head = _attention_of(
+            self.attention_head = attention_of(
                 attention_head, self.decode_head
             )
 
@@ -214,6 +215,7 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         if not view.heads:
             return super()._see(view, features)
         images, logits, boxes = view.images, {}, {}
+        details: Features = ()
         if not self.training:
             seen = Prediction({})
             if features or view.style:
@@ -225,7 +227,7 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         box = self.draw_box(size)
         levels, style = self._features(images, view.style, view.mask_ratio)
         for name in view.heads:
-            scales = self._at_both_scales(name, view, levels, [box])
+            scales, details = self._at_both_scales(name, view, levels, [box])
             if size != self.detail_crop_size:
                 multiple, scale = self.crop_multiple, self.context_scale
                 check_multiple(multiple, box, scales.detail, scale)
@@ -234,7 +236,9 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
                 logits[name + CONTEXT] = scales.context
             logits[name + DETAIL] = scales.detail
             boxes[name + DETAIL] = box
-        return Prediction(logits, levels if features else (), style, boxes)
+        if not features:
+            levels = details = ()
+        return Prediction(logits, levels, style, boxes, details)
 
     def predict_logits(self, inputs: Tensor) -> Tensor:
         """Logits of (N, 3, H, W) images that are seen in detail everywhere.
@@ -254,7 +258,7 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         levels = self.extract_feat(whole)
         seen, (height, width) = View(whole, (name,)), whole.shape[2:]
         boxes = self.detail_windows((height, width))
-        logits = self._at_both_scales(name, seen, levels, boxes).fused
+        logits = self._at_both_scales(name, seen, levels, boxes)[0].fused
         if whole is images:
             return logits
         height, width = images.shape[2:]
@@ -267,14 +271,17 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         view: View,
         levels: Features,
         boxes: Sequence[Box],
-    ) -> Scales:
-        """Logits of images whose detail is seen in one box, or everywhere."""
+    ) -> tuple[Scales, Features]:
+        """Logits of images whose detail is seen in one box, or everywhere.
+
+        And the features of the detail.
+        """
         crops = torch.cat([part(view.images, box) for box in boxes])
         # In this order, as batch norms count what they see.
         detail_levels = self._encode(crops, view.mask_ratio)
         context = self._decode(name, levels)
         detail = self._decode(name, detail_levels)
-        return fuse(
+        scales = fuse(
             context,
             detail,
             self._attention(levels, context),
@@ -283,19 +290,14 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
             self.context_scale,
             self.align_corners,
         )
+        return scales, detail_levels
 
     def _attention(self, levels: Features, context: Tensor) -> Tensor:
         if self.attention_head is None:
             assert self.fixed_attention is not None  # one of the two is given
             return torch.full_like(context[:, :1], self.fixed_attention)
         scores = self._run(self.attention_head.forward, levels)
-        if scores.shape[2:] != context.shape[2:]:
-            raise ConfigError(
-                'segmentor.attention_head gives maps of '
-                f'{tuple(scores.shape[2:])}, decode_head of '
-                f'{tuple(context.shape[2:])}; let both read the same levels'
-            )
-        return scores.to(promote_types(scores.dtype, float32)).sigmoid()
+        return attention_weights(scores, context)
 
     def _encode(self, images: Tensor, mask_ratio: float = 0) -> Features:
         blocks = blocks_of(self.backbone)
@@ -381,18 +383,3 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         labels = [sample.gt_sem_seg.data for sample in data_samples]
         prediction = self._see(View(inputs, (DECODE,)))
         return self.losses(prediction, torch.cat(labels).long())
-
-
-def _attention_of(config: dict, head: BaseDecodeHead) -> BaseDecodeHead:
-    """Build the head that gives the attention of a main head."""
-    config = dict(num_classes=head.num_classes) | dict(config)
-    if config['num_classes'] == 1:
-        # Not used; without it mmseg warns of a classifier of one class.
-        config.setdefault('threshold', 0.5)
-    attention = MODELS.build(config)
-    if attention.out_channels not in (1, head.out_channels):
-        raise ConfigError(
-            f'segmentor.attention_head.num_classes={config["num_classes"]}: '
-            f'must be {head.num_classes}, as of decode_head, or 1'
-        )
-    return attention

@@ -57,12 +57,15 @@ class Prediction(NamedTuple):
             ``style_layers``, before they are swapped; without a graph.
         boxes: Part of the images that a head's logits are of; a head that is
             not named saw all.
+        details: As ``features``, of the part of the images that HRDA sees in
+            detail; none of other segmentors.
     """
 
     logits: dict[str, Tensor]
     features: Features = ()
     style: Style = ()
     boxes: Mapping[str, Box] = {}
+    details: Features = ()
 
 
 def check_not_small(

@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """DAFormer's distance to the features of ImageNet as a term."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -11,7 +11,14 @@ from torch.nn.functional import interpolate
 from mmuda.models.batch import DomainBatch
 from mmuda.models.followers import Follower, add_follower
 from mmuda.models.losses import mean_of_valid, valid_at
-from mmuda.models.segmentors import Logits, Prediction
+from mmuda.models.method_checks import check_choice
+from mmuda.models.segmentors import (
+    Box,
+    HRDAEncoderDecoder,
+    Logits,
+    Prediction,
+)
+from mmuda.models.segmentors.prediction import Features
 from mmuda.models.term import Losses, Term
 from mmuda.registry import MODELS
 from mmuda.utils.checks import NOT_NEGATIVE
@@ -27,6 +34,7 @@ THINGS = (
 _THING_IDS = (6, 7, *range(11, 19))
 _NUM_CITYSCAPES = 19
 _NEAREST = 'nearest-exact'
+Scale = Literal['context', 'all']
 _PLACE = 'model.terms: FeatureDistance'
 
 
@@ -53,10 +61,14 @@ class FeatureDistance(Term):
             as far as the data has them.
         min_share: Part of a cell's pixels that its class must have, above
             0.5. Pixels without a label are a class of their own.
+        feature_scale: Of ``HRDAEncoderDecoder``, whether the distance is that
+            of the ``context``, or the sum of both scales (``all``), which it
+            has where the detail is as large as the images, as published.
 
     Raises:
         ConfigError: A class is unknown, a number is out of its range, or the
-            segmentor has a neck, whose features no pretraining knows.
+            segmentor has a neck, whose features no pretraining knows, or not
+            the scales.
     """
 
     allows_padding = True
@@ -67,6 +79,7 @@ class FeatureDistance(Term):
         weight: float = 0.005,
         things: Sequence[str | int] | Literal['all'] | None = None,
         min_share: float = 0.75,
+        feature_scale: Scale = 'context',
     ) -> None:
         super().__init__()
         self.weight = NOT_NEGATIVE.require(weight, f'{_PLACE}.weight')
@@ -81,6 +94,9 @@ class FeatureDistance(Term):
             )
         self.things = things
         self.min_share = min_share
+        self.feature_scale = check_choice(
+            'terms: FeatureDistance.feature_scale', feature_scale, Scale
+        )
 
     def attach(self, model) -> None:
         """Add the backbone that stays as it is.
@@ -92,6 +108,13 @@ class FeatureDistance(Term):
             raise ConfigError(
                 f'{_PLACE} compares features of the backbone, but the '
                 'segmentor has a neck; leave one of the two out'
+            )
+        is_hrda = isinstance(model.network, HRDAEncoderDecoder)
+        if self.feature_scale == 'all' and not is_hrda:
+            raise ConfigError(
+                f"{_PLACE}.feature_scale='all': "
+                f'{type(model.network).__name__} has a single scale; take '
+                'HRDAEncoderDecoder, or leave it out'
             )
         for thing in () if self.things in ('all', None) else self.things:
             if isinstance(thing, int) and not 0 <= thing < model.num_classes:
@@ -110,9 +133,21 @@ class FeatureDistance(Term):
         source: DomainBatch,
     ) -> Losses:
         """Weighted distance, named ``loss_feature_distance``."""
-        found = prediction.features[-1]  # (N, D, h, w)
+        images = model.network.images_of_features(source.images)
+        distance = self._distance(model, prediction.features, images, source)
+        if self.feature_scale == 'all':
+            _check_whole(prediction.boxes, source.images)
+            distance = distance + self._distance(
+                model, prediction.details, source.images, source
+            )
+        return {'loss_feature_distance': self.weight * distance}
+
+    def _distance(
+        self, model, features: Features, images: Tensor, source: DomainBatch
+    ) -> Tensor:
+        """That of features of images at some scale to the frozen ones."""
+        found = features[-1]  # (N, D, h, w)
         with torch.no_grad():
-            images = model.network.images_of_features(source.images)
             fixed = model.imagenet(images)[-1]
         if self.things == 'all':
             kept = valid_at(source.valid, found.shape[2:])
@@ -122,8 +157,7 @@ class FeatureDistance(Term):
             )
             ids = labels.new_tensor(self._thing_ids(model))
             kept = torch.isin(labels, ids)
-        distance = feature_distance(found, fixed, kept)
-        return {'loss_feature_distance': self.weight * distance}
+        return feature_distance(found, fixed, kept)
 
     def _thing_ids(self, model) -> list[int]:
         """Train ids of the things."""
@@ -147,6 +181,23 @@ class FeatureDistance(Term):
                 f'({", ".join(THINGS)}); name its own, things=[...]'
             )
         return class_ids(known, names, f'{_PLACE}.things')
+
+
+def _check_whole(boxes: Mapping[str, Box], images: Tensor) -> None:
+    """Refuse details that are a part of the images alone.
+
+    Raises:
+        ConfigError: A box is smaller than the images.
+    """
+    height, width = images.shape[2:]
+    for box in boxes.values():
+        if box != (0, height, 0, width):
+            raise ConfigError(
+                f"{_PLACE}.feature_scale='all' needs details as large as the "
+                f'images: segmentor.detail_crop_size=({height}, {width}), not '
+                f'({box.bottom - box.top}, {box.right - box.left}); or leave '
+                'it out'
+            )
 
 
 def feature_distance(
