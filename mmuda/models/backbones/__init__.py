@@ -4,6 +4,7 @@
 from .deeplab_resnet import DeepLabResNet
 from .deeplab_vgg import DeepLabVGG
 from .dino_vit import DINOVisionTransformer
+from .efficientnet_lite import EfficientNetLite
 from .mit import MiT
 from .rein import ReinBackbone
 
@@ -11,6 +12,7 @@ __all__ = [
     'DINOVisionTransformer',
     'DeepLabResNet',
     'DeepLabVGG',
+    'EfficientNetLite',
     'MiT',
     'ReinBackbone',
 ]
