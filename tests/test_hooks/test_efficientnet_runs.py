@@ -5,9 +5,8 @@ import torch
 from efficientnet_files import published_tensors
 from gloo import run as run_processes
 from mmengine.dist import get_rank
-from test_distributed_training import part, train
-from test_mixed_precision import BF16
-from tiny_models import batch, model_config, segmentor_config
+from mmengine.optim import build_optim_wrapper
+from tiny_models import batch, model_config, optim_config, segmentor_config
 from tiny_runs import equal, runner, weights
 from tools_in_process import load_tool, run_loaded
 
@@ -18,6 +17,8 @@ from mmuda.utils.mixed_precision import lay_out
 from mmuda.utils.setup_env import register_all_modules
 
 HOOKS = ['NormStatisticsSyncHook', 'IterationSeedHook']
+
+BF16 = dict(type='MixedPrecisionOptimWrapper', precision='bf16')
 
 
 @pytest.fixture(scope='module')
@@ -77,6 +78,20 @@ def build(file):
     return model.train()
 
 
+def train(model, data, **wrapper):
+    wrappers = build_optim_wrapper(model, optim_config('MinEnt', **wrapper))
+    wrappers.initialize_count_status(model, 0, len(data))
+    for part in data:
+        model.train_step(part, wrappers)
+
+
+def part_of(data, rank):
+    return {
+        key: {domain: [items[rank]] for domain, items in value.items()}
+        for key, value in data.items()
+    }
+
+
 def batches():
     return [batch(2, seed) for seed in range(2)]
 
@@ -85,8 +100,8 @@ def train_rank(file, wrapper):
     model = build(file)
     lay_out(model, wrapper.get('precision', 'fp32'))
     wrapped = UDADistributedDataParallel(model)
-    own = [part(data, get_rank()) for data in batches()]
-    train(wrapped, 'MinEnt', own, **wrapper)
+    own = [part_of(data, get_rank()) for data in batches()]
+    train(wrapped, own, **wrapper)
     return model.state_dict()
 
 
@@ -94,7 +109,7 @@ def test_two_processes_equal_one_with_twice_the_batch(file, tmp_path):
     slow = dict(optimizer=dict(type='SGD', lr=1e-3))
     state, other = run_processes(train_rank, tmp_path, file, slow)
     model = build(file)
-    train(model, 'MinEnt', batches(), **slow)
+    train(model, batches(), **slow)
     for name, value in model.state_dict().items():
         assert state[name].equal(other[name]), name
         torch.testing.assert_close(
@@ -106,7 +121,7 @@ def test_half_precision_trains_and_is_near(file):
     states = []
     for wrapper in ({}, BF16):
         model = build(file)
-        train(model, 'MinEnt', batches()[:1], **wrapper)
+        train(model, batches()[:1], **wrapper)
         states.append(model.segmentor.state_dict())
     before = build(file).segmentor.state_dict()
     name = 'backbone.layer4.2.linear_conv.conv.weight'
