@@ -158,17 +158,11 @@ def test_what_does_not_tell_is_read_as_asked(tmp_path, table):
     assert np.array_equal(sample['gt_seg_map'], street(TRAIN, 'terrain'))
 
 
-@pytest.mark.parametrize('table', ['auto', 'carla', 'carla_0.9.13'])
-def test_colours_are_refused(tmp_path, table):
-    root = write(tmp_path, street(NEW))
-    colours = np.full((*SIZE, 3), (128, 64, 128), np.uint8)
-    cv2.imwrite(f'{root}/semantic/a.png', colours)
-    message = (
-        rf"label '{root}/semantic/a.png' has 128 where a tag should be.*"
-        'ColorConverter.Raw'
-    )
+def test_numbers_that_are_no_tags_are_refused(tmp_path):
+    root = write(tmp_path, with_tag(street(NEW), 29), channels=1)
+    message = rf"label '{root}/semantic/a.png' has no colours .*are no ids"
     with pytest.raises(DataError, match=message):
-        build(root, label_table=table)
+        build(root)
 
 
 def test_a_table_of_ones_own(tmp_path):

@@ -233,6 +233,31 @@ def decode_ids(data: bytes, path: str, channel: int | None) -> np.ndarray:
     )
 
 
+def decode_colours(data: bytes, path: str) -> np.ndarray:
+    """Decode a label file in colours without changing them.
+
+    Args:
+        data: The file's content.
+        path: The file's name, for messages.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+
+    Raises:
+        DataError: If the file cannot be decoded, was saved with loss, or has
+            no colours of 8 bits.
+    """
+    require_complete(data, path)
+    values = _decode_values(data, path, image_header(data, path))
+    if values.ndim != 3 or values.shape[2] < 3 or values.dtype != np.uint8:
+        raise DataError(
+            f'label {path!r} has no colours (three channels of 8 bits), and '
+            'its data set has such labels, or numbers that are no ids; take '
+            'the labels as they were recorded'
+        )
+    return values[..., :3]
+
+
 def _decode_values(data: bytes, path: str, header: ImageHeader) -> np.ndarray:
     try:
         if _is_deep_colour_png(data):

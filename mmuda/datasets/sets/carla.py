@@ -8,6 +8,12 @@ import numpy as np
 from mmengine.logging import MMLogger
 
 from mmuda.datasets.images.image_io import decode_ids, read_bytes
+from mmuda.datasets.labels.carla_palette import (
+    PALETTES,
+    PaletteReader,
+    colours_of,
+    palettes_of,
+)
 from mmuda.datasets.labels.label_maps import LabelTable, lookup_table
 from mmuda.datasets.labels.label_maps import label_table as table_of
 from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
@@ -43,6 +49,10 @@ class CARLATagsDataset(DomainSegDataset):
     spread over the data set tell which numbering it has: only the newer one
     has tags above 22, and road at the bottom centre is 1 there, and was 7.
 
+    Labels in colours, of ``ColorConverter.CityScapesPalette``, are decoded
+    exactly. There the colours of terrain, and of riders and vehicles but cars,
+    tell the numbering.
+
     Args:
         data_prefix: See ``DomainSegDataset``.
         label_set: See ``DomainSegDataset``.
@@ -55,8 +65,8 @@ class CARLATagsDataset(DomainSegDataset):
 
     Raises:
         ConfigError: See ``DomainSegDataset``.
-        DataError: Labels hold colours instead of tags, are of both
-            numberings, or do not tell which; or see ``DomainSegDataset``.
+        DataError: Labels hold other colours, are of both numberings, or do
+            not tell which; or see ``DomainSegDataset``.
     """
 
     def __init__(
@@ -69,6 +79,7 @@ class CARLATagsDataset(DomainSegDataset):
         **kwargs,
     ) -> None:
         self.label_table = label_table
+        self.label_reader: PaletteReader | None = None
         self._label_set = label_set
         super().__init__(
             data_prefix,
@@ -89,24 +100,57 @@ class CARLATagsDataset(DomainSegDataset):
             self._settle_table(paths)
         return samples
 
+    def get_data_info(self, idx: int) -> dict:
+        """Return the sample, with a reader of colours if it has some."""
+        info = super().get_data_info(idx)
+        info['label_reader'] = self.label_reader
+        return info
+
     def _settle_table(self, paths: Sequence[str]) -> None:
         """Take the table that labels tell, unless one was asked for."""
+        tags = {path: read_tags(path, self.label_channel) for path in paths}
+        if any(values.max() > _LAST for values in tags.values()):
+            self._settle_palette(paths)
+            return
         told: dict[str, Evidence] = {}
-        for path in paths:
-            evidence = evidence_of(read_tags(path, self.label_channel), path)
+        for path, values in tags.items():
+            evidence = evidence_of(values, path)
             if evidence is not None:
                 told.setdefault(evidence.table, evidence)
         if self.label_table == AUTO:
-            self.id_list = require_one(told, paths)
-            assert self._label_set is not None, 'the table needs one, too'
-            table = table_of(self.id_list, self._label_set)
-            self.label_lut = lookup_table(table, self.num_classes)
+            self._take(require_one(told, paths))
         elif told and self.label_table not in told:
             other = next(iter(told.values()))
             MMLogger.get_current_instance().warning(
                 f'labels are read by label_table={self.label_table!r}, but '
                 f'{other.words}: {_CHOOSE}'
             )
+
+    def _settle_palette(self, paths: Sequence[str]) -> None:
+        """As :meth:`_settle_table`, of labels in colours."""
+        told: dict[str, Evidence] = {}
+        for path in paths:
+            evidence = evidence_of_colours(path)
+            if evidence is not None:
+                told.setdefault(evidence.table, evidence)
+        table = self.label_table
+        if table == AUTO:
+            table = require_one(told, paths)
+            self._take(table)
+        elif told and table not in told:
+            other = next(iter(told.values()))
+            raise DataError(
+                f'label_table={table!r} does not fit: {other.words}; {_CHOOSE}'
+            )
+        assert isinstance(table, str), 'one of the two'
+        self.label_reader = PaletteReader(table)
+
+    def _take(self, table: str) -> None:
+        self.id_list = table
+        assert self._label_set is not None, 'the table needs one, too'
+        self.label_lut = lookup_table(
+            table_of(table, self._label_set), self.num_classes
+        )
 
 
 class Evidence(NamedTuple):
@@ -122,21 +166,32 @@ class Evidence(NamedTuple):
 
 
 def read_tags(path: str, channel: int | None) -> np.ndarray:
-    """Read the tags of a label, (H, W).
+    """Read the tags of a label, (H, W); larger than 28 if it has colours.
 
     Raises:
-        DataError: The file is missing, damaged, or holds colours.
+        DataError: The file is missing or damaged.
     """
-    tags = decode_ids(read_bytes(path), path, channel)
-    if tags.max() > _LAST:
-        raise DataError(
-            f'label {path!r} has {tags.max()} where a tag should be, but '
-            f"CARLA's tags end at {_LAST}: it holds colours "
-            '(CityScapesPalette) or something else. Save the camera with '
-            'ColorConverter.Raw, or point data_prefix.seg_map_path to the '
-            'raw labels'
-        )
-    return tags
+    return decode_ids(read_bytes(path), path, channel)
+
+
+def evidence_of_colours(path: str) -> Evidence | None:
+    """Tell which numbering the colours of a label are of, if they do tell.
+
+    Args:
+        path: The label.
+
+    Raises:
+        DataError: It has colours that no numbering has, or of both.
+    """
+    colours = colours_of(path)
+    found = palettes_of(colours, path)
+    if len(found) > 1:
+        return None
+    (table,) = found
+    others = set().union(*(t for n, t in PALETTES.items() if n != table))
+    colour = min(colours - others)
+    words = f'{path!r} has the colour {colour}, which is of {_WHEN[table]}'
+    return Evidence(table, words)
 
 
 def evidence_of(tags: np.ndarray, path: str) -> Evidence | None:
@@ -178,7 +233,9 @@ def require_one(told: Mapping[str, Evidence], paths: Sequence[str]) -> str:
         raise DataError(
             f'{paths[0]!r} and {len(paths) - 1} more labels do not tell '
             "CARLA's numbering: no tag is above "
-            f'{_LAST_OLD}, and none has road at the bottom centre; {_CHOOSE}'
+            f'{_LAST_OLD}, and none has road at the bottom centre; in labels '
+            'in colours there is neither terrain nor a rider or a vehicle but '
+            f'cars; {_CHOOSE}'
         )
     if len(told) > 1:
         words = ', but '.join(evidence.words for evidence in told.values())
