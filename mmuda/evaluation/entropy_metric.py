@@ -11,6 +11,8 @@ from mmuda.models.losses.alignment import entropy_map
 from mmuda.registry import METRICS
 from mmuda.utils.errors import ConfigError
 
+from .image_groups import compiled_groups, group_of
+
 
 @METRICS.register_module()
 class EntropyMetric(BaseMetric):
@@ -18,10 +20,23 @@ class EntropyMetric(BaseMetric):
 
     ``entropy`` is 0 if all predictions are certain and 1 if all are uniform
     (ADVENT, equation 2). It needs no labels.
+
+    Args:
+        group_by: Regular expression that finds the name of a group of images
+            in their keys, as of ``SubsetIoUMetric``; each group gives
+            ``entropy.<group>`` as well.
+        **kwargs: As of mmengine's ``BaseMetric``.
+
+    Raises:
+        ConfigError: ``group_by`` is no regular expression.
     """
 
     needs_labels = False
     needed_outputs = ('entropy',)
+
+    def __init__(self, group_by: str | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.group_by = None if group_by is None else compiled_groups(group_by)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Add up the entropy of each image.
@@ -32,12 +47,14 @@ class EntropyMetric(BaseMetric):
                 ``seg_logits`` (C, H, W).
 
         Raises:
-            ConfigError: There are no logits of at least two classes.
+            ConfigError: There are no logits of at least two classes, or no
+                keys to group images by.
+            DataError: A key has no group.
         """
         for sample in data_samples:
             entropy = sample.get('entropy', {}).get('data')
             if entropy is not None:
-                self._add(entropy)
+                self._add(entropy, sample)
                 continue
             logits = sample.get('seg_logits', {}).get('data')
             if logits is None or len(logits) < 2:
@@ -46,19 +63,33 @@ class EntropyMetric(BaseMetric):
                     'which these predictions do not have (test-time '
                     'augmentation keeps none); remove it from the evaluator'
                 )
-            self._add(entropy_map(logits[None]))
+            self._add(entropy_map(logits[None]), sample)
 
-    def _add(self, entropy: Tensor) -> None:
+    def _add(self, entropy: Tensor, sample: dict) -> None:
         total = entropy.sum(dtype=torch.float64).item()
-        self.results.append((total, entropy.numel()))
+        group = None
+        if self.group_by is not None:
+            group = group_of(self.group_by, sample)
+        self.results.append((total, entropy.numel(), group))
 
     def compute_metrics(
-        self, results: list[tuple[float, int]]
+        self, results: list[tuple[float, int, str | None]]
     ) -> dict[str, float]:
-        """Divide by the number of all pixels.
+        """Divide by the number of all pixels, and of those of each group.
 
         Args:
-            results: Summed entropy and number of pixels of each image.
+            results: Summed entropy, number of pixels, and group, if there are
+                some, of each image.
         """
-        total, pixels = (sum(values) for values in zip(*results, strict=True))
-        return {'entropy': total / pixels}
+        groups: dict[str, list[tuple[float, int]]] = {'entropy': []}
+        names = sorted({name for *_, name in results if name is not None})
+        groups |= {f'entropy.{name}': [] for name in names}
+        for total, pixels, name in results:
+            groups['entropy'].append((total, pixels))
+            if name is not None:
+                groups[f'entropy.{name}'].append((total, pixels))
+        sums = {
+            name: [sum(values) for values in zip(*images, strict=True)]
+            for name, images in groups.items()
+        }
+        return {name: total / pixels for name, (total, pixels) in sums.items()}

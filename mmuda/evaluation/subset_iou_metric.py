@@ -2,7 +2,6 @@
 """IoU of each class, means over subsets of them, and by groups of images."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from functools import reduce
 
@@ -16,11 +15,11 @@ from torch import Tensor
 from mmuda.registry import METRICS
 from mmuda.utils.errors import ConfigError, DataError
 
+from .image_groups import compiled_groups, group_of
 from .pixel_counts import count_pairs
 
 _RESERVED = ('aAcc', 'mIoU', 'mAcc')
 # Of images whose key has nothing where the name of a group would be.
-_OTHER = 'other'
 _ALL = 'all'
 
 # Pixels of each class in the intersection, the union, the prediction and the
@@ -60,7 +59,7 @@ class DomainIoUMetric(IoUMetric):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        self.group_by = None if group_by is None else _compiled(group_by)
+        self.group_by = None if group_by is None else compiled_groups(group_by)
         self._written: dict[str, str] = {}
         self.subsets = dict(subsets or {})
         for name, classes in self.subsets.items():
@@ -97,7 +96,7 @@ class DomainIoUMetric(IoUMetric):
         super().process(data_batch, data_samples)
         if self.group_by is not None and not self.format_only:
             areas = self.results[before:]
-            groups = [_group_of(self.group_by, s) for s in data_samples]
+            groups = [group_of(self.group_by, s) for s in data_samples]
             self.results[before:] = zip(areas, groups, strict=True)
         if self.format_only:
             # mmengine takes no results for a mistake.
@@ -242,33 +241,6 @@ def group_tables(
     for part, first in ((table, 'group'), (classes, 'IoU')):
         part.align[first] = 'l'
     return f'Results by group:\n{table.get_string()}\n{classes.get_string()}'
-
-
-def _compiled(pattern: str) -> re.Pattern:
-    try:
-        return re.compile(pattern)
-    except (re.error, TypeError) as error:
-        raise ConfigError(
-            f'evaluator.group_by={pattern!r} is no regular expression: {error}'
-        ) from error
-
-
-def _group_of(pattern: re.Pattern, sample: Mapping) -> str:
-    """Name of the group that an image is of."""
-    key = sample.get('key')
-    if key is None:
-        raise ConfigError(
-            'evaluator.group_by groups images by their keys, which these '
-            "samples do not have; pack them with dict(type='PackDomainInputs')"
-        )
-    found = pattern.search(key)
-    if found is None:
-        raise DataError(
-            f'evaluator.group_by={pattern.pattern!r} finds nothing in the key '
-            f'{key!r} of {sample.get("img_path")!r}; correct it, or put what '
-            'may be missing in parentheses and a question mark behind them'
-        )
-    return found[1 if pattern.groups else 0] or _OTHER
 
 
 def _double(areas: Areas) -> Areas:

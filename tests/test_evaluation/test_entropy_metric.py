@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmuda.evaluation import EntropyMetric
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
 
 
 def evaluate(*images):
@@ -44,3 +44,40 @@ def test_each_pixel_counts_the_same():
 def test_no_logits_of_two_classes(sample):
     with pytest.raises(ConfigError, match='needs seg_logits'):
         EntropyMetric().process({}, [sample])
+
+
+def grouped(group_by, *images):
+    metric = EntropyMetric(group_by=group_by, prefix='acdc')
+    for key, logits in images:
+        metric.process({}, [dict(key=key, seg_logits=dict(data=logits))])
+    return metric.evaluate(len(images))
+
+
+def test_groups_of_images():
+    certain = torch.zeros(5, 1, 2)
+    certain[0] = 1e4
+    images = (
+        ('night/a', torch.zeros(5, 1, 3)),
+        ('fog/b', certain),
+        ('night/c', certain),
+    )
+    found = grouped('[^/]+', *images)
+    assert list(found) == [
+        'acdc/entropy',
+        'acdc/entropy.fog',
+        'acdc/entropy.night',
+    ]
+    assert list(found.values()) == pytest.approx([3 / 7, 0, 0.6], abs=1e-6)
+    plain = grouped(None, *images)
+    assert plain == {'acdc/entropy': found['acdc/entropy']}
+
+
+def test_what_can_not_be_grouped():
+    image = dict(seg_logits=dict(data=torch.zeros(5, 1, 1)))
+    with pytest.raises(ConfigError, match='is no regular expression'):
+        EntropyMetric(group_by='(')
+    metric = EntropyMetric(group_by='[0-9]+')
+    with pytest.raises(ConfigError, match='samples do not have; pack them'):
+        metric.process({}, [image])
+    with pytest.raises(DataError, match="finds nothing in the key 'a'"):
+        metric.process({}, [image | dict(key='a')])
