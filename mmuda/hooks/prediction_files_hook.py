@@ -3,16 +3,19 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
+from mmengine.dataset import DefaultSampler
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.structures import SegDataSample
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from mmuda.datasets.domain_dataset import iter_transforms, leaf_datasets
 from mmuda.datasets.images.image_io import read_header
@@ -57,9 +60,11 @@ class _TestedImagesHook(Hook, ABC):
         data_batch: dict | None = None,
         outputs: Sequence[SegDataSample] = (),
     ) -> None:
-        """Draw and write the predictions of a batch."""
-        dataset = runner.test_loop.dataloader.dataset
-        for name, sample in self._named(runner, outputs):
+        """Draw and write the predictions of a batch, each in one process."""
+        loader = runner.test_loop.dataloader
+        dataset = loader.dataset
+        count = len(outputs) - repeats_in(loader, batch_idx)
+        for name, sample in self._named(runner, outputs[: max(0, count)]):
             picture = self.draw(runner, dataset, name, sample)
             if self.out_dir is not None:
                 path = Path(self.out_dir, name + SUFFIX)
@@ -106,6 +111,27 @@ class _TestedImagesHook(Hook, ABC):
                 )
             name = names[path]
             yield f'{target}/{name}' if target else name, sample
+
+
+def repeats_in(loader: DataLoader, batch_idx: int) -> int:
+    """Count images at the end of a batch that another process has, too.
+
+    mmengine's sampler gives all processes as many images: where these do not
+    come out even, the last processes see some of the first ones again.
+
+    Args:
+        loader: Of a test.
+        batch_idx: Number of the batch in this process.
+    """
+    sampler = loader.sampler
+    if not isinstance(sampler, DefaultSampler) or not loader.batch_size:
+        return 0
+    # In this process's sequence; of all every world_size-th is its own.
+    first = batch_idx * loader.batch_size
+    end = min(first + loader.batch_size, len(sampler))
+    size = len(cast(Sized, loader.dataset))
+    own = range(sampler.rank, size, sampler.world_size)
+    return max(0, end - max(first, len(own)))
 
 
 @HOOKS.register_module()

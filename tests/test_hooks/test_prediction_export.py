@@ -1,5 +1,6 @@
 """Predictions for servers: their ids, complete, of the size of the image."""
 
+import gloo
 import numpy as np
 import pytest
 import torch
@@ -7,6 +8,8 @@ from mmcv import imwrite
 from PIL import Image
 from tiny_runs import METAINFO, loader, runner
 
+from mmuda.hooks.prediction_files_hook import PredictionExportHook
+from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError, DataError
 
 SIZE = (32, 48)
@@ -46,8 +49,8 @@ def dataset_of(root, server, classes=CLASSES, steps=()):
     )
 
 
-def run(root, server, dataset, **changes):
-    hook = dict(type='PredictionExportHook', server=server)
+def run(root, server, dataset, kind='PredictionExportHook', **changes):
+    hook = dict(type=kind, server=server)
     hook['out_dir'] = str(root / 'out')
     options = dict(
         test_dataloader=loader(dataset, dict(type='DefaultSampler')),
@@ -135,3 +138,46 @@ def test_several_targets_have_folders_of_their_own(tmp_path):
     names = [FILES['acdc'].format(i) for i in range(3)]
     expected = [f'{part}/{name}' for part in parts for name in names]
     assert files_in(tmp_path / 'out') == expected
+
+
+@HOOKS.register_module()
+class RememberedExport(PredictionExportHook):
+    """Remembers what this process has written."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.written = []
+
+    def draw(self, runner, dataset, name, sample):
+        self.written.append(name)
+        return super().draw(runner, dataset, name, sample)
+
+
+def exported(root, dataset, batch_size):
+    loaded = loader(dataset, dict(type='DefaultSampler', shuffle=False))
+    loaded['batch_size'] = batch_size
+    kind = 'RememberedExport'
+    done = run(root, 'idd', dataset, kind, test_dataloader=loaded)
+    (hook,) = (h for h in done.hooks if isinstance(h, RememberedExport))
+    return hook.written
+
+
+@pytest.mark.parametrize('batch_size', [1, 2])
+def test_two_processes_write_each_file_once(tmp_path, batch_size):
+    """Of three images the second process sees the first again."""
+    dataset = dataset_of(tmp_path, 'idd')
+    alone = exported(tmp_path / 'alone', dataset, batch_size)
+    parts = gloo.run(
+        exported, tmp_path, tmp_path / 'both', dataset, batch_size
+    )
+    assert [len(part) for part in parts] == [2, 1]
+    assert sorted(parts[0] + parts[1]) == sorted(alone)
+    files = files_in(tmp_path / 'alone/out')
+    assert files == [FILES['idd'].format(i) for i in range(3)]
+    assert files_in(tmp_path / 'both/out') == files
+    for name in files:
+        first, second = (
+            (tmp_path / folder / 'out' / name).read_bytes()
+            for folder in ('alone', 'both')
+        )
+        assert first == second
