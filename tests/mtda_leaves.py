@@ -58,12 +58,12 @@ DATASETS = dict(
 # Heads of a few channels, whatever backbone they are on.
 _WIDTHS = dict(
     DeepLabResNet=[256],
-    MixVisionTransformer=[8, 16, 40, 64],
+    MiT=[8, 16, 40, 64],
     DeepLabVGG=[32],
 )
 _BACKBONES = dict(
     DeepLabResNet=dict(depth=50, base_channels=8, stem_channels=8),
-    MixVisionTransformer=dict(embed_dims=8, num_layers=[1, 1, 1, 1]),
+    MiT=dict(embed_dims=8, num_layers=[1, 1, 1, 1]),
     DeepLabVGG=dict(fc_channels=32),
 )
 

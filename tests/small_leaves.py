@@ -21,7 +21,6 @@ LEAVES = sorted(
 _BACKBONES = dict(
     DeepLabResNet=dict(base_channels=8, stem_channels=8),
     ResNetV1c=dict(base_channels=8, stem_channels=8),
-    MixVisionTransformer=dict(embed_dims=8, num_layers=[1, 1, 1, 1]),
     MiT=dict(embed_dims=8, num_layers=[1, 1, 1, 1]),
     DeepLabVGG=dict(fc_channels=32),
     DINOVisionTransformer=dict(

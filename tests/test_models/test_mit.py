@@ -3,7 +3,9 @@
 import modern_goldens
 import pytest
 import torch
+from demo_data import ROOT
 from hrda_models import NETWORKS, build, images_of
+from mmengine.config import Config
 from mmseg.models import MixVisionTransformer
 
 from mmuda.convert.from_segformer import backbone_from_published
@@ -38,6 +40,25 @@ def test_class_of_mmseg_has_other_features(goldens):
     found = features(MixVisionTransformer, goldens, 'image_a')
     difference = (found[3] - goldens['feat_a_3']).abs().max()
     assert difference > 1e-5
+
+
+@pytest.mark.parametrize('network', ['segformer_mit-b0', 'aspp_mit-b5'])
+def test_checkpoints_of_mmseg_s_class_load(network):
+    """Those of trainings whose configs named it, and mmseg's own."""
+    path = ROOT / f'configs/_base_/networks/{network}.py'
+    config = dict(Config.fromfile(path).network.segmentor.backbone)
+    small = dict(embed_dims=4, num_layers=[1] * 4, num_heads=[1, 2, 3, 4])
+    config |= small | dict(init_cfg=None)
+    ours = MODELS.build(config).eval()
+    stock = MODELS.build(config | dict(type='MixVisionTransformer')).eval()
+    assert type(ours) is MiT
+    stock.init_weights()
+    ours.load_state_dict(stock.state_dict(), strict=True)
+    assert [*ours.state_dict()] == [*stock.state_dict()]
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        difference = (ours(image)[3] - stock(image)[3]).abs().max()
+    assert 0 < difference < 0.05
 
 
 def kept_for_backward(kind, image):

@@ -4,9 +4,9 @@
 With --teacher it is the segmentor's moving average, if the run kept one.
 With --config a plain mmseg config is written too, so that mmseg's own
 tools/test.py and mmseg.apis.init_model work on the two files. It needs mmuda
-only if mmseg lacks the network (DeepLab-V2, ASPPSEHead, ...), and says so; a
-network of mmseg (SegFormer, DeepLabV3+, ...) is written with mmseg's types
-alone, without the test data where these are read by classes of mmuda.
+only if mmseg lacks the network (DeepLab-V2, MiT, ASPPSEHead, ...), and says
+so; a network of mmseg (DeepLabV3+, ...) is written with mmseg's types alone,
+without the test data where these are read by classes of mmuda.
 """
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)

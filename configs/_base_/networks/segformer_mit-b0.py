@@ -15,7 +15,10 @@ network = dict(
     segmentor=dict(
         type='UDAEncoderDecoder',
         backbone=dict(
-            type='MixVisionTransformer',
+            # not mmseg's MixVisionTransformer, whose norms have another
+            # epsilon than those that the weights were trained with; it reads
+            # the same checkpoints
+            type='MiT',
             in_channels=3,
             embed_dims=32,
             num_stages=4,
