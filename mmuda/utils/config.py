@@ -22,6 +22,7 @@ from mmuda.utils.config_completion import (
     read_file,
 )
 from mmuda.utils.config_keys import did_you_mean
+from mmuda.utils.config_options import require_parts
 from mmuda.utils.config_settings import name_files
 from mmuda.utils.config_values import (
     check_config,
@@ -150,6 +151,7 @@ def _merge_options(
                 f"{option}: the config has no '{part}'"
                 f'{did_you_mean(part, known)}'
             )
+    require_parts(cfg, options)
     try:
         cfg.merge_from_dict(dict(options))
     except _MISFITS as error:

@@ -119,8 +119,52 @@ def test_misspelt_option_is_named(config_file):
 
 
 def test_option_with_index_out_of_list_is_refused(config_file):
-    with pytest.raises(ConfigError, match='an option does not fit'):
+    with pytest.raises(ConfigError, match=r'milestones\.7: .* is a list of'):
         load_config(config_file, {'milestones.7': 3})
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('load_from.x', 'load_from is None in the config, which has no parts'),
+        (
+            'model.rows.top',
+            r'rows is None .* add model\.rows\._delete_',
+        ),
+        ('model.rows.top.x', 'model.rows is None in the config'),
+        (
+            'model.terms.0.kind.a',
+            r"terms\.0\.kind is 'mean' in the config",
+        ),
+        (
+            'model.terms.1.kind',
+            r'model\.terms is a list of 1; name an',
+        ),
+        ('model.terms.kind', r'model\.terms is a list of 1; name an'),
+        ('model.size.0', r'model\.size is \(3, 4\) in the config, wh'),
+    ],
+)
+def test_options_below_a_value_are_refused_in_one_line(
+    tmp_path, option, message
+):
+    file = tmp_path / 'own.py'
+    file.write_text(
+        'load_from = None\n'
+        "model = dict(rows=None, terms=[dict(kind='mean')], size=(3, 4))\n"
+    )
+    with pytest.raises(ConfigError, match=message) as raised:
+        load_config(file, {option: 3}, check=False)
+    assert str(raised.value).startswith(f'{option}: ')
+    assert '\n' not in str(raised.value)
+
+
+def test_a_dict_may_take_the_place_of_none(tmp_path):
+    file = tmp_path / 'own.py'
+    file.write_text('model = dict(rows=None, terms=[dict(a=1)])\n')
+    options = {'model.rows._delete_': True, 'model.rows.top': 3}
+    options |= {'model.terms.0.a': 2, 'model.new.part': 4}
+    model = load_config(file, options, check=False).model
+    assert model == dict(rows=dict(top=3), terms=[dict(a=2)], new=dict(part=4))
 
 
 def test_work_dir_has_method_and_config():
