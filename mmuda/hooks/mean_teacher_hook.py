@@ -99,10 +99,10 @@ class MeanTeacherHook(Hook):
             )
         check_statistics(model.followers[self.teacher].mode, self.buffers)
         teacher = getattr(model, self.teacher)
-        _check_not_optimized(teacher, runner.optim_wrapper)
+        student = self._student(model)
+        _check_not_optimized(teacher, student, runner.optim_wrapper)
         self._tell_accumulation(runner)
         if runner.iter == 0:
-            student = self._student(model)
             update_teacher(teacher, student, 0, self.buffers)
 
     def after_train_iter(
@@ -162,9 +162,13 @@ class MeanTeacherHook(Hook):
 
 
 def _check_not_optimized(
-    teacher: nn.Module, optim_wrapper: OptimWrapper | OptimWrapperDict
+    teacher: nn.Module,
+    student: nn.Module,
+    optim_wrapper: OptimWrapper | OptimWrapperDict,
 ) -> None:
     own = {id(parameter) for parameter in teacher.parameters()}
+    # Frozen ones of both are held, and not trained, by the student's.
+    own -= {id(parameter) for parameter in student.parameters()}
     for player, wrapper in player_optim_wrappers(optim_wrapper).items():
         for group in wrapper.param_groups:
             if any(id(parameter) in own for parameter in group['params']):

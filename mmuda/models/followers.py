@@ -61,7 +61,8 @@ def add_follower(model: BaseModel, name: str, follower: Follower) -> None:
 
     It is no player: no optimizer holds it, no distributed wrapper. Copied,
     since building it anew would draw random numbers, and other parts would
-    start from other weights than without it.
+    start from other weights than without it. What nothing ever trains
+    (``frozen_parts`` of a module, as of ``ReinBackbone``) it shares.
 
     Args:
         model: Has a dict ``followers`` by name.
@@ -80,12 +81,22 @@ def add_follower(model: BaseModel, name: str, follower: Follower) -> None:
             f'{model.followers.get(name, "no follower")}; call the '
             'follower otherwise'
         )
-    network: BaseModule = copy.deepcopy(part_of(model, follower.of))
+    part = part_of(model, follower.of)
+    shared = [
+        frozen
+        for module in part.modules()
+        for frozen in getattr(module, 'frozen_parts', ())
+    ]
+    # What deepcopy has in its memo counts as copied.
+    memo = {id(frozen): frozen for frozen in shared}
+    network: BaseModule = copy.deepcopy(part, memo)
     network.requires_grad_(False).eval()
     # For mmengine: it gets the weights of its part, not some of its own.
     network.is_init = True
+    initialised = {m for frozen in shared for m in frozen.modules()}
     for module in network.modules():
-        module.init_cfg = None
+        if module not in initialised:
+            module.init_cfg = None
     if follower.mode == 'batch_statistics':
         for module in network.modules():
             if isinstance(module, _BatchNorm):

@@ -46,7 +46,7 @@ def update_teacher(
     Args:
         teacher: Network with weights :math:`\theta'`.
         student: Network of the same parts, without a distributed wrapper,
-            with weights :math:`\theta`.
+            with weights :math:`\theta`; what the two share stays.
         momentum: Weight :math:`m` of the old teacher, from 0 to 1; 0 copies
             the student exactly.
         buffers: What happens to buffers, which are running statistics of
@@ -54,13 +54,16 @@ def update_teacher(
             weights, ``keep`` leaves the teacher its own. Integer ones are
             copied unless all are kept.
     """
+    weights = zip(teacher.parameters(), student.parameters(), strict=True)
     pairs: list[tuple[Tensor, Tensor]] = [
-        *zip(teacher.parameters(), student.parameters(), strict=True)
+        (old, new) for old, new in weights if old is not new
     ]
     copied: list[tuple[Tensor, Tensor]] = []
     for old, new in zip(teacher.buffers(), student.buffers(), strict=True):
         if buffers == 'keep':
             break
+        if old is new:
+            continue
         averaged = buffers == 'ema' and old.is_floating_point()
         (pairs if averaged else copied).append((old, new))
     if pairs:

@@ -4,6 +4,11 @@ import custom_terms
 import pytest
 import torch
 from tiny_runs import METAINFO, equal, runner, weights
+from tiny_transformers import (
+    rein_config,
+    transformer_file,
+    transformer_segmentor,
+)
 
 from mmuda.hooks import MeanTeacherHook
 from mmuda.models import unwrap
@@ -64,6 +69,39 @@ def test_resumed_run_equals_a_whole_one(tmp_path, model):
     names = {name.split('.')[0] for name in stored['state_dict']}
     own = {'masked_teacher'} if model is TWICE else set()
     assert names == {'segmentor', 'teacher', *own}
+
+
+@pytest.mark.parametrize('from_file', [True, False])
+def test_a_shared_transformer_resumes_exactly(tmp_path, from_file):
+    file = transformer_file(tmp_path / 'vit.pth') if from_file else None
+    teacher = dict(momentum=0.6, mode='own_statistics')
+
+    def run(folder, iterations, **kwargs):
+        segmentor = transformer_segmentor(rein_config(file))
+        return runner(
+            tmp_path / folder,
+            iterations,
+            HOOKS,
+            segmentor=segmentor,
+            model=dict(
+                teacher=teacher, entropy_weights=dict(decode=0.1), terms=[]
+            ),
+            **kwargs,
+        )
+
+    whole = run('whole', 4)
+    whole.train()
+    run('parts', 2).train()
+    second = run('parts', 4, resume=True)
+    second.train()
+    assert equal(weights(whole), weights(second))
+    first, other = (
+        unwrap(each.model).teacher.state_dict() for each in (whole, second)
+    )
+    assert equal(first, other)
+    state = torch.load(tmp_path / 'parts/iter_4.pth', weights_only=False)
+    names = [n for n in state['state_dict'] if '.vit.' in n]
+    assert bool(names) != from_file
 
 
 def test_two_teachers_follow_at_their_own_pace(tmp_path):

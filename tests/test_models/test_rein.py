@@ -14,6 +14,7 @@ from tiny_transformers import (
 )
 
 from mmuda.models import UDADistributedDataParallel
+from mmuda.models.moving_average import update_teacher
 from mmuda.registry import MODELS
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.setup_env import register_all_modules
@@ -128,6 +129,40 @@ def test_the_file_is_read_again(file, initialised):
     other.load_state_dict(model.state_dict())
     for found, wanted in zip(predictions(other), expected, strict=True):
         assert found.equal(wanted)
+
+
+@pytest.mark.parametrize('from_file', [True, False])
+def test_a_teacher_shares_the_transformer(file, from_file):
+    model = transformer_model(
+        backbone=rein_config(file if from_file else None), teacher=True
+    )
+    own = {id(p) for p in model.teacher.parameters()}
+    shared = own & {id(p) for p in model.segmentor.parameters()}
+    vit = {id(p) for p in model.segmentor.backbone.vit.parameters()}
+    trained = [p for p in model.segmentor.parameters() if p.requires_grad]
+    assert shared == vit
+    assert len(own - shared) == len(trained)
+    storages = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    assert len(storages) == len(vit) + 2 * len(trained)
+    if from_file:
+        weights = torch.load(file)
+        for name, value in model.teacher.backbone.vit.named_parameters():
+            assert value.equal(weights[name]), name
+
+
+def test_a_teacher_averages_tokens_and_head(file):
+    model = transformer_model(backbone=rein_config(file), teacher=True)
+    for value in model.segmentor.parameters():
+        if value.requires_grad:
+            value.data += 1
+    before = copy.deepcopy(model.teacher.state_dict())
+    vit = copy.deepcopy(model.segmentor.backbone.vit.state_dict())
+    update_teacher(model.teacher, model.segmentor, 0.75)
+    for name, value in model.teacher.named_parameters():
+        if '.vit.' not in name:
+            torch.testing.assert_close(value, before[name] + 0.25)
+    for name, value in model.teacher.backbone.vit.state_dict().items():
+        assert value.equal(vit[name])
 
 
 def test_another_file_is_refused(file, tmp_path):

@@ -132,7 +132,8 @@ class ReinBackbone(BaseModule):
 
     Only the tokens are trained, and only they are in checkpoints if the
     transformer comes from a file (``vit.init_cfg``): it is read again then,
-    also to test or to resume, and must be the same one.
+    also to test or to resume, and must be the same one. A teacher has tokens
+    of its own, and shares the transformer.
 
     Args:
         vit: Config of a ``DINOVisionTransformer``.
@@ -184,6 +185,11 @@ class ReinBackbone(BaseModule):
         if self.file is not None:
             self.register_buffer('vit_checksum', torch.tensor(0))
             self._register_state_dict_hook(_forget_frozen)
+
+    @property
+    def frozen_parts(self) -> tuple[nn.Module, ...]:
+        """What nothing trains, and a teacher shares."""
+        return (self.vit,)
 
     def init_weights(self) -> None:
         """Initialise the tokens; read the transformer's file."""
