@@ -39,6 +39,7 @@ from mmuda.datasets.sets.known_sets import (
 )
 from mmuda.datasets.sets.mapillary import MapillaryVistasDataset
 from mmuda.datasets.sets.path_list import PathListDataset
+from mmuda.datasets.transforms.color_jitter import ColorJitter
 from mmuda.datasets.transforms.fitting import PadToSize, ResizeToFit
 from mmuda.datasets.transforms.formatting import (
     CropFraction,
@@ -66,6 +67,7 @@ __all__ = [
     'CARLATagsDataset',
     'CamVidDataset',
     'CityscapesLabelIdsDataset',
+    'ColorJitter',
     'CropFraction',
     'Cutout',
     'DarkZurichDataset',

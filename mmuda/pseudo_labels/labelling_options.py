@@ -27,6 +27,7 @@ _LATER = {'image_statistics': False, 'keep_scores': False, 'precision': 'fp32'}
 _RANDOM = (
     'Random',
     'PhotoMetricDistortion',
+    'ColorJitter',
     'StrongAugmentation',
     'Cutout',
 )

@@ -8,7 +8,10 @@ from mmuda.utils.errors import ConfigError
 
 @pytest.mark.parametrize(
     'kind',
-    ['RandomCrop', 'PhotoMetricDistortion', 'StrongAugmentation', 'Cutout'],
+    [
+        *('RandomCrop', 'PhotoMetricDistortion', 'ColorJitter'),
+        *('StrongAugmentation', 'Cutout'),
+    ],
 )
 def test_random_transforms_are_refused(kind):
     pipeline = [{'type': 'LoadImage'}, {'type': kind}]

@@ -4,16 +4,22 @@
 # temperature of 0.05, and pseudo-labels that count but for 3 % of the image at
 # the top and at the sides and 25 % at the bottom.
 # Other than in the published code the source has changed colours in the
-# mixture, too, and the target has not there; they are mmseg's distortion, not
-# torchvision's ColorJitter (0.9 of the images, hue by 18 degrees); crops are
-# drawn again up to 10 times, not 20, and each with a new scale; and labels are
-# left out at the margins of Cityscapes alone, not of any target.
+# mixture, too, and the target has not there; crops are drawn again up to 10
+# times, not 20, and each with a new scale; and labels are left out at the
+# margins of Cityscapes alone, not of any target.
 _base_ = './hrda.py'
 crop_size = (1024, 1024)
 _load, _labels = dict(type='LoadImage'), dict(type='LoadLabels')
 _any_labels = dict(_labels, resize_mismatch=True)
 _flip = dict(type='RandomFlip', prob=0.5)
-_colours = dict(type='PhotoMetricDistortion')
+_colours = dict(
+    type='ColorJitter',
+    brightness=32 / 255,
+    contrast=0.5,
+    saturation=0.5,
+    hue=18 / 360,
+    prob=0.9,
+)
 _pad = dict(type='PadToSize', size=crop_size)
 _pack = dict(
     type='PackDomainInputs',
