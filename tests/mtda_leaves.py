@@ -27,16 +27,17 @@ def parts_of(name):
     return match.groups()
 
 
-def is_carla(name):
-    return parts_of(name)[2].startswith('carla')
+def is_small(name):
+    """Whether its setting is one that a CPU trains."""
+    return parts_of(name)[2].startswith(('carla', 'idda'))
 
 
 # Each method on each network, without its setting.
 NETWORKS = sorted(
-    {'_'.join(parts_of(leaf)[:2]) for leaf in LEAVES if not is_carla(leaf)}
+    {'_'.join(parts_of(leaf)[:2]) for leaf in LEAVES if not is_small(leaf)}
 )
-# Each method, network, number of classes and of targets; all of CARLA.
-KINDS = [leaf for leaf in LEAVES if is_carla(leaf)] + [
+# Each method, network, number of classes and of targets; all small ones.
+KINDS = [leaf for leaf in LEAVES if is_small(leaf)] + [
     f'{network}_{setting}'
     for network in NETWORKS
     for setting in ('g2cmi', 'g2ci_19')
@@ -54,6 +55,7 @@ DATASETS = dict(
     carla='CARLADataset',
     day='CamVidDataset',
     dusk='CamVidDataset',
+    **dict.fromkeys(('noon', 'sunset', 'rain'), 'FolderDataset'),
 )
 # Heads of a few channels, whatever backbone they are on.
 _WIDTHS = dict(
@@ -90,6 +92,8 @@ def method_of(name):
 def domains_of(name):
     """Source and targets that a name tells."""
     setting = parts_of(name)[2]
+    if setting == 'idda_cn2cs_hrn':
+        return 'noon', ['sunset', 'rain']
     source, targets = setting.split('_')[0].split('2', maxsplit=1)
     if source == 'carla':
         targets = dict(camvid=['day', 'dusk']).get(targets, [targets])
@@ -99,8 +103,9 @@ def domains_of(name):
 
 def classes_of(name):
     """Number of classes and label set that a name tells."""
-    if is_carla(name):
-        return 10, 'carla_camvid10'
+    if is_small(name):
+        carla = parts_of(name)[2].startswith('carla')
+        return (10, 'carla_camvid10') if carla else (16, 'idda16')
     nineteen = name.endswith('_19')
     return (19, 'cityscapes19') if nineteen else (7, 'seven_class')
 
@@ -129,7 +134,7 @@ def small_config(name):
     backbone.init_cfg = None
     if 'discriminator' in cfg.model:
         cfg.model.discriminator.base_channels = 4
-    if is_carla(name):
+    if is_small(name):
         return cfg
     backbone.update(_BACKBONES[backbone.type])
     widths = _WIDTHS[backbone.type]

@@ -23,6 +23,8 @@ _BACKBONES = dict(
     ResNetV1c=dict(base_channels=8, stem_channels=8),
     MiT=dict(embed_dims=8, num_layers=[1, 1, 1, 1]),
     DeepLabVGG=dict(fc_channels=32),
+    # not that many, and of fixed number
+    EfficientNetLite={},
     DINOVisionTransformer=dict(
         arch=dict(embed_dims=16, num_layers=2, num_heads=2), pretrain_size=56
     ),

@@ -9,7 +9,7 @@ from mtda_leaves import (
     build,
     classes_of,
     domains_of,
-    is_carla,
+    is_small,
     label_set_of,
     load,
     method_of,
@@ -42,12 +42,13 @@ def targets_of(name):
 
 def test_there_is_every_method_for_every_kind_of_setting():
     assert {method_of(network + '_g2c') for network in NETWORKS} == METHODS
-    carla = {method_of(leaf) for leaf in LEAVES if is_carla(leaf)}
-    assert carla == METHODS
+    for setting in ('carla2camvid', 'idda_cn2cs_hrn'):
+        small = [leaf for leaf in LEAVES if parts_of(leaf)[2] == setting]
+        assert {*map(method_of, small)} == METHODS
 
 
 def test_a_name_ends_in_the_setting(name):
-    if not is_carla(name):
+    if not is_small(name):
         assert load(name).setting == parts_of(name)[2]
 
 
@@ -119,7 +120,7 @@ def test_schedule_is_the_published_one(name):
     assert 'save_best' not in cfg.default_hooks.checkpoint
     short = method_of(name) in ('warm_up', *SELF_TRAINED)
     horizon = 60000 if short else 250000
-    if is_carla(name):
+    if is_small(name):
         horizon = cfg.train_cfg.max_iters
     assert cfg.param_scheduler[-1].end == horizon + 1
 

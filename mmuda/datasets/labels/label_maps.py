@@ -157,11 +157,16 @@ PALETTE = {
 
 _CITYSCAPES_CLASSES = tuple(PALETTE)[:19]
 _NOT_IN_SYNTHIA16 = ('terrain', 'truck', 'train')
+# Its vans and minibuses are cars.
+_NOT_IN_IDDA16 = ('truck', 'bus', 'train')
 
 LABEL_SETS: dict[str, tuple[str, ...]] = {
     'cityscapes19': _CITYSCAPES_CLASSES,
     'synthia16': tuple(
         name for name in _CITYSCAPES_CLASSES if name not in _NOT_IN_SYNTHIA16
+    ),
+    'idda16': tuple(
+        name for name in _CITYSCAPES_CLASSES if name not in _NOT_IN_IDDA16
     ),
     'seven_class': SEVEN_CLASSES,
     # The same classes, but terrain, bridges, guard rails and billboards are

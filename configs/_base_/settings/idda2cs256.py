@@ -1,0 +1,205 @@
+# IDDA -> Cityscapes at 256x256, and clear noon of IDDA -> sunset and rain, 16
+# classes, about 320x160 pixels: enough for weights of ImageNet, and little for
+# a CPU. Beside them are the settings of carla2camvid.py. All are folders with
+# split lists and labels of train ids; see docs/data_layouts.md.
+_base_ = './carla2camvid.py'
+_load, _labels = dict(type='LoadImage'), dict(type='LoadLabels')
+_pack = dict(type='PackDomainInputs')
+# Both as high: 16:9, and 2:1, which 256x256 was squeezed from.
+_idda_size, _cityscapes_size = (284, 160), (320, 160)
+
+_thirteen = [
+    'road',
+    'sidewalk',
+    'building',
+    'traffic light',
+    'traffic sign',
+    'vegetation',
+    'terrain',
+    'sky',
+    'person',
+    'rider',
+    'car',
+    'motorcycle',
+    'bicycle',
+]
+
+
+def _labelled(pipeline):
+    """How pseudo-labels are made of whole images."""
+    return dict(
+        pipeline=pipeline,
+        original_size=True,
+        batch_size=8,
+        # labels of the training images, to measure the pseudo-labels
+        ground_truth='labels',
+    )
+
+
+def _whole(target_size, times=1, least=0.9):
+    """Pipelines for targets that are evaluated in a size (width, height).
+
+    Both are so many times as large; they are scaled by ``least`` to 1.5.
+    """
+    source_size, target_size = (
+        (times * width, times * height)
+        for width, height in (_idda_size, target_size)
+    )
+    resize = dict(type='Resize', scale=target_size, keep_ratio=False)
+    scale = dict(
+        type='RandomResize', ratio_range=(least, 1.5), keep_ratio=False
+    )
+    crop_size = (128 * times, 224 * times)
+    crop = [
+        dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=1.0),
+        dict(type='RandomFlip', prob=0.5),
+    ]
+    # Twice the usual strength, as methods that mix images change colours as
+    # much. The source has it in all methods.
+    colors = [
+        dict(
+            type='PhotoMetricDistortion',
+            brightness_delta=64,
+            contrast_range=(0.4, 1.6),
+            saturation_range=(0.1, 1.9),
+            hue_delta=60,
+        ),
+        _pack,
+    ]
+    source_scale = dict(scale, scale=source_size)
+    target_scale = dict(scale, scale=target_size)
+    labelled_target = [_load, _labels, target_scale, *crop, *colors]
+    return dict(
+        label_set='idda16',
+        num_classes=16,
+        train_pipeline=[_load, _labels, source_scale, *crop, *colors],
+        images_pipeline=[_load, target_scale, *crop, *colors],
+        # of what a teacher labels
+        weak_pipeline=[_load, target_scale, *crop, _pack],
+        # labels of the size of the image files, as images are resized at
+        # random
+        pseudo_labelled_pipeline=[
+            _load,
+            dict(type='LoadPseudoLabels'),
+            target_scale,
+            *crop,
+            *colors,
+        ],
+        # of CoaST and MLCL
+        soft_labelled_pipeline=[
+            _load,
+            target_scale,
+            dict(type='LoadSoftPseudoLabels'),
+            *crop,
+            # MLCL takes the colours of a target from here
+            dict(type='KeepWeakImage'),
+            dict(type='StrongAugmentation', num_ops=2, prob=0.5),
+            dict(type='Cutout', ratio=1 / 3),
+            _pack,
+        ],
+        val_pipeline=[_load, resize, _labels, dict(type='PackSegInputs')],
+        evaluated=dict(
+            batch_size=1,
+            num_workers=1,
+            persistent_workers=True,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+        ),
+        # of training with the target's labels
+        exceptions=dict(cityscapes256=dict(train_pipeline=labelled_target)),
+        # also reported on 13, as those of SYNTHIA without wall, fence, pole
+        metric=dict(subsets=dict(mIoU13=_thirteen)),
+        config=dict(pseudo_labels=_labelled([_load, resize, _pack])),
+    )
+
+
+def _sampling(times):
+    """DAFormer's of rare classes, of which IDDA has few pixels."""
+    return dict(
+        type='RareClassSampling',
+        temperature=0.01,
+        # published: 0.15 % of an image, and half as many in a crop
+        min_pixels=200,
+        # IDDA's files have 1.8 times the sides of what crops are taken from
+        crop_pixels=30 * times**2,
+    )
+
+
+# of methods for one target
+_alone = dict(one_target=True, more_metrics=[dict(type='EntropyMetric')])
+_carla_parts = dict(
+    weak_pipeline=_base_.protocol.soft.weak_pipeline,
+    soft_labelled_pipeline=_base_.protocol.soft.images_pipeline,
+    config=dict(pseudo_labels=_labelled(_base_.label_pipeline)),
+)
+protocol = dict(
+    default=_carla_parts,
+    alone=_carla_parts,
+    cityscapes=dict(_whole(_cityscapes_size), **_alone),
+    # of DAFormer, and of HRDA, which sees images at twice the size: settings
+    # idda2cs256_rare and idda2cs256_large
+    rare=dict(_whole(_cityscapes_size), **_alone, sampling=_sampling(1)),
+    large=dict(_whole(_cityscapes_size, 2), **_alone, sampling=_sampling(2)),
+    weather=_whole(_idda_size),
+)
+
+
+def _folder(root, **splits):
+    """A data set with a list of keys for each split."""
+    return dict(
+        dataset=dict(
+            type='FolderDataset', data_root=root, label_table='train_ids'
+        ),
+        **{
+            name: dict(
+                img_path='images',
+                seg_map_path='labels',
+                ann_file=f'{keys}.txt',
+                **more,
+            )
+            for name, (keys, more) in splits.items()
+        },
+    )
+
+
+def _of(keys, *include):
+    return keys, dict(include=[*include]) if include else {}
+
+
+# Towns 1 and 2 are for training; town 3, seen from two cars, for evaluation.
+_towns, _val, _test = ('*_T01_*', '*_T02_*'), '*_T03_*_J', '*_T03_*_A'
+domains = dict(
+    idda=_folder(
+        'data/IDDA', train=_of('train'), val=_of('val'), test=_of('test')
+    ),
+    cityscapes256=_folder(
+        'data/Cityscapes256',
+        train=_of('train'),
+        val=_of('val'),
+        test=_of('test'),
+    ),
+    noon=_folder('data/IDDA', train=_of('weather_CN', *_towns)),
+    **{
+        name: _folder(
+            'data/IDDA',
+            train=_of(keys, *_towns),
+            val=_of(keys, _val),
+            test=_of(keys, _test),
+        )
+        for name, keys in dict(sunset='weather_CS', rain='weather_HRN').items()
+    },
+)
+settings = dict(
+    idda2cs256=dict(
+        source='idda', targets=['cityscapes256'], protocol='cityscapes'
+    ),
+    idda_cn2cs_hrn=dict(
+        source='noon', targets=['sunset', 'rain'], protocol='weather'
+    ),
+    # the upper bound: the target with its labels as the source
+    cs256=dict(
+        source='cityscapes256',
+        targets=['cityscapes256'],
+        protocol='cityscapes',
+    ),
+)
+train_dataloader = dict(batch_size=2)
