@@ -37,10 +37,13 @@ class Term(nn.Module):
         allows_padding: Whether its losses leave out the padding of images of
             unequal size; others refuse such batches.
         needs_features: Whether predictions have to come with features.
+        learns_targets: Whether its own passes, if it has some, learn from
+            targets.
     """
 
     allows_padding = False
     needs_features = False
+    learns_targets = True
 
     def attach(self, model: 'BaseUDA') -> None:
         """Get to know the method, once.

@@ -37,9 +37,8 @@ def sharing_no_teacher(**term):
     return model.double().train()
 
 
-@pytest.mark.parametrize('method', ['MinEnt', 'SourceOnly'])
-def test_the_source_is_masked_and_learned_by_its_labels(method):
-    model = build_on_source(method)
+def test_the_source_is_masked_and_learned_by_its_labels():
+    model = build_on_source()
     data = hosts.data_of()
     for labelled in data['data_samples']['source']:
         labelled.gt_sem_seg.data[:, :5] = 255
@@ -78,6 +77,8 @@ def test_training_without_targets_masks_the_source():
         del value['target']
     logs = hosts.step(build_on_source('SourceOnly'), data)
     assert logs['source.masked.decode.loss_ce'] > 0
+    with pytest.raises(ConfigError, match='must not see target images'):
+        hosts.step(build_on_source('SourceOnly'))
 
 
 @pytest.mark.parametrize(

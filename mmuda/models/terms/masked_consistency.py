@@ -130,7 +130,8 @@ class MaskedConsistency(Term):
         self.mode, augmentation = _masked_domain(mode, augmentation)
         self.augmentation = augmentation_of(augmentation, _PLACE)
         self.labelled_by = TEACHER
-        if self.mode == 'source':
+        self.learns_targets = self.mode != 'source'
+        if not self.learns_targets:
             self._refuse_a_teacher()
 
     def _refuse_a_teacher(self) -> None:

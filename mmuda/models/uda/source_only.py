@@ -52,8 +52,9 @@ class SourceOnly(BaseUDA):
 
     def check_batch(self, batch: Batch) -> None:
         """Refuse target images that no term asks for."""
-        if any('extra' in term.seams() for term in self.terms):
-            return
+        for term in self.terms:
+            if 'extra' in term.seams() and term.learns_targets:
+                return
         if batch.targets or self.targets:
             raise ConfigError(
                 'SourceOnly must not see target images: set '
