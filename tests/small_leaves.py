@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
+from mmuda.datasets.labels.label_maps import label_set_metainfo
 from mmuda.registry import MODELS
 
 ROOT = Path(__file__).parents[1] / 'configs'
@@ -94,6 +95,11 @@ def small_model(leaf):
     torch.manual_seed(0)
     model = MODELS.build(cfg)
     model.init_weights()
+    source = load(leaf).train_dataloader.dataset.source
+    source = source if isinstance(source, list) else [source]
+    if source[0].get('dataset', source[0]).get('label_set') == 'idda16':
+        # as the loop that trains tells
+        model.dataset_meta = label_set_metainfo('idda16')
     return model.train()
 
 
@@ -118,7 +124,7 @@ def _fit(head, widths):
         head.channels = 32
     if 'c1_in_channels' in head:
         head.c1_in_channels = widths[0]
-        head.c1_channels = 8
+        head.c1_channels = 32
 
 
 def batch_of(leaf, size=_SIZE):

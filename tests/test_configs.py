@@ -84,6 +84,7 @@ def test_classes_agree_between_data_and_network(leaf):
     classes = {
         'cityscapes19': 19,
         'synthia16': 16,
+        'idda16': 16,
         'carla_camvid10': 10,
         'seven_class': 7,
     }
@@ -97,7 +98,7 @@ def test_classes_agree_between_data_and_network(leaf):
     }
     for loader in (cfg.val_dataloader, cfg.test_dataloader):
         dataset = loader.dataset
-        label_set = dataset.get('label_set', default[dataset.type])
+        label_set = dataset.get('label_set') or default[dataset.type]
         head = cfg.model.segmentor.decode_head
         assert classes[label_set] == head.num_classes
 
