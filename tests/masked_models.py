@@ -21,6 +21,11 @@ SIZE = (33, 49)
 BLOCKS = torch.rand(4, 1, 4, 6, generator=torch.Generator().manual_seed(3))
 
 
+def draw_blocks(count, *_):
+    """Blocks of the images of this process."""
+    return BLOCKS[get_rank() :: get_world_size()][:count]
+
+
 def build(method='MinEnt', terms=None, teacher=False, **term):
     """A host whose teacher is not sure of all, and whose blocks are given."""
     torch.manual_seed(0)
@@ -41,9 +46,8 @@ def build(method='MinEnt', terms=None, teacher=False, **term):
     for weight in model.teacher.parameters():
         weight.data *= 0.9
     model.teacher.decode_head.conv_seg.weight.data *= 100
-    rank, processes = get_rank(), get_world_size()
     for each in model.terms:
-        each.draw_blocks = lambda count, *_: BLOCKS[rank::processes][:count]
+        each.draw_blocks = draw_blocks
     return model.double().train()
 
 

@@ -2,14 +2,18 @@
 
 import copy
 
+import gloo
 import masked_models as hosts
 import pytest
 import torch
+from mmengine.dist import get_rank
 from tiny_models import model_config, segmentor_config
 
+from mmuda.models import UDADistributedDataParallel
 from mmuda.models.online_labels import label_online
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.setup_env import register_all_modules
 
 OWN = dict(momentum=0.5)
 
@@ -33,7 +37,7 @@ def sharing_no_teacher(**term):
                 torch.nn.init.kaiming_normal_(weight, a=1)
     for name, factor in (('teacher', 50), ('masked_teacher', -80)):
         getattr(model, name).decode_head.conv_seg.weight.data *= factor
-    model.terms[0].draw_blocks = lambda count, *_: hosts.BLOCKS[:count]
+    model.terms[0].draw_blocks = hosts.draw_blocks
     return model.double().train()
 
 
@@ -67,7 +71,7 @@ def build_on_source(method='MinEnt', **term):
             segmentor=segmentor_config(norm_eval=True),
         )
     )
-    model.terms[0].draw_blocks = lambda count, *_: hosts.BLOCKS[:count]
+    model.terms[0].draw_blocks = hosts.draw_blocks
     return model.double().train()
 
 
@@ -126,6 +130,42 @@ def test_another_teacher_labels_masked_images(threshold, sure):
     share = logs['target.masked.pseudo_label_weight']
     assert share.item() == pytest.approx(own.share.item())
     assert share != logs['target.pseudo_label_weight']
+
+
+def built(kind):
+    if kind == 'source':
+        return build_on_source()
+    model = sharing_no_teacher(threshold=0.6)
+    # Which classes are pasted is drawn in each process.
+    model.draw_classes = lambda labels: (
+        torch.arange(256).lt(3).expand(len(labels), 256)
+    )
+    return model
+
+
+def step_of_rank(kind):
+    register_all_modules()
+    rank = get_rank()
+    part = {
+        key: {name: items[rank::2] for name, items in value.items()}
+        for key, value in hosts.data_of(4).items()
+    }
+    model = UDADistributedDataParallel(built(kind))
+    return hosts.step(model, part), model.module.state_dict()
+
+
+@pytest.mark.parametrize('kind', ['source', 'own teacher'])
+def test_two_processes_equal_one(tmp_path, kind):
+    first, second = gloo.run(step_of_rank, tmp_path, kind)
+    model = built(kind)
+    logs = hosts.step(model, hosts.data_of(4))
+    for name, value in logs.items():
+        torch.testing.assert_close(value, first[0][name], msg=name)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(
+            value, first[1][name], rtol=0, atol=1e-9, msg=name
+        )
+        assert torch.equal(first[1][name], second[1][name]), name
 
 
 def test_each_teacher_has_a_hook_of_its_own():
