@@ -18,6 +18,7 @@ from mmuda.engine.schedules import (
     check_steps_are_taken,
 )
 from mmuda.hooks.data_check_hook import evaluated_datasets, model_of
+from mmuda.models.norm_statistics import take_training_statistics
 from mmuda.models.players import unwrap
 from mmuda.models.trained import HEADS, check_state, named_tensors
 from mmuda.registry import HOOKS
@@ -28,6 +29,7 @@ from mmuda.utils.weights import check_finite
 
 from .norm_statistics_hook import average_norm_buffers
 from .run_record import RECORD, describe_run, resume_run
+from .target_statistics_hook import TargetNormStatisticsHook
 
 
 @HOOKS.register_module()
@@ -135,6 +137,7 @@ class UDACheckpointHook(CheckpointHook):
             except CheckpointError as error:
                 raise CheckpointError(f'{file}: {error}') from error
             check_finite(dict(flat_state(checkpoint['optimizer'])), file)
+            take_training_statistics(checkpoint, file)
             resume_run(runner, checkpoint, file)
         check_loaded(runner, checkpoint, self.new_parts)
 
@@ -229,6 +232,9 @@ def _prepare_to_save(runner: Runner, finished: int) -> None:
     average_norm_buffers(runner.model)
     model = unwrap(runner.model)
     require_finite_state(model, runner.optim_wrapper, finished)
+    for hook in runner.hooks:
+        if isinstance(hook, TargetNormStatisticsHook):
+            hook.prepare_save(runner, finished)
 
 
 _NEW_HEADS = '; or train new heads, tools/train.py --new-parts heads'

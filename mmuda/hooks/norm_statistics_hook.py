@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmuda.models.domain_norms import SourceStatistics
 from mmuda.registry import HOOKS
 
 
@@ -24,7 +25,7 @@ def average_norm_buffers(model: nn.Module) -> None:
     buffers = [
         buffer
         for module in model.modules()
-        if isinstance(module, _BatchNorm)
+        if isinstance(module, _BatchNorm | SourceStatistics)
         for buffer in module.buffers(recurse=False)
     ]
     statistics = [b for b in buffers if b.is_floating_point()]

@@ -38,6 +38,7 @@ from mmuda.utils.names import MANIFEST
 from mmuda.utils.resume import checkpoints_by_iteration
 
 from .norm_statistics_hook import average_norm_buffers
+from .target_statistics_hook import predicting_statistics
 
 
 @HOOKS.register_module()
@@ -228,14 +229,15 @@ class PseudoLabelRefreshHook(Hook):
                 ``point`` if a run continues between two rounds.
         """
         average_norm_buffers(runner.model)
-        job = self._job(runner, point)
-        manifest = usable_labels(job, position > point)
-        if manifest is None:
-            # Never the name of a round that is being made again.
-            self._unpublish()
-            model = unwrap(runner.model)
-            with predicting_by(model, self.predict_head):
-                manifest = job.run(model)
+        with predicting_statistics(runner, position):
+            job = self._job(runner, point)
+            manifest = usable_labels(job, position > point)
+            if manifest is None:
+                # Never the name of a round that is being made again.
+                self._unpublish()
+                model = unwrap(runner.model)
+                with predicting_by(model, self.predict_head):
+                    manifest = job.run(model)
         if is_main_process():
             publish_round(self.root, job.root.name)
         barrier()

@@ -36,7 +36,8 @@ _TRAINING_HOOKS = (
 # their order are compared by their keys, whatever folder they are in.
 _FREE = re.compile(
     r'(^|\.)(init_cfg|pretrained|with_cp|recompute(_features)?|test_cfg'
-    r'|predict_on|predict_head|data_prefix|\w+_(root|dir|file|list|path)'
+    r'|predict_on|predict_head|norm_statistics'
+    r'|data_prefix|\w+_(root|dir|file|list|path)'
     r'|thresholds$|backend_args|num_workers|persistent_workers|pin_memory'
     r'|image_cache|prefetch_factor|timeout|multiprocessing_context|nonfinite_patience'
     r'|(class_ratio_prior|terms\[\d+\])\.ratio$'

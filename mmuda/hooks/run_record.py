@@ -163,7 +163,10 @@ def _describe_labelling(runner: Runner) -> dict[str, Any]:
         for labeller in getattr(hook, 'refreshers', [hook]):
             if isinstance(labeller, PseudoLabelRefreshHook):
                 found |= flat(labeller.course())
-                found['model.predict_on'] = unwrap(runner.model).predict_on
+                model = unwrap(runner.model)
+                found['model.predict_on'] = model.predict_on
+                if model.norm_statistics != 'mixed':
+                    found['model.norm_statistics'] = model.norm_statistics
     return found
 
 

@@ -19,6 +19,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
 from mmuda.models.batch import Batch, DomainBatch, prepared_batch
+from mmuda.models.domain_norms import on_source
 from mmuda.models.method_checks import distinct_targets
 from mmuda.models.term import Losses, Term, add_terms
 from mmuda.utils.errors import ConfigError
@@ -259,6 +260,8 @@ class PlayersMixin(BaseModel):
             targets teach.
         allows_padding: Whether the losses of a method leave out the padding
             of images of unequal size; others refuse such batches.
+        sees_domains_apart: Whether the main player sees source and targets,
+            in passes of their own.
         seams: Where a term may ride on the method.
         targets: Names that training must have; None for those of the data.
         warmup_iters: Iterations on the source alone.
@@ -267,6 +270,7 @@ class PlayersMixin(BaseModel):
 
     main = SEGMENTOR
     allows_padding = False
+    sees_domains_apart = True
     seams: tuple[str, ...] = ('on_source', 'on_target', 'extra')
     targets: tuple[str, ...] | None
     warmup_iters: int
@@ -327,7 +331,8 @@ class PlayersMixin(BaseModel):
         """
         self.check_batch(batch)
         seen: dict[str, Any] = {}
-        yield from self.source_steps(batch, seen)
+        with on_source(self):
+            yield from self.source_steps(batch, seen)
         if self.is_warming_up:
             return
         for name in self.targets or batch.targets:
@@ -382,3 +387,8 @@ class PlayersMixin(BaseModel):
     def is_warming_up(self) -> bool:
         """Whether training still sees the source alone."""
         return current_iteration() < self.warmup_iters
+
+    @property
+    def adaptation_begins(self) -> bool:
+        """Whether this is the first iteration after the warm-up."""
+        return current_iteration() == self.warmup_iters

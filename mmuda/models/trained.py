@@ -10,6 +10,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
 
+from mmuda.models.norm_statistics import holds_target_statistics
 from mmuda.utils.class_names import stored_classes
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.weights import check_finite, misfits, tell_conversion
@@ -19,7 +20,7 @@ THE_CHECKPOINT = 'the checkpoint'
 
 
 def load_trained(
-    model: nn.Module, path: str | os.PathLike
+    model: BaseModel, path: str | os.PathLike
 ) -> tuple[str, ...] | None:
     """Fill a model with trained weights, all of them.
 
@@ -28,7 +29,9 @@ def load_trained(
         path: File or address of a checkpoint.
 
     Returns:
-        The classes it was trained for; None if the file does not tell.
+        The classes it was trained for; None if the file does not tell. The
+        model has ``has_target_statistics`` afterwards, whether the running
+        statistics are of the target.
 
     Raises:
         CheckpointError: The file can't be read, does not cover the model, or
@@ -38,6 +41,7 @@ def load_trained(
     state = named_tensors(checkpoint, str(path))
     check_state(model, state, str(path))
     load_state_dict(model, state)
+    model.has_target_statistics = holds_target_statistics(checkpoint)
     return stored_classes(checkpoint)
 
 

@@ -85,7 +85,7 @@ def check_data(procedure: CoTraining) -> None:
 
 def _check_given(cycle: Config, file: str) -> None:
     """Refuse a baseline of another network, or of other classes."""
-    model: BaseSegmentor = load_model(cycle, [file], None)
+    model: BaseSegmentor = load_model(cycle, [file], None, measures=False)
     target = DATASETS.build({**target_leaf(cycle), 'pipeline': []})
     classes = target.metainfo['classes']
     require_trained_classes(model.trained_classes, classes, file, 'target')

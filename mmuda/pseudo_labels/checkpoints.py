@@ -8,6 +8,11 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from torch import nn
 
+from mmuda.evaluation.target_statistics import (
+    TargetStatistics,
+    measure_missing,
+)
+from mmuda.models.norm_statistics import statistics_options
 from mmuda.models.trained import load_trained
 from mmuda.registry import MODELS
 from mmuda.utils.checksums import sha256_of
@@ -41,13 +46,19 @@ def load_model(
     cfg: Config,
     checkpoints: Sequence[str],
     weights: Sequence[float] | None = None,
+    measures: bool = True,
 ) -> nn.Module:
     """Build the model of a config, or an ensemble, with trained weights.
+
+    With ``norm_statistics='target'`` batch-norm statistics of the target are
+    measured, in all processes, where a checkpoint does not hold them.
 
     Args:
         cfg: A training config; it is not changed.
         checkpoints: One file, or those of an ensemble.
         weights: Weight of each; equal if None.
+        measures: Whether statistics of the target are measured; not where
+            nothing is predicted.
 
     Returns:
         The model, with the classes that it was trained for in
@@ -55,10 +66,16 @@ def load_model(
 
     Raises:
         CheckpointError: A checkpoint does not cover the segmentor.
+        ConfigError: Statistics of the target are to be measured, for which
+            there are no images.
     """
+    kind, options = statistics_options(cfg.model.get('norm_statistics'))
     cfg = copy.deepcopy(cfg)
     use_checkpoints(cfg, checkpoints, weights)
     model = MODELS.build(cfg.model)
     if cfg.load_from:
         model.trained_classes = load_trained(model, cfg.load_from)
-    return model.to(get_device())
+    model = model.to(get_device())
+    if measures and kind == 'target':
+        measure_missing(model, TargetStatistics(**options), cfg)
+    return model

@@ -11,6 +11,7 @@ from torch import nn
 
 from mmuda.registry import PSEUDO_LABEL_RULES
 from mmuda.utils.checks import whole_number
+from mmuda.utils.config_data import target_images
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_config, check_fields
 from mmuda.utils.errors import ConfigError
@@ -219,7 +220,7 @@ def dataset_to_label(
     Raises:
         ConfigError: The config has no such target.
     """
-    targets = _targets(cfg)
+    targets = target_images(cfg)
     if domain not in targets:
         raise ConfigError(
             f"--domain '{domain}': train_dataloader.dataset has the targets "
@@ -230,15 +231,7 @@ def dataset_to_label(
 
 def target_names(cfg: Config) -> list[str]:
     """Names of the targets of a training config."""
-    return list(_targets(cfg))
-
-
-def _targets(cfg: Config) -> dict[str, dict | list]:
-    dataset = cfg.train_dataloader.dataset
-    targets = dict(dataset.get('targets') or {})
-    if dataset.get('target'):
-        targets['target'] = dataset['target']
-    return targets
+    return list(target_images(cfg))
 
 
 def ground_truth_of(dataset: dict | list, folder: str) -> dict | list:

@@ -19,7 +19,7 @@ from torch import Tensor
 from mmuda.datasets.images.image_io import read_image
 from mmuda.models.losses import normalised_entropy
 from mmuda.models.players import unwrap
-from mmuda.models.segmentors import SegmentorEnsemble
+from mmuda.models.segmentors.ensemble import members
 from mmuda.models.segmentors.strips import (
     Strips,
     combined,
@@ -235,21 +235,6 @@ class Predictor:
             size = height, width
             full = upsampled(full.whole(), size, align_corners)
         return full
-
-
-def members(model: BaseSegmentor) -> tuple[list[BaseSegmentor], list[float]]:
-    """Networks that predict, and their weights.
-
-    Args:
-        model: A UDA model, an ensemble or any mmseg segmentor.
-
-    Returns:
-        Segmentors in evaluation use, e.g. the teacher of a UDA model.
-    """
-    if isinstance(model, SegmentorEnsemble):
-        networks = [member for m in model.models for member in members(m)[0]]
-        return networks, model.weights
-    return [getattr(model, 'predictor', model)], [1.0]
 
 
 def _slides(network: BaseSegmentor) -> bool:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.names import SOURCE, TARGET
+from mmuda.utils.names import SOURCE, TARGET, UNSEEN
 
 PSEUDO_LABEL_LOADERS = ('LoadPseudoLabels', 'LoadSoftPseudoLabels')
 
@@ -111,17 +111,30 @@ def _pseudo_label_loaders(cfg: Config) -> dict[str, list[dict]]:
     }
 
 
+def target_images(cfg: Config | Mapping[str, Any]) -> dict[str, Any]:
+    """Data sets of the targets of a training, by name.
+
+    Args:
+        cfg: A whole config.
+    """
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    if not isinstance(dataset, Mapping):
+        return {}
+    targets = dict(dataset.get('targets') or {})
+    if dataset.get(TARGET):
+        targets[TARGET] = dataset[TARGET]
+    return targets
+
+
 def _training_domains(cfg: Config) -> dict[str, list[dict]]:
     """Return the data set configs of each domain that is trained on."""
     if not cfg.get('train_dataloader'):
         return {}
     dataset = cfg.train_dataloader['dataset']
-    targets = dict(dataset.get('targets') or {})
-    if dataset.get(TARGET):
-        targets[TARGET] = dataset[TARGET]
+    targets = target_images(cfg)
     # A plain dataset is the source domain of a source-only training.
     source = dataset.get(SOURCE) or (dataset if not targets else None)
-    parts = {SOURCE: source, **targets}
+    parts = {SOURCE: source, **(targets or cfg.get(UNSEEN) or {})}
     return {
         name: list(dataset_leaves(part))
         for name, part in parts.items()

@@ -10,6 +10,7 @@ from mmengine.config.config import DELETE_KEY
 
 from mmuda.utils.config_model import fill_model, fill_terms, merged
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.names import TARGET, UNSEEN
 from mmuda.utils.setting_tables import (
     FOLLOWING,
     TABLES,
@@ -83,6 +84,7 @@ def choose_setting(
     for key, value in merged(own, chosen).items():
         cfg[key] = value
     _evaluate_nothing(cfg)
+    _name_unseen(cfg, setting, protocol)
     _fill_pseudo_labels(cfg, setting, protocol)
     if isinstance(cfg.get('val_dataloader'), list):
         _evaluate_several(cfg)
@@ -225,6 +227,26 @@ def _fill_pseudo_labels(
     ]
     if all(pipeline == shown[0] for pipeline in shown):
         labels['pipeline'] = copy.deepcopy(shown[0])
+
+
+def _name_unseen(cfg: Config, setting: Mapping, protocol: Mapping) -> None:
+    """Name images of targets that training does not see, and no others."""
+    # That of a base may be of another setting.
+    cfg.pop(UNSEEN, None)
+    targets = setting['targets']
+    known = any(
+        'images_pipeline' in part
+        for name in targets
+        for part in (protocol, _exception(protocol, name))
+    )
+    if cfg.get('target_images', 'images') is None and known:
+        alone = protocol.get('one_target') and len(targets) == 1
+        cfg[UNSEEN] = {
+            TARGET if alone else name: _data_set(
+                protocol, cfg.domains, name, 'images'
+            )
+            for name in targets
+        }
 
 
 def _evaluate_several(cfg: Config) -> None:

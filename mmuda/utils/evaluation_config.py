@@ -148,6 +148,7 @@ def use_checkpoints(
     ensemble_weights(len(checkpoints), weights)
     # The config in the work dir of a resumed run says otherwise.
     cfg.resume = False
+    _predict_by_statistics(cfg)
     if len(checkpoints) == 1:
         cfg.load_from = checkpoints[0]
         return
@@ -159,6 +160,16 @@ def use_checkpoints(
         weights=None if weights is None else list(weights),
         data_preprocessor=cfg.model.get('data_preprocessor'),
     )
+
+
+def _predict_by_statistics(cfg: Config) -> None:
+    """Measure statistics of the target where a checkpoint lacks them."""
+    options = cfg.model.get('norm_statistics')
+    if isinstance(options, str):
+        options = dict(mode=options)
+    options = dict(options or dict(mode='mixed'))
+    if options.pop('mode', 'target') == 'target':
+        _add_hook(cfg, dict(options, type='TargetNormStatisticsHook'))
 
 
 def use_test_time_augmentation(cfg: Config) -> None:

@@ -4,6 +4,8 @@
 # Domains; several targets have nick names.
 SOURCE = 'source'
 TARGET = 'target'
+# Key of a config: data sets of targets that a training does not see, by name.
+UNSEEN = 'unseen_targets'
 # Train id of a pixel that counts nowhere.
 IGNORE_ID = 255
 # File of a folder of pseudo-labels, written last.

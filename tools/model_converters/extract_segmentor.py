@@ -26,6 +26,7 @@ from mmuda.convert import (
     weights_of_plain,
     write_checkpoint,
 )
+from mmuda.models.norm_statistics import MARK
 from mmuda.models.trained import check_cover
 from mmuda.registry import MODELS
 from mmuda.utils.cli import add_traceback_option, run_tool
@@ -73,9 +74,9 @@ def convert_checkpoint(path: str, teacher: bool = False) -> dict:
     )
     check_predicts(state_dict, path)
     meta = dict(mmuda_version=__version__)
-    dataset_meta = checkpoint.get('meta', {}).get('dataset_meta')
-    if dataset_meta is not None:
-        meta['dataset_meta'] = dataset_meta
+    stored = checkpoint.get('meta', {})
+    # Classes, and which domain running statistics are of.
+    meta |= {k: stored[k] for k in ('dataset_meta', MARK) if stored.get(k)}
     return dict(meta=meta, state_dict=state_dict)
 
 

@@ -191,3 +191,18 @@ class SegmentorEnsemble(BaseSegmentor):
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
         """Refuse: an ensemble is not trained."""
         raise ConfigError('an ensemble can be tested only, not trained')
+
+
+def members(model: BaseSegmentor) -> tuple[list[BaseSegmentor], list[float]]:
+    """Networks that predict, and their weights.
+
+    Args:
+        model: A UDA model, an ensemble or any mmseg segmentor.
+
+    Returns:
+        Segmentors in evaluation use, e.g. the teacher of a UDA model.
+    """
+    if isinstance(model, SegmentorEnsemble):
+        networks = [member for m in model.models for member in members(m)[0]]
+        return networks, model.weights
+    return [getattr(model, 'predictor', model)], [1.0]

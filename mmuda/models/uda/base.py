@@ -16,6 +16,7 @@ from mmseg.utils import SampleList, add_prefix
 from torch import Tensor, nn
 
 from mmuda.models.batch import DomainBatch, DomainsMixin, FullSize
+from mmuda.models.domain_norms import separate_statistics
 from mmuda.models.followers import FollowersMixin
 from mmuda.models.losses import AverageOver, averaging_over
 from mmuda.models.method_checks import (
@@ -24,6 +25,7 @@ from mmuda.models.method_checks import (
     check_segmentor,
     without_domains,
 )
+from mmuda.models.norm_statistics import NormStatistics, statistics_options
 from mmuda.models.players import (
     Losses,
     PlayersMixin,
@@ -59,6 +61,12 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
             method.
         targets: Names of the targets that training must have, in the order
             of the method; None for those of the data set.
+        norm_statistics: What running statistics of batch norm are of that
+            predict: all domains, ``mixed`` in turn as training sees them; the
+            ``target``, measured on its images before validation, labelling
+            and saving (AdaBN), or a dict of options of
+            ``TargetNormStatisticsHook``; or ``by_domain``, the target's own
+            beside those of the source, kept apart in training (DSBN).
         average_over: What losses are the mean of, with several processes:
             the pixels that count (labelled, not rejected, no padding) of the
             whole ``batch``, so that the number of processes does not matter,
@@ -77,7 +85,8 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         without_labels: Losses that had no pixel to learn from, once told.
 
     Raises:
-        ConfigError: ``average_over`` or ``predict_on`` is unknown.
+        ConfigError: ``average_over``, ``predict_on`` or ``norm_statistics``
+            is unknown, or domains can't be kept apart.
     """
 
     network_type = BaseSegmentor
@@ -93,6 +102,7 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         predict_on: Network = 'segmentor',
         terms: Sequence[dict] = (),
         targets: Sequence[str] | None = None,
+        norm_statistics: NormStatistics | dict[str, Any] = 'mixed',
         average_over: AverageOver = 'batch',
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
@@ -111,6 +121,24 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         self.without_labels: set[str] = set()
         self.prepare_followers(teacher, predict_on)
         self.prepare_walk(targets, warmup_iters, terms)
+        self._prepare_norms(norm_statistics)
+
+    def _prepare_norms(
+        self, norm_statistics: NormStatistics | dict[str, Any]
+    ) -> None:
+        self.norm_statistics, options = statistics_options(norm_statistics)
+        self.statistics_hooks = (
+            [dict(type='TargetNormStatisticsHook', **options)]
+            if self.norm_statistics == 'target'
+            else []
+        )
+        if self.norm_statistics == 'by_domain':
+            separate_statistics(self)
+
+    @property
+    def needed_hooks(self) -> list[dict]:
+        """As of :class:`FollowersMixin`, and what measures statistics."""
+        return [*super().needed_hooks, *self.statistics_hooks]
 
     def train_step(
         self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict

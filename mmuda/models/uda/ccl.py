@@ -93,6 +93,7 @@ class CCL(CollaborativeMixin, BaseUDA):
     seams = ('extra',)
     phases = ('distils', 'transfers_style')
     learns_by_distillation_only = True
+    sees_domains_apart = False
     targets: tuple[str, ...]
 
     def __init__(

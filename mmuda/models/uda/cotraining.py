@@ -63,6 +63,8 @@ class CoTraining(BaseUDA):
     """
 
     allows_padding = True
+    # Images of both share a batch.
+    sees_domains_apart = False
     seams = ('extra',)
 
     def __init__(

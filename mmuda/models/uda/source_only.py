@@ -42,6 +42,7 @@ class SourceOnly(BaseUDA):
     """
 
     allows_padding = True
+    sees_domains_apart = False
     seams = ('on_source', 'extra')
 
     def __init__(
