@@ -127,6 +127,29 @@ def test_labels_are_made_by_statistics_of_the_target(
     assert labels[0] == labels[1]
 
 
+def test_augmented_source_only_has_statistics_of_its_average(data, tmp_path):
+    fair = {
+        'model.augmentation': True,
+        'model.teacher.momentum': 0.5,
+        'model.teacher.buffers': 'ema',
+        'model.predict_on': 'teacher',
+    }
+    files = [
+        train(data, tmp_path / name, **fair, **changes)
+        for name, changes in dict(target=TARGET, mixed={}).items()
+    ]
+    held = load_checkpoint_file(files[0])['training_statistics']
+    assert {name.partition('.')[0] for name in held} == {
+        'segmentor',
+        'teacher',
+    }
+    saved, measured = (
+        evaluate(data, tmp_path / f'tested_{i}', file, **fair, **TARGET)
+        for i, file in enumerate(files)
+    )
+    assert saved == measured
+
+
 def test_unknown_option_is_told(data, tmp_path, capfd, monkeypatch):
     config = CONFIGS / 'demo_minent_gta2cs.py'
     words = [config, '--work-dir', tmp_path, *roots(data)]

@@ -68,7 +68,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--domain',
         default='target',
-        help='name of the target, if the config has several',
+        help='name of the target, if the config has several; source labels '
+        "the source's images, to see how right the labels of each class are",
     )
     parser.add_argument(
         '--overwrite',

@@ -1,12 +1,11 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Labels for the target, made by a network that is sure enough."""
 
+from .fixed_rules import FixedThresholds, GlobalThreshold, KeepAll
 from .rules import (
     ClassBalancedPortion,
     ConfidenceQuantile,
     EntropyQuantile,
-    GlobalThreshold,
-    KeepAll,
     SelectionRule,
 )
 
@@ -14,6 +13,7 @@ __all__ = [
     'ClassBalancedPortion',
     'ConfidenceQuantile',
     'EntropyQuantile',
+    'FixedThresholds',
     'GlobalThreshold',
     'KeepAll',
     'SelectionRule',

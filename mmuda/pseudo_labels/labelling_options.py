@@ -4,22 +4,33 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from mmengine.config import Config
 from torch import nn
 
 from mmuda.registry import PSEUDO_LABEL_RULES
 from mmuda.utils.checks import whole_number
-from mmuda.utils.config_data import target_images
+from mmuda.utils.config_data import dataset_leaves, target_images
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_config, check_fields
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.json_files import read_json
 from mmuda.utils.mixed_precision import Precision
+from mmuda.utils.names import SOURCE
 from mmuda.utils.threads import usable_cores
 
 from .predictor import Combination, EgoMask, Order, Predictor
 from .rules import SelectionRule
+
+
+class _OfClass(TypedDict):
+    precision: float | None
+
+
+class _Accuracy(TypedDict):
+    classes: dict[str, _OfClass]
+
 
 _SPEED = ('batch_size', 'num_workers', 'write_threads')
 # Manifests of earlier versions don't have them: they are saved if they are
@@ -119,6 +130,10 @@ class PseudoLabelOptions:
             if not given.get(key):
                 raise ConfigError(f'pseudo_labels: {key} is missing')
         plain = copy.deepcopy(dict(given))
+        rule = plain['rule']
+        if isinstance(rule, dict) and isinstance(rule.get('precision'), str):
+            # Read now, so that the manifest says what it was.
+            rule['precision'] = read_precision(rule['precision'])
         return cls(**plain)
 
     def saved(self) -> dict:
@@ -180,6 +195,30 @@ class PseudoLabelOptions:
         return rule
 
 
+def read_precision(path: str) -> dict[str, float | None]:
+    """How many labels of each class were right, of labels that are measured.
+
+    Args:
+        path: ``accuracy.json`` of a folder of pseudo-labels.
+
+    Returns:
+        Part in [0, 1] by class name; None for one that nothing was labelled.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    content = read_json(
+        path,
+        'label images with pseudo_labels.ground_truth, keep all labels, and '
+        'name accuracy.json of that folder',
+        _Accuracy,
+    )
+    return {
+        name: values['precision']
+        for name, values in content['classes'].items()
+    }
+
+
 def in_class_order(rule: Mapping, classes: Sequence[str] | None) -> dict:
     """Turn what the config of a rule gives by class name into lists.
 
@@ -210,21 +249,26 @@ def in_class_order(rule: Mapping, classes: Sequence[str] | None) -> dict:
 def dataset_to_label(
     cfg: Config, pipeline: list, domain: str = 'target'
 ) -> dict | list:
-    """Config of the target's training images with another pipeline.
+    """Config of a domain's training images with another pipeline.
 
     Args:
         cfg: A training config.
-        pipeline: Takes the place of the target's pipeline.
-        domain: Name of the target.
+        pipeline: Takes the place of the domain's pipeline.
+        domain: Name of the target; or ``source``, whose labels tell how right
+            pseudo-labels of each class are. What draws among its images is
+            left out.
 
     Raises:
         ConfigError: The config has no such target.
     """
     targets = target_images(cfg)
+    if domain == SOURCE:
+        leaves = dataset_leaves(cfg.train_dataloader.dataset.source)
+        return _with_pipeline([*leaves], pipeline)
     if domain not in targets:
         raise ConfigError(
             f"--domain '{domain}': train_dataloader.dataset has the targets "
-            f'{sorted(targets)}'
+            f'{sorted(targets)}, and {SOURCE!r}'
         )
     return _with_pipeline(targets[domain], pipeline)
 

@@ -3,7 +3,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import cast, get_args
+from typing import cast
 
 import numpy as np
 import torch
@@ -11,12 +11,11 @@ from torch import Tensor
 
 from mmuda.evaluation.score_histogram import ScoreHistogram, quantise
 from mmuda.registry import PSEUDO_LABEL_RULES
-from mmuda.utils.checks import SHARE, one_of
+from mmuda.utils.checks import SHARE
 from mmuda.utils.errors import ConfigError
 
 from .predictor import Score
-
-_PLACE = 'pseudo_labels.rule'
+from .rule_options import PLACE, Precision, checked_precision, require_order
 
 
 class SelectionRule(ABC):
@@ -93,54 +92,104 @@ class EntropyQuantile(SelectionRule):
     """ESL: keep E <= max(quantile of the class, floor).
 
     Half of each class is kept, and more of one that is sure. Source: Saporta
-    et al., ESL, CVPR workshops 2020, section 3 (released configuration).
+    et al., ESL, CVPR workshops 2020, section 3 (released configuration). The
+    last two options are not ESL's: half of a class that the network does not
+    know is mistakes.
 
     Args:
         quantile: Part of a class's pixels below the threshold.
         floor: Normalised entropy that is always low enough.
+        ceiling: Highest threshold; a class that is less sure keeps fewer, as
+            with the limits of :class:`ClassBalancedPortion`.
+        precision: Of the labels of each class, by which ``quantile`` is
+            multiplied; see :func:`class_shares`.
 
     Raises:
-        ConfigError: A value lies outside [0, 1].
+        ConfigError: A value lies outside [0, 1], or ``floor`` above
+            ``ceiling``.
     """
 
     score = 'entropy'
 
-    def __init__(self, quantile: float = 0.5, floor: float = 0.1) -> None:
-        self.quantile = SHARE.require(quantile, f'{_PLACE}.quantile')
-        self.floor = SHARE.require(floor, f'{_PLACE}.floor')
+    def __init__(
+        self,
+        quantile: float = 0.5,
+        floor: float = 0.1,
+        ceiling: float = 1.0,
+        precision: Precision = None,
+    ) -> None:
+        self.quantile = SHARE.require(quantile, f'{PLACE}.quantile')
+        self.floor = SHARE.require(floor, f'{PLACE}.floor')
+        self.ceiling = SHARE.require(ceiling, f'{PLACE}.ceiling')
+        require_order('floor', floor, 'ceiling', ceiling)
+        self.precision = checked_precision(precision)
+
+    def check(self, num_classes: int) -> None:
+        """Refuse precisions of other classes."""
+        _check_number('precision', self.precision, num_classes)
 
     def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
-        """Larger of quantile and floor; the floor for an empty class."""
-        floor = _limit(self.floor, histogram)
-        middle = histogram.bin_of_rank(_rank(histogram, self.quantile))
-        return _where_filled(histogram, middle.clamp(min=floor), floor)
+        """Quantile within floor and ceiling; the floor for an empty class."""
+        self.check(histogram.num_classes)
+        low, high = (
+            bin_of_value(v, histogram) for v in (self.floor, self.ceiling)
+        )
+        shares = class_shares(self.quantile, self.precision, histogram)
+        middle = histogram.bin_of_rank(_rank(histogram, shares))
+        # No score lies below the first bin.
+        middle = middle.where(shares > 0, -1).clamp(low, high)
+        return _where_filled(histogram, middle, low)
 
 
 @PSEUDO_LABEL_RULES.register_module()
 class ConfidenceQuantile(SelectionRule):
     """SSL, ESL's baseline: keep p >= min(quantile of the class, cap).
 
-    Source: Li et al., BDL, CVPR 2019, as compared to in ESL.
+    Source: Li et al., BDL, CVPR 2019, as compared to in ESL. The last two
+    options are not theirs.
 
     Args:
         quantile: Part of a class's pixels below the threshold.
         cap: Probability that is always high enough.
+        low: Lowest threshold; a class that is less sure keeps fewer.
+        precision: Of the labels of each class, by which the kept part, 1 -
+            ``quantile``, is multiplied; see :func:`class_shares`.
 
     Raises:
-        ConfigError: A value lies outside [0, 1].
+        ConfigError: A value lies outside [0, 1], or ``low`` above ``cap``.
     """
 
     score = 'confidence'
 
-    def __init__(self, quantile: float = 0.5, cap: float = 0.9) -> None:
-        self.quantile = SHARE.require(quantile, f'{_PLACE}.quantile')
-        self.cap = SHARE.require(cap, f'{_PLACE}.cap')
+    def __init__(
+        self,
+        quantile: float = 0.5,
+        cap: float = 0.9,
+        low: float = 0.0,
+        precision: Precision = None,
+    ) -> None:
+        self.quantile = SHARE.require(quantile, f'{PLACE}.quantile')
+        self.cap = SHARE.require(cap, f'{PLACE}.cap')
+        self.low = SHARE.require(low, f'{PLACE}.low')
+        require_order('low', low, 'cap', cap)
+        self.precision = checked_precision(precision)
+
+    def check(self, num_classes: int) -> None:
+        """Refuse precisions of other classes."""
+        _check_number('precision', self.precision, num_classes)
 
     def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
-        """Smaller of quantile and cap; the cap for an empty class."""
-        cap = _limit(self.cap, histogram)
-        middle = histogram.bin_of_rank(_rank(histogram, self.quantile))
-        return _where_filled(histogram, middle.clamp(max=cap), cap)
+        """Quantile within low and cap; the cap for an empty class."""
+        self.check(histogram.num_classes)
+        low, cap = (bin_of_value(v, histogram) for v in (self.low, self.cap))
+        shares = class_shares(1 - self.quantile, self.precision, histogram)
+        ranks = _rank(histogram, 1 - shares)
+        if self.precision is None:
+            ranks = _rank(histogram, self.quantile)
+        middle = histogram.bin_of_rank(ranks)
+        # No score reaches the number of bins.
+        middle = middle.where(shares > 0, histogram.bins).clamp(low, cap)
+        return _where_filled(histogram, middle, cap)
 
 
 @PSEUDO_LABEL_RULES.register_module()
@@ -178,111 +227,62 @@ class ClassBalancedPortion(SelectionRule):
             self.portion = cast(float, portion)
             values = [self.portion]
         for value in values:
-            SHARE.require(value, f'{_PLACE}.portion')
-        SHARE.require(low, f'{_PLACE}.low')
-        SHARE.require(high, f'{_PLACE}.high')
-        if low > high:
-            raise ConfigError(f'{_PLACE}: low={low} is above high={high}')
+            SHARE.require(value, f'{PLACE}.portion')
+        SHARE.require(low, f'{PLACE}.low')
+        SHARE.require(high, f'{PLACE}.high')
+        require_order('low', low, 'high', high)
         self.low, self.high = low, high
 
     def check(self, num_classes: int) -> None:
         """Refuse portions of another number of classes."""
-        if isinstance(self.portion, list) and len(self.portion) != num_classes:
-            raise ConfigError(
-                f'pseudo_labels.rule: portion has {len(self.portion)} values '
-                f'for {num_classes} classes'
-            )
+        if isinstance(self.portion, list):
+            _check_number('portion', self.portion, num_classes)
 
     def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
         """Quantile 1 - portion within the limits; low for an empty class."""
         self.check(histogram.num_classes)
-        low, high = (_limit(v, histogram) for v in (self.low, self.high))
+        low, high = (bin_of_value(v, histogram) for v in (self.low, self.high))
         portion = torch.as_tensor(self.portion, dtype=torch.float64)
         ranks = _rank(histogram, 1 - portion.to(histogram.counts.device))
         middle = histogram.bin_of_rank(ranks).clamp(low, high)
         return _where_filled(histogram, middle, low)
 
 
-@PSEUDO_LABEL_RULES.register_module()
-class GlobalThreshold(SelectionRule):
-    """One threshold for all classes.
+def class_shares(
+    share: float, precision: Sequence[float] | None, histogram: ScoreHistogram
+) -> Tensor:
+    """Part of each class's pixels to keep, less where labels are often wrong.
+
+    If a class's labels were right in the order of their scores, as many
+    of them would be kept as are right, times ``share``. The precision is
+    measured where there are labels, on source images that training has not
+    seen; it is that of the target as far as the order of classes is.
 
     Args:
-        threshold: Keep confidences from here on, or entropies up to here.
-        score: ``confidence`` or ``entropy``.
+        share: Part of a class whose labels are all right.
+        precision: Of each class, None for 1.
+        histogram: Scores of all pixels of the set.
 
-    Raises:
-        ConfigError: The threshold lies outside [0, 1] or the score is unknown.
+    Returns:
+        (C,) float64.
     """
-
-    def __init__(self, threshold: float, score: Score = 'confidence') -> None:
-        one_of(get_args(Score)).require(score, f'{_PLACE}.score')
-        self.score = score
-        self.threshold = SHARE.require(threshold, f'{_PLACE}.threshold')
-
-    def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
-        """The threshold, for each class."""
-        limit = _limit(self.threshold, histogram)
-        return torch.full_like(histogram.pixels, limit)
+    values = precision
+    if values is None:
+        values = [1.0] * histogram.num_classes
+    device = histogram.counts.device
+    return share * torch.tensor(values, dtype=torch.float64, device=device)
 
 
-@PSEUDO_LABEL_RULES.register_module()
-class KeepAll(GlobalThreshold):
-    """Every label is kept, as CoaST and MLCL weight them instead."""
-
-    def __init__(self) -> None:
-        super().__init__(0.0)
-
-
-@PSEUDO_LABEL_RULES.register_module()
-class FixedThresholds(SelectionRule):
-    """Thresholds that are known before, one for each class.
-
-    Args:
-        thresholds: Confidence of each class from which on it is kept, or None
-            for a class that is not kept at all. In a config also a dict by
-            class name.
-
-    Raises:
-        ConfigError: A threshold lies outside [0, 1].
-    """
-
-    score = 'confidence'
-
-    def __init__(self, thresholds: Sequence[float | None]) -> None:
-        if not isinstance(thresholds, (list, tuple)):
-            raise ConfigError(
-                f'pseudo_labels.rule: thresholds={thresholds!r} must be a '
-                'list with a number, or None, for each class'
-            )
-        for value in thresholds:
-            if value is not None:
-                SHARE.require(value, f'{_PLACE}.thresholds')
-        self.thresholds = list(thresholds)
-
-    def check(self, num_classes: int) -> None:
-        """Refuse thresholds of other classes."""
-        if len(self.thresholds) != num_classes:
-            raise ConfigError(
-                f'pseudo_labels.rule: {len(self.thresholds)} thresholds for '
-                f'{num_classes} classes'
-            )
-
-    def threshold_bins(self, histogram: ScoreHistogram) -> Tensor:
-        """The thresholds, whatever the scores."""
-        self.check(histogram.num_classes)
-        # No score reaches the number of bins. What a manifest says, a bin by
-        # the number of bins, is that bin again in spite of rounding.
-        limits = [
-            histogram.bins
-            if value is None
-            else min(int(value * histogram.bins + 1e-6), histogram.bins - 1)
-            for value in self.thresholds
-        ]
-        return torch.tensor(limits, device=histogram.counts.device)
+def _check_number(key: str, values: Sequence | None, num_classes: int) -> None:
+    if values is not None and len(values) != num_classes:
+        raise ConfigError(
+            f'{PLACE}: {key} has {len(values)} values for {num_classes} '
+            'classes'
+        )
 
 
-def _limit(value: float, histogram: ScoreHistogram) -> int:
+def bin_of_value(value: float, histogram: ScoreHistogram) -> int:
+    """Bin in which a score in [0, 1] lies."""
     exact = torch.tensor(value, dtype=torch.float64)
     return int(quantise(exact, histogram.bins))
 

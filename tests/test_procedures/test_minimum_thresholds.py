@@ -4,7 +4,7 @@ import pytest
 from labelled_images import in_memory, statistics
 
 from mmuda.procedures.selection import minimum_thresholds
-from mmuda.pseudo_labels.rules import FixedThresholds
+from mmuda.pseudo_labels.fixed_rules import FixedThresholds
 from mmuda.utils.errors import DataError
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from mmuda.evaluation.score_histogram import ScoreHistogram
+from mmuda.pseudo_labels.fixed_rules import FixedThresholds
 from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
-from mmuda.pseudo_labels.rules import FixedThresholds
 from mmuda.utils.errors import ConfigError
 
 CLASSES = ('road', 'traffic light', 'sky')

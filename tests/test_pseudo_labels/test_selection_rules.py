@@ -174,3 +174,74 @@ def test_histogram_counts_no_unlabelled_pixel():
     histogram = ScoreHistogram(3)
     histogram.update(torch.tensor([0, 255, 2]), torch.tensor([5, 5, 5]))
     assert histogram.pixels.tolist() == [1, 0, 1]
+
+
+def test_entropy_ceiling_keeps_less_of_an_unsure_class(pixels):
+    values, kept = apply(EntropyQuantile(0.5, 0.1, ceiling=0.3), pixels)
+    expected = [
+        min(max(exact(pixels, c, 0.5), 0.1), 0.3) for c in range(EMPTY)
+    ]
+    np.testing.assert_allclose(values[:EMPTY], expected, atol=2 / BINS)
+    assert not kept[pixels[1] > 0.3 + 1 / BINS].any()
+
+
+def test_low_keeps_less_of_an_unsure_class(pixels):
+    values, kept = apply(ConfidenceQuantile(0.5, 0.9, low=0.6), pixels)
+    expected = [
+        max(min(exact(pixels, c, 0.5), 0.9), 0.6) for c in range(EMPTY)
+    ]
+    np.testing.assert_allclose(values[:EMPTY], expected, atol=1 / BINS)
+    assert not kept[pixels[1] < 0.6 - 1 / BINS].any()
+
+
+PRECISION = [1.0, 0.5, 0.1, 0.0, None, 0.7]
+
+
+@pytest.mark.parametrize(
+    'rule',
+    [
+        EntropyQuantile(0.5, floor=0.0, precision=PRECISION),
+        ConfidenceQuantile(0.5, cap=1.0, precision=PRECISION),
+    ],
+)
+def test_kept_part_of_a_class_is_as_its_precision(pixels, rule):
+    labels, _ = pixels
+    _, kept = apply(rule, pixels)
+    shares = [kept[labels == c].mean() for c in range(EMPTY)]
+    expected = [0.5 * (value or 0) for value in PRECISION[:EMPTY]]
+    np.testing.assert_allclose(shares, expected, atol=0.01)
+
+
+def test_sure_pixels_of_a_class_that_is_often_wrong_are_kept(pixels):
+    labels, scores = pixels
+    _, kept = apply(
+        EntropyQuantile(0.5, floor=0.2, precision=[0.0] * CLASSES), pixels
+    )
+    assert kept[scores < 0.2].all()
+    assert not kept[scores > 0.2 + 1 / BINS].any()
+    _, kept = apply(
+        ConfidenceQuantile(0.5, cap=0.8, precision=[0.0] * CLASSES), pixels
+    )
+    assert kept[scores > 0.8 + 1 / BINS].all()
+    assert not kept[scores < 0.8 - 1 / BINS].any()
+
+
+def test_full_precision_changes_nothing(pixels):
+    for rule in (EntropyQuantile, ConfidenceQuantile):
+        plain = apply(rule(), pixels)[1]
+        assert (plain == apply(rule(precision=[1] * CLASSES), pixels)[1]).all()
+
+
+@pytest.mark.parametrize(
+    ('make', 'words'),
+    [
+        (lambda: EntropyQuantile(floor=0.5, ceiling=0.4), 'floor=0.5 is abov'),
+        (lambda: ConfidenceQuantile(low=0.95), 'low=0.95 is above cap=0.9'),
+        (lambda: EntropyQuantile(precision=[2.0]), 'precision'),
+        (lambda: EntropyQuantile(precision='a.json'), 'must be a list'),
+        (lambda: EntropyQuantile(precision=[1.0]).check(2), 'precision has 1'),
+    ],
+)
+def test_wrong_limits_are_refused(make, words):
+    with pytest.raises(ConfigError, match=words):
+        make()

@@ -1,0 +1,85 @@
+"""Pseudo-labels kept by the precision that source images tell."""
+
+import json
+
+import demo_data
+import pytest
+from several_target_tools import call
+
+from mmuda.pseudo_labels.labelling_options import read_precision
+from mmuda.utils.errors import DataError
+
+CONFIG = demo_data.ROOT / 'configs/demo/demo_esl_gta2cs.py'
+
+
+def options(data, **changes):
+    given = demo_data.options(data, max_iters=2)
+    given['pseudo_labels.num_workers'] = 0
+    return given | changes
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('precision')
+
+
+@pytest.fixture(scope='module')
+def data(folder):
+    return demo_data.write(folder / 'data', 2)
+
+
+@pytest.fixture(scope='module')
+def checkpoint(folder, data):
+    config = demo_data.ROOT / 'configs/demo/demo_minent_gta2cs.py'
+    changes = options(data)
+    del changes['model.discriminator.base_channels']
+    del changes['pseudo_labels.num_workers']
+    call('train.py', [config, '--work-dir', folder / 'run'], changes)
+    return folder / 'run/iter_2.pth'
+
+
+@pytest.fixture(scope='module')
+def accuracy(folder, data, checkpoint):
+    words = [CONFIG, checkpoint, '--domain', 'source', '--out', folder / 'on']
+    changes = {
+        'pseudo_labels.rule.floor': 1.0,
+        'pseudo_labels.ground_truth': 'labels',
+    }
+    call('generate_pseudo_labels.py', words, options(data, **changes))
+    return folder / 'on/accuracy.json'
+
+
+def test_images_of_the_source_are_labelled_and_measured(folder, accuracy):
+    assert len([*folder.glob('on/**/*.png')]) == 2
+    manifest = json.loads((folder / 'on/manifest.json').read_text())
+    assert manifest['kept'] == manifest['pixels']
+    found = read_precision(str(accuracy))
+    assert len(found) == 19
+    labelled = [name for name, count in manifest['pixels'].items() if count]
+    assert all(found[name] is not None for name in labelled)
+
+
+def test_target_keeps_as_many_labels_as_are_right(
+    folder, data, checkpoint, accuracy
+):
+    words = [CONFIG, checkpoint, '--out', folder / 'target']
+    changes = {
+        'pseudo_labels.rule.precision': accuracy,
+        'pseudo_labels.rule.quantile': 1.0,
+        'pseudo_labels.rule.floor': 0.0,
+    }
+    call('generate_pseudo_labels.py', words, options(data, **changes))
+    manifest = json.loads((folder / 'target/manifest.json').read_text())
+    precision = read_precision(str(accuracy))
+    assert manifest['rule']['precision'] == precision
+    for name, count in manifest['pixels'].items():
+        if count:
+            kept = manifest['kept'][name] / count
+            assert kept == pytest.approx(precision[name] or 0, abs=0.02)
+
+
+def test_damaged_file_is_told(tmp_path):
+    file = tmp_path / 'accuracy.json'
+    file.write_text('{"classes": {"road": {"recall": 1}}}')
+    with pytest.raises(DataError, match='accuracy.json.*precision'):
+        read_precision(str(file))
