@@ -14,6 +14,7 @@ from torch import nn
 from mmuda.models.followers import TEACHER, check_statistics, part_of
 from mmuda.models.moving_average import (
     Buffers,
+    momentum_of_half_life,
     update_teacher,
     warmed_up_momentum,
 )
@@ -45,6 +46,10 @@ class MeanTeacherHook(Hook):
             a teacher that counts its own (``keep``), with
             ``model.teacher=dict(mode='own_statistics')``.
         teacher: Name of the follower that is updated.
+        half_life: Part of the training after which a student weighs half of
+            what it did, in place of ``momentum``, which then is
+            :func:`~mmuda.models.moving_average.momentum_of_half_life`; so
+            that teachers of short trainings are not made for long ones.
 
     Raises:
         ConfigError: An argument is out of its range.
@@ -61,11 +66,18 @@ class MeanTeacherHook(Hook):
         begin: int = 0,
         buffers: Buffers = 'copy',
         teacher: str = TEACHER,
+        half_life: float | None = None,
     ) -> None:
         for name, value, valid, allowed in (
             ('momentum', momentum, 0 <= momentum <= 1, 'from 0 to 1'),
             ('interval', interval, interval >= 1, 'at least 1'),
             ('begin', begin, begin >= 0, 'at least 0'),
+            (
+                'half_life',
+                half_life,
+                half_life is None or 0 < half_life <= 1,
+                'above 0 and at most 1',
+            ),
             (
                 'buffers',
                 buffers,
@@ -83,6 +95,7 @@ class MeanTeacherHook(Hook):
         self.begin = begin
         self.buffers = buffers
         self.teacher = teacher
+        self.half_life = half_life
 
     def before_train(self, runner: Runner) -> None:
         """Start a fresh run's teacher.
@@ -101,6 +114,9 @@ class MeanTeacherHook(Hook):
         teacher = getattr(model, self.teacher)
         student = self._student(model)
         _check_not_optimized(teacher, student, runner.optim_wrapper)
+        if self.half_life is not None:
+            updates = self.half_life * runner.max_iters / self.interval
+            self.momentum = momentum_of_half_life(updates)
         self._tell_accumulation(runner)
         if runner.iter == 0:
             update_teacher(teacher, student, 0, self.buffers)

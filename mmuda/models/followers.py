@@ -32,7 +32,10 @@ TEACHER = 'teacher'
 Mode = Literal['eval', 'batch_statistics', 'own_statistics']
 
 # What MeanTeacherHook takes of ``model.teacher``.
-_HOOK_OPTIONS = ('momentum', 'warmup', 'interval', 'begin', 'buffers')
+_HOOK_OPTIONS = (
+    *('momentum', 'warmup', 'interval'),
+    *('begin', 'buffers', 'half_life'),
+)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,23 @@ def warmed_up_momentum(updates: int, momentum: float) -> float:
     return min(1 - 1 / (updates + 1), momentum)
 
 
+def momentum_of_half_life(updates: float) -> float:
+    r"""Momentum by which a student weighs half after so many updates.
+
+    .. math:: m = 2^{-1 / n}
+
+    0.999 halves in 693 updates, which are 1.7 % of 40,000 iterations, and 0.99
+    in 69.
+
+    Args:
+        updates: Number :math:`n` of updates, above 0.
+
+    Returns:
+        Weight of the old teacher, from 0 to 1.
+    """
+    return 0.5 ** (1 / updates)
+
+
 @torch.no_grad()
 def update_teacher(
     teacher: nn.Module,

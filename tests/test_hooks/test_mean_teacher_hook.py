@@ -5,6 +5,7 @@ from tiny_models import optim_config
 from tiny_runs import equal, runner, weights
 
 from mmuda.hooks import MeanTeacherHook
+from mmuda.models.moving_average import momentum_of_half_life
 from mmuda.utils.errors import ConfigError
 
 HEAD = 'decode_head.conv_seg.weight'
@@ -39,11 +40,33 @@ def test_warmup_counts_updates_not_iterations():
 
 @pytest.mark.parametrize(
     ('name', 'value'),
-    [('momentum', 1.1), ('interval', 0), ('begin', -1), ('buffers', 'mean')],
+    [
+        ('momentum', 1.1),
+        ('interval', 0),
+        ('begin', -1),
+        ('buffers', 'mean'),
+        ('half_life', 0),
+    ],
 )
 def test_argument_out_of_range_is_an_error(name, value):
     with pytest.raises(ConfigError, match=f'MeanTeacherHook.{name} must be'):
         MeanTeacherHook(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ('interval', 'expected'), [(1, 0.5 ** (1 / 4)), (2, 0.5 ** (1 / 2))]
+)
+def test_half_life_is_a_part_of_the_training(tmp_path, interval, expected):
+    options = dict(half_life=0.5, interval=interval, momentum=0.999)
+    run = taught(tmp_path, iterations=8, teacher=options | dict(warmup=False))
+    run.train()
+    (hook,) = (h for h in run.hooks if isinstance(h, MeanTeacherHook))
+    assert hook.momentum_after(8) == pytest.approx(expected)
+
+
+def test_published_momentum_has_a_half_life_of_693_updates():
+    assert momentum_of_half_life(693) == pytest.approx(0.999, abs=1e-6)
+    assert momentum_of_half_life(69) == pytest.approx(0.99, abs=1e-4)
 
 
 def test_model_without_a_teacher_is_an_error_before_training(tmp_path):
