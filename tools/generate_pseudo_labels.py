@@ -68,8 +68,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--domain',
         default='target',
-        help='name of the target, if the config has several; source labels '
-        "the source's images, to see how right the labels of each class are",
+        help='which target, of several; or source, to measure labels',
     )
     parser.add_argument(
         '--overwrite',
