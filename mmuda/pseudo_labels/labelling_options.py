@@ -213,9 +213,13 @@ def read_precision(path: str) -> dict[str, float | None]:
         'name accuracy.json of that folder',
         _Accuracy,
     )
-    return {
+    percents = {
         name: values['precision']
         for name, values in content['classes'].items()
+    }
+    return {
+        name: None if value is None else value / 100
+        for name, value in percents.items()
     }
 
 
