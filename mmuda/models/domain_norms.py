@@ -102,15 +102,15 @@ def separate_statistics(model: BaseModel) -> None:
 
 @contextmanager
 def on_source(model: BaseModel) -> Iterator[None]:
-    """Use and count statistics of the source, if they are kept apart.
+    """Use and count statistics of the source inside the block.
 
     Before adaptation there is one domain, with which both begin.
 
     Args:
-        model: A method, in an iteration.
+        model: A method that keeps them apart, in an iteration.
     """
-    kept = getattr(model, 'source_statistics', None)
-    if kept is None or model.is_warming_up:
+    kept = model.source_statistics
+    if model.is_warming_up:
         yield
         return
     if model.adaptation_begins:

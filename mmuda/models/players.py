@@ -7,7 +7,7 @@ wrapper, of its own. Nothing here is of segmentation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import reduce
 from typing import Any, TypeVar, cast
 
@@ -331,7 +331,8 @@ class PlayersMixin(BaseModel):
         """
         self.check_batch(batch)
         seen: dict[str, Any] = {}
-        with on_source(self):
+        apart = hasattr(self, 'source_statistics')
+        with on_source(self) if apart else nullcontext():
             yield from self.source_steps(batch, seen)
         if self.is_warming_up:
             return
