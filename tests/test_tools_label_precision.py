@@ -4,9 +4,13 @@ import json
 
 import demo_data
 import pytest
+from mmengine.config import Config
 from several_target_tools import call
 
-from mmuda.pseudo_labels.labelling_options import read_precision
+from mmuda.pseudo_labels.labelling_options import (
+    PseudoLabelOptions,
+    read_precision,
+)
 from mmuda.utils.errors import DataError
 
 CONFIG = demo_data.ROOT / 'configs/demo/demo_esl_gta2cs.py'
@@ -59,7 +63,7 @@ def test_images_of_the_source_are_labelled_and_measured(folder, accuracy):
     assert all(found[name] is not None for name in labelled)
 
 
-def test_target_keeps_as_many_labels_as_are_right(
+def test_manifest_says_what_the_precision_was(
     folder, data, checkpoint, accuracy
 ):
     words = [CONFIG, checkpoint, '--out', folder / 'target']
@@ -70,12 +74,22 @@ def test_target_keeps_as_many_labels_as_are_right(
     }
     call('generate_pseudo_labels.py', words, options(data, **changes))
     manifest = json.loads((folder / 'target/manifest.json').read_text())
-    precision = read_precision(str(accuracy))
-    assert manifest['rule']['precision'] == precision
-    for name, count in manifest['pixels'].items():
-        if count:
-            kept = manifest['kept'][name] / count
-            assert kept == pytest.approx(precision[name] or 0, abs=0.02)
+    assert manifest['rule']['precision'] == read_precision(str(accuracy))
+
+
+def test_file_gives_each_class_its_number(tmp_path):
+    file = tmp_path / 'accuracy.json'
+    classes = dict(
+        sky=dict(precision=97.5, recall=1.0),
+        road=dict(precision=None, recall=None),
+    )
+    file.write_text(json.dumps(dict(overall=9.0, classes=classes)))
+    rule = dict(type='EntropyQuantile', precision=str(file))
+    cfg = Config(
+        dict(pseudo_labels=dict(rule=rule, pipeline=[dict(type='A')]))
+    )
+    made = PseudoLabelOptions.from_config(cfg).build_rule(('road', 'sky'))
+    assert made.precision == [0.0, 0.975]
 
 
 def test_damaged_file_is_told(tmp_path):
