@@ -1,7 +1,6 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Methods of the demo in processes of their own, and how these end."""
 
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -13,12 +12,15 @@ from demo.runs import (
     result_of,
 )
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.processes import Command, run_side_by_side
+from mmuda.utils.processes import (
+    Command,
+    ending_of,
+    run_side_by_side,
+    was_stopped,
+)
 from mmuda.utils.threads import shared_among, usable_cores
 
-# Shells add it to the number of the signal that ended a process.
-_SIGNALLED = 128
-_OF_USER = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_REMEDY = 'run one method at a time, with --method'
 
 
 def run_methods(
@@ -71,37 +73,15 @@ def threads_of_each(settings: DemoSettings) -> dict[str, str]:
 
 def _require_success(names: Sequence[str], codes: Sequence[int]) -> None:
     """Raise what methods that did not get to their end ask for."""
-    if any(_signal_of(code) in _OF_USER for code in codes):
+    if any(map(was_stopped, codes)):
         raise KeyboardInterrupt
     ends = [
-        f'{name} {_ending(code)}'
+        f'{name} {ending_of(code, "see above", _REMEDY)}'
         for name, code in zip(names, codes, strict=True)
         if code
     ]
     if ends:
         raise ConfigError('; '.join(ends))
-
-
-def _signal_of(code: int) -> signal.Signals | None:
-    """Signal that an exit code tells of."""
-    try:
-        return signal.Signals(-code if code < 0 else code - _SIGNALLED)
-    except ValueError:
-        return None
-
-
-def _ending(code: int) -> str:
-    """How a method ended, and what to do."""
-    number = _signal_of(code)
-    if number is None:
-        return f'ended with {code}, see above'
-    text = f'was ended by {number.name}'
-    if number is signal.SIGKILL:
-        text += (
-            ', perhaps because the memory has run out; close other programs, '
-            'or run one method at a time, with --method'
-        )
-    return text
 
 
 def _waves(settings: DemoSettings) -> list[list[str]]:

@@ -10,9 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
@@ -64,6 +64,7 @@ STARTED_BY = 'MMUDA_STARTED_BY'
 _TORCHRUN = 'TORCHELASTIC_RUN_ID'
 _SECONDS_TO_SAVE = 60.0
 _POLL_SECONDS = 0.5
+_QUEUE_POLL_SECONDS = 0.1
 
 
 def parent_to_follow() -> int | None:
@@ -211,15 +212,19 @@ def _start(command: Command, variables: Mapping[str, str]) -> subprocess.Popen:
 
 
 @contextmanager
-def _signals_for(children: Sequence[subprocess.Popen]) -> Iterator[None]:
+def _signals_for(
+    children: Sequence[subprocess.Popen],
+    told: Callable[[], None] = lambda: None,
+) -> Iterator[None]:
     def terminate(*_) -> None:
+        told()
         for child in children:
             child.terminate()
 
     # The terminal sends Ctrl-C to the children itself. Not SIG_IGN, which they
     # would inherit.
     before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: told()),
         signal.SIGTERM: signal.signal(signal.SIGTERM, terminate),
     }
     # nohup lets a run outlive its terminal.
@@ -230,3 +235,150 @@ def _signals_for(children: Sequence[subprocess.Popen]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A tool to run in a queue.
+
+    Attributes:
+        name: Of its own.
+        command: What to run.
+        needs: Names of the jobs in the queue that have to end well before.
+    """
+
+    name: str
+    command: Command
+    needs: Sequence[str] = ()
+
+
+def run_queue(
+    jobs: Sequence[Job],
+    places: Sequence[Mapping[str, str]],
+    started: Callable[[str], None],
+    ended: Callable[[str, int, float], None],
+) -> dict[str, int]:
+    """Run tools, as many at the same time as there are places.
+
+    When one ends, the first in the list whose needs are met takes its place.
+    What needs a job that fails is not run. Ctrl-C, SIGTERM and SIGHUP reach
+    the tools as those of :func:`run_side_by_side`; no other is started then.
+
+    Args:
+        jobs: In the order in which they are wanted.
+        places: Variables of the job that takes a place, such as its GPU.
+        started: Is told the name of a job before it starts.
+        ended: Is told name, exit code and seconds of a job.
+
+    Returns:
+        Exit codes of the jobs that were started, by name.
+
+    Raises:
+        KeyboardInterrupt: A signal came; all that ran has ended.
+    """
+    children: list[subprocess.Popen] = []
+    signals: list[bool] = []
+    queue = _Queue(list(jobs), list(places), started, ended, children)
+    with _signals_for(children, lambda: signals.append(True)):
+        try:
+            while queue.goes_on(not signals):
+                time.sleep(_QUEUE_POLL_SECONDS)
+        except BaseException:
+            for child in children:
+                child.terminate()
+            for child in children:
+                child.wait()
+            raise
+    if signals:
+        raise KeyboardInterrupt
+    return queue.codes
+
+
+@dataclass
+class _Queue:
+    """Jobs that wait, run and have ended; see :func:`run_queue`."""
+
+    waiting: list[Job]
+    free: list[Mapping[str, str]]
+    started: Callable[[str], None]
+    ended: Callable[[str, int, float], None]
+    children: list[subprocess.Popen]
+    codes: dict[str, int] = field(default_factory=dict)
+    running: list[tuple] = field(default_factory=list)
+
+    def goes_on(self, may_start: bool) -> bool:
+        """Note what has ended, start what can be; False when all is done."""
+        for entry in list(self.running):
+            job, child, place, begin = entry
+            code = child.poll()
+            if code is not None:
+                self.running.remove(entry)
+                self.children.remove(child)
+                self.free.append(place)
+                self.codes[job.name] = code
+                self.ended(job.name, code, time.monotonic() - begin)
+        while may_start and self.free and (job := self._next()) is not None:
+            self._start(job, self.free.pop(0))
+        return bool(self.running)
+
+    def _next(self) -> Job | None:
+        """Take the first job whose needs are met."""
+        left = {job.name for job in self.waiting}
+        left |= {job.name for job, *_ in self.running}
+        for job in self.waiting:
+            if not any(n in left or self.codes.get(n) for n in job.needs):
+                self.waiting.remove(job)
+                return job
+        return None
+
+    def _start(self, job: Job, place: Mapping[str, str]) -> None:
+        self.started(job.name)
+        variables = {**place, **job.command.environment}
+        command = replace(job.command, environment=variables)
+        begin = time.monotonic()
+        child = _start(command, {})
+        self.children.append(child)
+        self.running.append((job, child, place, begin))
+
+
+# Shells add it to the number of the signal that ended a process.
+_SIGNALLED = 128
+_OF_USER = (signal.SIGINT, signal.SIGTERM)
+
+
+def was_stopped(code: int) -> bool:
+    """Whether an exit code tells that the user stopped a process.
+
+    Args:
+        code: Of a process, or of a shell.
+    """
+    number = _signal_of(code)
+    return number in _OF_USER or number == getattr(signal, 'SIGHUP', None)
+
+
+def ending_of(code: int, where: str, remedy: str) -> str:
+    """How a process ended that did not do so well.
+
+    Args:
+        code: Of a process, or of a shell.
+        where: Where it has told why.
+        remedy: What to do about too little memory.
+    """
+    number = _signal_of(code)
+    if number is None:
+        return f'ended with {code}, {where}'
+    text = f'was ended by {number.name}'
+    if number is signal.SIGKILL:
+        text += (
+            ', perhaps because the memory has run out; close other programs, '
+            f'or {remedy}'
+        )
+    return text
+
+
+def _signal_of(code: int) -> signal.Signals | None:
+    """Signal that an exit code tells of."""
+    try:
+        return signal.Signals(-code if code < 0 else code - _SIGNALLED)
+    except ValueError:
+        return None
