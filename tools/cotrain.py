@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 
 from mmuda.procedures.cotraining_cycles import CoTraining
-from mmuda.procedures.cotraining_options import CoTrainingOptions
+from mmuda.procedures.cotraining_options import read_cotraining
 from mmuda.procedures.curves import write_curves
 from mmuda.procedures.preparation import (
     check_configs,
@@ -37,16 +37,7 @@ from mmuda.utils.cli import (
     checked,
     run_tool,
 )
-from mmuda.utils.config import (
-    default_work_dir,
-    load_config,
-    of_same_setting,
-)
-from mmuda.utils.config_data import (
-    override_data_roots,
-)
-from mmuda.utils.config_values import check_config
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.config import default_work_dir
 from mmuda.utils.mixed_precision import (
     add_amp_option,
     enable_amp,
@@ -94,25 +85,10 @@ def parse_args() -> argparse.Namespace:
 
 def procedure_from(args: argparse.Namespace) -> CoTraining:
     """Read and check the three configs."""
-    cycle = load_config(args.config, args.cfg_options, check=False)
-    options = CoTrainingOptions.from_config(cycle)
-    folder = args.config.parent
-    shared = {
-        key: value
-        for key, value in args.cfg_options.items()
-        if not key.startswith('cotraining.')
-    }
-    configs = {'cycle': cycle}
-    for role in ('baseline', 'final'):
-        path = folder / getattr(options, role)
-        changes = of_same_setting(path, shared, cycle.get('setting'))
-        configs[role] = load_config(path, changes, check=False)
+    options, configs, _ = read_cotraining(
+        args.config, args.cfg_options, dict(args.data_root)
+    )
     for config in configs.values():
-        try:
-            check_config(config)
-        except ConfigError as error:
-            raise ConfigError(f'{config.filename}: {error}') from error
-        override_data_roots(config, dict(args.data_root))
         enable_amp(config, args.amp)
     setting = args.cfg_options.get('setting')
     work_dir = args.work_dir or Path(default_work_dir(args.config, setting))

@@ -24,7 +24,7 @@ from mmuda.procedures.procedure_command import (
 from mmuda.procedures.self_training_rounds import (
     RoundArguments,
     SelfTraining,
-    SelfTrainingOptions,
+    read_rounds,
 )
 from mmuda.procedures.state import ProcedureState
 from mmuda.utils.checks import COUNT, SEED
@@ -36,14 +36,7 @@ from mmuda.utils.cli import (
     checked,
     run_tool,
 )
-from mmuda.utils.config import (
-    default_work_dir,
-    load_config,
-    of_same_setting,
-)
-from mmuda.utils.config_data import (
-    override_data_roots,
-)
+from mmuda.utils.config import default_work_dir
 from mmuda.utils.mixed_precision import (
     add_amp_option,
     amp_arguments,
@@ -99,16 +92,13 @@ def parse_args() -> argparse.Namespace:
 
 def procedure_from(args: argparse.Namespace) -> SelfTraining:
     """Read and check both configs."""
-    cfg = load_config(args.config, args.cfg_options)
-    options = SelfTrainingOptions.from_config(cfg)
-    initial = args.config.parent / options.initial
-    setting = args.cfg_options.get('setting')
-    initial_changes = of_same_setting(
-        initial, args.initial_cfg_options, cfg.get('setting'), setting
+    options, first, cfg, files, first_changes = read_rounds(
+        args.config,
+        args.cfg_options,
+        args.initial_cfg_options,
+        dict(args.data_root),
     )
-    first = load_config(initial, initial_changes)
-    for config in (cfg, first):
-        override_data_roots(config, dict(args.data_root))
+    setting = args.cfg_options.get('setting')
     if args.rounds is not None:
         options = replace(options, rounds=args.rounds)
     if args.continue_training is not None:
@@ -117,13 +107,13 @@ def procedure_from(args: argparse.Namespace) -> SelfTraining:
         options,
         first,
         cfg,
-        (initial, args.config),
+        files,
         args.work_dir or Path(default_work_dir(args.config, setting)),
         args.initial_checkpoint,
         args.seed,
         RoundArguments(
             shared_options(args, args.cfg_options),
-            shared_options(args, initial_changes),
+            shared_options(args, first_changes),
             train_options(args),
         ),
     )

@@ -3,13 +3,16 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 from mmengine.config import Config
 
 from mmuda.utils.checks import COUNT, SHARE, WHOLE
+from mmuda.utils.config import load_config, of_same_setting
+from mmuda.utils.config_data import override_data_roots
 from mmuda.utils.config_keys import did_you_mean
-from mmuda.utils.config_values import check_fields
+from mmuda.utils.config_values import check_config, check_fields
 from mmuda.utils.errors import ConfigError
 
 from .selection.accumulation import Accumulation
@@ -220,3 +223,42 @@ def known_values(kind: type, given: Mapping, place: str) -> dict:
             raise ConfigError(f'{place}.{name} is missing')
     check_fields(kind, given, place)
     return dict(given)
+
+
+def read_cotraining(
+    path: Path, changes: Mapping[str, Any], data_roots: Mapping[str, str]
+) -> tuple[CoTrainingOptions, dict[str, Config], dict[str, Path]]:
+    """Read and check the three configs of co-training.
+
+    Args:
+        path: Of the config with ``cotraining``, that of the cycles.
+        changes: Values by dotted key; those that are not of the procedure are
+            for all three.
+        data_roots: Folders of the data sets by domain.
+
+    Returns:
+        The options; configs and files of ``cycle``, ``baseline`` and
+        ``final``.
+
+    Raises:
+        ConfigError: A file, a value or a domain is wrong.
+    """
+    cycle = load_config(path, changes, check=False)
+    options = CoTrainingOptions.from_config(cycle)
+    shared = {
+        key: value
+        for key, value in changes.items()
+        if not key.startswith('cotraining.')
+    }
+    configs, files = {'cycle': cycle}, {'cycle': path}
+    for role in ('baseline', 'final'):
+        files[role] = path.parent / getattr(options, role)
+        changed = of_same_setting(files[role], shared, cycle.get('setting'))
+        configs[role] = load_config(files[role], changed, check=False)
+    for config in configs.values():
+        try:
+            check_config(config)
+        except ConfigError as error:
+            raise ConfigError(f'{config.filename}: {error}') from error
+        override_data_roots(config, data_roots)
+    return options, configs, files

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
@@ -14,7 +15,9 @@ from mmuda.pseudo_labels.labelling_options import (
     PseudoLabelOptions,
     target_names,
 )
+from mmuda.utils.config import load_config, of_same_setting
 from mmuda.utils.config_data import (
+    override_data_roots,
     pseudo_labelled_targets,
     set_pseudo_label_root,
 )
@@ -91,6 +94,53 @@ class SelfTrainingOptions:
                 )
         check_fields(cls, given, 'self_training')
         return cls(**given)
+
+
+class RoundConfigs(NamedTuple):
+    """Both configs of self-training, as read from files.
+
+    Attributes:
+        options: Of the procedure.
+        first: Config of the first training.
+        cfg: Config of the rounds.
+        files: Of both configs, in this order.
+        first_changes: Of the first config, with the setting of the rounds.
+    """
+
+    options: SelfTrainingOptions
+    first: Config
+    cfg: Config
+    files: tuple[Path, Path]
+    first_changes: dict[str, Any]
+
+
+def read_rounds(
+    path: Path,
+    changes: Mapping[str, Any],
+    first_changes: Mapping[str, Any],
+    data_roots: Mapping[str, str],
+) -> RoundConfigs:
+    """Read and check the config of the rounds and that of the first training.
+
+    Args:
+        path: Of the config with ``self_training``.
+        changes: Values of it by dotted key.
+        first_changes: The same of the first training.
+        data_roots: Folders of the data sets by domain.
+
+    Raises:
+        ConfigError: A file, a value or a domain is wrong.
+    """
+    cfg = load_config(path, changes)
+    options = SelfTrainingOptions.from_config(cfg)
+    initial = path.parent / options.initial
+    changed = of_same_setting(
+        initial, first_changes, cfg.get('setting'), changes.get('setting')
+    )
+    first = load_config(initial, changed)
+    for config in (cfg, first):
+        override_data_roots(config, data_roots)
+    return RoundConfigs(options, first, cfg, (initial, path), changed)
 
 
 @dataclass(frozen=True)
