@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from mmuda.utils.files import atomic_write
+from mmuda.utils.generated_pages import markdown_table
 from mmuda.utils.json_files import read_json
 
 _CLASS = 'IoU.'
@@ -80,10 +81,7 @@ def write_results(results: Mapping[str, Mapping], folder: Path) -> None:
         results: What ``run_method`` returned, by the method's name.
         folder: Where to write them.
     """
-    heading, *body = rows(results)
-    lines = [heading, ['---'] * len(heading), *body]
-    text = '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
-    atomic_write(folder / 'results.md', text + '\n')
+    atomic_write(folder / 'results.md', markdown_table(rows(results)))
     atomic_write(folder / 'results.json', json.dumps(results, indent=2))
 
 

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from mmengine.config import Config
 from typing_extensions import NotRequired, TypedDict
 
 from mmuda.utils.config import load_config
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.json_files import read_plain_file
+from mmuda.utils.files import read_yaml
 from mmuda.utils.value_types import find_fault
 
 NUMBERS = 'configs/published.yml'
@@ -177,12 +176,7 @@ def read_published(root: Path) -> Published:
     Raises:
         ConfigError: It is no YAML, or holds something else.
     """
-    remedy = 'correct the file'
-    try:
-        content = yaml.safe_load(read_plain_file(root / NUMBERS, remedy))
-    except yaml.YAMLError as error:
-        text = ' '.join(str(error).split())
-        raise ConfigError(f'{NUMBERS}: no YAML ({text}); {remedy}') from error
+    content = read_yaml(root / NUMBERS, 'correct the file')
     if fault := find_fault(content, Published):
         raise ConfigError(f'{NUMBERS}: {fault}')
     return content

@@ -1,11 +1,10 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Tables of published numbers, between the markers of a page."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.generated_pages import markdown_table, with_parts
 from model_index.entries import MEAN, Entry
 
 COLUMNS = ('config', 'domains', 'network', 'published mIoU', 'provenance')
@@ -14,9 +13,6 @@ MARKS = dict(confirmed='{}', recalled='*{}*', doubtful='*{}*?')
 LEGEND = (
     'mIoU in the order of the targets; *italic*: recalled, *italic*?: '
     "recalled with doubt, or perhaps not the publication's; –: none is known."
-)
-_TABLE = re.compile(
-    r'(<!-- published: (\w+) -->\n).*?(^<!-- end -->$)', re.M | re.S
 )
 
 
@@ -88,14 +84,7 @@ def matrix(entries: list[Entry]) -> str:
         [name, *(', '.join(found.get(column, [])) for column in networks)]
         for name, found in cells.items()
     ]
-    return f'{_markdown([head, *rows])}\n{LEGEND}\n'
-
-
-def _markdown(rows: list[list[str]]) -> str:
-    line = ['---'] * len(rows[0])
-    return ''.join(
-        f'| {" | ".join(cells)} |\n' for cells in (rows[0], line, *rows[1:])
-    )
+    return f'{markdown_table([head, *rows])}\n{LEGEND}\n'
 
 
 def table(name: str, entries: dict[str, list[Entry]]) -> str:
@@ -117,7 +106,7 @@ def table(name: str, entries: dict[str, list[Entry]]) -> str:
         row(entry, '' if name == entry.folder else f'configs/{entry.folder}/')
         for entry in shown
     ]
-    return _markdown([[*COLUMNS], *rows])
+    return markdown_table([[*COLUMNS], *rows])
 
 
 def with_tables(
@@ -135,20 +124,10 @@ def with_tables(
         ConfigError: A marker names no folder, or that of the table that is
             needed is missing.
     """
-    text = page.read_text()
-    names = [name for _, name, _ in _TABLE.findall(text)]
-    if needed not in names:
-        raise ConfigError(
-            f'{page}: has no <!-- published: {needed} --> before an '
-            '<!-- end -->; add them where the table shall stand'
-        )
-    for name in names:
-        if name != 'headlines' and name not in entries:
-            known = ', '.join(['headlines', *entries])
-            raise ConfigError(
-                f'{page}: <!-- published: {name} --> is none of {known}'
-            )
-    return _TABLE.sub(
-        lambda found: f'{found[1]}\n{table(found[2], entries)}\n{found[3]}',
-        text,
+    return with_parts(
+        page,
+        'published',
+        needed,
+        ['headlines', *entries],
+        lambda name: table(name, entries),
     )

@@ -34,7 +34,7 @@ from mmuda.utils.errors import (
     DiskFullError,
     MMUDAError,
 )
-from mmuda.utils.json_files import unique_keys
+from mmuda.utils.json_files import read_plain_file, unique_keys
 
 # The last one is a limit of the shell (ulimit -f).
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -224,6 +224,27 @@ def install_safe_file_reading() -> None:
 class _UniqueJsonHandler(JsonHandler):
     def load_from_fileobj(self, file: IO, **kwargs) -> Any:
         return json.load(file, object_pairs_hook=unique_keys)
+
+
+def read_yaml(path: str | os.PathLike, remedy: str) -> Any:
+    """Read a YAML file that a user wrote, as data.
+
+    Args:
+        path: The file.
+        remedy: What to do about a wrong one, for the message.
+
+    Raises:
+        ConfigError: It is no YAML, or has a key twice.
+        DataError: It can't be read.
+    """
+    text = read_plain_file(path, remedy)
+    try:
+        return _DataYamlHandler().load_from_fileobj(io.BytesIO(text))
+    except (ConfigError, UnicodeDecodeError, ValueError, yaml.YAMLError) as e:
+        reason = ' '.join(str(e).split())
+        raise ConfigError(
+            f'{os.fspath(path)}: no YAML ({reason}); {remedy}'
+        ) from e
 
 
 class _DataLoader(yaml.SafeLoader):

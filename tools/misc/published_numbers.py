@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmuda.utils.cli import add_traceback_option, run_tool
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.files import atomic_write
+from mmuda.utils.generated_pages import write_stale
 
 # This is beside tools/ in the repository, no part of the package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -67,16 +67,7 @@ def wanted_files(root: Path) -> dict[Path, str]:
 
 def main(args: argparse.Namespace) -> int:
     """Write what is out of step, or list it."""
-    stale = {
-        path: text
-        for path, text in wanted_files(args.root).items()
-        if not path.exists() or path.read_text() != text
-    }
-    for path, text in stale.items():
-        print(path.relative_to(args.root))
-        if not args.check:
-            atomic_write(path, text)
-    return 1 if args.check and stale else 0
+    return write_stale(wanted_files(args.root), args.root, args.check)
 
 
 if __name__ == '__main__':
