@@ -3,7 +3,6 @@
 
 from demo.demo_report import read_results, result_table, write_results
 from demo.named_lines import named_lines
-from demo.pictures import draw_comparison
 from demo.runs import (
     DemoSettings,
     make_data,
@@ -14,7 +13,6 @@ from demo.side_by_side import run_methods, threads_of_each
 
 __all__ = [
     'DemoSettings',
-    'draw_comparison',
     'make_data',
     'method_folder',
     'named_lines',

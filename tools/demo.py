@@ -20,6 +20,7 @@ import torch
 from mmengine.logging import MMLogger
 from rich.console import Console
 
+from mmuda.evaluation.comparison_pictures import draw_comparison
 from mmuda.utils.cli import add_traceback_option, run_tool
 from mmuda.utils.locks import only_writer
 from mmuda.utils.processes import Command
@@ -30,7 +31,6 @@ from mmuda.utils.threads import COUNT
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from demo import (
     DemoSettings,
-    draw_comparison,
     make_data,
     method_folder,
     named_lines,

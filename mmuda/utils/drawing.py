@@ -126,3 +126,25 @@ def panel(tiles: Mapping[str, np.ndarray]) -> np.ndarray:
         picture.paste(Image.fromarray(tile), (x, _LINE))
         x += tile.shape[1] + _GAP
     return np.asarray(picture)
+
+
+def stack(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Put pictures below each other, on white where they are not as wide.
+
+    Args:
+        pictures: (H, W, 3) each, of any sizes.
+
+    Returns:
+        (H, W, 3) picture.
+    """
+    width = max(picture.shape[1] for picture in pictures)
+    return np.concatenate(
+        [
+            np.pad(
+                picture,
+                ((0, 0), (0, width - picture.shape[1]), (0, 0)),
+                constant_values=255,
+            )
+            for picture in pictures
+        ]
+    )
