@@ -15,7 +15,8 @@ MIM_ENTRIES = ('tools', 'configs', 'model-index.yml')
 # They use folders of the repository that are no part of the package.
 REPOSITORY_ONLY = (
     *('demo.py', 'benchmark.py', 'make_street_scenes.py'),
-    'published_numbers.py',
+    *('published_numbers.py', 'run_experiments.py', 'results_page.py'),
+    'draw_experiments.py',
 )
 
 

@@ -14,7 +14,7 @@ MAX_CLASS_DEPTH = 3
 # What runs, without the tests; ``mmuda`` alone is installed.
 PROGRAMS = (
     *('mmuda', 'street_scenes', 'benchmarks', 'demo', 'model_index'),
-    'tools',
+    *('experiments', 'tools'),
 )
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 # A row of the README's table of floors: number, part.

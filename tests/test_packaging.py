@@ -69,7 +69,7 @@ def test_wheel_is_the_package_alone(checkout):
     wheel = zipfile.ZipFile(build('build_wheel', checkout))
     names = wheel.namelist()
     assert {name.split('/')[0].split('-')[0] for name in names} == {'mmuda'}
-    folders = 'street_scenes|benchmarks|demo|model_index'
+    folders = 'street_scenes|benchmarks|demo|experiments|model_index'
     outside = re.compile(rf'^from ({folders})\b', re.M)
     tools = [n for n in names if '.mim/tools/' in n and n.endswith('.py')]
     assert len(tools) > 10

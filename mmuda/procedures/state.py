@@ -291,16 +291,33 @@ def last_validation(work_dir: Path) -> dict[str, float]:
         Metrics by name, such as ``cityscapes/mIoU``; none if not validated.
         Lines that a killed process has not finished are passed over.
     """
-    metrics: dict[str, float] = {}
-    for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for values in _logged(file):
-            if any(re.search(r'/mIoU$', key) for key in values):
-                metrics = {
-                    k: v
-                    for k, v in values.items()
-                    if '/' in k and isinstance(v, int | float)
-                }
-    return metrics
+    known = validations(work_dir)
+    return known[-1][1] if known else {}
+
+
+def validations(work_dir: Path) -> list[tuple[int, dict[str, float]]]:
+    """Iterations and metrics of all validations of a run, as logged.
+
+    Args:
+        work_dir: Of the run.
+
+    Returns:
+        In the order of the log, where a part of a resumed run may occur
+        twice.
+    """
+    return [
+        (
+            int(values.get('step', 0)),
+            {
+                k: v
+                for k, v in values.items()
+                if '/' in k and isinstance(v, int | float)
+            },
+        )
+        for file in sorted(work_dir.glob('*/vis_data/scalars.json'))
+        for values in _logged(file)
+        if any(re.search(r'/mIoU$', key) for key in values)
+    ]
 
 
 def _logged(file: Path) -> Iterator[dict]:

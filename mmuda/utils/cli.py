@@ -41,7 +41,7 @@ UNEXPECTED = 1
 _ROOT = Path(__file__).parents[2]
 _OWN = (
     *('mmuda', 'tools', 'tests', 'street_scenes', 'benchmarks', 'demo'),
-    'model_index',
+    *('model_index', 'experiments'),
 )
 
 
@@ -75,6 +75,15 @@ class OptionsAction(DictAction):
             parser.error(f'{option_string}: cannot read a value: {reason}')
         merged = {**earlier, **getattr(namespace, self.dest)}
         setattr(namespace, self.dest, merged)
+
+
+def option_value(text: str) -> Any:
+    """Value that the text of an option ``KEY=VALUE`` stands for.
+
+    Args:
+        text: Behind the equals sign.
+    """
+    return OptionsAction._parse_iterable(text)
 
 
 def checked(
@@ -130,6 +139,13 @@ def add_launcher_option(parser: argparse.ArgumentParser) -> None:
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of every tool that reads the data of a config."""
+    add_data_roots(parser)
+    add_config_options(parser)
+    add_traceback_option(parser)
+
+
+def add_data_roots(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data-root``."""
     parser.add_argument(
         '--data-root',
         nargs='+',
@@ -140,8 +156,6 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         help='folders of the data sets, such as source=data/gta '
         'target=data/cityscapes',
     )
-    add_config_options(parser)
-    add_traceback_option(parser)
 
 
 def add_traceback_option(parser: argparse.ArgumentParser) -> None:

@@ -65,6 +65,20 @@ def shared_among(processes: int) -> dict[str, str]:
     return {COUNT: str(max(1, usable_cores() // processes))}
 
 
+def fixed_at(threads: int | None) -> dict[str, str]:
+    """Variables of a process that has so many threads, whatever runs beside.
+
+    Args:
+        threads: None for as many as by default.
+
+    Returns:
+        None of them, too, where the user has chosen a number.
+    """
+    if threads is None or _IS_GIVEN:
+        return {}
+    return {COUNT: str(threads)}
+
+
 def _affine_cores() -> int:
     if sys.platform == 'linux':
         return len(os.sched_getaffinity(0))

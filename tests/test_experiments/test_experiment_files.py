@@ -1,0 +1,100 @@
+"""Reading what is compared, and what is wrong with it."""
+
+import pytest
+import yaml
+
+from experiments.command_lines import option_words
+from experiments.experiment_files import FOLDER, read_experiment
+from experiments.recipes import read_recipes
+from mmuda.utils.errors import ConfigError
+
+FILE = """\
+title: Toys
+source_only: plain
+oracle: best
+rows:
+  later: {config: later.py, starts_from: middle}
+  plain: {config: plain.py}
+  middle: {config: middle.py, tool: self_train, starts_from: plain}
+  best: {config: best.py, test: {tta: true, options: {a.b: [1, x]}}}
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / 'toys.yml'
+    path.write_text(FILE)
+    return path
+
+
+def test_file_is_read(file):
+    experiment = read_experiment(file)
+    assert (experiment.name, experiment.oracle) == ('toys', 'best')
+    row = experiment.rows['best']
+    assert (row.test.tta, row.test.options) == (True, {'a.b': [1, 'x']})
+
+
+def test_what_others_start_from_comes_first(file):
+    experiment = read_experiment(file)
+    assert experiment.chosen(None) == ['plain', 'middle', 'later', 'best']
+    assert experiment.chosen(['later']) == ['plain', 'middle', 'later']
+    assert experiment.chosen(['best']) == ['best']
+    assert experiment.chain('later') == ['later', 'middle', 'plain']
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'fault'),
+    [
+        ('title: Toys\n', '', 'the experiment.title is missing'),
+        ('oracle: best', 'oracle: bets', "'bets' (did you mean 'best'?)"),
+        ('tool: self_train', 'tool: esl', 'rows.middle.tool'),
+        ('tool: self_train', 'tols: esl', "there is no 'tols'"),
+        ('tta: true', 'tta: maybe', 'rows.best.test.tta'),
+        ('{config: plain.py}', '{}', 'rows.plain.config is missing'),
+        ('[1, x]', '[1, {x: 2}]', 'rows.best.test.options.a.b[1]: '),
+        (
+            '{config: plain.py}',
+            '{config: plain.py, starts_from: later}',
+            'start from each other',
+        ),
+        (
+            '{config: plain.py}',
+            '{config: plain.py, first_options: {a: 1}}',
+            'first_options: only tool: self_train',
+        ),
+        ('  plain:', '  a-b: {config: x.py}\n  plain:', 'rows.a-b: a row is'),
+        ('  plain:', '  best: {config: x.py}\n  plain:', "'tag:yaml.org"),
+        (FILE, '[]', 'holds no keys'),
+        (FILE, '{', 'no YAML'),
+    ],
+)
+def test_faults_are_told(file, old, new, fault):
+    assert old in FILE
+    file.write_text(FILE.replace(old, new, 1))
+    with pytest.raises(ConfigError) as error:
+        read_experiment(file)
+    assert str(error.value).startswith(f'{file}: ')
+    assert fault in str(error.value)
+
+
+def test_options_are_read_as_they_were_written():
+    options = {'a': 1, 'b': 1.5e-05, 'c': True, 'd': None, 'e': 'x', 'f': [1]}
+    assert option_words({**options, 'g': [[1, 2], []]}) == [
+        *('a=1', 'b=1.5e-05', 'c=True', 'd=None', 'e=x', 'f=[1]'),
+        'g=[[1,2],[]]',
+    ]
+
+
+@pytest.mark.parametrize('value', ['1', 'a,b', 'None', ['true']])
+def test_options_that_would_be_others_are_refused(value):
+    with pytest.raises(ConfigError, match='options.a: a command line cannot'):
+        option_words({'a': value})
+
+
+@pytest.mark.parametrize('file', sorted(FOLDER.glob('*.yml')))
+def test_experiments_of_the_repository_can_be_run(file):
+    experiment = read_experiment(file)
+    names = experiment.chosen(None)
+    recipes = read_recipes(experiment, names, {})
+    assert [r.iterations > 0 for r in recipes.values()] == [True] * len(names)
+    assert yaml.safe_load(file.read_text())['title'] == experiment.title
