@@ -68,7 +68,7 @@ def test_mistakes_are_told_before_anything_runs(run, words, fault, tmp_path):
 @pytest.mark.parametrize(
     ('option', 'fault'),
     [
-        ('optim_wrapper.segmentor.optimizer.rl: 1', 'optimizer.rl'),
+        ('model.warmup_iter: 1', 'warmup_iter'),
         ('train_cfg.max_iters: many', 'max_iters'),
     ],
 )

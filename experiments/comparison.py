@@ -1,0 +1,67 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""What finished rows predict on the same images, each with its mIoU."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+
+from experiments.run_records import Run
+from mmuda.datasets.images.image_io import read_image
+from mmuda.evaluation.comparison_pictures import (
+    load_models,
+    logits_of,
+    spread_images,
+    title_of,
+)
+from mmuda.utils.drawing import colourise, legend, panel, stack
+
+Size = tuple[int, int]
+
+
+def compare_rows(
+    runs: Mapping[str, Run], count: int, size: Size | None
+) -> np.ndarray:
+    """Draw image, label and the prediction of each row, an image a line.
+
+    Args:
+        runs: Finished, of one seed, by the row's title.
+        count: Number of test images, spread over the set.
+        size: Width and height at which images are shown, that of data which
+            were squeezed to squares; None for that of the files.
+
+    Returns:
+        (H, W, 3) picture.
+    """
+    configs = {
+        name: run.recipe.configs[run.recipe.tested]
+        for name, run in runs.items()
+    }
+    checkpoints = {name: str(run.checkpoint) for name, run in runs.items()}
+    models = load_models(configs, checkpoints)
+    dataset, indices = spread_images(next(iter(configs.values())), count)
+    classes = dataset.metainfo['classes']
+    palette = dataset.metainfo['palette']
+    lines = []
+    for index in indices:
+        item = dataset[index]
+        sample = item['data_samples']
+        label = sample.gt_sem_seg.data[0].numpy()
+        tiles = {
+            'target image': read_image(sample.img_path)[..., ::-1],
+            'label': colourise(label, palette),
+        }
+        for name, model in models.items():
+            predicted = logits_of(model, item).argmax(1)[0].numpy()
+            title = title_of(name, predicted, label, len(classes))
+            tiles[title] = colourise(predicted, palette)
+        lines.append(panel({k: _shown(v, size) for k, v in tiles.items()}))
+    width = max(line.shape[1] for line in lines)
+    return stack([*lines, legend(classes, palette, width)])
+
+
+def _shown(picture: np.ndarray, size: Size | None) -> np.ndarray:
+    """Resize a tile; colours of classes are not mixed."""
+    tile = Image.fromarray(np.ascontiguousarray(picture))
+    nearest = Image.Resampling.NEAREST
+    return np.asarray(tile if size is None else tile.resize(size, nearest))

@@ -1,0 +1,247 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Tables of results, made of the collected files alone."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from experiments.collection import (
+    RESULTS,
+    Collected,
+    CollectedRow,
+    read_collected,
+)
+from experiments.table_values import (
+    class_count,
+    closed_shares,
+    gains,
+    main_metric,
+    spread,
+    subset_means,
+)
+from mmuda.utils.generated_pages import markdown_table, with_parts
+
+PAGE = 'docs/results.md'
+PICTURES = 'docs/pictures'
+NOTHING = 'No run has been collected yet.'
+_NONE = '–'
+_HARM = '**harms**'
+_SHORT = 'short'
+_ALL = 'all'
+
+
+def result_pages(root: Path) -> dict[Path, str]:
+    """Pages with tables of results, as they should be.
+
+    Args:
+        root: Of the repository.
+
+    Raises:
+        ConfigError: A page lacks the markers.
+        DataError: A file of results is damaged.
+    """
+    results = {
+        path.stem: read_collected(path)
+        for path in sorted((root / RESULTS).glob('*.json'))
+    }
+
+    def part(name: str) -> str:
+        if name == _SHORT or not results:
+            return short_table(results)
+        return '\n'.join(
+            section(key, content, root) for key, content in results.items()
+        )
+
+    pages = {root / PAGE: _ALL, root / 'README.md': _SHORT}
+    return {
+        page: with_parts(page, 'results', needed, (_ALL, _SHORT), part)
+        for page, needed in pages.items()
+    }
+
+
+def section(name: str, content: Collected, root: Path) -> str:
+    """What the page says of an experiment.
+
+    Args:
+        name: Of the experiment.
+        content: Its results.
+        root: Of the repository, which may hold pictures of it.
+    """
+    text = f'### {content["title"]}\n\n{full_table(content)}\n'
+    text += f'{_legend(name, content)}\n'
+    for kind, title in (
+        ('curves', 'Learning curves'),
+        ('comparison', 'Before and after'),
+    ):
+        file = f'{name}_{kind}.png'
+        if (root / PICTURES / file).is_file():
+            text += f'\n![{title}](pictures/{file})\n'
+    return text
+
+
+def full_table(content: Collected) -> str:
+    """All that is known of each row.
+
+    Args:
+        content: Results of an experiment.
+    """
+    rows = content['rows']
+    subsets = dict.fromkeys(
+        name
+        for row in rows.values()
+        for run in row['runs'].values()
+        for name in subset_means(run['metrics'])
+    )
+    heading = [
+        *('method', 'network', 'seeds', 'mIoU', *subsets, 'gain'),
+        *('gap closed [%]', 'hours', 'last checkpoint', 'commit'),
+    ]
+    return markdown_table(
+        [heading, *(_cells(content, name, [*subsets]) for name in rows)]
+    )
+
+
+def short_table(results: Mapping[str, Collected]) -> str:
+    """Methods by experiments: mIoU and gain.
+
+    Args:
+        results: By name of the experiment.
+    """
+    titles = dict.fromkeys(
+        row['title']
+        for content in results.values()
+        for row in content['rows'].values()
+    )
+    if not results:
+        return f'{NOTHING}\n'
+    table = [['method', *(c['title'] for c in results.values())]]
+    for title in titles:
+        cells = []
+        for content in results.values():
+            names = [
+                name
+                for name, row in content['rows'].items()
+                if row['title'] == title
+            ]
+            cells.append(_short_cell(content, names[0]) if names else _NONE)
+        table.append([title, *cells])
+    return markdown_table(table)
+
+
+def _short_cell(content: Collected, name: str) -> str:
+    text = _miou(content['rows'][name])
+    gain = _gain(content, name)
+    return text if gain == _NONE else f'{text} ({gain})'
+
+
+def _cells(content: Collected, name: str, subsets: list[str]) -> list[str]:
+    row = content['rows'][name]
+    runs = row['runs'].values()
+    checkpoints = dict.fromkeys(run['checkpoint'] for run in runs)
+    commits = dict.fromkeys(
+        commit[:7] + '+' * commit.endswith('+')
+        for run in runs
+        for commit in run['commits']
+    )
+    means = []
+    for subset in subsets:
+        values = [subset_means(run['metrics']).get(subset) for run in runs]
+        found = spread([value for value in values if value is not None])
+        means.append(found.text() if found else _NONE)
+    return [
+        f'[{row["title"]}](../{row["config"]})',
+        row['network'],
+        ', '.join(row['runs']),
+        _miou(row),
+        *means,
+        _gain(content, name),
+        _closed(content, name),
+        _hours(content, name),
+        ', '.join(f'`{checkpoint}`' for checkpoint in checkpoints),
+        ', '.join(commits),
+    ]
+
+
+def _values(content: Collected, name: str | None) -> dict[int, float]:
+    """Main metric by seed; none of a row that is not there."""
+    row = content['rows'].get(name or '')
+    found = {} if row is None else row['runs']
+    return {
+        int(seed): main_metric(run['metrics'])[1]
+        for seed, run in found.items()
+    }
+
+
+def _miou(row: CollectedRow) -> str:
+    found = spread(
+        [main_metric(run['metrics'])[1] for run in row['runs'].values()]
+    )
+    return found.text() if found else _NONE
+
+
+def _gain(content: Collected, name: str) -> str:
+    """Over source-only, by seed; says so in words if it is harm."""
+    if name == content['source_only']:
+        return _NONE
+    reference = _values(content, content['source_only'])
+    found = spread(gains(_values(content, name), reference))
+    if found is None:
+        return _NONE
+    text = found.text(sign='+')
+    return f'{text}, {_HARM}' if found.mean < 0 else text
+
+
+def _closed(content: Collected, name: str) -> str:
+    if name in (content['source_only'], content['oracle']):
+        return _NONE
+    found = spread(
+        closed_shares(
+            _values(content, name),
+            _values(content, content['source_only']),
+            _values(content, content['oracle']),
+        )
+    )
+    return found.text(digits=0) if found else _NONE
+
+
+def _hours(content: Collected, name: str) -> str:
+    """Mean of the training, with those that it starts from."""
+    total, following = 0.0, name
+    while following in content['rows']:
+        row = content['rows'][following]
+        found = spread([run['seconds'] for run in row['runs'].values()])
+        total += found.mean if found else 0.0
+        following = row['starts_from'] or ''
+    return f'{total / 3600:.2f}'
+
+
+def _legend(name: str, content: Collected) -> str:
+    rows = content['rows']
+    runs = [run for row in rows.values() for run in row['runs'].values()]
+    counts = sorted({class_count(run['metrics']) for run in runs})
+    classes = ' or '.join(map(str, counts))
+    metric = main_metric(runs[0]['metrics'])[0]
+    text = (
+        f'`{metric}` in % over {classes} classes on the test split, of the '
+        'last checkpoint; mean ± standard deviation over the seeds. '
+    )
+    source = rows.get(content['source_only'])
+    if source is not None:
+        text += f'Gain over "{source["title"]}" of the same seed'
+        oracle = rows.get(content['oracle'] or '')
+        if oracle is not None:
+            text += (
+                ', and which share of the gap from it to '
+                f'"{oracle["title"]}" is closed'
+            )
+        text += '. '
+    threads = sorted({run['threads'] for run in runs})
+    devices = sorted({run['device'] for run in runs})
+    amps = sorted({run['amp'] for run in runs})
+    text += (
+        f'Hours of training, with those of what a row starts from, on '
+        f'{" and ".join(devices)} with {" or ".join(map(str, threads))} '
+        f'thread(s) a run, in {" and ".join(amps)}. '
+        f'[{name}.yml](../experiments/{name}.yml), '
+        f'[{name}.json](../results/{name}.json).'
+    )
+    return text
