@@ -18,7 +18,7 @@ LOCATIONS = {
     'DATASETS': ['mmuda.datasets'],
     'DATA_SAMPLERS': ['mmuda.datasets'],
     'TRANSFORMS': ['mmuda.datasets'],
-    'HOOKS': ['mmuda.hooks'],
+    'HOOKS': ['mmuda.hooks', 'mmuda.model_selection'],
     'LOOPS': ['mmuda.engine'],
     'OPTIM_WRAPPERS': ['mmuda.engine'],
     'OPTIM_WRAPPER_CONSTRUCTORS': ['mmuda.engine'],

@@ -91,7 +91,7 @@ def predict_second_view(
     batch = dict(inputs=[view], data_samples=[sample])
     data = model.data_preprocessor(batch, False)
     inputs, metas = data['inputs'], [s.metainfo for s in data['data_samples']]
-    logits = _logits(getattr(model, 'predictor', model), inputs, metas)
+    logits = network_logits(model, inputs, metas)
     # What the preprocessor has padded is below and to the right.
     rows, columns = (
         max(1, round(cells * own / padded))
@@ -106,9 +106,20 @@ def predict_second_view(
     return label
 
 
-def _logits(
-    network: BaseSegmentor, inputs: Tensor, metas: list[dict]
+def network_logits(
+    model: BaseModel, inputs: Tensor, metas: list[dict]
 ) -> Tensor:
+    """Logits at the resolution of the network, or of sliding windows.
+
+    Args:
+        model: A UDA model, an ensemble or any segmentor.
+        inputs: (N, 3, H, W) normalised images.
+        metas: Meta information of each image.
+
+    Returns:
+        (N, C, h, w).
+    """
+    network: BaseSegmentor = getattr(model, 'predictor', model)
     config = getattr(network, 'test_cfg', None) or {}
     if config.get('mode', 'whole') == 'slide':
         return network.slide_inference(inputs, metas)

@@ -39,6 +39,7 @@ _NUMBERS = {'inf', 'nan'}
 _RUNNER_KEYS = {*inspect.signature(Runner.__init__).parameters} - {'self'}
 # Read by tools and runners, besides the parameters of a runner.
 _TOOL_KEYS = {'compile', 'runner_type', 'tta_model', 'tta_pipeline'}
+_TOOL_KEYS |= {'harm_report', 'source_val'}
 # What merging an option raises that does not fit.
 _MISFITS = (
     *(AssertionError, AttributeError, IndexError),

@@ -287,6 +287,8 @@ class RunConfig(TypedDict, total=False):
     experiment_name: str | None
     model_wrapper_cfg: dict | None
     find_unused_parameters: bool
+    harm_report: dict | None
+    source_val: dict | None
 
 
 # Ranges of parameters of classes: of one (Class.parameter), or of all those

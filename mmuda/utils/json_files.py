@@ -139,6 +139,21 @@ def read_plain_file(
         raise DataError(f'cannot read {name!r}: {reason}; {remedy}') from error
 
 
+def without_nan(content: Any) -> Any:
+    """Replace numbers that JSON does not have by None, at any depth.
+
+    Args:
+        content: Numbers, texts, and lists, tuples and dicts of them.
+    """
+    if isinstance(content, dict):
+        return {name: without_nan(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [without_nan(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
+
+
 def _damaged(path: str | os.PathLike, fault: str, remedy: str) -> DataError:
     return DataError(f'{os.fspath(path)!r} is damaged: it {fault}; {remedy}')
 

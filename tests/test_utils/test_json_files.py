@@ -1,4 +1,5 @@
 import json
+import math
 import os
 from typing import Annotated, TypedDict
 
@@ -6,7 +7,12 @@ import pytest
 
 from mmuda.utils.checks import SHARE, WHOLE
 from mmuda.utils.errors import DataError
-from mmuda.utils.json_files import parse_json, read_json, read_plain_file
+from mmuda.utils.json_files import (
+    parse_json,
+    read_json,
+    read_plain_file,
+    without_nan,
+)
 
 
 class Part(TypedDict, total=False):
@@ -140,3 +146,8 @@ def test_a_later_format_is_no_damage():
     text = str(raised.value)
     assert text.startswith("'a.json' has the format 3, written by mmuda 9.1")
     assert text.endswith('reads up to 2: install a later one, or remove it')
+
+
+def test_numbers_that_json_does_not_have():
+    found = without_nan(dict(a=math.nan, b=(1.5, math.inf), c=[dict(d='e')]))
+    assert found == dict(a=None, b=[1.5, None], c=[dict(d='e')])

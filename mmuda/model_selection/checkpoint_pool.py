@@ -1,0 +1,119 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Several checkpoints of one network, used in turns."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmseg.models.segmentors.base import BaseSegmentor
+from torch import Tensor
+
+from mmuda.evaluation.target_statistics import (
+    TargetStatistics,
+    measure_missing,
+)
+from mmuda.models.norm_statistics import statistics_options
+from mmuda.models.segmentors.ensemble import members
+from mmuda.models.trained import load_trained
+from mmuda.pseudo_labels.checkpoints import load_model
+from mmuda.utils.class_names import require_trained_classes
+from mmuda.utils.compat import local_checkpoint
+
+# Weights that are kept in memory, beside those of the network itself.
+_KEPT_BYTES = 2**31
+
+
+class CheckpointPool:
+    """One network that takes the weights of one checkpoint after the other.
+
+    Weights stay in memory as far as they fit into two gigabytes; those of
+    further checkpoints are read from disk whenever they are used.
+
+    Args:
+        cfg: Config of the network.
+        checkpoints: Files.
+        classes: Names of the classes of the images.
+        kept_bytes: Size of the weights that may stay in memory.
+
+    Raises:
+        CheckpointError: A file does not fit the network, or its classes are
+            others.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        checkpoints: Sequence[str],
+        classes: Sequence[str],
+        kept_bytes: int = _KEPT_BYTES,
+    ) -> None:
+        self._cfg = cfg
+        self.files = [str(local_checkpoint(file)) for file in checkpoints]
+        self.model: BaseModel = load_model(cfg, self.files[:1]).eval()
+        self._kept: dict[int, dict[str, Tensor]] = {}
+        self._left = kept_bytes
+        trained = cast(tuple[str, ...] | None, self.model.trained_classes)
+        for index, file in enumerate(self.files):
+            if index:
+                trained = self._load(index)
+            require_trained_classes(trained, classes, file, 'images')
+            self._keep(index)
+
+    def __len__(self) -> int:
+        """Number of checkpoints."""
+        return len(self.files)
+
+    @property
+    def network(self) -> BaseSegmentor:
+        """What predicts."""
+        (network,) = members(self.model)[0]
+        return network
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.model.parameters()).device
+
+    def names(self) -> list[str]:
+        """Short names of the checkpoints, each once."""
+        paths = [Path(file) for file in self.files]
+        depth = 1
+        while True:
+            names = ['/'.join(path.parts[-depth:]) for path in paths]
+            if len(set(names)) == len(set(paths)) or depth > 16:
+                return names
+            depth += 1
+
+    def use(self, index: int) -> BaseModel:
+        """Give the model with the weights of a checkpoint.
+
+        Args:
+            index: Of the checkpoint.
+        """
+        if index in self._kept:
+            self.network.load_state_dict(self._kept[index])
+        else:
+            self._load(index)
+        return self.model
+
+    def _load(self, index: int) -> tuple[str, ...] | None:
+        """Fill the network as ``load_model`` does; return its classes."""
+        classes = load_trained(self.model, self.files[index])
+        given = self._cfg.model.get('norm_statistics')
+        kind, options = statistics_options(given)
+        if kind == 'target':
+            measure_missing(self.model, TargetStatistics(**options), self._cfg)
+        return classes
+
+    def _keep(self, index: int) -> None:
+        state = self.network.state_dict()
+        size = sum(value.nbytes for value in state.values())
+        if size <= self._left:
+            self._left -= size
+            self._kept[index] = {
+                name: value.detach().to('cpu', copy=True)
+                for name, value in state.items()
+            }

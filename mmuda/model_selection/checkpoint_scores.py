@@ -1,0 +1,315 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""All label-free scores of a pool of checkpoints."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from rich.table import Table
+from torch import Tensor
+
+from mmuda.evaluation.accuracy_estimates import (
+    difference_of_confidences,
+    estimate_accuracy,
+)
+from mmuda.evaluation.label_free_scores import (
+    agreement,
+    class_ratio,
+    label_free_scores,
+    mean_iou,
+)
+
+from .checkpoint_pool import CheckpointPool
+from .pool_evaluation import (
+    PoolEvidence,
+    Report,
+    evaluate_source,
+    evaluate_target,
+)
+from .score_ranks import best_first, fused_names, mean_ranks, passes_guard
+from .selection_data import (
+    Images,
+    loader_of,
+    source_images,
+    spread_indices,
+    target_images,
+)
+
+NO_SOURCE = (
+    'the config has no labelled source: source_mIoU, ATC_mIoU, DoC and IM_s '
+    'are left out, and nothing guards against forgetting'
+)
+SEEN_SOURCE = (
+    'the source images are those of training, which is kind to source_mIoU '
+    'and ATC; name held-out ones by source_val, such as --cfg-options '
+    'source_val.ann_file=val.txt'
+)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which images checkpoints are looked at on.
+
+    Attributes:
+        images: ``train`` or ``val`` of the target.
+        domain: Name of one of several targets.
+        target_count: Images of the target, spread over the set; None for all.
+        source_count: Images of the source; None for all.
+        second_view_every: One target image in so many is seen twice.
+        workers: Processes that load images.
+    """
+
+    images: Images = 'train'
+    domain: str | None = None
+    target_count: int | None = 200
+    source_count: int | None = 100
+    second_view_every: int = 2
+    workers: int = 2
+
+
+@dataclass(frozen=True)
+class PoolScores:
+    """Scores of a pool.
+
+    Attributes:
+        names: Of the checkpoints.
+        classes: Names of the classes.
+        rows: Scores of each checkpoint, higher is better.
+        evidence: What they come from.
+        notes: What was left out and why.
+    """
+
+    names: list[str]
+    classes: tuple[str, ...]
+    rows: list[dict[str, float]]
+    evidence: PoolEvidence
+    notes: list[str]
+
+    @property
+    def order(self) -> list[int]:
+        """Indices, the best checkpoint first."""
+        return best_first(self.rows)
+
+    def content(self) -> dict[str, Any]:
+        """For a JSON file; what is not a number is None."""
+        ranks, passed = mean_ranks(self.rows), passes_guard(self.rows)
+        return dict(
+            best=self.names[self.order[0]],
+            order=[self.names[index] for index in self.order],
+            fused=fused_names(self.rows),
+            classes=list(self.classes),
+            notes=self.notes,
+            checkpoints=[
+                dict(
+                    name=name,
+                    mean_rank=_or_none(ranks[index]),
+                    passes_guard=passed[index],
+                    scores={k: _or_none(v) for k, v in row.items()},
+                    class_ratio=class_ratio(
+                        self.evidence.states[index]
+                    ).tolist(),
+                    expected_iou=self._expected(index),
+                )
+                for index, (name, row) in enumerate(
+                    zip(self.names, self.rows, strict=True)
+                )
+            ],
+        )
+
+    def _expected(self, index: int) -> dict[str, float | None]:
+        evidence = self.evidence.evidence(index)
+        if evidence.source is None:
+            return {}
+        found = estimate_accuracy(evidence.state, evidence.source)
+        pairs = zip(self.classes, found.iou.tolist(), strict=True)
+        return {name: _or_none(value) for name, value in pairs}
+
+    def tables(self) -> list[Table]:
+        """Scores of each checkpoint, the best first.
+
+        Returns:
+            What the order depends on, and then all others, for comparison.
+        """
+        fused = fused_names(self.rows)
+        names = list(dict.fromkeys(n for row in self.rows for n in row))
+        leading = [name for name in (_GUARD, *fused) if name in names]
+        others = [name for name in names if name not in leading]
+        return [
+            self._table(part, leads=number == 0)
+            for number, part in enumerate((leading, *_groups(others)))
+        ]
+
+    def legend(self) -> list[str]:
+        """Names of the checkpoints by the number of their rows."""
+        passed = passes_guard(self.rows)
+        return [
+            f'{place}: {self.names[index]}'
+            + ('' if passed[index] else ' (has forgotten the source)')
+            for place, index in enumerate(self.order, 1)
+        ]
+
+    def _table(self, names: Sequence[str], leads: bool) -> Table:
+        ranks = mean_ranks(self.rows)
+        table = Table()
+        for name in ('', *(['mean rank'] if leads else []), *names):
+            table.add_column(name, justify='right', no_wrap=True)
+        for place, index in enumerate(self.order, 1):
+            row = self.rows[index]
+            cells = [f'{ranks[index]:.2f}'] if leads else []
+            cells += [_text(name, row.get(name, math.nan)) for name in names]
+            table.add_row(str(place), *cells)
+        return table
+
+
+def score_checkpoints(
+    cfg: Config,
+    checkpoints: Sequence[str],
+    sampling: Sampling,
+    report: Report,
+) -> PoolScores:
+    """Score checkpoints of one network without labels of the target.
+
+    Args:
+        cfg: A training config.
+        checkpoints: Files.
+        sampling: On which images.
+        report: Called with the part of the work, images done and all images.
+
+    Raises:
+        ConfigError: The config has no such images, or a checkpoint does not
+            fit it.
+    """
+    dataset = target_images(cfg, sampling.images, sampling.domain)
+    classes = tuple(dataset.metainfo['classes'])
+    source, notes = source_images(cfg, sampling.domain), []
+    pool = CheckpointPool(cfg, checkpoints, classes)
+    indices = spread_indices(len(dataset), sampling.target_count)
+    evidence = evaluate_target(
+        pool,
+        loader_of(dataset, indices, sampling.workers),
+        len(indices),
+        len(classes),
+        sampling.second_view_every,
+        report,
+    )
+    if source is None:
+        notes.append(NO_SOURCE)
+    else:
+        labelled, held_out = source
+        chosen = spread_indices(len(labelled), sampling.source_count)
+        evidence.sources = evaluate_source(
+            pool,
+            loader_of(labelled, chosen, sampling.workers),
+            len(chosen),
+            len(classes),
+            report,
+        )
+        if not held_out:
+            notes.append(SEEN_SOURCE)
+    rows = score_rows(evidence)
+    notes += left_out_classes(evidence, classes)
+    return PoolScores(pool.names(), classes, rows, evidence, notes)
+
+
+def score_rows(evidence: PoolEvidence) -> list[dict[str, float]]:
+    """All scores of each checkpoint, higher is better.
+
+    ``ATC_mIoU`` is the mean over the classes that can be estimated for some
+    checkpoint of the pool. A class that a checkpoint hardly predicts counts 0
+    (ours): left out, a network that has lost all hard classes would be the
+    best.
+
+    Args:
+        evidence: Of a pool; ``EnsV`` is there for more than one checkpoint.
+    """
+    expected = expected_iou(evidence)
+    rows = []
+    for index, state in enumerate(evidence.states):
+        source = evidence.sources[index] if evidence.sources else None
+        prior = None if source is None else source.class_ratio
+        row: dict[str, float] = {}
+        if source is not None:
+            row[_GUARD] = source.mean_iou
+        row |= label_free_scores(state, prior)
+        if source is not None:
+            estimate = estimate_accuracy(state, source)
+            row['ATC_mIoU'] = float(expected[index].nanmean())
+            row['ATC_precision'] = estimate.mean_precision
+            row['DoC'] = difference_of_confidences(state, source)
+        if len(evidence.states) > 1:
+            row['EnsV'] = agreement(evidence.ensemble[index])
+            row['EnsV_mIoU'] = mean_iou(evidence.ensemble[index])
+        rows.append(row)
+    return rows
+
+
+def expected_iou(evidence: PoolEvidence) -> Tensor:
+    """IoU of each class that ATC expects of each checkpoint.
+
+    Args:
+        evidence: Of a pool of K checkpoints.
+
+    Returns:
+        (K, C) in percent, (0, C) without labelled source images. NaN where a
+        class is estimated of no checkpoint, 0 where of others only.
+    """
+    found = [
+        estimate_accuracy(state, source).iou
+        for state, source in zip(
+            evidence.states, evidence.sources, strict=False
+        )
+    ]
+    if not found:
+        return torch.zeros(0, evidence.states[0].num_classes)
+    table = torch.stack(found)
+    known = ~table.isnan().all(dim=0)
+    return torch.where(known, table.nan_to_num(0), table)
+
+
+def left_out_classes(
+    evidence: PoolEvidence, classes: Sequence[str]
+) -> list[str]:
+    """Tell the classes that the expected mIoU is without.
+
+    Args:
+        evidence: Of a pool.
+        classes: Names of the classes.
+
+    Returns:
+        A sentence, or none.
+    """
+    table = expected_iou(evidence)
+    if not len(table):
+        return []
+    missing = table.isnan().all(dim=0).nonzero().flatten().tolist()
+    if not missing:
+        return []
+    return [
+        f'ATC_mIoU is without {", ".join(classes[i] for i in missing)}: no '
+        'checkpoint predicts enough of it on the target and some of it on '
+        'the source'
+    ]
+
+
+def _groups(names: Sequence[str], size: int = 5) -> list[Sequence[str]]:
+    """As many columns at a time as a terminal has place for."""
+    return [names[i : i + size] for i in range(0, len(names), size)]
+
+
+_GUARD = 'source_mIoU'
+_IN_PERCENT = ('mIoU', 'consistency', 'EnsV', 'ATC', 'DoC')
+
+
+def _text(name: str, value: float) -> str:
+    if not math.isfinite(value):
+        return '-'
+    percent = any(part in name for part in _IN_PERCENT)
+    return f'{value:.1f}' if percent else f'{value:.3f}'
+
+
+def _or_none(value: float) -> float | None:
+    # JSON has no NaN.
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,123 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""A warning at the end of a training that seems to have done harm."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from mmuda.registry import HOOKS
+from mmuda.utils.errors import ConfigError, MMUDAError
+from mmuda.utils.files import atomic_write
+
+from .checkpoint_scores import Sampling
+from .harm_comparison import (
+    compare_with_source_only,
+    earlier_checkpoints,
+    thresholds_of,
+)
+
+REPORT = 'harm_report.json'
+
+
+@HOOKS.register_module()
+class HarmReportHook(Hook):
+    """Compare the last checkpoint of a training with a source-only one.
+
+    After the last iteration the main process looks at some images of the
+    target, without labels, and logs the report; ``harm_report.json`` in the
+    work directory holds it. Thresholds are ``harm_report`` of the config.
+
+    Args:
+        source_only: Checkpoint of the same network, trained on the source
+            alone.
+        pool: Checkpoints that are asked besides, the first an earlier one of
+            this training; by default the last three before the last.
+        images: ``train`` or ``val`` of the target.
+        domain: Name of one of several targets.
+        max_images: Images of the target.
+        max_source_images: Labelled images of the source.
+
+    Raises:
+        ConfigError: There is no such file, or a threshold is wrong; before
+            training.
+    """
+
+    def __init__(
+        self,
+        source_only: str,
+        pool: Sequence[str] | None = None,
+        images: str = 'train',
+        domain: str | None = None,
+        max_images: int = 100,
+        max_source_images: int = 50,
+    ) -> None:
+        if images not in ('train', 'val'):
+            raise ConfigError(
+                f"HarmReportHook.images={images!r}: must be 'train' or 'val'"
+            )
+        for file in (source_only, *(pool or ())):
+            if not Path(file).expanduser().is_file():
+                raise ConfigError(
+                    f"HarmReportHook: there is no '{file}'; train the same "
+                    'network on the source alone, or remove the hook'
+                )
+        self.source_only, self.pool = source_only, pool
+        self.sampling = Sampling(
+            images='val' if images == 'val' else 'train',
+            domain=domain,
+            target_count=max_images,
+            source_count=max_source_images,
+            workers=0,
+        )
+        self._trained = False
+
+    def before_train(self, runner: Runner) -> None:
+        """Refuse wrong thresholds before any work."""
+        thresholds_of(runner.cfg)
+
+    def after_train(self, runner: Runner) -> None:
+        """Remember that this was a training, and whether it is finished."""
+        self._trained = runner.iter >= runner.max_iters
+
+    def after_run(self, runner: Runner) -> None:
+        """Look, once all checkpoints are written."""
+        if self._trained and is_main_process():
+            self._trained = False
+            try:
+                self._look(runner.cfg, Path(runner.work_dir))
+            except MMUDAError as error:
+                # The training itself is done and saved.
+                _tell(f'No harm report: {error}', logging.WARNING)
+
+    def _look(self, cfg: Config, work_dir: Path) -> None:
+        checkpoint = find_latest_checkpoint(str(work_dir))
+        if checkpoint is None:
+            _tell('No harm report: no checkpoint was saved', logging.WARNING)
+            return
+        pool = self.pool
+        if pool is None:
+            pool = earlier_checkpoints(checkpoint)
+        found = compare_with_source_only(
+            cfg,
+            checkpoint,
+            self.source_only,
+            pool,
+            self.sampling,
+            report=lambda *_: None,
+        )
+        content = json.dumps(found.content(), indent=2)
+        atomic_write(work_dir / REPORT, content + '\n')
+        level = logging.WARNING if found.report.harms else logging.INFO
+        text = '\n'.join(found.report.lines())
+        _tell(f'Harm report against {self.source_only}:\n{text}', level)
+
+
+def _tell(text: str, level: int) -> None:
+    print_log(text, logger='current', level=level)

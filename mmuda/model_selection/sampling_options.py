@@ -1,0 +1,82 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Options of tools that look at checkpoints without target labels."""
+
+import argparse
+
+from mmuda.utils.checks import WHOLE
+from mmuda.utils.cli import checked
+
+from .checkpoint_scores import Sampling
+
+
+def add_sampling_options(parser: argparse.ArgumentParser) -> None:
+    """Add on which images checkpoints are looked at.
+
+    Args:
+        parser: Of a tool.
+    """
+    parser.add_argument(
+        '--images',
+        choices=['train', 'val'],
+        default='train',
+        help='of the target; its labels are not read (default: train)',
+    )
+    parser.add_argument(
+        '--domain', help='name of the target, if the config has several'
+    )
+    parser.add_argument(
+        '--max-images',
+        type=checked(WHOLE),
+        default=200,
+        metavar='N',
+        help='images of the target, spread over the set; 0 for all '
+        '(default: 200)',
+    )
+    parser.add_argument(
+        '--max-source-images',
+        type=checked(WHOLE),
+        default=100,
+        metavar='N',
+        help='labelled images of the source; 0 for all (default: 100)',
+    )
+    parser.add_argument(
+        '--second-view-every',
+        type=checked(WHOLE),
+        default=2,
+        metavar='N',
+        help='one target image in so many is seen twice; 0 for none '
+        '(default: 2)',
+    )
+    parser.add_argument(
+        '--workers',
+        type=checked(WHOLE),
+        default=2,
+        help='processes that load images (default: 2)',
+    )
+
+
+def add_head_option(parser: argparse.ArgumentParser) -> None:
+    """Add which head predicts.
+
+    Args:
+        parser: Of a tool.
+    """
+    parser.add_argument(
+        '--head', help='head that predicts, of a model of several targets'
+    )
+
+
+def sampling_of(args: argparse.Namespace) -> Sampling:
+    """What the options ask for.
+
+    Args:
+        args: Parsed options.
+    """
+    return Sampling(
+        images=args.images,
+        domain=args.domain,
+        target_count=args.max_images or None,
+        source_count=args.max_source_images or None,
+        second_view_every=args.second_view_every,
+        workers=args.workers,
+    )

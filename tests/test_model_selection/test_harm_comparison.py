@@ -1,0 +1,191 @@
+"""Comparing with source-only: tool, hook and options."""
+
+import json
+import math
+import shutil
+
+import pytest
+import torch
+from mmengine.config import Config
+from tools_in_process import load_tool, run_loaded
+from toy_pools import demo_pool
+
+from mmuda.engine import UDARunner
+from mmuda.model_selection.checkpoint_scores import Sampling
+from mmuda.model_selection.harm_comparison import (
+    compare_with_source_only,
+    earlier_checkpoints,
+    thresholds_of,
+)
+from mmuda.model_selection.harm_report_hook import HarmReportHook
+from mmuda.utils.errors import ConfigError
+
+SAMPLING = Sampling(target_count=2, source_count=2, workers=0)
+
+
+@pytest.fixture(scope='module')
+def pool(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('harm')
+    cfg, files = demo_pool(folder)
+    # The third takes all for road.
+    state = torch.load(files[2], weights_only=False)
+    for name, value in state['state_dict'].items():
+        if 'decode_head' in name and value.shape == (19,):
+            value.zero_()[0] = 100
+    torch.save(state, files[2])
+    config = folder / 'config.py'
+    cfg.dump(config)
+    return cfg, files, config
+
+
+def run(tool, pool, words, monkeypatch, capsys):
+    sampling = ['--max-images', 2, '--max-source-images', 2, '--workers', 0]
+    loaded = load_tool(f'analysis_tools/{tool}.py')
+    return run_loaded(
+        loaded, [pool[2], *words, *sampling], monkeypatch, capsys
+    )
+
+
+def test_all_road_harms(pool):
+    cfg, (first, second, road), _ = pool
+    found = compare_with_source_only(
+        cfg, road, first, [second], SAMPLING, lambda *_: None
+    )
+    assert found.report.harms
+    names = [alarm.name for alarm in found.report.alarms]
+    assert 'takeover' in names
+    assert found.report.unknown == () or 'seen twice' in str(
+        found.report.unknown
+    )
+    scores = found.scores
+    assert scores.rows[0]['BNM_r'] == pytest.approx(
+        1 / math.sqrt(19), rel=1e-3
+    )
+
+
+def test_the_same_does_not_harm(pool, tmp_path):
+    cfg, (first, *_), _ = pool
+    copy = tmp_path / 'copy.pth'
+    shutil.copyfile(first, copy)
+    found = compare_with_source_only(
+        cfg, str(copy), first, [], SAMPLING, lambda *_: None
+    )
+    assert found.report.alarms == ()
+
+
+def test_report_by_the_tool(pool, monkeypatch, capsys, tmp_path):
+    _, (first, second, road), _ = pool
+    out = tmp_path / 'report.json'
+    words = [road, '--source-only', first, '--pool', second, '--out', out]
+    code, printed = run('harm_report', pool, words, monkeypatch, capsys)
+    assert code == 3, printed
+    assert 'takeover: road has 100.0 % of the target' in printed
+    assert 'adaptation probably harms' in printed
+    content = json.loads(out.read_text())
+    assert content['harms'] is True
+    assert 'takeover' in content['alarms']
+    assert content['thresholds']['alarms'] == 2
+    assert len(content['scores']['checkpoints']) == 3
+
+
+def test_thresholds_by_the_tool(pool, monkeypatch, capsys):
+    _, (first, _, road), _ = pool
+    words = [road, '--source-only', first, '--pool', '--cfg-options']
+    words += ['harm_report.takeover_share=1.0', 'harm_report.common_class=1']
+    words += ['harm_report.ratio_left=0', 'harm_report.alarms=4']
+    code, printed = run('harm_report', pool, words, monkeypatch, capsys)
+    assert 'takeover:' not in printed
+    assert 'collapse:' not in printed
+    assert code == 0, printed
+
+
+def test_unknown_threshold():
+    with pytest.raises(ConfigError, match="no 'take_over'.*takeover"):
+        thresholds_of(Config(dict(harm_report=dict(take_over=1))))
+
+
+def test_order_by_the_tool(pool, monkeypatch, capsys, tmp_path):
+    _, files, _ = pool
+    out = tmp_path / 'scores.json'
+    words = [*files, '--images', 'val', '--out', out]
+    code, printed = run('select_checkpoint', pool, words, monkeypatch, capsys)
+    assert code == 0, printed
+    content = json.loads(out.read_text())
+    assert f'best: {content["best"]}' in printed
+    assert sorted(content['order']) == [f'iter_{i}.pth' for i in (1, 2, 3)]
+    by_name = {row['name']: row for row in content['checkpoints']}
+    ranks = [by_name[name]['mean_rank'] for name in content['order']]
+    guarded = [by_name[name]['passes_guard'] for name in content['order']]
+    assert guarded == sorted(guarded, reverse=True)
+    first = guarded.count(True)
+    assert ranks[:first] == sorted(ranks[:first])
+    assert 'source images are those of training' in printed
+
+
+def test_a_checkpoint_twice(pool, monkeypatch, capsys):
+    first = pool[1][0]
+    code, printed = run(
+        'select_checkpoint', pool, [first, first], monkeypatch, capsys
+    )
+    assert code == 2
+    assert 'named twice' in printed
+
+
+def test_no_source_labels_are_said(pool, monkeypatch, capsys, tmp_path):
+    cfg = Config.fromfile(pool[2])
+    steps = cfg.train_dataloader.dataset.source.pipeline
+    kept = [step for step in steps if step.type != 'LoadLabels']
+    cfg.train_dataloader.dataset.source.pipeline = kept
+    config = tmp_path / 'unlabelled.py'
+    cfg.dump(config)
+    changed = pool[0], pool[1], config
+    code, printed = run(
+        'select_checkpoint', changed, pool[1][:2], monkeypatch, capsys
+    )
+    assert code == 0
+    assert 'ATC_mIoU, DoC and IM_s are left out' in printed
+    assert 'BNM_r' in printed
+
+
+def test_earlier_checkpoints(tmp_path):
+    for name in ('iter_5', 'iter_10', 'iter_20', 'iter_30', 'best_iter_1'):
+        (tmp_path / f'{name}.pth').touch()
+    found = earlier_checkpoints(str(tmp_path / 'iter_30.pth'), 2)
+    expected = [str(tmp_path / f'iter_{n}.pth') for n in (20, 10)]
+    assert found == expected
+    assert earlier_checkpoints(str(tmp_path / 'best_iter_1.pth')) == []
+
+
+def train(pool, work_dir, **changes):
+    cfg = pool[0].copy()
+    cfg.work_dir = str(work_dir)
+    cfg.experiment_name = work_dir.name
+    hook = dict(
+        type='HarmReportHook',
+        source_only=pool[1][0],
+        max_images=2,
+        max_source_images=2,
+    )
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(hook, **changes)]
+    cfg.val_dataloader.dataset.indices = 1
+    runner = UDARunner.from_cfg(cfg)
+    runner.train()
+
+
+def test_report_after_a_training(pool, tmp_path):
+    train(pool, tmp_path)
+    content = json.loads((tmp_path / 'harm_report.json').read_text())
+    names = [row['name'] for row in content['scores']['checkpoints']]
+    # the last one, source-only, and the one before the last
+    assert len(names) == 3
+    assert names[0].endswith('iter_4.pth')
+    assert names[2].endswith('iter_2.pth')
+    (log,) = tmp_path.glob('*/*.log')
+    assert 'Harm report against' in log.read_text()
+
+
+def test_wrong_options_of_the_hook(pool):
+    with pytest.raises(ConfigError, match="there is no 'nowhere.pth'"):
+        HarmReportHook('nowhere.pth')
+    with pytest.raises(ConfigError, match="must be 'train' or 'val'"):
+        HarmReportHook(pool[1][0], images='test')

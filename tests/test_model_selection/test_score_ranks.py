@@ -1,0 +1,48 @@
+"""Orders of checkpoints, worked out by hand."""
+
+import math
+
+import pytest
+
+from mmuda.model_selection.score_ranks import (
+    best_first,
+    descending_ranks,
+    fused_names,
+    mean_ranks,
+    passes_guard,
+)
+
+
+def test_ranks_share_their_mean():
+    found = descending_ranks([0.5, 0.9, 0.5, math.nan, -1])
+    assert found.tolist() == [2.5, 1, 2.5, 5, 4]
+
+
+def row(source=None, **scores):
+    return scores if source is None else dict(scores, source_mIoU=source)
+
+
+def test_mean_ranks_over_what_is_there():
+    rows = [row(BNM_r=3, EnsV=1), row(BNM_r=2, EnsV=3), row(BNM_r=1, EnsV=2)]
+    assert fused_names(rows) == ['BNM_r', 'EnsV']
+    assert mean_ranks(rows).tolist() == [2, 1.5, 2.5]
+    assert best_first(rows) == [1, 0, 2]
+
+
+def test_without_any_score():
+    assert math.isnan(mean_ranks([row(certainty=1)])[0])
+
+
+@pytest.mark.parametrize(('known', 'first'), [(35.9, 1), (36.0, 0)])
+def test_what_has_forgotten_the_source_is_last(known, first):
+    rows = [row(known, BNM_r=9), row(40, BNM_r=1), row(30, BNM_r=8)]
+    assert best_first(rows)[0] == first
+    assert best_first(rows)[-1] == 2
+
+
+def test_without_a_source_all_pass():
+    assert passes_guard([row(BNM_r=1), row(BNM_r=2)]) == [True, True]
+
+
+def test_what_is_no_number_does_not_pass():
+    assert passes_guard([row(40.0), row(math.nan)]) == [True, False]

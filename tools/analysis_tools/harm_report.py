@@ -1,0 +1,97 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Tell without labels of the target whether adaptation seems to have harmed.
+
+Compares a checkpoint with one of the same network that was trained on the
+source alone. Prints reasons with classes and numbers; the exit code is 3 if
+adaptation probably harms. Thresholds are harm_report of the config.
+"""
+
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from mmuda.model_selection.harm_comparison import (
+    compare_with_source_only,
+    earlier_checkpoints,
+)
+from mmuda.model_selection.sampling_options import (
+    add_head_option,
+    add_sampling_options,
+    sampling_of,
+)
+from mmuda.pseudo_labels.labelling_report import ProgressLines
+from mmuda.utils.cli import add_data_options, run_tool
+from mmuda.utils.config import load_config
+from mmuda.utils.config_data import override_data_roots
+from mmuda.utils.config_keys import config_errors
+from mmuda.utils.evaluation_config import use_head
+from mmuda.utils.files import atomic_write
+from mmuda.utils.setup_env import register_all_modules
+
+PROBABLY_HARMS = 3
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file of the network')
+    parser.add_argument('checkpoint', help='of the adapted network')
+    parser.add_argument(
+        '--source-only',
+        required=True,
+        metavar='CHECKPOINT',
+        help='of the same network, trained on the source alone',
+    )
+    parser.add_argument(
+        '--pool',
+        nargs='*',
+        metavar='CHECKPOINT',
+        help='further checkpoints to ask, the first an earlier one of the '
+        'adapted network (default: up to three before it in its folder)',
+    )
+    parser.add_argument(
+        '--out', metavar='FILE', help='also write the report as JSON'
+    )
+    add_sampling_options(parser)
+    add_head_option(parser)
+    add_data_options(parser)
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> int:
+    """Compare, print and write."""
+    register_all_modules()
+    cfg = load_config(args.config, args.cfg_options)
+    override_data_roots(cfg, dict(args.data_root))
+    if args.head:
+        use_head(cfg, args.head)
+    pool = args.pool
+    if pool is None:
+        pool = earlier_checkpoints(args.checkpoint)
+    console, progress = Console(), Console(stderr=True)
+    with config_errors(cfg):
+        found = compare_with_source_only(
+            cfg,
+            args.checkpoint,
+            args.source_only,
+            pool,
+            sampling_of(args),
+            ProgressLines(write=progress.print),
+        )
+    for note in found.scores.notes:
+        console.print(f'note: {note}')
+    for line in found.report.lines():
+        console.print(line, markup=False)
+    if args.out:
+        content = json.dumps(found.content(), indent=2)
+        atomic_write(Path(args.out), content + '\n')
+        console.print(f'written: {args.out}')
+    return PROBABLY_HARMS if found.report.harms else 0
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main, parse_args()))

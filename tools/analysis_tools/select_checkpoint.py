@@ -1,0 +1,82 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Rank checkpoints of one or several runs without labels of the target.
+
+Prints and writes all label-free scores. The order is that of the mean rank
+over the first table's columns; a checkpoint that has forgotten the source
+stands behind all others. What the scores mean is said in
+docs/label_free_validation.md.
+"""
+
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from mmuda.model_selection.checkpoint_scores import score_checkpoints
+from mmuda.model_selection.sampling_options import (
+    add_head_option,
+    add_sampling_options,
+    sampling_of,
+)
+from mmuda.pseudo_labels.labelling_report import ProgressLines
+from mmuda.utils.cli import add_data_options, run_tool
+from mmuda.utils.config import load_config
+from mmuda.utils.config_data import override_data_roots
+from mmuda.utils.config_keys import config_errors
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.evaluation_config import use_head
+from mmuda.utils.files import atomic_write
+from mmuda.utils.setup_env import register_all_modules
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file of the network')
+    parser.add_argument('checkpoint', nargs='+', help='checkpoints to rank')
+    parser.add_argument(
+        '--out', metavar='FILE', help='also write the scores as JSON'
+    )
+    add_sampling_options(parser)
+    add_head_option(parser)
+    add_data_options(parser)
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
+    """Score, print and write."""
+    register_all_modules()
+    cfg = load_config(args.config, args.cfg_options)
+    override_data_roots(cfg, dict(args.data_root))
+    if args.head:
+        use_head(cfg, args.head)
+    if len({Path(file).resolve() for file in args.checkpoint}) < len(
+        args.checkpoint
+    ):
+        raise ConfigError('a checkpoint is named twice; name each once')
+    console, progress = Console(), Console(stderr=True)
+    with config_errors(cfg):
+        scores = score_checkpoints(
+            cfg,
+            args.checkpoint,
+            sampling_of(args),
+            ProgressLines(write=progress.print),
+        )
+    for line in scores.legend():
+        console.print(line, markup=False, soft_wrap=True)
+    for table in scores.tables():
+        console.print(table)
+    for note in scores.notes:
+        console.print(f'note: {note}')
+    console.print(f'best: {scores.names[scores.order[0]]}')
+    if args.out:
+        content = json.dumps(scores.content(), indent=2)
+        atomic_write(Path(args.out), content + '\n')
+        console.print(f'written: {args.out}')
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main, parse_args()))
