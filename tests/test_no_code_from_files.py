@@ -25,6 +25,7 @@ COTRAINING = ROOT / 'configs/cotraining/cotraining_demo.py'
 ROOTS = ['--data-root', 'source={data}/GTA5', 'target={data}/Cityscapes']
 CONVERTER = (['{checkpoint}', '{out}/converted.pth'], [])
 RANKED = ['--out', '{out}/ranked']
+FEW = ['--max-images', '1', '--max-source-images', '1', '--workers', '0']
 KEPT = ('image_statistics', 'keep_scores')
 # Positional words, and options, of a command that works.
 COMMANDS = {
@@ -78,6 +79,19 @@ COMMANDS = {
     'analysis_tools/confusion_matrix.py': (
         [CONFIG, '{predicted}'],
         ['--out', '{out}', '--workers', '1', *ROOTS],
+    ),
+    'analysis_tools/select_checkpoint.py': (
+        [CONFIG, '{checkpoint}'],
+        [*FEW, '--out', '{out}/scores.json', '{options}'],
+    ),
+    'analysis_tools/harm_report.py': (
+        [CONFIG, '{checkpoint}'],
+        ['--source-only', '{checkpoint}', '--pool', '--out']
+        + ['{out}/harm.json', *FEW, '{options}'],
+    ),
+    'analysis_tools/label_free_experiment.py': (
+        ['{pools}'],
+        [*FEW, '--out', '{out}'],
     ),
     'analysis_tools/benchmark.py': (
         [],
@@ -218,6 +232,8 @@ def world(tmp_path_factory):
             words = sum(COMMANDS[name], [])
             filled = fill(words, values | dict(out=folder / part))
             assert run(name, filled, patch) == 0
+    values['pools'] = folder / 'pools'
+    shutil.copytree(folder / 'run', values['pools'] / 'streets/run')
     values['others'] = folder / 'others'
     shutil.copytree(values['labels'], values['others'])
     return values

@@ -1,0 +1,224 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""How well each score chooses among checkpoints, runs and methods."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+
+import numpy as np
+
+from .experiment import Experiment, Record, group_scores
+from .score_ranks import best_first
+from .validator_statistics import (
+    Detection,
+    bootstrap_interval,
+    choose,
+    detect_harm,
+    spearman,
+    weighted_spearman,
+)
+
+# What the tool for checkpoints sorts by: the guard, then mean ranks.
+FUSED_ORDER = 'select_checkpoint'
+RUN, METHOD, POOL = 'checkpoints of a run', 'runs of a method', 'methods'
+ALARMS = 'alarms'
+_ALARM_NAMES = (
+    *('collapse', 'takeover', 'overconfident', 'forgetting'),
+    'unstable labels',
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Checkpoints among which one is chosen.
+
+    Attributes:
+        kind: ``RUN``, ``METHOD`` or ``POOL``.
+        name: Of the run, the method or the pool.
+        truth: mIoU of each.
+        rows: Label-free scores of each, higher is better.
+    """
+
+    kind: str
+    name: str
+    truth: list[float]
+    rows: list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well a score does over all groups of a kind.
+
+    Attributes:
+        groups: Number of groups that have the score.
+        weighted_spearman: Mean over the groups where it is defined.
+        spearman: The same.
+        regret: Mean, in points of mIoU.
+        interval: In which that mean lies with 95 %, by drawing groups anew.
+        largest_regret: Of all groups.
+        worst_hits: Groups whose worst checkpoint is chosen.
+        top: Mean mIoU of the five with the highest scores.
+    """
+
+    groups: int
+    weighted_spearman: float
+    spearman: float
+    regret: float
+    interval: tuple[float, float]
+    largest_regret: float
+    worst_hits: int
+    top: float
+
+
+def groups_of(
+    experiment: Experiment, records: Sequence[Record]
+) -> Iterator[Group]:
+    """Group checkpoints by run, and last ones by method and by pool.
+
+    Args:
+        experiment: Knows how last checkpoints agree with each other.
+        records: All records, by pool and run.
+    """
+    by_pool = attrgetter('run.pool')
+    for pool, part in groupby(records, key=by_pool):
+        of_pool, last = list(part), []
+        for run, found in groupby(of_pool, key=attrgetter('run.name')):
+            own = list(found)
+            last.append(own[-1])
+            if len(own) > 1:
+                agreements = [record.own_pool for record in own]
+                yield group_of(RUN, f'{pool}/{run}', own, agreements)
+        if len(last) < 2:
+            continue
+        across = experiment.pool_agreement(last)
+        yield group_of(POOL, pool, last, across)
+        methods = dict.fromkeys(record.run.method for record in last)
+        for method in methods:
+            chosen = [
+                index
+                for index, record in enumerate(last)
+                if record.run.method == method
+            ]
+            if len(chosen) > 1:
+                yield group_of(
+                    METHOD,
+                    f'{pool}/{method}',
+                    [last[index] for index in chosen],
+                    [across[index] for index in chosen],
+                )
+
+
+def group_of(
+    kind: str,
+    name: str,
+    records: Sequence[Record],
+    agreements: Sequence[float | None],
+) -> Group:
+    """Score the checkpoints of a group.
+
+    Args:
+        kind: Of the group.
+        name: Of the group.
+        records: Of the checkpoints.
+        agreements: With the mean of the group's pool.
+    """
+    rows = group_scores(records, agreements)
+    for place, index in enumerate(best_first(rows)):
+        rows[index][FUSED_ORDER] = float(-place)
+    return Group(kind, name, [r.truth for r in records], rows)
+
+
+def score_names(groups: Sequence[Group]) -> list[str]:
+    """Scores that some group has, the order of all first."""
+    names = dict.fromkeys(
+        name for group in groups for row in group.rows for name in row
+    )
+    names.pop(FUSED_ORDER, None)
+    return [FUSED_ORDER, *names]
+
+
+def quality_of(groups: Sequence[Group], name: str) -> Quality | None:
+    """How well a score does.
+
+    Args:
+        groups: Of one kind.
+        name: Of the score.
+
+    Returns:
+        None if no group has it.
+    """
+    used = []
+    for group in groups:
+        scores = [row.get(name, math.nan) for row in group.rows]
+        if any(map(math.isfinite, scores)):
+            used.append((scores, group.truth))
+    if not used:
+        return None
+    choices = [choose(*pair) for pair in used]
+    return Quality(
+        len(used),
+        _mean([weighted_spearman(*pair) for pair in used]),
+        _mean([spearman(*pair) for pair in used]),
+        _mean([choice.regret for choice in choices]),
+        bootstrap_interval([choice.regret for choice in choices]),
+        max(choice.regret for choice in choices),
+        sum(choice.is_worst for choice in choices),
+        _mean([choice.top for choice in choices]),
+    )
+
+
+def harm_detections(
+    records: Sequence[Record],
+) -> dict[str, dict[str, Detection]]:
+    """How well scores and alarms tell harmful checkpoints.
+
+    The value of a score is what source-only has more of it. Thresholds are
+    those of the other pools; alarms have theirs beforehand.
+
+    Args:
+        records: All records.
+
+    Returns:
+        By score or alarm, and by pool.
+    """
+    judged = [r for r in records if r.harmful is not None]
+    by_pool: dict[str, list[Record]] = {}
+    for record in judged:
+        by_pool.setdefault(record.run.pool, []).append(record)
+    labels = {
+        pool: [bool(record.harmful) for record in found]
+        for pool, found in by_pool.items()
+    }
+    found: dict[str, dict[str, Detection]] = {}
+    counts = {
+        pool: [float(len(record.alarms or ())) for record in part]
+        for pool, part in by_pool.items()
+    }
+    found[f'two {ALARMS}'] = detect_harm(counts, labels, threshold=2.0)
+    for alarm in _ALARM_NAMES:
+        values = {
+            pool: [float(alarm in (record.alarms or ())) for record in part]
+            for pool, part in by_pool.items()
+        }
+        found[alarm] = detect_harm(values, labels, threshold=1.0)
+    losses = {
+        pool: [record.losses for record in part]
+        for pool, part in by_pool.items()
+    }
+    names = dict.fromkeys(
+        name for part in losses.values() for row in part for name in row
+    )
+    for name in names:
+        values = {
+            pool: [row.get(name, math.nan) for row in part]
+            for pool, part in losses.items()
+        }
+        found[name] = detect_harm(values, labels)
+    return found
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
