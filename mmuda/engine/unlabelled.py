@@ -22,7 +22,8 @@ def skip_validation_without_labels(cfg: Config) -> list[str]:
     """Switch validation off where there is nothing to validate with, in place.
 
     That is if one of ``val_dataloader``, ``val_cfg`` and ``val_evaluator`` is
-    None, or no label of the validation images is there.
+    None, or no label of the validation images is there and a metric needs
+    them. Where none does, labels that are missing are not loaded.
 
     Args:
         cfg: A training config.
@@ -37,6 +38,7 @@ def skip_validation_without_labels(cfg: Config) -> list[str]:
     """
     reason = _reason_not_to_validate(cfg)
     if not reason:
+        _load_no_missing_labels(cfg)
         return []
     checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
     if checkpoint.get('save_best'):
@@ -51,6 +53,19 @@ def skip_validation_without_labels(cfg: Config) -> list[str]:
         'Checkpoints are saved as ever. tools/test.py --out writes '
         'predictions; it needs no labels',
     ]
+
+
+def _load_no_missing_labels(cfg: Config) -> None:
+    """Take the loading of labels out of a validation that has none."""
+    loader, metrics = cfg.get('val_dataloader'), cfg.get('val_evaluator')
+    if isinstance(loader, dict) and metrics and _needs_no_labels(metrics):
+        try:
+            reason = missing_labels(loader['dataset'])
+        except DataError:
+            # The data set itself tells it best.
+            return
+        if reason:
+            cfg.val_dataloader, _ = predicting_only(loader, None)
 
 
 def _reason_not_to_validate(cfg: Config) -> str:
