@@ -3,8 +3,9 @@
 
 import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from torch.utils.data import DataLoader
 from benchmarks.evaluation import forward_all
 from benchmarks.measure import Row, Times, paired_times, ratio_row
 from benchmarks.setting import domain_configs
+from mmuda.evaluation.label_free_state import LabelFreeState
+from mmuda.evaluation.second_view import network_logits
 from mmuda.pseudo_labels.labeler import PseudoLabeler, own_batches
 from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
 from mmuda.pseudo_labels.predictor import members
@@ -26,6 +29,7 @@ from mmuda.registry import DATASETS, MODELS
 
 # 0.9 of the images in the same time.
 MAX_LABELLING_RATIO = 1.11
+MAX_SUMS_RATIO = 0.02
 ESL_RULE = dict(type='EntropyQuantile', quantile=0.5, floor=0.1)
 # Of the logits over the pixels; as sure as a network after some training.
 _LOGIT_DEVIATION = 3.0
@@ -55,6 +59,7 @@ def labelling_rows(
         'labelling': case.label,
         'loaded': case.forward,
         'forward': lambda: forward_all(case.model, prepared),
+        'sums': partial(sum_all, [case.coarse(x) for x in prepared]),
     }
     times = paired_times(variants, device=device, **timing)
     times = _per_image(times, len(case.dataset))
@@ -76,7 +81,28 @@ def labelling_rows(
             'labelling',
             'forward',
         ),
+        ratio_row(
+            'labelling',
+            'time of an image, sums for label-free scores / forward alone',
+            times,
+            'sums',
+            'forward',
+            MAX_SUMS_RATIO,
+        ),
     ]
+
+
+def sum_all(predictions: Sequence[Tensor]) -> None:
+    """Sum up probabilities as labelling does, image by image.
+
+    Args:
+        predictions: (N, C, h, w) of each batch.
+    """
+    for batch in predictions:
+        for image in batch.split(1):
+            state = LabelFreeState(image.shape[1], device=image.device)
+            state.update(image, image.sum(dim=1) > 0, are_logits=False)
+            state.packed()
 
 
 class LabellingCase:
@@ -119,6 +145,13 @@ class LabellingCase:
         """Load all images and run the network on them."""
         for images in self.inputs():
             forward_all(self.model, [images])
+
+    @torch.no_grad()
+    def coarse(self, images: Tensor) -> Tensor:
+        """Probabilities (N, C, h, w) at the resolution of the network."""
+        metas = [dict(img_shape=tuple(images.shape[2:]))] * len(images)
+        (network,), _ = members(self.model)
+        return network_logits(network, images, metas).softmax(dim=1)
 
     def inputs(self) -> Iterator[Tensor]:
         """Prepared batches (N, 3, H, W) from a loader as the labeler's."""

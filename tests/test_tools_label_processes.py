@@ -51,7 +51,7 @@ def test_processes_write_the_bytes_of_one(trained, tmp_path):
         PORT=str(free_port()),
     )
     expected = files_of(tmp_path / 'one')
-    assert len(expected) == 2 * 5 + 1
+    assert len(expected) == 2 * 5 + 2
     labels = [cv2.imread(str(f), -1) for f in tmp_path.rglob('*.png')]
     assert all(len(np.unique(label)) > 1 for label in labels)
     assert files_of(tmp_path / 'two') == expected

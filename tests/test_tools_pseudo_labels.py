@@ -79,8 +79,8 @@ def failing(monkeypatch, capfd):
 def test_each_image_has_a_label(labels):
     names = {p.name for p in labels[0].rglob('*.png')}
     assert len(names) == 5
-    # Beside them the manifest and the lock.
-    assert len(list(labels[0].rglob('*'))) == 5 + 2 + len(
+    # Beside them the manifest, label-free scores and the lock.
+    assert len(list(labels[0].rglob('*'))) == 5 + 3 + len(
         {p.parent for p in labels[0].rglob('*.png')}
     )
 

@@ -8,6 +8,7 @@ classes they take about 0.7 MB, whatever the number and size of the images.
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from mmengine.dist import all_reduce
 from torch import Tensor
@@ -254,6 +255,41 @@ class LabelFreeState:
         moved = LabelFreeState(self.num_classes, self.bins, device)
         moved.add(self)
         return moved
+
+    def packed(self) -> np.ndarray:
+        """All sums as numbers in a row, for :meth:`add_packed`.
+
+        Returns:
+            (M,) float64, in which whole numbers below 2**53 are exact; empty
+            bins take no place.
+        """
+        sums = [value.flatten().double() for value in self.sums.values()]
+        counts = self.confidences.counts.flatten()
+        cells = counts.nonzero().flatten()
+        parts = [*sums, cells.double(), counts[cells].double()]
+        return torch.cat(parts).cpu().numpy()
+
+    def add_packed(self, numbers: np.ndarray) -> None:
+        """Add what :meth:`packed` gave.
+
+        Args:
+            numbers: (M,) float64.
+
+        Raises:
+            ValueError: They are of other classes or bins.
+        """
+        rest = torch.from_numpy(numbers).to(self['pixels'].device)
+        length = sum(value.numel() for value in self.sums.values())
+        histogram = rest[length:].long()
+        cells = histogram[: len(histogram) // 2]
+        counts = histogram[len(histogram) // 2 :]
+        all_cells = self.confidences.counts.numel()
+        if len(cells) != len(counts) or (cells >= all_cells).any():
+            raise ValueError('sums of other classes or bins')
+        for value in self.sums.values():
+            part, rest = rest[: value.numel()], rest[value.numel() :]
+            value += part.view_as(value).to(value.dtype)
+        self.confidences.counts.view(-1)[cells] += counts
 
     def _tensors(self) -> Iterator[Tensor]:
         yield from self.sums.values()

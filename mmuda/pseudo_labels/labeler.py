@@ -2,6 +2,7 @@
 """Labelling all images of a target in constant memory."""
 
 import hashlib
+import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,8 +32,12 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
 )
 from mmuda.datasets.pseudo_labels.soft_labels import write_soft_label
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
+from mmuda.evaluation.label_free_scores import class_ratio, label_free_scores
+from mmuda.evaluation.label_free_state import LabelFreeState
 from mmuda.evaluation.score_histogram import ScoreHistogram, quantise
+from mmuda.utils.files import atomic_write
 from mmuda.utils.jobs import in_threads
+from mmuda.utils.json_files import without_nan
 
 from .image_statistics import ImageStatistics
 from .labelling_options import PseudoLabelOptions
@@ -40,6 +45,8 @@ from .labelling_report import Pictures
 from .predictor import EgoMask, Predictor, label_and_score
 from .rules import SelectionRule
 from .second_pass import Report, Selection, Spool
+
+LABEL_FREE = 'label_free.json'
 
 
 @dataclass
@@ -70,6 +77,8 @@ class PseudoLabeler:
 
     def __post_init__(self) -> None:
         self.ego_mask = EgoMask(self.options.ego_mask)
+        # Soft labels alone ask for probabilities at low resolution, too.
+        self._scores = self.options.label_free and self.predictor.coarse
 
     def run(
         self, dataset: SegmentationDataset, root: Path, **about
@@ -117,6 +126,8 @@ class PseudoLabeler:
             **about,
         )
         if is_main_process():
+            if self._scores:
+                write_scores(root, spool, keys, classes)
             manifest.write(root)
             spool.remove()
         barrier()
@@ -187,8 +198,28 @@ class PseudoLabeler:
         # All bins fit 16 bits, which halves the copy from the device.
         arrays = label.cpu().numpy(), bins.to(torch.uint16).cpu().numpy()
         for index, key in enumerate(keys):
-            soft = _array(prediction.coarse, index)
-            yield key, *(array[index] for array in arrays), soft
+            yield (
+                key,
+                *(array[index] for array in arrays),
+                self._soft(prediction.coarse, index),
+                self._sums(prediction.coarse, index),
+            )
+
+    def _soft(self, coarse: Tensor | None, index: int) -> np.ndarray | None:
+        """Soft label (C, h, w) of an image of a batch, if it is asked for."""
+        if coarse is None or self.options.soft_top_k is None:
+            return None
+        return coarse[index].cpu().numpy()
+
+    def _sums(self, coarse: Tensor | None, index: int) -> np.ndarray | None:
+        """What label-free scores sum up of an image of a batch."""
+        if coarse is None or not self._scores:
+            return None
+        image = coarse[index : index + 1]
+        state = LabelFreeState(image.shape[1], device=image.device)
+        # Probabilities are 0 where nothing counts.
+        state.update(image, image.sum(dim=1) > 0, are_logits=False)
+        return state.packed()
 
     def _write(
         self,
@@ -197,7 +228,10 @@ class PseudoLabeler:
         label: np.ndarray,
         score: np.ndarray,
         soft: np.ndarray | None,
+        sums: np.ndarray | None,
     ) -> None:
+        if sums is not None:
+            spool.write_sums(key, sums)
         if soft is not None:
             file = soft_label_path(spool.root, key)
             write_soft_label(file, soft, self.options.soft_top_k or None)
@@ -256,8 +290,39 @@ def weights_digest(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _array(maps: Tensor | None, index: int) -> np.ndarray | None:
-    return None if maps is None else maps[index].cpu().numpy()
+def write_scores(
+    root: Path, spool: Spool, keys: Sequence[str], classes: Sequence[str]
+) -> None:
+    """Write ``label_free.json`` beside labels.
+
+    Images are added in their order, so that the file is the same to the byte
+    after a stop and from any number of processes.
+
+    Args:
+        root: Folder of the labels.
+        spool: Has the sums of all images; nothing is written if one was
+            labelled by an mmuda that had none.
+        keys: Keys of the images.
+        classes: Names of the classes.
+
+    Raises:
+        DataError: A file is damaged, or the disk is full.
+    """
+    state = LabelFreeState(len(classes))
+    for key in keys:
+        sums = spool.read_sums(key)
+        if sums is None:
+            return
+        state.add_packed(sums)
+    ratios = class_ratio(state).tolist()
+    content = dict(
+        images=int(state['images']),
+        pixels=int(state['pixels']),
+        scores=label_free_scores(state),
+        class_ratio=dict(zip(classes, ratios, strict=True)),
+    )
+    text = json.dumps(without_nan(content), indent=2)
+    atomic_write(root / LABEL_FREE, text + '\n')
 
 
 def dataset_keys(dataset: SegmentationDataset) -> list[str]:

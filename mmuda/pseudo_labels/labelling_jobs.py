@@ -27,7 +27,7 @@ from mmuda.utils.locks import LOCK
 from mmuda.utils.names import MANIFEST
 
 from .image_statistics import STATISTICS
-from .labeler import PseudoLabeler, dataset_keys
+from .labeler import LABEL_FREE, PseudoLabeler, dataset_keys
 from .labelling_options import (
     PseudoLabelOptions,
     dataset_to_label,
@@ -185,7 +185,7 @@ class LabellingJob:
         Probabilities that are not asked for any more would be taken for new
         ones. Files of other names, such as pictures, are not ours to remove.
         """
-        for name in (MANIFEST, ACCURACY, STATISTICS):
+        for name in (MANIFEST, ACCURACY, STATISTICS, LABEL_FREE):
             (self.root / name).unlink(missing_ok=True)
         for key in dataset_keys(self.dataset):
             for path in (label_path, soft_label_path, score_path):

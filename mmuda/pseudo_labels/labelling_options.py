@@ -9,6 +9,8 @@ from typing import Annotated, TypedDict
 from mmengine.config import Config
 from torch import nn
 
+from mmuda.models.players import unwrap
+from mmuda.models.segmentors.ensemble import members
 from mmuda.registry import PSEUDO_LABEL_RULES
 from mmuda.utils.checks import whole_number
 from mmuda.utils.config_data import dataset_leaves, target_images
@@ -20,7 +22,13 @@ from mmuda.utils.mixed_precision import Precision
 from mmuda.utils.names import SOURCE
 from mmuda.utils.threads import usable_cores
 
-from .predictor import Combination, EgoMask, Order, Predictor
+from .predictor import (
+    Combination,
+    EgoMask,
+    Order,
+    Predictor,
+    slides,
+)
 from .rules import SelectionRule
 
 
@@ -33,9 +41,15 @@ class _Accuracy(TypedDict):
 
 
 _SPEED = ('batch_size', 'num_workers', 'write_threads')
+# They don't change the labels.
+_BESIDE = ('ground_truth', 'label_free')
 # Manifests of earlier versions don't have them: they are saved if they are
 # others than these.
-_LATER = {'image_statistics': False, 'keep_scores': False, 'precision': 'fp32'}
+_LATER = {
+    'image_statistics': False,
+    'keep_scores': False,
+    'precision': 'fp32',
+}
 _RANDOM = (
     'Random',
     'PhotoMetricDistortion',
@@ -73,6 +87,8 @@ class PseudoLabelOptions:
         ground_truth: ``data_prefix.seg_map_path`` of the target's labels, for
             measuring the accuracy of pseudo-labels only.
         precision: In which networks compute: ``fp32``, ``bf16`` or ``fp16``.
+        label_free: Also write ``label_free.json``, scores that need no labels
+            (not of sliding windows).
 
     Raises:
         ConfigError: A value is unknown or outside its range.
@@ -93,6 +109,7 @@ class PseudoLabelOptions:
     image_statistics: bool = False
     keep_scores: bool = False
     precision: Precision = 'fp32'
+    label_free: bool = True
 
     def __post_init__(self) -> None:
         check_fields(type(self), vars(self), 'pseudo_labels')
@@ -140,7 +157,7 @@ class PseudoLabelOptions:
         """Options that the files depend on, as the manifest holds them."""
         saved = asdict(self)
         unset = [name for name, old in _LATER.items() if saved[name] == old]
-        for name in ('rule', *_SPEED, 'ground_truth', *unset):
+        for name in ('rule', *_SPEED, *_BESIDE, *unset):
             del saved[name]
         return saved | {'ego_mask': EgoMask(self.ego_mask).digest}
 
@@ -151,12 +168,13 @@ class PseudoLabelOptions:
 
     def predictor(self, model: nn.Module) -> Predictor:
         """Predictor of a model with these options; puts it in eval mode."""
+        whole = not any(map(slides, members(unwrap(model))[0]))
         return Predictor(
             model.eval(),
             self.order,
             self.combination,
             self.original_size,
-            self.soft_top_k is not None,
+            self.soft_top_k is not None or (self.label_free and whole),
             self.precision,
         )
 

@@ -143,7 +143,7 @@ class Predictor:
 
     def __post_init__(self) -> None:
         networks, _ = members(unwrap(self.model))
-        if self.order == 'softmax_first' and any(map(_slides, networks)):
+        if self.order == 'softmax_first' and any(map(slides, networks)):
             raise ConfigError(
                 "pseudo_labels.order='softmax_first' needs whole images; "
                 "with test_cfg.mode='slide' use 'upsample_first'"
@@ -183,7 +183,7 @@ class Predictor:
         self, network: BaseSegmentor, images: Tensor, metas: Sequence[dict]
     ) -> Tensor:
         with computing_in(self.precision, images.device):
-            if _slides(network):
+            if slides(network):
                 return network.slide_inference(images, metas)
             return network(images)
 
@@ -237,7 +237,8 @@ class Predictor:
         return full
 
 
-def _slides(network: BaseSegmentor) -> bool:
+def slides(network: BaseSegmentor) -> bool:
+    """Whether a network predicts in sliding windows."""
     return network.test_cfg.get('mode', 'whole') == 'slide'
 
 

@@ -78,20 +78,46 @@ class Spool:
         ):
             np.save(file, pixels)
 
+    def write_sums(self, key: str, sums: np.ndarray) -> None:
+        """Write what is summed of an image (M,), before its labels."""
+        with (
+            atomic_path(self._sums_file(key)) as temporary,
+            temporary.open('r+b') as file,
+        ):
+            np.save(file, sums)
+
+    def read_sums(self, key: str) -> np.ndarray | None:
+        """Read what is summed of an image; None of one of an older mmuda.
+
+        Raises:
+            DataError: The file is damaged.
+        """
+        file = self._sums_file(key)
+        return self._load(file) if file.is_file() else None
+
     def read(self, key: str) -> tuple[np.ndarray, np.ndarray]:
         """Read labels and score bins of an image.
 
         Raises:
             DataError: The file is damaged.
         """
+        pixels = self._load(self._file(key))
         try:
-            pixels = np.load(self._file(key))
             return pixels['label'].copy(), pixels['score'].copy()
-        except (OSError, EOFError, ValueError, IndexError) as error:
-            raise DataError(
-                f'cannot read {str(self._file(key))!r}; remove the folder '
-                f'{str(self.folder)!r} to start anew'
-            ) from error
+        except (ValueError, IndexError) as error:
+            raise self._damaged(self._file(key)) from error
+
+    def _load(self, file: Path) -> np.ndarray:
+        try:
+            return np.load(file)
+        except (OSError, EOFError, ValueError) as error:
+            raise self._damaged(file) from error
+
+    def _damaged(self, file: Path) -> DataError:
+        return DataError(
+            f'cannot read {str(file)!r}; remove the folder '
+            f'{str(self.folder)!r} to start anew'
+        )
 
     def remove(self) -> None:
         """Remove the folder."""
@@ -99,6 +125,9 @@ class Spool:
 
     def _file(self, key: str) -> Path:
         return self.folder / f'{key}.npy'
+
+    def _sums_file(self, key: str) -> Path:
+        return self.folder / f'{key}.sums'
 
 
 def encode_png(array: np.ndarray) -> bytes:

@@ -93,6 +93,10 @@ def test_rows_compare_the_whole_run(cfg, tmp_path):
             1.11,
         ),
         ('time of an image, labelling / forward alone', None),
+        (
+            'time of an image, sums for label-free scores / forward alone',
+            0.02,
+        ),
     ]
 
 

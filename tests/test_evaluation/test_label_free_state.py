@@ -168,6 +168,19 @@ def test_processes_do_not_matter(tmp_path):
     assert alone['view_images'] == 5
 
 
+def test_packed_sums_are_added():
+    logits, total = random_logits(), LabelFreeState(CLASSES)
+    for image in logits.split(1):
+        total.add_packed(summed(image).packed())
+    require_equal(total, summed(logits))
+    assert len(summed(logits[:1]).packed()) < 200
+
+
+def test_packed_sums_of_other_classes():
+    with pytest.raises(ValueError, match='of other classes'):
+        LabelFreeState(2, 16).add_packed(summed(random_logits()).packed())
+
+
 def test_a_moved_state_is_a_copy():
     state = summed(random_logits())
     moved = state.to('cpu')

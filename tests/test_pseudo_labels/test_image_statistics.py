@@ -160,7 +160,8 @@ def test_lost_statistics_make_labels_unfinished(images, tmp_path):
 def test_labelling_anew_removes_old_statistics(images, tmp_path):
     label(images, tmp_path / 'out', **OPTIONS)
     job(images, tmp_path / 'out').run(build_model())
-    expected = {'manifest.json', *(f'{key}.png' for key in KEYS)}
+    expected = {'manifest.json', 'label_free.json'}
+    expected |= {f'{key}.png' for key in KEYS}
     assert set(files_of(tmp_path / 'out')) == expected
 
 

@@ -106,7 +106,8 @@ def test_equal_base_names_do_not_collide(esl):
 
 
 def test_nothing_but_labels_and_manifest_is_left(esl):
-    expected = {'manifest.json', *(f'{key}.png' for key in KEYS)}
+    expected = {'manifest.json', 'label_free.json'}
+    expected |= {f'{key}.png' for key in KEYS}
     assert set(files_of(esl[0])) == expected
 
 
