@@ -57,6 +57,10 @@ def known_options(tool):
         files.append('mmuda/convert/command_line.py')
     if tool.endswith(('/cotrain.py', '/self_train.py')):
         files.append('mmuda/procedures/procedure_command.py')
+    if tool.endswith(
+        ('checkpoint.py', '/harm_report.py', '/label_free_experiment.py')
+    ):
+        files.append('mmuda/model_selection/sampling_options.py')
     patterns = {p for file in files for p in option_patterns(file)}
     return re.compile('|'.join(p for p in patterns if p.startswith(r'\-\-')))
 
