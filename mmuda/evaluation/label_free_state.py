@@ -159,7 +159,9 @@ class LabelFreeState:
     ) -> Tensor:
         """Add what is a sum over pixels (C, H, w); return their classes."""
         log_p = _log_probabilities(strip, are_logits)
-        confidence, label = log_p.exp().max(dim=0)
+        # Of what was given, as rounding may make probabilities equal.
+        label = strip.max(dim=0).indices
+        confidence = log_p.exp().amax(dim=0)
         counted = torch.isfinite(log_p.exp().sum(dim=0))
         if valid is not None:
             counted &= valid
