@@ -16,6 +16,7 @@ from mmuda.utils.mixed_precision import Precision
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / 'experiments'
 Tool = Literal['train', 'self_train', 'cotrain']
+Role = Literal['source_only', 'oracle', 'method']
 Plain = bool | int | float | str | None
 
 
@@ -98,6 +99,16 @@ class Experiment:
     oracle: str | None = None
     network: str = ''
     shown_size: tuple[int, int] | None = None
+
+    def role_of(self, name: str) -> Role:
+        """What a row is for the others.
+
+        Args:
+            name: Of the row.
+        """
+        if name == self.source_only:
+            return 'source_only'
+        return 'oracle' if name == self.oracle else 'method'
 
     def chosen(self, only: Sequence[str] | None) -> list[str]:
         """Rows that are asked for, and before each what it starts from.

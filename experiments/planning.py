@@ -55,6 +55,7 @@ def plan_runs(
                 out / experiment.name / name / f'seed_{seed}',
                 precision_of(row, precision),
                 by_row[row.starts_from] if row.starts_from else None,
+                experiment.role_of(name),
             )
         runs += by_row.values()
     return runs

@@ -18,7 +18,7 @@ import torch
 from mmengine.device import get_device
 from typing_extensions import NotRequired, TypedDict
 
-from experiments.experiment_files import ROOT
+from experiments.experiment_files import ROOT, Role
 from experiments.recipes import Recipe, checksum
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
@@ -51,6 +51,7 @@ class Result(TypedDict):
     """
 
     row: str
+    role: NotRequired[Role]
     seed: int
     metrics: dict[str, float | None]
     config: str
@@ -79,6 +80,7 @@ class Run:
         folder: Of all that it writes.
         precision: Of the training.
         start: Run that it starts from.
+        role: Of the row in the experiment.
     """
 
     row: str
@@ -87,6 +89,7 @@ class Run:
     folder: Path
     precision: Precision
     start: 'Run | None' = None
+    role: Role = 'method'
 
     @property
     def name(self) -> str:
@@ -195,6 +198,7 @@ class Run:
         row = self.recipe.row
         result = Result(
             row=self.row,
+            role=self.role,
             seed=self.seed,
             metrics=tested_metrics(self.folder / 'test'),
             config=row.config,

@@ -136,6 +136,10 @@ def test_result_tells_where_it_comes_from(toys):
     assert (result['iterations'], result['checkpoint']) == (3, 'iter_3.pth')
     assert (result['seed'], result['amp'], result['threads']) == (0, 'fp32', 1)
     assert result['starts_from'] == 'plain'
+    assert (result['role'], toys.result('plain')['role']) == (
+        'method',
+        'source_only',
+    )
     assert {'torch', 'mmengine', 'mmcv', 'mmseg'} <= result['versions'].keys()
     assert len(result['commits']) == 1
 
