@@ -17,12 +17,13 @@ from mmuda.evaluation.comparison_pictures import (
 from mmuda.utils.drawing import colourise, legend, panel, stack
 
 Size = tuple[int, int]
+_TILES_A_LINE = 5
 
 
 def compare_rows(
     runs: Mapping[str, Run], count: int, size: Size | None
 ) -> np.ndarray:
-    """Draw image, label and the prediction of each row, an image a line.
+    """Draw image, label and the prediction of each row, five in a line.
 
     Args:
         runs: Finished, of one seed, by the row's title.
@@ -55,7 +56,10 @@ def compare_rows(
             predicted = logits_of(model, item).argmax(1)[0].numpy()
             title = title_of(name, predicted, label, len(classes))
             tiles[title] = colourise(predicted, palette)
-        lines.append(panel({k: _shown(v, size) for k, v in tiles.items()}))
+        names = [*tiles]
+        for start in range(0, len(names), _TILES_A_LINE):
+            part = names[start : start + _TILES_A_LINE]
+            lines.append(panel({n: _shown(tiles[n], size) for n in part}))
     width = max(line.shape[1] for line in lines)
     return stack([*lines, legend(classes, palette, width)])
 

@@ -31,6 +31,7 @@ RESULT = 'result.json'
 RUN = 'run.json'
 FORMAT_VERSION = 1
 Status = Literal['finished', 'trained', 'begun', 'new', 'changed']
+_TIMES = ('time', 'data_time')
 _REMEDY = 'remove it, and the run is done again'
 
 
@@ -252,7 +253,7 @@ def tested_metrics(folder: Path) -> dict[str, float | None]:
     return {
         name: value if math.isfinite(value) else None
         for name, value in values.items()
-        if isinstance(value, float | int)
+        if isinstance(value, float | int) and name not in _TIMES
     }
 
 

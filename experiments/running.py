@@ -223,7 +223,9 @@ class Runner:
             works, seconds_each(known), len(self.places)
         )
         text = f'{len(left)} left'
-        return text if seconds is None else f'{text}, {duration(seconds)}'
+        return (
+            text if seconds is None else f'{text}, about {duration(seconds)}'
+        )
 
 
 def _run_of(job: str) -> str:
