@@ -23,6 +23,7 @@ COTRAIN = demo_data.ROOT / 'configs/cotraining/cotraining_demo.py'
 COAST = 'model_converters/coast.py'
 STREETS = 'dataset_converters/make_street_scenes.py'
 NUMBERS = 'misc/published_numbers.py'
+PAGES = 'misc/results_page.py'
 
 
 @pytest.fixture(scope='module')
@@ -306,7 +307,7 @@ def test_command_lines(tools, data, tmp_path):
     (tmp_path / 'a.py').write_text('a = (')
     work_dir = ['--work-dir', tmp_path / 'work']
     cases = [Case(tool, ['--no-such-option'], '') for tool in TOOLS]
-    without = ('demo.py', 'analysis_tools/benchmark.py', NUMBERS)
+    without = ('demo.py', 'analysis_tools/benchmark.py', NUMBERS, PAGES)
     cases += [Case(tool, [], '') for tool in TOOLS if tool not in without]
     of_config = {
         'train.py': [],

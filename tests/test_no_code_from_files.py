@@ -23,6 +23,7 @@ CONFIG = ROOT / 'configs/demo/demo_advent_gta2cs.py'
 LABELLED = ROOT / 'configs/demo/demo_ssl_gta2cs.py'
 COTRAINING = ROOT / 'configs/cotraining/cotraining_demo.py'
 ROOTS = ['--data-root', 'source={data}/GTA5', 'target={data}/Cityscapes']
+EXPERIMENT = ROOT / 'experiments' / 'demo.yml'
 CONVERTER = (['{checkpoint}', '{out}/converted.pth'], [])
 RANKED = ['--out', '{out}/ranked']
 FEW = ['--max-images', '1', '--max-source-images', '1', '--workers', '0']
@@ -76,6 +77,12 @@ COMMANDS = {
     ),
     'misc/print_config.py': ([CONFIG], []),
     'misc/published_numbers.py': ([], ['--check']),
+    'misc/results_page.py': ([], ['--check']),
+    'run_experiments.py': ([EXPERIMENT], ['--out', '{out}', '--dry-run']),
+    'analysis_tools/draw_experiments.py': (
+        [EXPERIMENT],
+        ['--runs', '{out}', '--out', '{out}'],
+    ),
     'analysis_tools/confusion_matrix.py': (
         [CONFIG, '{predicted}'],
         ['--out', '{out}', '--workers', '1', *ROOTS],
