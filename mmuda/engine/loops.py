@@ -269,9 +269,11 @@ def require_needed_hooks(runner: Runner) -> None:
     model = unwrap(runner.model)
     for config in getattr(model, 'needed_hooks', ()):
         if not _has_hook(runner, config):
+            name = config.get('teacher')
+            whose = '' if name is None else f'(teacher={name!r})'
             raise ConfigError(
                 f'{type(model).__name__} does not train right without '
-                f'{config["type"]}: add it to custom_hooks, or set '
+                f'{config["type"]}{whose}: add it to custom_hooks, or set '
                 "train_cfg.type='UDATrainLoop', which does"
             )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmuda.models.followers import TEACHER
 from mmuda.utils.config_keys import class_at, known_classes, type_name
 from mmuda.utils.config_values import parameter_defaults
 from mmuda.utils.errors import CheckpointError
@@ -66,7 +67,10 @@ def recorded_config(cfg: Config) -> dict[str, Any]:
     for hook in content.get('custom_hooks') or []:
         kind = type_name(hook)
         if kind in _TRAINING_HOOKS:
-            parts.setdefault('custom_hooks', {})[kind] = hook
+            # Each of several teachers has a hook.
+            name = hook.get('teacher', TEACHER)
+            place = kind if name == TEACHER else f'{kind}({name})'
+            parts.setdefault('custom_hooks', {})[place] = hook
     return {key: value for key, value in flat(parts) if not _FREE.search(key)}
 
 

@@ -162,6 +162,14 @@ def test_a_loop_that_adds_no_hooks_is_refused(tmp_path):
         run.train()
 
 
+def test_a_loop_that_adds_no_hook_for_the_second_teacher_is_refused(tmp_path):
+    hooks = [*HOOKS, dict(type='MeanTeacherHook', buffers='keep')]
+    run = taught(tmp_path, 1, hooks, TWICE, loop='IterBasedTrainLoop')
+    message = r"without MeanTeacherHook\(teacher='masked_teacher'\): add it"
+    with pytest.raises(ConfigError, match=message):
+        run.train()
+
+
 @MODELS.register_module()
 class NearTheMean(Term):
     """Features of the source stay near their running mean."""

@@ -364,6 +364,20 @@ def test_hooks_that_train_are_compared(hook, kind):
         changed_lengths(*cfgs, 'a.pth')
 
 
+def test_hooks_of_two_teachers_are_compared():
+    def record(momentum):
+        own = dict(type='MeanTeacherHook', teacher='masked_teacher')
+        hooks = [dict(type='MeanTeacherHook', momentum=momentum), own]
+        return recorded_config(Config(dict(custom_hooks=hooks)))
+
+    with pytest.raises(
+        CheckpointError,
+        match=r'custom_hooks\.MeanTeacherHook\.momentum was 0\.9, now 0\.99',
+    ):
+        changed_lengths(record(0.9), record(0.99), 'a.pth')
+    assert changed_lengths(record(0.9), record(0.9), 'a.pth') == []
+
+
 @pytest.mark.parametrize(
     'meta', [None, [], {}, {RECORD: 3}, {RECORD: {}}, {RECORD: {'config': {}}}]
 )
