@@ -2,7 +2,6 @@
 """A teacher that follows the trained network as its moving average."""
 
 import logging
-from typing import get_args
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -14,6 +13,7 @@ from torch import nn
 from mmuda.models.followers import TEACHER, check_statistics, part_of
 from mmuda.models.moving_average import (
     Buffers,
+    check_options,
     momentum_of_half_life,
     update_teacher,
     warmed_up_momentum,
@@ -68,27 +68,15 @@ class MeanTeacherHook(Hook):
         teacher: str = TEACHER,
         half_life: float | None = None,
     ) -> None:
-        for name, value, valid, allowed in (
-            ('momentum', momentum, 0 <= momentum <= 1, 'from 0 to 1'),
-            ('interval', interval, interval >= 1, 'at least 1'),
-            ('begin', begin, begin >= 0, 'at least 0'),
-            (
-                'half_life',
-                half_life,
-                half_life is None or 0 < half_life <= 1,
-                'above 0 and at most 1',
-            ),
-            (
-                'buffers',
-                buffers,
-                buffers in get_args(Buffers),
-                f'one of {get_args(Buffers)}',
-            ),
-        ):
-            if not valid:
-                raise ConfigError(
-                    f'MeanTeacherHook.{name} must be {allowed}, not {value!r}'
-                )
+        options = dict(
+            momentum=momentum,
+            warmup=warmup,
+            interval=interval,
+            begin=begin,
+            buffers=buffers,
+            half_life=half_life,
+        )
+        check_options(options, 'MeanTeacherHook')
         self.momentum = momentum
         self.warmup = warmup
         self.interval = interval

@@ -19,7 +19,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmuda.models.loading import fit_state_dict, start_from
 from mmuda.models.method_checks import check_choice
-from mmuda.models.moving_average import Buffers, update_teacher
+from mmuda.models.moving_average import (
+    OPTIONS,
+    Buffers,
+    check_options,
+    update_teacher,
+)
 from mmuda.models.players import unwrap
 from mmuda.models.pretrained import (
     covered_by_pretrained_weights,
@@ -30,12 +35,6 @@ from mmuda.utils.errors import ConfigError
 
 TEACHER = 'teacher'
 Mode = Literal['eval', 'batch_statistics', 'own_statistics']
-
-# What MeanTeacherHook takes of ``model.teacher``.
-_HOOK_OPTIONS = (
-    *('momentum', 'warmup', 'interval'),
-    *('begin', 'buffers', 'half_life'),
-)
 
 
 @dataclass(frozen=True)
@@ -109,12 +108,15 @@ def add_follower(model: BaseModel, name: str, follower: Follower) -> None:
     model.followers[name] = follower
 
 
-def check_statistics(mode: Mode, buffers: Buffers) -> None:
+def check_statistics(
+    mode: Mode, buffers: Buffers, place: str = TEACHER
+) -> None:
     """Refuse a teacher whose running statistics would be of no one.
 
     Args:
         mode: Of the teacher.
         buffers: What its updates do with them.
+        place: Of its options in the model, for the message.
 
     Raises:
         ConfigError: It counts some that updates overwrite, or keeps some
@@ -122,7 +124,7 @@ def check_statistics(mode: Mode, buffers: Buffers) -> None:
     """
     if (mode == 'own_statistics') != (buffers == 'keep'):
         raise ConfigError(
-            f'model.teacher: mode={mode!r} does not go with buffers='
+            f'model.{place}: mode={mode!r} does not go with buffers='
             f"{buffers!r} of MeanTeacherHook; 'own_statistics' and 'keep' "
             'belong together'
         )
@@ -250,14 +252,17 @@ class FollowersMixin(BaseModel):
             raise ConfigError(
                 "model.predict_on='teacher' needs model.teacher=True, or a "
                 'dict of its options (mode, '
-                f'{", ".join(_HOOK_OPTIONS)}); a term gives one too late'
+                f'{", ".join(OPTIONS)}); a term gives one too late'
             )
         self.teacher = None
         if teacher is not False and teacher is not None:
             self.add_teacher({} if teacher is True else teacher)
 
     def add_teacher(
-        self, options: Mapping[str, Any], name: str = TEACHER
+        self,
+        options: Mapping[str, Any],
+        name: str = TEACHER,
+        place: str = TEACHER,
     ) -> None:
         """Get a teacher; a term may give one to a model that has none.
 
@@ -266,22 +271,25 @@ class FollowersMixin(BaseModel):
                 :class:`Follower`.
             name: Of the child; another than ``teacher`` for one that a term
                 has for itself.
+            place: Of the options in the model, for messages.
 
         Raises:
-            ConfigError: An option is unknown.
+            ConfigError: An option is unknown or out of its range.
         """
         options = dict(options)
         chosen = 'mode' in options
         mode = options.pop('mode', 'eval')
+        check_choice(f'{place}.mode', mode, Mode)
         if mode == 'own_statistics':
             options.setdefault('buffers', 'keep')
         for key in options:
-            if key not in _HOOK_OPTIONS:
+            if key not in OPTIONS:
                 raise ConfigError(
-                    f"model.teacher: there is no '{key}', only mode, "
-                    f'{", ".join(_HOOK_OPTIONS)}'
+                    f"model.{place}: there is no '{key}', only mode, "
+                    f'{", ".join(OPTIONS)}'
                 )
-        check_statistics(mode, options.get('buffers', 'copy'))
+        check_options(options, f'model.{place}')
+        check_statistics(mode, options.get('buffers', 'copy'), place)
         self.teachers[name] = options
         if name == TEACHER:
             self._mode_is_chosen = chosen

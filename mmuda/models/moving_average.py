@@ -1,12 +1,48 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """A teacher as the moving average of a network that is trained."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from mmuda.utils.checks import (
+    COUNT,
+    SHARE,
+    WHOLE,
+    Check,
+    is_number,
+    one_of,
+    optional,
+)
+
 Buffers = Literal['copy', 'ema', 'keep']
+#: Ranges of the options of an average, those of ``MeanTeacherHook``.
+OPTIONS: dict[str, Check] = dict(
+    momentum=SHARE,
+    warmup=one_of((True, False)),
+    interval=COUNT,
+    begin=WHOLE,
+    buffers=one_of(get_args(Buffers)),
+    half_life=optional(
+        Check('above 0 and at most 1', lambda v: is_number(v) and 0 < v <= 1)
+    ),
+)
+
+
+def check_options(options: Mapping[str, Any], place: str) -> None:
+    """Refuse options of an average that are out of their range.
+
+    Args:
+        options: Some of ``OPTIONS``.
+        place: What has them, for messages.
+
+    Raises:
+        ConfigError: One is; names place, option and value.
+    """
+    for name, value in options.items():
+        OPTIONS[name].require(value, f'{place}.{name}')
 
 
 def warmed_up_momentum(updates: int, momentum: float) -> float:

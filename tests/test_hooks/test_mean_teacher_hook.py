@@ -41,15 +41,13 @@ def test_warmup_counts_updates_not_iterations():
 @pytest.mark.parametrize(
     ('name', 'value'),
     [
-        ('momentum', 1.1),
-        ('interval', 0),
-        ('begin', -1),
-        ('buffers', 'mean'),
-        ('half_life', 0),
+        *(('momentum', 1.1), ('momentum', 'high'), ('warmup', 'no')),
+        *(('interval', 0), ('interval', 1.5), ('begin', -1)),
+        *(('buffers', 'mean'), ('half_life', 0)),
     ],
 )
 def test_argument_out_of_range_is_an_error(name, value):
-    with pytest.raises(ConfigError, match=f'MeanTeacherHook.{name} must be'):
+    with pytest.raises(ConfigError, match=f'MeanTeacherHook.{name}=.* must'):
         MeanTeacherHook(**{name: value})
 
 

@@ -211,7 +211,19 @@ def test_a_checkpoint_without_the_term_s_teacher_has_the_student():
         (dict(mode='sourc'), r"must be one of \('target', 'source', 'separa"),
         (
             dict(share_teacher=False, teacher=dict(a=1)),
-            "there is no 'a', only",
+            "MaskedConsistency.teacher: there is no 'a', only",
+        ),
+        (
+            dict(share_teacher=False, teacher=dict(momentum='high')),
+            r"Consistency\.teacher\.momentum='high': must be a number in \[0",
+        ),
+        (
+            dict(share_teacher=False, teacher=dict(mode='train')),
+            r'MaskedConsistency\.teacher\.mode must be one of',
+        ),
+        (
+            dict(share_teacher=False, teacher=dict(buffers='copy')),
+            'MaskedConsistency.teacher: mode=.* does not go with buffers',
         ),
         (dict(teacher=OWN), 'one of its own by share_teacher=False'),
     ],

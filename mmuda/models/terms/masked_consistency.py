@@ -54,6 +54,7 @@ _PUBLISHED: dict[str, tuple[Domain, bool]] = {
 _THRESHOLD = 0.968
 _PLACE = 'model.terms: MaskedConsistency'
 _OWN_TEACHER = 'masked_teacher'
+_TEACHER_PLACE = 'terms: MaskedConsistency.teacher'
 
 
 @MODELS.register_module()
@@ -161,13 +162,13 @@ class MaskedConsistency(Term):
         if self.mode == 'source':
             return
         if model.teacher is None:
-            model.add_teacher(self.teacher or {})
+            model.add_teacher(self.teacher or {}, place=_TEACHER_PLACE)
             model.let_teacher_count()
         elif not self.share_teacher:
             self.labelled_by = _free_name(model.teachers)
             options = dict(self.teacher or {})
             options.setdefault('mode', 'own_statistics')
-            model.add_teacher(options, self.labelled_by)
+            model.add_teacher(options, self.labelled_by, _TEACHER_PLACE)
         elif self.teacher is not None:
             raise ConfigError(
                 f'{_PLACE}.teacher: {type(model).__name__} has a teacher '
