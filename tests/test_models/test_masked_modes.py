@@ -30,13 +30,15 @@ def sharing_no_teacher(**term):
             segmentor=segmentor_config(norm_eval=True),
         )
     )
-    for name in ('segmentor', 'teacher', 'masked_teacher'):
+    factors = dict(teacher=50, masked_teacher=-80)
+    for name in ('segmentor', *model.teachers):
         torch.manual_seed(1)
         for weight in getattr(model, name).parameters():
             if weight.dim() == 4:
                 torch.nn.init.kaiming_normal_(weight, a=1)
-    for name, factor in (('teacher', 50), ('masked_teacher', -80)):
-        getattr(model, name).decode_head.conv_seg.weight.data *= factor
+    for name in model.teachers:
+        classifier = getattr(model, name).decode_head.conv_seg
+        classifier.weight.data *= factors[name]
     model.terms[0].draw_blocks = hosts.draw_blocks
     return model.double().train()
 
@@ -166,6 +168,25 @@ def test_two_processes_equal_one(tmp_path, kind):
             value, first[1][name], rtol=0, atol=1e-9, msg=name
         )
         assert torch.equal(first[1][name], second[1][name]), name
+
+
+@pytest.mark.parametrize('options', [{}, dict(share_teacher=True)])
+def test_labels_of_the_term_average_mirror_images_as_the_host(options):
+    model = sharing_no_teacher(threshold=0.6, **options)
+    model.flip_average = True
+    copied = copy.deepcopy(model)
+    target = hosts.domains_of(copied, hosts.data_of()).targets['target']
+    name = 'teacher' if options else 'masked_teacher'
+    own = label_online(copied, target, 0.6, True, name)
+    assert (
+        own.labels != label_online(copied, target, 0.6, False, name).labels
+    ).any()
+    expected = hosts.losses_on(
+        copied, hosts.masked(target.images), own.labels, own.weights
+    )
+    logs = hosts.step(model)
+    for loss, value in expected.items():
+        assert logs[loss].item() == pytest.approx(value.item(), rel=1e-9)
 
 
 def test_each_teacher_has_a_hook_of_its_own():

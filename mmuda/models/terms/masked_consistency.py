@@ -88,6 +88,7 @@ class MaskedConsistency(Term):
         threshold: Probability from which the teacher counts as sure, for
             labels of the term's own; None weighs all with 1. By ``host`` they
             are shared with the host, or made by its threshold, or by 0.968.
+            A host's ``flip_average`` holds for the term's own, too.
         teacher: Options of the teacher for a host without one, as of
             ``model.teacher``, on top of the published ones: a momentum of
             0.999, and running statistics of its own. Those of a host that
@@ -225,8 +226,9 @@ class MaskedConsistency(Term):
         threshold = hosts if self.threshold == 'host' else self.threshold
         # The host's knows where its rows do not count.
         whole = shared.get(name, batch.targets[name])
+        flip_average = getattr(model, 'flip_average', False)
         target = label_online(
-            model, whole, threshold, teacher=self.labelled_by
+            model, whole, threshold, flip_average, self.labelled_by
         )
         place = f'{name}.masked' if name in shared else name
         assert target.share is not None, 'of label_online()'
