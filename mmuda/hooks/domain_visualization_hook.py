@@ -39,7 +39,8 @@ class DomainVisualizationHook(Hook):
 
     Of targets that a teacher labels in the iteration, whose images are mixed
     or masked, ``iter_<n>_<target>_learned.png`` shows what was learned from
-    the first image, before the step, beside the prediction after it.
+    the first image, before the step, beside the prediction after it; likewise
+    of a source that is masked.
 
     Args:
         interval: Iterations between two pictures.
@@ -172,7 +173,8 @@ def learned_tiles(
 
     Args:
         source: Pictures of a source image, as of :func:`domain_tiles`.
-        target: Pictures of the target image.
+        target: Pictures of the target image; those of the source if it is
+            learned once more, masked.
         shown: What a model has shown of it, see ``BaseUDA.show``.
         preprocessor: What has normalised images.
         palette: (C, 3) RGB colours.
@@ -182,8 +184,10 @@ def learned_tiles(
         teacher is (bright: 1), the mixed and the masked image, as far as
         there are such, and the prediction.
     """
-    tiles = {'source': source['image'], 'target': target['image']}
-    height, width = tiles['target'].shape[:2]
+    tiles = {'source': source['image']}
+    if target is not source:
+        tiles['target'] = target['image']
+    height, width = target['image'].shape[:2]
     # The preprocessor may have padded.
     maps = {name: m[..., :height, :width] for name, m in shown.items()}
     if 'pseudo_label' in maps:

@@ -186,6 +186,14 @@ def test_what_is_learned_of_a_target_is_a_row_of_its_own(tmp_path):
     assert equal(weights(plain), weights(run))
 
 
+def test_a_masked_source_is_a_row_without_a_target(tmp_path):
+    term = dict(MASKED['terms'][0], mode='source')
+    run = runner(tmp_path, 2, hooks=[HOOK], model=dict(terms=[term]))
+    run.train()
+    # Source, masked, prediction.
+    assert picture(run, 'iter_2_source_learned').shape[1] == 49 + 2 * 55
+
+
 @pytest.fixture
 def row(model, logits):
     """Tiles of what is shown in the order in which a step makes it."""

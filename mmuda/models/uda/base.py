@@ -180,7 +180,7 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         """Keep what an iteration makes, if ``DomainVisualizationHook`` asks.
 
         Args:
-            domain: Name of a target.
+            domain: Name of a target, or of the source.
             **maps: Of its images, of which the first is shown:
                 ``pseudo_label`` and ``confidence`` (N, H, W), ``mixed`` and
                 ``masked`` (N, 3, H, W).
