@@ -7,7 +7,7 @@ from hrda_models import build, images_of, labels_of
 from tiny_models import model_config
 
 from mmuda.models.batch import DomainBatch
-from mmuda.models.segmentors import View
+from mmuda.models.segmentors import Box, View
 from mmuda.models.terms.feature_distance import cell_labels
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
@@ -86,12 +86,23 @@ def test_features_of_the_detail_come_with_those_of_the_context():
     assert network(View(images_of(size=IMAGE), ('decode',))).details == ()
 
 
-def test_a_detail_that_is_a_part_is_refused():
-    model, source = distance_of('all', 'all', detail=(64, 96))
-    with pytest.raises(
-        ConfigError, match=r'detail_crop_size=\(128, 192\), not'
-    ):
-        model.losses_on(source, {})
+@pytest.mark.parametrize('things', ['all', THINGS])
+def test_a_detail_that_is_a_part_is_compared_where_it_is(things):
+    model, source = distance_of('all', things, detail=(64, 96))
+    box = Box(64, 128, 32, 128)
+    model.network.draw_box = lambda size: box
+    found = model.losses_on(source, {})['source.loss_feature_distance']
+    half = F.interpolate(
+        source.images, scale_factor=0.5, mode='bilinear', align_corners=False
+    )
+    context = by_hand(model, half, source.labels, things)
+    images, labels = (
+        source.images[..., 64:, 32:128],
+        source.labels[:, 64:, 32:128],
+    )
+    detail = by_hand(model, images, labels, things)
+    expected = 0.5 * (context + detail)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-9)
 
 
 @pytest.mark.parametrize(

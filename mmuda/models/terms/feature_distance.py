@@ -2,6 +2,7 @@
 """DAFormer's distance to the features of ImageNet as a term."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -19,6 +20,7 @@ from mmuda.models.segmentors import (
     Prediction,
 )
 from mmuda.models.segmentors.prediction import Features
+from mmuda.models.segmentors.scales import part
 from mmuda.models.term import Losses, Term
 from mmuda.registry import MODELS
 from mmuda.utils.checks import NOT_NEGATIVE
@@ -62,8 +64,8 @@ class FeatureDistance(Term):
         min_share: Part of a cell's pixels that its class must have, above
             0.5. Pixels without a label are a class of their own.
         feature_scale: Of ``HRDAEncoderDecoder``, whether the distance is that
-            of the ``context``, or the sum of both scales (``all``), which it
-            has where the detail is as large as the images, as published.
+            of the ``context``, or the sum of both scales (``all``), as
+            published where the detail is as large as the images.
 
     Raises:
         ConfigError: A class is unknown, a number is out of its range, or the
@@ -136,9 +138,9 @@ class FeatureDistance(Term):
         images = model.network.images_of_features(source.images)
         distance = self._distance(model, prediction.features, images, source)
         if self.feature_scale == 'all':
-            _check_whole(prediction.boxes, source.images)
+            detail = _detail_of(source, prediction.boxes)
             distance = distance + self._distance(
-                model, prediction.details, source.images, source
+                model, prediction.details, detail.images, detail
             )
         return {'loss_feature_distance': self.weight * distance}
 
@@ -183,21 +185,16 @@ class FeatureDistance(Term):
         return class_ids(known, names, f'{_PLACE}.things')
 
 
-def _check_whole(boxes: Mapping[str, Box], images: Tensor) -> None:
-    """Refuse details that are a part of the images alone.
-
-    Raises:
-        ConfigError: A box is smaller than the images.
-    """
-    height, width = images.shape[2:]
-    for box in boxes.values():
-        if box != (0, height, 0, width):
-            raise ConfigError(
-                f"{_PLACE}.feature_scale='all' needs details as large as the "
-                f'images: segmentor.detail_crop_size=({height}, {width}), not '
-                f'({box.bottom - box.top}, {box.right - box.left}); or leave '
-                'it out'
-            )
+def _detail_of(source: DomainBatch, boxes: Mapping[str, Box]) -> DomainBatch:
+    """The part of source images that HRDA has seen in detail."""
+    box, *_ = boxes.values()
+    valid = source.valid
+    return replace(
+        source,
+        images=part(source.images, box),
+        labels=part(source.require_labels(), box),
+        valid=None if valid is None else part(valid, box),
+    )
 
 
 def feature_distance(
