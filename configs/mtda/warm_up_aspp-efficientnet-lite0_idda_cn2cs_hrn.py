@@ -13,6 +13,9 @@ setting = 'idda_cn2cs_hrn'
 model = dict(
     segmentor=dict(type='MultiHeadEncoderDecoder', targets=None),
     warmup_iters=200,
+    # stage 1 averages: an average of the warm-up would lack MLCL's new head
+    teacher=False,
+    predict_on='segmentor',
     discriminator=dict(base_channels=16),
 )
 default_hooks = dict(checkpoint=dict(interval=500))
