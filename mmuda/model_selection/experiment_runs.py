@@ -6,12 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
+from typing_extensions import NotRequired, TypedDict
 
 from mmuda.utils.config import load_config
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.json_files import read_json
 
 _NUMBER = re.compile(r'iter_(\d+)\.pth')
 _SOURCE_ONLY = 'SourceOnly'
+
+
+class _Result(TypedDict):
+    row: str
+    role: NotRequired[str]
+    seed: int
+    checkpoint: str
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,10 @@ def find_runs(root: Path) -> list[ExperimentRun]:
     """Find all runs of all pools.
 
     Args:
-        root: Folder of the pools; each has a work directory for each run.
+        root: Folder of the pools; each has a work directory for each run, or
+            those of ``tools/run_experiments.py``, a folder for each row with
+            one for each seed. Of these the last training counts, and an
+            oracle, which knows labels of the target, does not.
 
     Returns:
         Runs by pool and name. A folder without checkpoints is no run.
@@ -68,26 +80,60 @@ def find_runs(root: Path) -> list[ExperimentRun]:
     """
     runs = []
     for folder in sorted(root.glob('*/*/')):
-        found = [
-            path
-            for path in folder.glob('iter_*.pth')
-            if _NUMBER.fullmatch(path.name)
-        ]
+        found = [p for p in folder.glob('iter_*.pth') if _is_numbered(p)]
         if not found:
             continue
-        configs = sorted(folder.glob('*.py'))
-        if len(configs) != 1:
-            raise ConfigError(
-                f"'{folder}' has {len(configs)} configs and must have the one "
-                'of its training'
-            )
-        runs.append(_run_of(folder, configs[0], found))
+        runs.append(_run_of(folder, _config_of(folder), found))
+    runs += _of_experiments(root)
     if not runs:
         raise DataError(
             f"'{root}' has no runs; put work directories with iter_*.pth and "
             'their config into a folder for each pool, <pool>/<run>/'
         )
     return runs
+
+
+def _of_experiments(root: Path) -> list[ExperimentRun]:
+    """Finished runs of ``tools/run_experiments.py``."""
+    runs = []
+    for file in sorted(root.glob('*/*/seed_*/result.json')):
+        result = read_json(file, 'run it again', _Result)
+        role = result.get('role', 'method')
+        if role == 'oracle':
+            continue
+        folder = (file.parent / result['checkpoint']).parent
+        found = [p for p in folder.glob('iter_*.pth') if _is_numbered(p)]
+        if not found:
+            raise ConfigError(
+                f"'{folder}' has lost its checkpoints; remove '{file}' and "
+                'let tools/run_experiments.py make them again'
+            )
+        runs.append(
+            ExperimentRun(
+                pool=file.parents[2].name,
+                name=f'{file.parents[1].name}/{file.parent.name}',
+                config=_config_of(folder),
+                checkpoints=tuple(sorted(found, key=iteration_of)),
+                method=result['row'],
+                seed=result['seed'],
+                is_source_only=role == 'source_only',
+            )
+        )
+    return runs
+
+
+def _config_of(folder: Path) -> Path:
+    configs = sorted(folder.glob('*.py'))
+    if len(configs) != 1:
+        raise ConfigError(
+            f"'{folder}' has {len(configs)} configs and must have the one of "
+            'its training'
+        )
+    return configs[0]
+
+
+def _is_numbered(path: Path) -> bool:
+    return _NUMBER.fullmatch(path.name) is not None
 
 
 def _run_of(folder: Path, file: Path, found: list[Path]) -> ExperimentRun:
