@@ -94,9 +94,13 @@ class MeanTeacherHook(Hook):
         """
         model = unwrap(runner.model)
         if getattr(model, self.teacher, None) is None:
+            needed = f"MeanTeacherHook(teacher='{self.teacher}') needs that follower"
+            remedy = 'have a term bring it'
+            if self.teacher == TEACHER:
+                needed = 'MeanTeacherHook needs model.teacher=True'
+                remedy = 'set it'
             raise ConfigError(
-                f'MeanTeacherHook needs model.{self.teacher}=True; set it, or '
-                'take the hook out of custom_hooks'
+                f'{needed}; {remedy}, or take the hook out of custom_hooks'
             )
         check_statistics(model.followers[self.teacher].mode, self.buffers)
         teacher = getattr(model, self.teacher)

@@ -67,9 +67,21 @@ def test_published_momentum_has_a_half_life_of_693_updates():
     assert momentum_of_half_life(69) == pytest.approx(0.99, abs=1e-4)
 
 
-def test_model_without_a_teacher_is_an_error_before_training(tmp_path):
-    run = runner(tmp_path, 1, ['MeanTeacherHook'])
-    with pytest.raises(ConfigError, match=r'needs model\.teacher=True'):
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        ({}, r'needs model\.teacher=True; set it, or'),
+        (
+            dict(teacher='masked_teacher'),
+            r"teacher='masked_teacher'\) needs that .* have a term bring it",
+        ),
+    ],
+)
+def test_model_without_a_teacher_is_an_error_before_training(
+    tmp_path, options, words
+):
+    run = runner(tmp_path, 1, [dict(type='MeanTeacherHook', **options)])
+    with pytest.raises(ConfigError, match=words):
         run.train()
     assert run.iter == 0
 
