@@ -94,7 +94,7 @@ class MeanTeacherHook(Hook):
         """
         model = unwrap(runner.model)
         if getattr(model, self.teacher, None) is None:
-            needed = f"MeanTeacherHook(teacher='{self.teacher}') needs that follower"
+            needed = f"MeanTeacherHook(teacher='{self.teacher}') needs it"
             remedy = 'have a term bring it'
             if self.teacher == TEACHER:
                 needed = 'MeanTeacherHook needs model.teacher=True'

@@ -73,7 +73,7 @@ def test_published_momentum_has_a_half_life_of_693_updates():
         ({}, r'needs model\.teacher=True; set it, or'),
         (
             dict(teacher='masked_teacher'),
-            r"teacher='masked_teacher'\) needs that .* have a term bring it",
+            r"teacher='masked_teacher'\) needs it; have a term bring it",
         ),
     ],
 )
