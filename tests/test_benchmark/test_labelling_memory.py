@@ -11,10 +11,12 @@ from benchmarks.labelling_memory import (
     spool_rows,
 )
 from benchmarks.tiny_labelling import (
+    CLASSES,
     resident_growth,
     spool_image_bytes,
     write_images,
 )
+from mmuda.evaluation.label_free_state import LabelFreeState
 from mmuda.utils.errors import ConfigError
 
 
@@ -53,9 +55,14 @@ def test_disk_is_that_of_one_image_times_the_number():
 
 
 def test_spool_of_an_image_holds_its_labels_and_scores(tmp_path):
-    """One byte and two for each pixel, and a header."""
+    """One byte and two for each pixel, headers, and label-free sums.
+
+    Of these a place of the histogram is two numbers, and there is one for
+    each of the 12 x 8 logits at most.
+    """
     size = spool_image_bytes(tmp_path, (96, 64))
-    assert 0 < size - 96 * 64 * 3 < 1000
+    sums = LabelFreeState(CLASSES).packed().nbytes
+    assert 0 < size - 96 * 64 * 3 - sums < 1000 + 12 * 8 * 16
 
 
 def test_images_have_the_size_asked_for(tmp_path):
