@@ -150,7 +150,9 @@ def start_followers(model: BaseModel) -> None:
         if not follower.saved:
             # mmengine makes alike what is in the state of a model.
             for tensor in (*network.parameters(), *network.buffers()):
-                broadcast(tensor)
+                # Not the parameter: of one in channels_last mmengine makes
+                # a plain tensor, which it can't copy back into another type.
+                broadcast(tensor.detach())
 
 
 def tell_random_starts(model: BaseModel) -> None:

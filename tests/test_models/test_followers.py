@@ -99,9 +99,9 @@ def test_one_kept_alike_is_shared_and_another_refused():
             add_follower(model, name, Follower('segmentor'))
 
 
-def started_in_a_process():
+def started_in_a_process(layout):
     register_all_modules()
-    model = build(False)
+    model = build(False).to(memory_format=layout)
     follower = Follower('segmentor.backbone', saved=False)
     add_follower(model, 'imagenet', follower)
     torch.manual_seed(get_rank())
@@ -111,8 +111,11 @@ def started_in_a_process():
     return model.imagenet.state_dict()
 
 
-def test_what_is_not_saved_starts_alike_in_all_processes(tmp_path):
-    first, second = gloo.run(started_in_a_process, tmp_path)
+@pytest.mark.parametrize(
+    'layout', [torch.contiguous_format, torch.channels_last]
+)
+def test_what_is_not_saved_starts_alike_in_all_processes(tmp_path, layout):
+    first, second = gloo.run(started_in_a_process, tmp_path, layout)
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
 
