@@ -10,7 +10,7 @@ Nothing here is of segmentation.
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from mmengine.dist import broadcast
 from mmengine.model import BaseModel, BaseModule
@@ -21,6 +21,7 @@ from mmuda.models.loading import fit_state_dict, start_from
 from mmuda.models.method_checks import check_choice
 from mmuda.models.moving_average import (
     OPTIONS,
+    AverageOptions,
     Buffers,
     check_options,
     update_teacher,
@@ -31,10 +32,25 @@ from mmuda.models.pretrained import (
     tell_random_start,
 )
 from mmuda.models.trained import THE_CHECKPOINT
+from mmuda.utils.checks import Check
 from mmuda.utils.errors import ConfigError
 
 TEACHER = 'teacher'
 Mode = Literal['eval', 'batch_statistics', 'own_statistics']
+_KNOWN = ('mode', *OPTIONS)
+
+
+class TeacherOptions(AverageOptions, total=False):
+    """What a model or a term says of its teacher."""
+
+    mode: Mode
+
+
+#: The same, and nothing else.
+Teacher = Annotated[
+    TeacherOptions,
+    Check(f'takes {", ".join(_KNOWN)} only', lambda v: {*v} <= {*_KNOWN}),
+]
 
 
 @dataclass(frozen=True)

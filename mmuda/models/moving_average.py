@@ -2,47 +2,47 @@
 """A teacher as the moving average of a network that is trained."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypedDict
 
 import torch
 from torch import Tensor, nn
 
-from mmuda.utils.checks import (
-    COUNT,
-    SHARE,
-    WHOLE,
-    Check,
-    is_number,
-    one_of,
-    optional,
-)
+from mmuda.utils.checks import COUNT, SHARE, WHOLE
+from mmuda.utils.config_ranges import START
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.value_types import find_fault
 
 Buffers = Literal['copy', 'ema', 'keep']
-#: Ranges of the options of an average, those of ``MeanTeacherHook``.
-OPTIONS: dict[str, Check] = dict(
-    momentum=SHARE,
-    warmup=one_of((True, False)),
-    interval=COUNT,
-    begin=WHOLE,
-    buffers=one_of(get_args(Buffers)),
-    half_life=optional(
-        Check('above 0 and at most 1', lambda v: is_number(v) and 0 < v <= 1)
-    ),
-)
+
+
+class AverageOptions(TypedDict, total=False):
+    """Options of an average, those of ``MeanTeacherHook``."""
+
+    momentum: Annotated[float, SHARE]
+    warmup: bool
+    interval: Annotated[int, COUNT]
+    begin: Annotated[int, WHOLE]
+    buffers: Buffers
+    half_life: Annotated[float, START] | None
+
+
+#: Their names.
+OPTIONS = tuple(AverageOptions.__annotations__)
 
 
 def check_options(options: Mapping[str, Any], place: str) -> None:
     """Refuse options of an average that are out of their range.
 
     Args:
-        options: Some of ``OPTIONS``.
+        options: Some of :class:`AverageOptions`.
         place: What has them, for messages.
 
     Raises:
         ConfigError: One is; names place, option and value.
     """
-    for name, value in options.items():
-        OPTIONS[name].require(value, f'{place}.{name}')
+    fault = find_fault(options, AverageOptions, place)
+    if fault is not None:
+        raise ConfigError(str(fault))
 
 
 def warmed_up_momentum(updates: int, momentum: float) -> float:

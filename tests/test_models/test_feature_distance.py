@@ -188,7 +188,7 @@ def test_half_precision_holds_large_features():
         (dict(weight=-1), 'weight=-1: must be a finite number of at least 0'),
         (dict(things='car'), "things='car': must be a list of classes, 'all'"),
         (dict(things=[5]), 'things: 5 is no train id of 5 classes'),
-        (dict(min_share=0.5), r'min_share must lie in \(0.5, 1\], not 0.5'),
+        (dict(min_share=0.5), r'min_share=0.5: must be a number in \(0.5'),
         (dict(segmentor=segmentor_config() | dict(neck=dict(
             type='MultiLevelNeck', in_channels=[32, 64], out_channels=64,
         ))), 'the segmentor has a neck'),

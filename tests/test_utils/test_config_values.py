@@ -3,7 +3,6 @@
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Annotated, Any
 
 import mmseg
@@ -71,53 +70,6 @@ def test_faulty_value_is_named_by_its_place(base, key, value):
     assert message.startswith((key, f'{parent}: '))
     assert '\n' not in message
     assert len(message) < 300
-
-
-DACS = dict(
-    type='DACS',
-    segmentor=dict(type='UDAEncoderDecoder'),
-    augmentation=dict(strength=0.2),
-    ignored_rows=dict(top=15, bottom=120),
-    threshold=None,
-    terms=[
-        dict(type='FeatureDistance', things=['car', 6]),
-        dict(type='MaskedConsistency', block_size='token', threshold='host'),
-    ],
-)
-
-
-@pytest.mark.parametrize(
-    ('key', 'value'),
-    [
-        ('model.threshold', 1.5),
-        ('model.threshold', 'x'),
-        ('model.classes_of', 'images'),
-        ('model.source_mean', 5),
-        ('model.augmentation', 'strong'),
-        ('model.augmentation', dict(strength=0.6)),
-        ('model.augmentation', dict(blur_probability=-1)),
-        ('model.augmentation', dict(jitter_probability='x')),
-        ('model.ignored_rows', 15),
-        ('model.ignored_rows', dict(top=-1)),
-        ('model.ignored_rows', dict(bottom=1.5)),
-        ('model.terms', [dict(type='FeatureDistance', weight=-1)]),
-        ('model.terms', [dict(type='FeatureDistance', things=5)]),
-        ('model.terms', [dict(type='MaskedConsistency', mask_ratio=1)]),
-        ('model.terms', [dict(type='MaskedConsistency', threshold='hos')]),
-        ('model.terms', [dict(type='MaskedConsistency', block_size='x')]),
-        ('model.terms', [dict(type='MaskedConsistency', mode='image')]),
-        (
-            f'{LOADER}.dataset.target.pipeline',
-            [dict(type='PseudoLabelMargins', bottom=-1)],
-        ),
-    ],
-)
-def test_faulty_values_of_dacs(base, key, value):
-    cfg = changed(base, 'model', DACS)
-    check_config(cfg)
-    with pytest.raises(ConfigError) as raised:
-        check_config(changed(SimpleNamespace(_cfg_dict=cfg), key, value))
-    assert str(raised.value).startswith(key)
 
 
 def test_there_are_many_faulty_values():

@@ -4,7 +4,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -104,11 +104,11 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         self,
         *args,
         decode_head: dict,
-        detail_crop_size: Sequence[int],
+        detail_crop_size: Annotated[Sequence[int], PAIR],
         attention_head: dict | None = None,
-        fixed_attention: float | None = None,
-        context_scale: float = 0.5,
-        crop_multiple: int = 8,
+        fixed_attention: Annotated[float, SHARE] | None = None,
+        context_scale: Annotated[float, START] = 0.5,
+        crop_multiple: Annotated[int, COUNT] = 8,
         overlapping_details: bool = True,
         detail_loss_weight: float = 0.1,
         context_loss_weight: float = 0.0,

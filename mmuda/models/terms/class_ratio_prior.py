@@ -2,6 +2,7 @@
 """ADVENT's class-ratio prior as a term."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from mmuda.models.losses import class_ratio_prior_loss
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.models.term import Losses, Term
 from mmuda.registry import MODELS
+from mmuda.utils.checks import SHARE
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.json_files import read_json
 from mmuda.utils.names import DECODE
@@ -41,16 +43,13 @@ class ClassRatioPrior(Term):
         self,
         ratio: Sequence[float] | str,
         weight: float = 1.0,
-        relaxation: float = 0.5,
+        relaxation: Annotated[float, SHARE] = 0.5,
     ) -> None:
         super().__init__()
-        if not 0 <= relaxation <= 1:
-            raise ConfigError(
-                f'ClassRatioPrior.relaxation must lie in [0, 1], not '
-                f'{relaxation}'
-            )
         self.weight = weight
-        self.relaxation = relaxation
+        self.relaxation = SHARE.require(
+            relaxation, 'ClassRatioPrior.relaxation'
+        )
         # Where the values are from, for messages.
         self.place = 'ClassRatioPrior.ratio'
         if isinstance(ratio, str):

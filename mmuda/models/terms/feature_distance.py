@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from mmuda.models.segmentors.prediction import Features
 from mmuda.models.segmentors.scales import part
 from mmuda.models.term import Losses, Term
 from mmuda.registry import MODELS
-from mmuda.utils.checks import NOT_NEGATIVE
+from mmuda.utils.checks import NOT_NEGATIVE, Check, is_number
 from mmuda.utils.class_names import class_ids, plain_name
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import IGNORE_ID
@@ -38,6 +38,9 @@ _NUM_CITYSCAPES = 19
 _NEAREST = 'nearest-exact'
 Scale = Literal['context', 'all']
 _PLACE = 'model.terms: FeatureDistance'
+_MAJORITY = Check(
+    'a number in (0.5, 1]', lambda v: is_number(v) and 0.5 < v <= 1
+)
 
 
 @MODELS.register_module()
@@ -80,7 +83,7 @@ class FeatureDistance(Term):
         self,
         weight: float = 0.005,
         things: Sequence[str | int] | Literal['all'] | None = None,
-        min_share: float = 0.75,
+        min_share: Annotated[float, _MAJORITY] = 0.75,
         feature_scale: Scale = 'context',
     ) -> None:
         super().__init__()
@@ -90,12 +93,8 @@ class FeatureDistance(Term):
                 f"{_PLACE}.things='{things}': must be a list of classes, "
                 "'all' or None"
             )
-        if not 0.5 < min_share <= 1:
-            raise ConfigError(
-                f'{_PLACE}.min_share must lie in (0.5, 1], not {min_share}'
-            )
         self.things = things
-        self.min_share = min_share
+        self.min_share = _MAJORITY.require(min_share, f'{_PLACE}.min_share')
         self.feature_scale = check_choice(
             'terms: FeatureDistance.feature_scale', feature_scale, Scale
         )

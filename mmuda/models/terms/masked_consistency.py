@@ -4,7 +4,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, count
-from typing import Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import torch
 from mmseg.utils import add_prefix
@@ -18,7 +18,7 @@ from mmuda.models.augmentation import (
     normalisation_of,
 )
 from mmuda.models.batch import Batch, DomainBatch
-from mmuda.models.followers import TEACHER
+from mmuda.models.followers import TEACHER, Teacher
 from mmuda.models.method_checks import check_choice
 from mmuda.models.mixing import check_one_size
 from mmuda.models.online_labels import label_online
@@ -109,12 +109,12 @@ class MaskedConsistency(Term):
 
     def __init__(
         self,
-        block_size: int | Literal['token'] = 64,
+        block_size: Annotated[int, COUNT] | Literal['token'] = 64,
         mask_ratio: float = 0.7,
         mode: Mode = 'target',
         weight: float = 1.0,
         threshold: float | Literal['host'] | None = 'host',
-        teacher: Mapping[str, Any] | None = None,
+        teacher: Teacher | None = None,
         augmentation: Mapping[str, float] | bool | None = None,
         share_teacher: bool = True,
     ) -> None:

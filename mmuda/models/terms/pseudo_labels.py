@@ -1,11 +1,14 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Cross entropy on pseudo-labels of the target as a term."""
 
+from typing import Annotated
+
 from mmuda.models.batch import DomainBatch
 from mmuda.models.method_checks import check_pseudo_label_weight
 from mmuda.models.segmentors import Logits, Prediction
 from mmuda.models.term import Losses, Term
 from mmuda.registry import MODELS
+from mmuda.utils.checks import POSITIVE
 
 
 @MODELS.register_module()
@@ -23,7 +26,7 @@ class PseudoLabels(Term):
 
     allows_padding = True
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: Annotated[float, POSITIVE] = 1.0) -> None:
         super().__init__()
         self.weight = check_pseudo_label_weight(
             weight, 'terms: PseudoLabels.weight'

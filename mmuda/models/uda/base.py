@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mmuda.models.batch import DomainBatch, DomainsMixin, FullSize
 from mmuda.models.domain_norms import separate_statistics
-from mmuda.models.followers import FollowersMixin
+from mmuda.models.followers import FollowersMixin, Teacher
 from mmuda.models.losses import AverageOver, averaging_over
 from mmuda.models.method_checks import (
     check_choice,
@@ -98,7 +98,7 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         segmentor: dict,
         data_preprocessor: dict | None = None,
         warmup_iters: int = 0,
-        teacher: bool | dict = False,
+        teacher: bool | Teacher = False,
         predict_on: Network = 'segmentor',
         terms: Sequence[dict] = (),
         targets: Sequence[str] | None = None,

@@ -16,6 +16,7 @@ from mmuda.models.augmentation import (
     normalisation_of,
 )
 from mmuda.models.batch import Batch, DomainBatch, PseudoLabelled
+from mmuda.models.followers import Teacher, TeacherOptions
 from mmuda.models.losses import losses_of, share_of_pixels
 from mmuda.models.method_checks import check_choice, check_number
 from mmuda.models.mixing import ClassesOf, halves_of_classes, mix_classes
@@ -32,7 +33,9 @@ from .base import BaseUDA
 SourceMean = Literal['all', 'labelled']
 
 # Of DAFormer and what came after it.
-_TEACHER = dict(momentum=0.999, mode='own_statistics', buffers='keep')
+_TEACHER = TeacherOptions(
+    momentum=0.999, mode='own_statistics', buffers='keep'
+)
 
 
 @MODELS.register_module()
@@ -92,7 +95,7 @@ class DACS(BaseUDA):
         ignored_rows: dict[str, int] | None = None,
         source_mean: SourceMean = 'all',
         flip_average: bool = False,
-        teacher: dict | bool = True,
+        teacher: bool | Teacher = True,
         **kwargs,
     ) -> None:
         if teacher is False or teacher is None:
@@ -100,7 +103,7 @@ class DACS(BaseUDA):
                 'model.teacher: DACS needs its teacher, which labels the '
                 'target; leave it out for the published one'
             )
-        own = {} if teacher is True else teacher
+        own: TeacherOptions = {} if teacher is True else teacher
         super().__init__(segmentor, teacher=_with_defaults(own), **kwargs)
         if threshold is not None:
             check_number('threshold', threshold, 0, 1)
@@ -262,12 +265,12 @@ class DACS(BaseUDA):
         return self.augmentation.draw(count)
 
 
-def _with_defaults(teacher: Mapping[str, Any]) -> dict[str, Any]:
+def _with_defaults(teacher: TeacherOptions) -> TeacherOptions:
     """Options of a teacher on top of the published ones."""
     if teacher.get('mode', 'own_statistics') == 'own_statistics':
-        return _TEACHER | dict(teacher)
+        return {**_TEACHER, **teacher}
     # Statistics are kept only where they are counted.
-    return dict(momentum=_TEACHER['momentum']) | dict(teacher)
+    return {'momentum': _TEACHER['momentum'], **teacher}
 
 
 def _checked_rows(rows: dict[str, int] | None) -> dict[str, int]:
