@@ -75,6 +75,8 @@ class DINOVisionTransformer(BaseModule):
 
     #: Whether ``forward`` can mask tokens.
     masks_tokens = True
+    #: (N, h, w) patches that the last pass with a mask has hidden.
+    token_mask: Tensor | None = None
 
     def __init__(
         self,
@@ -180,6 +182,8 @@ class DINOVisionTransformer(BaseModule):
         images = self.fitted(inputs)
         height, width = (side // self.patch_size for side in images.shape[2:])
         tokens = self._embedded(images, mask_ratio)
+        if mask_ratio and self.token_mask is not None:
+            self.token_mask = self.token_mask.unflatten(1, (height, width))
         rotation = (
             self.rope_embed(height, width) if self.version == 3 else None
         )
@@ -246,6 +250,7 @@ class DINOVisionTransformer(BaseModule):
                 'at all; take larger ones, or raise backbone.input_scale'
             )
         mask = self.draw_uniform(patches.shape[:2]).to(patches.device) < ratio
+        self.token_mask = mask
         token = self.mask_token.to(patches.dtype)
         return torch.where(mask[:, :, None], token, patches)
 

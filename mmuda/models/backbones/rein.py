@@ -228,6 +228,11 @@ class ReinBackbone(BaseModule):
         self.vit.eval()
         return self
 
+    @property
+    def token_mask(self) -> Tensor | None:
+        """Of the transformer."""
+        return self.vit.token_mask
+
     def learn_mask_token(self) -> None:
         """Nothing: the mask token is frozen like the others."""
 

@@ -19,7 +19,7 @@ from mmuda.utils.config_ranges import PAIR, START
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import DECODE
 
-from .prediction import Box, Features, Prediction, View
+from .prediction import Box, Features, Prediction, View, token_mask_of
 from .recompute import blocks_of, recomputed, recomputing
 from .scale_attention import attention_of, attention_weights
 from .scales import (
@@ -226,6 +226,7 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         # Before dropout draws, which may happen again in backward.
         box = self.draw_box(size)
         levels, style = self._features(images, view.style, view.mask_ratio)
+        mask = token_mask_of(view, self.backbone)
         for name in view.heads:
             scales, details = self._at_both_scales(name, view, levels, [box])
             if size != self.detail_crop_size:
@@ -238,7 +239,7 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
             boxes[name + DETAIL] = box
         if not features:
             levels = details = ()
-        return Prediction(logits, levels, style, boxes, details)
+        return Prediction(logits, levels, style, boxes, details, mask)
 
     def predict_logits(self, inputs: Tensor) -> Tensor:
         """Logits of (N, 3, H, W) images that are seen in detail everywhere.

@@ -59,6 +59,8 @@ class Prediction(NamedTuple):
             not named saw all.
         details: As ``features``, of the part of the images that HRDA sees in
             detail; none of other segmentors.
+        token_mask: (N, h, w) True where a patch token was masked, of HRDA in
+            the context; None if none was, or the backbone does not tell.
     """
 
     logits: dict[str, Tensor]
@@ -66,6 +68,7 @@ class Prediction(NamedTuple):
     style: Style = ()
     boxes: Mapping[str, Box] = {}
     details: Features = ()
+    token_mask: Tensor | None = None
 
 
 def check_not_small(
@@ -88,6 +91,11 @@ def check_not_small(
             f'are too small for {type(network).__name__}; give it larger ones '
             '(the context of HRDAEncoderDecoder is context_scale of an image)'
         ) from error
+
+
+def token_mask_of(view: View, backbone: nn.Module) -> Tensor | None:
+    """Which tokens (N, h, w) a backbone's last pass has masked of a view."""
+    return getattr(backbone, 'token_mask', None) if view.mask_ratio else None
 
 
 def crop(

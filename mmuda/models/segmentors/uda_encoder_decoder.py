@@ -33,6 +33,7 @@ from .prediction import (
     View,
     check_not_small,
     crop,
+    token_mask_of,
 )
 from .strip_predictions import (
     LOGITS,
@@ -171,8 +172,10 @@ class UDAEncoderDecoder(EncoderDecoder):
         levels, style = self._features(
             view.images, view.style, view.mask_ratio
         )
+        mask = token_mask_of(view, self.backbone)
         logits = {name: self._decode(name, levels) for name in view.heads}
-        return Prediction(logits, levels if features else (), style)
+        levels = levels if features else ()
+        return Prediction(logits, levels, style, token_mask=mask)
 
     def _see_all(self, views: Mapping[str, View]) -> Prediction:
         return self._joined([self._see(view) for view in views.values()])

@@ -260,14 +260,25 @@ class MaskedConsistency(Term):
         heads = tuple(model.heads_on(domain.name))
         if self.block_size == 'token':
             view = View(domain.images, heads, mask_ratio=self.mask_ratio)
-            return model.segmentor(view)
+            prediction = model.segmentor(view)
+            if prediction.token_mask is not None:
+                self._show(model, domain, ~prediction.token_mask[:, None])
+            return prediction
         size = domain.images.shape[2:]
         blocks = self.draw_blocks(len(domain.images), *size)
         kept = block_mask(blocks.to(domain.images), size, self.mask_ratio)
-        masked = domain.images * kept
-        first = len(masked) // 2 if self.mode == 'separate' else 0
-        model.show(domain.name, masked=masked[first:])
-        return model.segmentor(masked, heads=heads)
+        self._show(model, domain, kept)
+        return model.segmentor(domain.images * kept, heads=heads)
+
+    def _show(self, model, domain: DomainBatch, kept: Tensor) -> None:
+        """Have the first image drawn with what is kept (N, 1, h, w) of it."""
+        if model.shown is None:
+            return
+        # Those of the source come before.
+        half = len(kept) // 2 if self.mode == 'separate' else 0
+        images = domain.images[half : half + 1]
+        kept = interpolate(kept[half : half + 1].to(images), images.shape[2:])
+        model.show(domain.name, masked=images * kept)
 
     def draw_blocks(self, count: int, height: int, width: int) -> Tensor:
         """Numbers by which blocks are hidden, of the CPU's generator.
