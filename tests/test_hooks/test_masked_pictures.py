@@ -1,4 +1,4 @@
-"""Pictures of the patch tokens that are hidden."""
+"""Pictures and logs of what is hidden: patches, tokens, by several terms."""
 
 from pathlib import Path
 
@@ -21,6 +21,13 @@ from mmuda.registry import HOOKS, MODELS
 
 PICTURES = dict(type='DomainVisualizationHook', interval=1)
 TOKENS = dict(type='MaskedConsistency', block_size='token', augmentation=False)
+BLOCKS = dict(
+    type='MaskedConsistency',
+    block_size=8,
+    augmentation=False,
+    # Or nothing would be sure enough.
+    threshold=None,
+)
 # Of images of 33x41 pixels in the target, beside 33x49 of the source.
 WIDTH, SOURCE_WIDTH, GAP = 41, 49, 6
 # Normalised by 127.5.
@@ -80,6 +87,29 @@ def test_masked_tokens_are_grey_in_the_picture(tmp_path, backbone):
         (tile[top : top + 33] == expected).all()
         for top in range(len(tile) - 33)
     )
+
+
+def test_several_terms_have_logs_and_pictures_of_their_own(tmp_path):
+    own = dict(BLOCKS, share_teacher=False, mask_ratio=0.2)
+    kept, picture = trained(tmp_path, None, BLOCKS, own, BLOCKS)
+    names = ('masked', 'masked_2', 'masked_3')
+    losses = [kept.outputs[f'target.{n}.decode.loss_ce'] for n in names]
+    assert len({loss.item() for loss in losses}) == 3
+    shares = {n for n in kept.outputs if n.endswith('pseudo_label_weight')}
+    places = ('target', 'target.masked_2', 'target.masked_3')
+    assert shares == {f'{place}.pseudo_label_weight' for place in places}
+    # Target, pseudo-label, confidence, three of masks, prediction.
+    first, second, third = tiles_of(picture, 7)[3:6]
+    assert (first != second).any()
+    assert (first != third).any()
+
+
+def test_terms_on_other_domains_are_no_others(tmp_path):
+    source = dict(BLOCKS, mode='source', threshold='host')
+    kept, _ = trained(tmp_path, None, BLOCKS, source)
+    for name in ('target', 'source'):
+        assert f'{name}.masked.decode.loss_ce' in kept.outputs
+    assert not any('masked_2' in name for name in kept.outputs)
 
 
 def test_tokens_of_the_context_are_shown_of_hrda():

@@ -53,7 +53,7 @@ _PUBLISHED: dict[str, tuple[Domain, bool]] = {
 # Of hosts that do not label targets in the iteration.
 _THRESHOLD = 0.968
 _PLACE = 'model.terms: MaskedConsistency'
-_OWN_TEACHER = 'masked_teacher'
+_NAME, _OWN_TEACHER = 'masked', 'masked_teacher'
 _TEACHER_PLACE = 'terms: MaskedConsistency.teacher'
 
 
@@ -131,7 +131,7 @@ class MaskedConsistency(Term):
         self.teacher, self.share_teacher = teacher, share_teacher
         self.mode, augmentation = _masked_domain(mode, augmentation)
         self.augmentation = augmentation_of(augmentation, _PLACE)
-        self.labelled_by = TEACHER
+        self.labelled_by, self.name = TEACHER, _NAME
         self.learns_targets = self.mode != 'source'
         if not self.learns_targets:
             self._refuse_a_teacher()
@@ -153,11 +153,21 @@ class MaskedConsistency(Term):
     def attach(self, model) -> None:
         """Give a teacher to a host that has none, or one beside its own.
 
+        The second term on the same domain is called ``masked_2`` in logs and
+        pictures, and so on.
+
         Raises:
             ConfigError: It has one, for which there are options here, or
                 whose updates overwrite statistics of its own; or tokens are
                 hidden of a backbone that has none.
         """
+        alike = sum(
+            isinstance(term, MaskedConsistency)
+            and term.learns_targets == self.learns_targets
+            for term in model.terms
+        )
+        if alike > 1:
+            self.name = f'{_NAME}_{alike}'
         if self.block_size == 'token':
             model.network.learn_mask_token()
         if self.mode == 'source':
@@ -212,7 +222,7 @@ class MaskedConsistency(Term):
             for key, value in losses.items()
         }
         losses |= ddp_dummy_loss(model.segmentor, prediction.logits)
-        return add_prefix(losses, f'{whole.name}.masked')
+        return add_prefix(losses, f'{whole.name}.{self.name}')
 
     def _labelled(
         self, model, batch: Batch, name: str
@@ -230,7 +240,8 @@ class MaskedConsistency(Term):
         target = label_online(
             model, whole, threshold, flip_average, self.labelled_by
         )
-        place = f'{name}.masked' if name in shared else name
+        only = name not in shared and self.name == _NAME
+        place = name if only else f'{name}.{self.name}'
         assert target.share is not None, 'of label_online()'
         if shares:
             shared[name] = target
@@ -278,7 +289,7 @@ class MaskedConsistency(Term):
         half = len(kept) // 2 if self.mode == 'separate' else 0
         images = domain.images[half : half + 1]
         kept = interpolate(kept[half : half + 1].to(images), images.shape[2:])
-        model.show(domain.name, masked=images * kept)
+        model.show(domain.name, **{self.name: images * kept})
 
     def draw_blocks(self, count: int, height: int, width: int) -> Tensor:
         """Numbers by which blocks are hidden, of the CPU's generator.

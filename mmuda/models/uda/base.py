@@ -183,7 +183,7 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
             domain: Name of a target, or of the source.
             **maps: Of its images, of which the first is shown:
                 ``pseudo_label`` and ``confidence`` (N, H, W), ``mixed`` and
-                ``masked`` (N, 3, H, W).
+                those that begin with ``masked`` (N, 3, H, W).
         """
         if self.shown is not None:
             first = {name: values[0].detach() for name, values in maps.items()}
