@@ -46,12 +46,15 @@ class DeepLabResNet(ResNet):
         strides: Stride of each stage.
         dilations: Dilation of each stage, used in all of its blocks.
         norm_cfg: Batch norm by default, affine parameters frozen.
+        zero_init_residual: Start the last norm of each block from 0, so that
+            blocks begin as their shortcuts.
         **kwargs: Further arguments of mmseg's ``ResNet``, such as
             ``base_channels`` and ``out_indices``.
 
     Raises:
         ConfigError: If the depth is unknown or ``stage_blocks`` has not one
-            positive number for each stage.
+            positive number for each stage, or if ``zero_init_residual``
+            stands beside an ``init_cfg``, which says how blocks start.
     """
 
     arch_settings: dict[int, tuple[type[nn.Module], tuple[int, ...]]]
@@ -64,6 +67,7 @@ class DeepLabResNet(ResNet):
         strides: Sequence[int] = (1, 2, 1, 1),
         dilations: Sequence[int] = (1, 1, 2, 4),
         norm_cfg: dict | None = None,
+        zero_init_residual: bool = False,
         init_cfg: dict | list[dict] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -78,6 +82,11 @@ class DeepLabResNet(ResNet):
             self.arch_settings = {depth: (block, tuple(stage_blocks))}
         if init_cfg is None and kwargs.get('pretrained') is None:
             init_cfg = list(_INIT_CFG)
+        elif zero_init_residual:
+            raise ConfigError(
+                'DeepLabResNet: zero_init_residual=True would have no effect '
+                'beside init_cfg, which says how blocks start; remove one'
+            )
         super().__init__(
             depth,
             style=style,
@@ -88,6 +97,17 @@ class DeepLabResNet(ResNet):
             **kwargs,
         )
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True)
+        if zero_init_residual:
+            _start_as_shortcuts(self)
+
+
+def _start_as_shortcuts(network: ResNet) -> None:
+    """As mmseg does, which needs the other initial weights to be its own."""
+    for name in network.res_layers:
+        for block in getattr(network, name):
+            last = 'norm3' if hasattr(block, 'norm3') else 'norm2'
+            zero = dict(type='Constant', val=0, override=dict(name=last))
+            block.init_cfg = zero
 
 
 def _check_stage_blocks(stage_blocks: Sequence[int], num_stages: int) -> None:

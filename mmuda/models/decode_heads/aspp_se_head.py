@@ -11,8 +11,15 @@ from torch import Tensor, cat, nn
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
+from .fixed_layers import CONVOLUTIONS, refuse_lists, refuse_options
+
 _CROSS_ENTROPY = dict(type='CrossEntropyLoss', avg_non_ignore=True)
 _GATE = (dict(type='ReLU'), dict(type='Sigmoid'))
+_FIXED = dict(
+    norm_cfg='its norms are group norms of num_groups',
+    act_cfg='its activations are ReLU',
+    conv_cfg=CONVOLUTIONS,
+)
 
 
 @MODELS.register_module()
@@ -53,7 +60,9 @@ class ASPPSEHead(BaseDecodeHead):
             ``in_index``, which picks the backbone's stages.
 
     Raises:
-        ConfigError: ``channels`` is no multiple of ``num_groups``.
+        ConfigError: ``channels`` is no multiple of ``num_groups``, or
+            ``norm_cfg``, ``act_cfg`` or ``conv_cfg`` is given, as all layers
+            are those above.
     """
 
     def __init__(
@@ -71,6 +80,8 @@ class ASPPSEHead(BaseDecodeHead):
         init_cfg: dict | list[dict] | None = None,
         **kwargs: Any,
     ) -> None:
+        refuse_options('ASPPSEHead', kwargs, _FIXED)
+        refuse_lists('ASPPSEHead', kwargs)
         super().__init__(
             in_channels,
             channels,

@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Head of DAFormer: all levels of a transformer, fused with context."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from mmcv.cnn import ConvModule
@@ -15,9 +15,15 @@ from torch import Tensor, cat, nn
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 
+from .fixed_layers import CONVOLUTIONS, refuse_options
+
 Fusion = Literal['sepaspp', 'conv1']
 
 _CROSS_ENTROPY = dict(type='CrossEntropyLoss', avg_non_ignore=False)
+_FIXED = dict(
+    conv_cfg=CONVOLUTIONS,
+    input_transform='it fuses the levels in_index itself',
+)
 
 
 @MODELS.register_module()
@@ -53,7 +59,8 @@ class DAFormerHead(BaseDecodeHead):
             ``align_corners`` also says how levels are resized to the first.
 
     Raises:
-        ConfigError: ``fusion`` is unknown.
+        ConfigError: ``fusion`` is unknown, or ``conv_cfg`` or
+            ``input_transform`` is given.
     """
 
     def __init__(
@@ -70,7 +77,7 @@ class DAFormerHead(BaseDecodeHead):
         loss_decode: dict | list[dict] | None = None,
         **kwargs: Any,
     ) -> None:
-        _check_fusion(fusion)
+        _check_options(fusion, kwargs)
         super().__init__(
             list(in_channels),
             channels,
@@ -142,7 +149,8 @@ class DAFormerHead(BaseDecodeHead):
         return self.cls_seg(self.features(inputs))
 
 
-def _check_fusion(fusion: str) -> None:
+def _check_options(fusion: str, further: Mapping[str, Any]) -> None:
+    refuse_options('DAFormerHead', further, _FIXED)
     if fusion not in get_args(Fusion):
         raise ConfigError(
             f'DAFormerHead: fusion={fusion!r} is not one of {get_args(Fusion)}'

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from mmuda.registry import MODELS
 
+from .fixed_layers import refuse_lists
+
 
 @MODELS.register_module()
 class DeepLabV3PlusHead(BaseDecodeHead):
@@ -31,7 +33,8 @@ class DeepLabV3PlusHead(BaseDecodeHead):
     1 / fan_in, the classifier N(0, 0.001).
 
     Args:
-        in_channels: Channels of the last feature map.
+        in_channels: Channels of the last feature map, or of each one under
+            ``input_transform='resize_concat'``.
         channels: Channels of each branch and of the decoder.
         c1_in_channels: Channels of the first feature map.
         c1_channels: Channels that it is projected to.
@@ -45,11 +48,14 @@ class DeepLabV3PlusHead(BaseDecodeHead):
         init_cfg: Instead of detectron2's initial weights.
         **kwargs: Further arguments of mmseg's ``BaseDecodeHead``, such as
             ``in_index`` and ``num_classes``.
+
+    Raises:
+        ConfigError: ``input_transform`` asks for a list of maps.
     """
 
     def __init__(
         self,
-        in_channels: int,
+        in_channels: int | Sequence[int],
         channels: int = 256,
         *,
         c1_in_channels: int,
@@ -61,6 +67,7 @@ class DeepLabV3PlusHead(BaseDecodeHead):
         init_cfg: dict | list[dict] | None = None,
         **kwargs: Any,
     ) -> None:
+        refuse_lists('DeepLabV3PlusHead', kwargs)
         super().__init__(
             in_channels,
             channels,
@@ -70,16 +77,12 @@ class DeepLabV3PlusHead(BaseDecodeHead):
             **kwargs,
         )
         self.pool_size = pool_size
+        layers = self.conv_cfg, self.norm_cfg, self.act_cfg
         self.aspp_modules = ASPPModule(
-            dilations,
-            in_channels,
-            channels,
-            self.conv_cfg,
-            self.norm_cfg,
-            self.act_cfg,
+            dilations, self.in_channels, channels, *layers
         )
         # Of one value each: nothing to normalise over.
-        self.image_pool = self._conv(in_channels, channels, norm_cfg=None)
+        self.image_pool = self._conv(self.in_channels, channels, norm_cfg=None)
         self.bottleneck = self._conv((len(dilations) + 1) * channels, channels)
         self.projection_dropout = nn.Dropout(dropout_ratio)
         self.c1_bottleneck = self._conv(c1_in_channels, c1_channels)

@@ -9,7 +9,15 @@ from torch import Tensor, nn
 
 from mmuda.registry import MODELS
 
+from .fixed_layers import CONVOLUTIONS, refuse_lists, refuse_options
+
 _CROSS_ENTROPY = dict(type='CrossEntropyLoss', avg_non_ignore=True)
+_FIXED = dict(
+    norm_cfg='it has no norm',
+    act_cfg='it has no activation',
+    conv_cfg=CONVOLUTIONS,
+    channels='its only maps are the logits',
+)
 
 
 @MODELS.register_module()
@@ -35,6 +43,11 @@ class DLV2Head(BaseDecodeHead):
         loss_decode: Cross entropy averaged over valid pixels by default.
         **kwargs: Further arguments of mmseg's ``BaseDecodeHead``, such as
             ``in_index``, which picks the backbone's stage.
+
+    Raises:
+        ConfigError: An option of ``BaseDecodeHead`` is given for layers that
+            this head does not have (``norm_cfg``, ``act_cfg``, ``conv_cfg``,
+            ``channels``).
     """
 
     def __init__(
@@ -49,6 +62,8 @@ class DLV2Head(BaseDecodeHead):
         init_cfg: dict | list[dict] | None = None,
         **kwargs: Any,
     ) -> None:
+        refuse_options('DLV2Head', kwargs, _FIXED)
+        refuse_lists('DLV2Head', kwargs)
         super().__init__(
             in_channels,
             channels=num_classes,

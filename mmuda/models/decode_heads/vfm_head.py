@@ -9,9 +9,18 @@ from torch import Tensor, nn
 
 from mmuda.registry import MODELS
 
+from .fixed_layers import CONVOLUTIONS, refuse_options
+
 _EPS = 1e-6
 _CROSS_ENTROPY = dict(type='CrossEntropyLoss', avg_non_ignore=True)
 _CLASSIFIER = dict(type='Normal', std=0.1, override=dict(name='conv_seg'))
+_FIXED = dict(
+    norm_cfg='its norms are layer norms',
+    act_cfg='its activation is a GELU',
+    conv_cfg=CONVOLUTIONS,
+    channels='they are a quarter of in_channels',
+    input_transform='it reads one map',
+)
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -54,6 +63,11 @@ class VFMHead(BaseDecodeHead):
         init_cfg: The classifier starts from N(0, 0.1) by default.
         **kwargs: Further arguments of mmseg's ``BaseDecodeHead``, such as
             ``in_index``.
+
+    Raises:
+        ConfigError: An option of ``BaseDecodeHead`` is given that says
+            otherwise than above what the layers are (``norm_cfg``,
+            ``act_cfg``, ``conv_cfg``, ``channels``, ``input_transform``).
     """
 
     def __init__(
@@ -67,6 +81,7 @@ class VFMHead(BaseDecodeHead):
         init_cfg: dict | list[dict] | None = None,
         **kwargs: Any,
     ) -> None:
+        refuse_options('VFMHead', kwargs, _FIXED)
         half, quarter = in_channels // 2, in_channels // 4
         super().__init__(
             in_channels,
