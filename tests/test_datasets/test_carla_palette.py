@@ -1,13 +1,14 @@
 """Labels of CARLA in the colours of its Cityscapes palette."""
 
 import pickle
+import shutil
 
 import cv2
 import numpy as np
 import pytest
 from toy_images import make_image
 
-from mmuda.datasets import CARLATagsDataset, examine_dataset
+from mmuda.datasets import CARLATagsDataset, examine_dataset, scan_dataset
 from mmuda.datasets.labels.carla_palette import PALETTES, PaletteReader
 from mmuda.datasets.labels.label_maps import VALID_IDS, label_table
 from mmuda.utils.errors import DataError
@@ -141,3 +142,24 @@ def test_tags_among_colours_are_refused(tmp_path):
     cv2.imwrite(f'{root}/semantic/b.png', tags)
     with pytest.raises(DataError, match=r'b.png. has no colours \(three'):
         build(root)
+
+
+@pytest.mark.parametrize('odd_is_in_colours', [False, True])
+def test_the_check_of_all_files_finds_a_label_of_another_kind(
+    tmp_path, odd_is_in_colours
+):
+    """Sixteen of twenty labels are looked at before training, not this."""
+    write(tmp_path, street(TERRAIN['carla']))
+    colours = tmp_path / 'semantic/a.png'
+    tags = np.ones(SIZE, np.uint8)
+    keys = 'abcdefghijklmnopqrst'
+    for key in keys[1:]:
+        shutil.copy(tmp_path / 'rgb/a.png', tmp_path / f'rgb/{key}.png')
+        shutil.copy(colours, tmp_path / f'semantic/{key}.png')
+    for key in keys:
+        if (key == 'e') != odd_is_in_colours:
+            cv2.imwrite(str(tmp_path / f'semantic/{key}.png'), tags)
+    dataset = build(str(tmp_path))
+    assert examine_dataset(dataset).faults == []
+    (fault,) = scan_dataset(dataset, progress=False)
+    assert 'e.png' in fault
