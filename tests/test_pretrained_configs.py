@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from demo_data import write as write_streets
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 
@@ -51,6 +52,7 @@ def data(tmp_path_factory):
 
 
 WEATHERS = ('CN', 'CS', 'HRN')
+STREETS = 'streets'
 
 
 def load(leaf, data=None, setting=None):
@@ -192,3 +194,31 @@ def test_other_small_settings_are_to_be_had(setting):
     cfg = load('dacs/dacs_efficientnet-lite0_idda2cs256.py', None, setting)
     assert cfg.train_dataloader.dataset.source.type == 'CARLADataset'
     assert cfg.model.segmentor.decode_head.num_classes == 10
+
+
+def test_generated_streets_are_to_be_had(tmp_path):
+    write_streets(tmp_path, count=2)
+    cfg = load('dacs/dacs_efficientnet-lite0_idda2cs256.py', tmp_path, STREETS)
+    assert cfg.model.segmentor.decode_head.num_classes == 16
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    item = dataset[next(iter(DomainInfiniteSampler(dataset, seed=0)))]
+    shapes = [tuple(image.shape) for image in item['inputs'].values()]
+    assert shapes == [(3, 128, 224)] * 2
+    labels = item['data_samples']['source'].gt_sem_seg.data.unique()
+    assert {*labels.tolist()} <= {*range(16), IGNORED}
+    tested = DATASETS.build(cfg.test_dataloader.dataset)
+    assert len(tested) == 2
+    assert tested[0]['inputs'].shape == (3, 160, 320)
+
+
+@pytest.mark.parametrize('variant', ['', '_rare', '_large'])
+def test_streets_lie_where_the_demo_makes_them(variant):
+    leaf = 'hrda/hrda_efficientnet-lite0_idda2cs256.py'
+    cfg = load(leaf, None, STREETS + variant)
+    domains = cfg.train_dataloader.dataset
+    source = domains.source.get('dataset', domains.source)
+    roots = [part.data_root for part in (source, domains.target)]
+    assert roots == ['data/demo/GTA5', 'data/demo/Cityscapes']
+    # the target's training images have none
+    leaf = 'esl/esl_efficientnet-lite0_idda2cs256.py'
+    assert load(leaf, None, STREETS).pseudo_labels.ground_truth is None

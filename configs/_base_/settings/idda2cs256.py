@@ -131,6 +131,11 @@ _carla_parts = dict(
     soft_labelled_pipeline=_base_.protocol.soft.images_pipeline,
     config=dict(pseudo_labels=_labelled(_base_.label_pipeline)),
 )
+_label_pipeline = [
+    _load,
+    dict(type='Resize', scale=_cityscapes_size, keep_ratio=False),
+    _pack,
+]
 protocol = dict(
     default=_carla_parts,
     alone=_carla_parts,
@@ -140,6 +145,14 @@ protocol = dict(
     rare=dict(_whole(_cityscapes_size), **_alone, sampling=_sampling(1)),
     large=dict(_whole(_cityscapes_size, 2), **_alone, sampling=_sampling(2)),
     weather=_whole(_idda_size),
+    # of generated streets, whose training images of the target have no labels
+    streets=dict(
+        _whole(_cityscapes_size),
+        **_alone,
+        config=dict(
+            pseudo_labels=dict(_labelled(_label_pipeline), ground_truth=None)
+        ),
+    ),
 )
 
 
@@ -177,6 +190,17 @@ domains = dict(
         val=_of('val'),
         test=_of('test'),
     ),
+    gta5=dict(
+        dataset=dict(type='GTA5Dataset', data_root='data/demo/GTA5'),
+        train=dict(img_path='images', seg_map_path='labels'),
+    ),
+    cityscapes=dict(
+        dataset=dict(
+            type='CityscapesLabelIdsDataset', data_root='data/demo/Cityscapes'
+        ),
+        train=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
+        val=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
+    ),
     noon=_folder('data/IDDA', train=_of('weather_CN', *_towns)),
     **{
         name: _folder(
@@ -195,6 +219,7 @@ settings = dict(
     idda_cn2cs_hrn=dict(
         source='noon', targets=['sunset', 'rain'], protocol='weather'
     ),
+    streets=dict(source='gta5', targets=['cityscapes'], protocol='streets'),
     # the upper bound: the target with its labels as the source
     cs256=dict(
         source='cityscapes256',
