@@ -98,10 +98,22 @@ def test_ratios_are_parts_of_the_labelled_pixels(run, data):
 def test_the_table_holds_shares_and_images(run, data):
     table = rows(run('--min-pixels', 50))
     counts = np.array(plain_counts(data))
-    share, images, enough, _ = table['sky']
+    share, images, enough, *_ = table['sky']
     assert share == f'{100 * counts[:, 10].sum() / counts.sum():.4f}'
     assert int(images) == (counts[:, 10] > 0).sum()
     assert int(enough) == (counts[:, 10] > 50).sum()
+
+
+def test_weights_are_printed_as_a_list_for_a_setting(run, data):
+    printed = run('--largest-weight', 3)
+    counts = np.sum(plain_counts(data), axis=0)
+    wanted = [
+        min((counts.sum() / (19 * n)) ** 0.5, 3) if n else 1 for n in counts
+    ]
+    assert {3, 1} < set(wanted)
+    listed = re.search(r'class_weight: (\[.*\])', printed)[1]
+    assert json.loads(listed) == pytest.approx(wanted, abs=0.005)
+    assert float(rows(printed)['sky'][4]) == json.loads(listed)[10]
 
 
 def test_probabilities_sum_to_1(run):

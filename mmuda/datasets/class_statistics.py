@@ -58,6 +58,28 @@ class ClassStatistics:
             )
         return total / total.sum()
 
+    def loss_weights(self, largest: float = 10.0) -> np.ndarray:
+        """Weights of the classes in a loss that let rare ones be learned.
+
+        With f_c, the share of a class in all labelled pixels, and C classes
+        it is the root of 1 / (C f_c): half-way, on a logarithmic scale, from
+        pixels that weigh the same to classes that weigh the same.
+
+        Args:
+            largest: No weight is larger.
+
+        Returns:
+            (C,) float64; 1 where no label has a pixel of the class.
+
+        Raises:
+            DataError: No label has a pixel of any class.
+        """
+        shares = self.shares
+        weights = np.ones_like(shares)
+        found = shares > 0
+        weights[found] = (len(shares) * shares[found]) ** -0.5
+        return weights.clip(max=largest)
+
     def images_with_more_than(self, min_pixels: int) -> np.ndarray:
         """(C,) numbers of images with more than so many pixels of a class."""
         return (self.pixels > min_pixels).sum(axis=0)

@@ -2,7 +2,8 @@
 """A model out of a network, a method on it and what a config says itself."""
 
 import copy
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -70,7 +71,12 @@ def _fit_heads(method: Mapping, model: dict, segmentor: Any) -> None:
         judge.setdefault('levels', heads)
 
 
-def fill_model(model: Any, num_classes: int, targets: list[str]) -> None:
+def fill_model(
+    model: Any,
+    num_classes: int,
+    targets: list[str],
+    class_weight: Sequence[float] | None = None,
+) -> None:
     """Tell a model what its setting is, in place.
 
     Args:
@@ -78,6 +84,12 @@ def fill_model(model: Any, num_classes: int, targets: list[str]) -> None:
         num_classes: Of the heads, and the channels of discriminators, that
             do not say so themselves.
         targets: In place of each ``targets=None``.
+        class_weight: Of the losses of heads that do not say so themselves;
+            None for what they have by default.
+
+    Raises:
+        ConfigError: There is not one weight for each class, or a head has no
+            loss that takes them.
     """
     if not isinstance(model, dict):
         return
@@ -88,10 +100,43 @@ def fill_model(model: Any, num_classes: int, targets: list[str]) -> None:
         for part in head if isinstance(head, list) else [head]:
             if isinstance(part, dict):
                 part.setdefault('num_classes', num_classes)
+                if class_weight is not None:
+                    _weight_classes(part, class_weight)
     judge = model.get('discriminator')
     if isinstance(judge, dict):
         judge.setdefault('in_channels', num_classes)
-    fill_model(model.get('segmentor'), num_classes, targets)
+    fill_model(model.get('segmentor'), num_classes, targets, class_weight)
+
+
+def _weight_classes(head: dict, class_weight: Sequence[float]) -> None:
+    """Give a setting's weights to those losses of a head that take any."""
+    if len(class_weight) != head['num_classes']:
+        raise ConfigError(
+            f'class_weight of the setting: {len(class_weight)} weights for '
+            f'{head["num_classes"]} classes; tools/misc/class_statistics.py '
+            'prints those of the source'
+        )
+    losses = head.setdefault('loss_decode', dict(type='CrossEntropyLoss'))
+    losses = losses if isinstance(losses, list | tuple) else [losses]
+    taking = [loss for loss in losses if _takes_class_weight(loss)]
+    if not taking:
+        raise ConfigError(
+            'class_weight of the setting: no loss of the head '
+            f'{head.get("type")} takes it; give the head a CrossEntropyLoss, '
+            'or leave it out of the setting'
+        )
+    for loss in taking:
+        loss.setdefault('class_weight', list(class_weight))
+
+
+def _takes_class_weight(loss: Any) -> bool:
+    kind = loss.get('type') if isinstance(loss, Mapping) else None
+    # A name that nobody has is told when the model is built.
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    return (
+        inspect.isclass(kind)
+        and 'class_weight' in inspect.signature(kind).parameters
+    )
 
 
 def fill_terms(model: Any, options: Mapping[str, Mapping]) -> None:

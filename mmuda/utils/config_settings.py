@@ -88,8 +88,9 @@ def choose_setting(
     _fill_pseudo_labels(cfg, setting, protocol)
     if isinstance(cfg.get('val_dataloader'), list):
         _evaluate_several(cfg)
-    fill_model(cfg.get('model'), protocol['num_classes'], setting['targets'])
-    fill_terms(cfg.get('model'), setting.get('terms', {}))
+    model, weights = cfg.get('model'), setting.get('class_weight')
+    fill_model(model, protocol['num_classes'], setting['targets'], weights)
+    fill_terms(model, setting.get('terms', {}))
     _leave_out_tables(cfg)
 
 

@@ -10,7 +10,7 @@ from mmengine.config.config import DELETE_KEY
 
 from mmuda.utils.checks import COUNT
 from mmuda.utils.config_keys import did_you_mean
-from mmuda.utils.config_ranges import BUILT
+from mmuda.utils.config_ranges import BUILT, WEIGHTS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.value_types import find_fault
 
@@ -35,6 +35,8 @@ class _Setting(TypedDict, total=False):
     source: Any
     targets: Any
     protocol: str
+    # Of the losses of heads, where a config does not say it.
+    class_weight: Annotated[list[float], WEIGHTS] | None
     # Options of the terms of these types, where a config does not say them.
     terms: dict[str, dict]
 

@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from mmuda.registry import MODELS
 from mmuda.utils.config import load_config
-from mmuda.utils.config_model import fill_terms
+from mmuda.utils.config_model import fill_model, fill_terms
 from mmuda.utils.errors import ConfigError
 
 BASES = ROOT / 'configs/_base_'
@@ -210,3 +210,50 @@ def test_a_setting_fills_what_terms_do_not_say(kind, given, found):
     fill_terms(dict(terms=[term, other]), dict(Entropy=dict(top_fraction=0.7)))
     assert term == dict(type=kind, top_fraction=found)
     assert other == dict(type='FeatureDistance')
+
+
+def head(*losses, **more):
+    return dict(type='FCNHead', loss_decode=list(losses), **more)
+
+
+def test_a_setting_weights_the_losses_that_say_nothing():
+    plain, none = (
+        dict(type=f'{scope}CrossEntropyLoss') for scope in ('', 'mmseg.')
+    )
+    own = dict(type='CrossEntropyLoss', class_weight=None)
+    dice = dict(type='DiceLoss')
+    bare = dict(type='FCNHead')
+    segmentor = dict(
+        decode_head=head(plain, dice), auxiliary_head=[head(none, own), bare]
+    )
+    fill_model(dict(segmentor=segmentor), 2, [], [0.5, 3.0])
+    assert plain['class_weight'] == none['class_weight'] == [0.5, 3.0]
+    assert own['class_weight'] is None
+    assert dice == dict(type='DiceLoss')
+    assert bare['loss_decode']['class_weight'] == [0.5, 3.0]
+
+
+@pytest.mark.parametrize(
+    ('part', 'told'),
+    [
+        (head(dict(type='CrossEntropyLoss')), '2 weights for 3 classes'),
+        (head(dict(type='DiceLoss'), num_classes=2), 'FCNHead takes it'),
+    ],
+)
+def test_weights_that_no_loss_can_take_are_refused(part, told):
+    with pytest.raises(ConfigError, match=told):
+        fill_model(dict(decode_head=part), 3, [], [0.5, 3.0])
+
+
+@pytest.mark.parametrize('value', [[1.0, -1.0], 'weights.npy', 3])
+def test_weights_of_a_setting_are_checked(tmp_path, value):
+    own = leaf(tmp_path, f'settings=dict(gta2cs=dict(class_weight={value!r}))')
+    with pytest.raises(ConfigError, match='settings.gta2cs.class_weight'):
+        load_config(own)
+
+
+def test_weights_of_a_setting_reach_the_model(tmp_path):
+    text = 'settings=dict(gta2cs=dict(class_weight=[*map(float, range(19))]))'
+    segmentor = load_config(leaf(tmp_path, text)).model.segmentor
+    for part in (segmentor.decode_head, segmentor.auxiliary_head):
+        assert part.loss_decode.class_weight == list(range(19))

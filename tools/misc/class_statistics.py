@@ -72,6 +72,13 @@ def parse_args() -> argparse.Namespace:
         'has, for class_ratio_prior.ratio of MinEnt and AdvEnt',
     )
     add(
+        '--largest-weight',
+        type=checked(POSITIVE, float),
+        default=10.0,
+        help='of the weights for class_weight of a setting, which are printed '
+        'as a list (10)',
+    )
+    add(
         '--workers',
         type=checked(COUNT),
         default=4,
@@ -114,9 +121,12 @@ def without_sampling(config: DatasetConfig) -> tuple[DatasetConfig, dict]:
 
 
 def result_table(
-    statistics: ClassStatistics, temperature: float, min_pixels: int
+    statistics: ClassStatistics,
+    temperature: float,
+    min_pixels: int,
+    largest: float = 10.0,
 ) -> Table:
-    """Lay out shares, images and probabilities by class."""
+    """Lay out shares, images, probabilities and weights by class."""
     shares = statistics.shares
     images = np.stack(
         [statistics.images_with_more_than(n) for n in (0, min_pixels)], axis=1
@@ -130,15 +140,19 @@ def result_table(
         'class',
         title=f'{len(statistics.keys)} labels, temperature {temperature}',
     )
-    for heading in ('pixels %', 'images', f'> {min_pixels} px', 'P(class)'):
+    for heading in (
+        *('pixels %', 'images', f'> {min_pixels} px', 'P(class)', 'weight'),
+    ):
         table.add_column(heading, justify='right')
+    weights = statistics.loss_weights(largest)
     rows = zip(
-        *(statistics.classes, shares, images, probabilities), strict=True
+        *(statistics.classes, shares, images, probabilities, weights),
+        strict=True,
     )
-    for name, share, (some, enough), probability in rows:
+    for name, share, (some, enough), probability, weight in rows:
         table.add_row(
             *(name, f'{100 * share:.4f}', str(some), str(enough)),
-            probability,
+            *(probability, f'{weight:.2f}'),
         )
     return table
 
@@ -163,8 +177,11 @@ def main(args: argparse.Namespace) -> None:
         else getattr(args, name)
         for name, default in _SAMPLING.items()
     }
-    Console().print(result_table(statistics, **sampling))
+    largest = args.largest_weight
+    Console().print(result_table(statistics, **sampling, largest=largest))
     print(f'statistics: {path}')
+    weights = ', '.join(f'{w:.2f}' for w in statistics.loss_weights(largest))
+    print(f'class_weight: [{weights}]')
     if args.ratios is not None:
         shares = json.dumps(statistics.shares.tolist(), indent=1)
         atomic_write(args.ratios, shares)
