@@ -108,6 +108,7 @@ def test_status_finds_finished_stages(cotrain, tmp_path):
             {'pseudo_labels.rule.low': 2},
             'low=2: must be a number in [0, 1]',
         ),
+        (['--dry-run'], {'randomness.seed': 7}, 'cotraining.seed; give that'),
         (
             ['--dry-run', '--baseline-checkpoint', 'lost.pth'],
             {},
@@ -247,6 +248,14 @@ def test_first_and_last_training_take_the_setting(
     assert last.data_prefix == target.data_prefix
     for cfg in (procedure.baseline, procedure.final):
         assert cfg.val_dataloader.dataset.type == kind
+
+
+def test_the_seed_is_that_of_the_stages(tool, monkeypatch):
+    words = [str(cotraining_runs.CONFIG), '--seed', '7']
+    monkeypatch.setattr(sys, 'argv', ['cotrain.py', *words])
+    procedure = tool['procedure_from'](tool['parse_args']())
+    assert procedure.options.seed == 7
+    assert 'seed=7' in procedure.cycle.pretty_text
 
 
 def test_a_setting_that_the_first_training_lacks_is_named():

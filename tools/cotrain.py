@@ -29,7 +29,7 @@ from mmuda.procedures.procedure_command import (
     check_processes,
 )
 from mmuda.procedures.state import ProcedureState, status_table
-from mmuda.utils.checks import COUNT
+from mmuda.utils.checks import COUNT, SEED
 from mmuda.utils.checksums import sha256_of
 from mmuda.utils.cli import (
     add_data_options,
@@ -76,6 +76,12 @@ def parse_args() -> argparse.Namespace:
         help='of each training, of those N; each has a batch of its own, so '
         'results depend on it',
     )
+    parser.add_argument(
+        '--seed',
+        type=checked(SEED),
+        help='of all stages, instead of cotraining.seed: that of the first '
+        'cycle, each further one adds 1',
+    )
     add_amp_option(parser, 'train and label')
     add_choice_options(parser, 'baseline or self_training/cycle_0')
     add_data_options(parser)
@@ -85,8 +91,11 @@ def parse_args() -> argparse.Namespace:
 
 def procedure_from(args: argparse.Namespace) -> CoTraining:
     """Read and check the three configs."""
+    changes = dict(args.cfg_options)
+    if args.seed is not None:
+        changes['cotraining.seed'] = args.seed
     options, configs, _ = read_cotraining(
-        args.config, args.cfg_options, dict(args.data_root)
+        args.config, changes, dict(args.data_root)
     )
     for config in configs.values():
         enable_amp(config, args.amp)

@@ -241,8 +241,14 @@ def read_cotraining(
         ``final``.
 
     Raises:
-        ConfigError: A file, a value or a domain is wrong.
+        ConfigError: A file, a value or a domain is wrong, or a seed is given
+            that no stage would take.
     """
+    if 'randomness.seed' in changes:
+        raise ConfigError(
+            'randomness.seed: all stages of co-training take their seeds from '
+            'cotraining.seed; give that, or --seed'
+        )
     cycle = load_config(path, changes, check=False)
     options = CoTrainingOptions.from_config(cycle)
     shared = {
