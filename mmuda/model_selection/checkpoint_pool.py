@@ -2,6 +2,7 @@
 """Several checkpoints of one network, used in turns."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,7 @@ from mmuda.models.trained import load_trained
 from mmuda.pseudo_labels.checkpoints import load_model
 from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.compat import local_checkpoint
+from mmuda.utils.mixed_precision import Precision, computing_in, lay_out
 
 # Weights that are kept in memory, beside those of the network itself.
 _KEPT_BYTES = 2**31
@@ -36,6 +38,7 @@ class CheckpointPool:
         cfg: Config of the network.
         checkpoints: Files.
         classes: Names of the classes of the images.
+        precision: In which the network computes.
         kept_bytes: Size of the weights that may stay in memory.
 
     Raises:
@@ -48,11 +51,14 @@ class CheckpointPool:
         cfg: Config,
         checkpoints: Sequence[str],
         classes: Sequence[str],
+        precision: Precision = 'fp32',
         kept_bytes: int = _KEPT_BYTES,
     ) -> None:
         self._cfg = cfg
         self.files = [str(local_checkpoint(file)) for file in checkpoints]
+        self.precision = precision
         self.model: BaseModel = load_model(cfg, self.files[:1]).eval()
+        lay_out(self.model, precision)
         self._kept: dict[int, dict[str, Tensor]] = {}
         self._left = kept_bytes
         trained = cast(tuple[str, ...] | None, self.model.trained_classes)
@@ -76,6 +82,10 @@ class CheckpointPool:
     def device(self) -> torch.device:
         """Where the network is."""
         return next(self.model.parameters()).device
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Let the network compute in its precision inside the block."""
+        return computing_in(self.precision, self.device)
 
     def names(self) -> list[str]:
         """Short names of the checkpoints, each once."""

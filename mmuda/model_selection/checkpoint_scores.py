@@ -22,6 +22,8 @@ from mmuda.evaluation.label_free_scores import (
     mean_iou,
 )
 
+from mmuda.utils.mixed_precision import Precision
+
 from .checkpoint_pool import CheckpointPool
 from .pool_evaluation import (
     PoolEvidence,
@@ -60,6 +62,7 @@ class Sampling:
         source_count: Images of the source; None for all.
         second_view_every: One target image in so many is seen twice.
         workers: Processes that load images.
+        precision: In which networks compute.
     """
 
     images: Images = 'train'
@@ -68,6 +71,7 @@ class Sampling:
     source_count: int | None = 100
     second_view_every: int = 2
     workers: int = 2
+    precision: Precision = 'fp32'
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class PoolScores:
         rows: Scores of each checkpoint, higher is better.
         evidence: What they come from.
         notes: What was left out and why.
+        precision: In which the networks computed.
     """
 
     names: list[str]
@@ -87,6 +92,7 @@ class PoolScores:
     rows: list[dict[str, float]]
     evidence: PoolEvidence
     notes: list[str]
+    precision: Precision = 'fp32'
 
     @property
     def order(self) -> list[int]:
@@ -100,6 +106,7 @@ class PoolScores:
             best=self.names[self.order[0]],
             order=[self.names[index] for index in self.order],
             fused=fused_names(self.rows),
+            precision=self.precision,
             classes=list(self.classes),
             notes=self.notes,
             checkpoints=[
@@ -185,7 +192,7 @@ def score_checkpoints(
     dataset = target_images(cfg, sampling.images, sampling.domain)
     classes = tuple(dataset.metainfo['classes'])
     source, notes = source_images(cfg, sampling.domain), []
-    pool = CheckpointPool(cfg, checkpoints, classes)
+    pool = CheckpointPool(cfg, checkpoints, classes, sampling.precision)
     indices = spread_indices(len(dataset), sampling.target_count)
     evidence = evaluate_target(
         pool,
@@ -211,7 +218,9 @@ def score_checkpoints(
             notes.append(SEEN_SOURCE)
     rows = score_rows(evidence)
     notes += left_out_classes(evidence, classes)
-    return PoolScores(pool.names(), classes, rows, evidence, notes)
+    return PoolScores(
+        pool.names(), classes, rows, evidence, notes, sampling.precision
+    )
 
 
 def score_rows(evidence: PoolEvidence) -> list[dict[str, float]]:

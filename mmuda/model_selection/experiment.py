@@ -179,10 +179,13 @@ class Experiment:
             return
         dataset = labelled_test_images(cfg, self.sampling.domain)
         files = [str(run.checkpoints[index]) for index in missing]
-        pool = CheckpointPool(cfg, files, dataset.metainfo['classes'])
+        pool = CheckpointPool(
+            cfg, files, dataset.metainfo['classes'], self.sampling.precision
+        )
         for place, index in enumerate(missing):
             model = pool.use(place)
-            value = true_miou(model, dataset, self.sampling.workers)
+            with pool.computing():
+                value = true_miou(model, dataset, self.sampling.workers)
             about: dict[str, Any] = dict(mIoU=value, file=files[place])
             self.cache.write(names[index], about)
             self.tell(f'  {run.checkpoints[index].name}: mIoU {value:.2f}')
@@ -291,7 +294,9 @@ def evaluate_pool(
     """
     dataset = target_images(data, sampling.images, sampling.domain)
     classes = tuple(dataset.metainfo['classes'])
-    pool = CheckpointPool(cfg, [str(file) for file in files], classes)
+    pool = CheckpointPool(
+        cfg, [str(file) for file in files], classes, sampling.precision
+    )
     indices = spread_indices(len(dataset), sampling.target_count)
     found = evaluate_target(
         pool,

@@ -45,6 +45,9 @@ class CacheKey:
         """
         depends = asdict(self.sampling)
         depends.pop('workers')
+        if self.sampling.precision == 'fp32':
+            # As it was named before there was another.
+            depends.pop('precision')
         text = json.dumps([_VERSION, depends, self.data, *checksums])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -103,10 +103,11 @@ def evaluate_target(
         # labels[k][i]: (h, w) classes of image i by checkpoint k
         labels: list[list[Tensor]] = []
         for index in range(len(pool)):
-            model, seen = pool.use(index), []
+            pool.use(index)
+            seen = []
             for number, batch in enumerate(chunk):
                 p, label = _see(
-                    model, batch, found.states[index], second_view_every
+                    pool, batch, found.states[index], second_view_every
                 )
                 seen.append(label)
                 if index == 0:
@@ -121,17 +122,19 @@ def evaluate_target(
 
 
 def _see(
-    model: BaseModel, batch: dict, state: LabelFreeState, every: int
+    pool: CheckpointPool, batch: dict, state: LabelFreeState, every: int
 ) -> tuple[Tensor, Tensor]:
     """Add an image; return its softmax (C, h, w) and classes (h, w)."""
-    logits, valid = coarse_logits(model, batch)
+    with pool.computing():
+        logits, valid = coarse_logits(pool.model, batch)
     (label,) = state.update(logits, valid)
     (sample,) = batch['data_samples']
     key = sample.get('key') or Path(sample.get('img_path', '')).name
     if has_second_view(key, every):
         # With its padding, which does not count.
         size = label.shape[0], label.shape[1]
-        other = predict_second_view(model, batch['inputs'][0], size)
+        with pool.computing():
+            other = predict_second_view(pool.model, batch['inputs'][0], size)
         state.update_views(label, other.to(label.device))
     return logits[0].float().softmax(dim=0).cpu(), label
 
@@ -210,7 +213,8 @@ def evaluate_source(
         for index, state in enumerate(found):
             model = pool.use(index)
             for batch in chunk:
-                logits, _ = coarse_logits(model, batch)
+                with pool.computing():
+                    logits, _ = coarse_logits(model, batch)
                 (sample,) = batch['data_samples']
                 truth = sample.gt_sem_seg.data[None].float()
                 small = F.interpolate(

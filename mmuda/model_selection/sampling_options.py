@@ -5,6 +5,7 @@ import argparse
 
 from mmuda.utils.checks import WHOLE
 from mmuda.utils.cli import checked
+from mmuda.utils.mixed_precision import add_amp_option, precision_of_args
 
 from .checkpoint_scores import Sampling
 
@@ -53,6 +54,7 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
         default=2,
         help='processes that load images (default: 2)',
     )
+    add_amp_option(parser, 'predict')
 
 
 def add_head_option(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +69,7 @@ def add_head_option(parser: argparse.ArgumentParser) -> None:
 
 
 def sampling_of(args: argparse.Namespace) -> Sampling:
-    """What the options ask for.
+    """What the options ask for; tells which precision ``--amp`` is.
 
     Args:
         args: Parsed options.
@@ -79,4 +81,5 @@ def sampling_of(args: argparse.Namespace) -> Sampling:
         source_count=args.max_source_images or None,
         second_view_every=args.second_view_every,
         workers=args.workers,
+        precision=precision_of_args(args),
     )

@@ -86,6 +86,7 @@ def test_report_by_the_tool(pool, monkeypatch, capsys, tmp_path):
     assert 'takeover' in content['alarms']
     assert content['thresholds']['alarms'] == 2
     assert len(content['scores']['checkpoints']) == 3
+    assert content['scores']['precision'] == 'fp32'
 
 
 def test_thresholds_by_the_tool(pool, monkeypatch, capsys):
@@ -120,6 +121,30 @@ def test_order_by_the_tool(pool, monkeypatch, capsys, tmp_path):
     first = guarded.count(True)
     assert ranks[:first] == sorted(ranks[:first])
     assert 'source images are those of training' in printed
+
+
+def test_scores_in_16_bits_say_so(pool, monkeypatch, capsys, tmp_path):
+    out = tmp_path / 'scores.json'
+    words = [*pool[1][:2], '--second-view-every', 0]
+    found = {}
+    for precision in ('fp32', 'bf16'):
+        amp = [] if precision == 'fp32' else ['--amp', precision]
+        code, printed = run(
+            'select_checkpoint',
+            pool,
+            [*words, '--out', out, *amp],
+            monkeypatch,
+            capsys,
+        )
+        assert code == 0, printed
+        assert ('--amp: bf16' in printed) == bool(amp)
+        content = json.loads(out.read_text())
+        assert content['precision'] == precision
+        found[precision] = [
+            row['scores']['BNM'] for row in content['checkpoints']
+        ]
+    assert found['bf16'] != found['fp32']
+    assert found['bf16'] == pytest.approx(found['fp32'], rel=0.02)
 
 
 def test_a_checkpoint_twice(pool, monkeypatch, capsys):

@@ -110,6 +110,36 @@ def test_weights_that_do_not_fit_into_memory_are_read_again(
     require_equal(evidence, evaluated[1])
 
 
+def test_in_16_bits_nearly_all_pixels_have_the_same_class(
+    evaluated, tmp_path
+):
+    logits = {}
+    for precision in ('fp32', 'bf16'):
+        folder = tmp_path / precision
+        folder.mkdir()
+        cfg, files = tiny_pool(folder, 1)
+        pool = CheckpointPool(cfg, files, CLASSES, precision)
+        with pool.computing():
+            found = [coarse_logits(pool.use(0), b)[0] for b in batches()]
+        logits[precision] = torch.stack(found)
+    wide, narrow = logits.values()
+    assert narrow.dtype == torch.float32
+    assert not torch.equal(wide, narrow)
+    same = wide.argmax(2) == narrow.argmax(2)
+    assert same.float().mean() > 0.98
+    # The sums are of what was computed in 16 bits, and are not themselves.
+    _, evidence = evaluate(tmp_path, precision='bf16')
+    alone = LabelFreeState(5)
+    for maps in narrow:
+        alone.update(maps)
+    torch.testing.assert_close(
+        evidence.states[0]['gram'], alone['gram'], rtol=1e-9, atol=0
+    )
+    assert not torch.equal(
+        evidence.states[0]['gram'], evaluated[1].states[0]['gram']
+    )
+
+
 def test_source_labels_are_read_at_the_cells(evaluated):
     pool, evidence = evaluated
     (height, width), classes = SIZE, 5

@@ -68,6 +68,7 @@ def main(args: argparse.Namespace) -> None:
         harm = harm_detections(records)
         text = report_text(records, groups, harm, experiment.notes)
         content = dict(
+            precision=experiment.sampling.precision,
             records=[record_content(record) for record in records],
             groups=[asdict(group) for group in groups],
             harm={
