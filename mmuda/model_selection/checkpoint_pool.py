@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Several checkpoints of one network, used in turns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import cast
@@ -39,6 +39,9 @@ class CheckpointPool:
         checkpoints: Files.
         classes: Names of the classes of the images.
         precision: In which the network computes.
+        networks: By the number of a checkpoint, the network of it that
+            predicts in place of the one that is tested by the config, such
+            as ``teacher``.
         kept_bytes: Size of the weights that may stay in memory.
 
     Raises:
@@ -52,6 +55,7 @@ class CheckpointPool:
         checkpoints: Sequence[str],
         classes: Sequence[str],
         precision: Precision = 'fp32',
+        networks: Mapping[int, str] | None = None,
         kept_bytes: int = _KEPT_BYTES,
     ) -> None:
         self._cfg = cfg
@@ -59,11 +63,13 @@ class CheckpointPool:
         self.precision = precision
         self.model: BaseModel = load_model(cfg, self.files[:1]).eval()
         lay_out(self.model, precision)
+        self._networks = dict(networks or {})
+        self._tested = getattr(self.model, 'predict_on', '')
         self._kept: dict[int, dict[str, Tensor]] = {}
         self._left = kept_bytes
         trained = cast(tuple[str, ...] | None, self.model.trained_classes)
         for index, file in enumerate(self.files):
-            if index:
+            if index or index in self._networks:
                 trained = self._load(index)
             require_trained_classes(trained, classes, file, 'images')
             self._keep(index)
@@ -88,14 +94,23 @@ class CheckpointPool:
         return computing_in(self.precision, self.device)
 
     def names(self) -> list[str]:
-        """Short names of the checkpoints, each once."""
+        """Short names of the checkpoints, each once.
+
+        With the network that predicts, where it is not the one by the config.
+        """
         paths = [Path(file) for file in self.files]
         depth = 1
         while True:
             names = ['/'.join(path.parts[-depth:]) for path in paths]
             if len(set(names)) == len(set(paths)) or depth > 16:
-                return names
+                break
             depth += 1
+        return [
+            f'{name} ({self._networks[index]})'
+            if index in self._networks
+            else name
+            for index, name in enumerate(names)
+        ]
 
     def use(self, index: int) -> BaseModel:
         """Give the model with the weights of a checkpoint.
@@ -103,6 +118,7 @@ class CheckpointPool:
         Args:
             index: Of the checkpoint.
         """
+        self._choose_network(index)
         if index in self._kept:
             self.network.load_state_dict(self._kept[index])
         else:
@@ -111,12 +127,18 @@ class CheckpointPool:
 
     def _load(self, index: int) -> tuple[str, ...] | None:
         """Fill the network as ``load_model`` does; return its classes."""
+        self._choose_network(index)
         classes = load_trained(self.model, self.files[index])
         given = self._cfg.model.get('norm_statistics')
         kind, options = statistics_options(given)
         if kind == 'target':
             measure_missing(self.model, TargetStatistics(**options), self._cfg)
         return classes
+
+    def _choose_network(self, index: int) -> None:
+        name = self._networks.get(index, self._tested)
+        if name:
+            self.model.predict_on = name
 
     def _keep(self, index: int) -> None:
         state = self.network.state_dict()

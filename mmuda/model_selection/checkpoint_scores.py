@@ -2,7 +2,7 @@
 """All label-free scores of a pool of checkpoints."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,6 @@ from mmuda.evaluation.label_free_scores import (
     label_free_scores,
     mean_iou,
 )
-
 from mmuda.utils.mixed_precision import Precision
 
 from .checkpoint_pool import CheckpointPool
@@ -176,6 +175,7 @@ def score_checkpoints(
     checkpoints: Sequence[str],
     sampling: Sampling,
     report: Report,
+    networks: Mapping[int, str] | None = None,
 ) -> PoolScores:
     """Score checkpoints of one network without labels of the target.
 
@@ -184,6 +184,7 @@ def score_checkpoints(
         checkpoints: Files.
         sampling: On which images.
         report: Called with the part of the work, images done and all images.
+        networks: As of :class:`CheckpointPool`.
 
     Raises:
         ConfigError: The config has no such images, or a checkpoint does not
@@ -192,7 +193,9 @@ def score_checkpoints(
     dataset = target_images(cfg, sampling.images, sampling.domain)
     classes = tuple(dataset.metainfo['classes'])
     source, notes = source_images(cfg, sampling.domain), []
-    pool = CheckpointPool(cfg, checkpoints, classes, sampling.precision)
+    pool = CheckpointPool(
+        cfg, checkpoints, classes, sampling.precision, networks
+    )
     indices = spread_indices(len(dataset), sampling.target_count)
     evidence = evaluate_target(
         pool,

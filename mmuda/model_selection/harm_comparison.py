@@ -14,6 +14,10 @@ from mmuda.evaluation.harm_alarms import (
     HarmThresholds,
     harm_report,
 )
+from mmuda.models.followers import TEACHER
+from mmuda.models.trained import stores_network
+from mmuda.registry import MODELS
+from mmuda.utils.compat import local_checkpoint
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
 
@@ -30,12 +34,26 @@ class HarmComparison:
 
     Attributes:
         report: Alarms and reasons.
-        scores: Of the adapted checkpoint, the source-only one and the pool,
-            in this order.
+        scores: Of the adapted checkpoint, the source-only one, the pool and
+            the adapted one's other network, in this order.
+        disagreement: Share of the target pixels, in [0, 1], where student
+            and teacher of the adapted checkpoint see different classes; None
+            if it has no teacher.
     """
 
     report: HarmReport
     scores: PoolScores
+    disagreement: float | None = None
+
+    def lines(self) -> list[str]:
+        """The report in words."""
+        found = self.report.lines()
+        if self.disagreement is not None:
+            share = f'{100 * self.disagreement:.1f} %'
+            found.insert(
+                0, f'student and teacher differ on {share} of the target'
+            )
+        return found
 
     def content(self) -> dict[str, Any]:
         """For a JSON file."""
@@ -44,6 +62,7 @@ class HarmComparison:
             alarms={a.name: list(a.reasons) for a in self.report.alarms},
             unknown=list(self.report.unknown),
             thresholds=asdict(self.report.thresholds),
+            teacher_disagreement=self.disagreement,
             scores=self.scores.content(),
         )
 
@@ -57,6 +76,11 @@ def compare_with_source_only(
     report: Report,
 ) -> HarmComparison:
     """Look for signs that adaptation has harmed.
+
+    Of a model with a teacher the network is judged that is tested
+    (``predict_on``); the other one of the adapted checkpoint is asked as a
+    member of the pool. A checkpoint without a teacher, as that of source-only
+    may be, is judged by the network that it has.
 
     Args:
         cfg: Config of the network; ``harm_report`` may hold thresholds.
@@ -72,9 +96,11 @@ def compare_with_source_only(
             :func:`score_checkpoints`.
     """
     thresholds = thresholds_of(cfg)
-    files = [checkpoint, source_only, *pool]
-    scores = score_checkpoints(cfg, files, sampling, report)
+    files, networks = pooled_networks(cfg, [checkpoint, source_only, *pool])
+    scores = score_checkpoints(cfg, files, sampling, report, networks)
     evidence = scores.evidence
+    last = len(files) - 1
+    has_both = last > 1 + len(pool)
     found = harm_report(
         evidence.evidence(0),
         evidence.evidence(1),
@@ -83,7 +109,44 @@ def compare_with_source_only(
         evidence.evidence(2) if pool else None,
         evidence.changed(0, 2) if pool else None,
     )
-    return HarmComparison(found, scores)
+    return HarmComparison(
+        found, scores, evidence.changed(0, last) if has_both else None
+    )
+
+
+def pooled_networks(
+    cfg: Config, checkpoints: Sequence[str]
+) -> tuple[list[str], dict[int, str]]:
+    """Networks of the pool of a harm report.
+
+    Args:
+        cfg: Config of the network.
+        checkpoints: The adapted one first.
+
+    Returns:
+        The checkpoints, once more the first one if it has a student and a
+        teacher; and by their number the networks that predict in place of the
+        one that is tested.
+    """
+    model = MODELS.build(cfg.model)
+    files = list(checkpoints)
+    networks: dict[int, str] = {}
+    if getattr(model, 'teacher', None) is None:
+        return files, networks
+    taught = [
+        stores_network(local_checkpoint(file), TEACHER) for file in files
+    ]
+    tests_teacher = model.predict_on == TEACHER
+    if tests_teacher:
+        networks = {
+            index: model.main
+            for index, has_teacher in enumerate(taught)
+            if index and not has_teacher
+        }
+    if taught[0]:
+        networks[len(files)] = model.main if tests_teacher else TEACHER
+        files.append(files[0])
+    return files, networks
 
 
 def thresholds_of(cfg: Config) -> HarmThresholds:

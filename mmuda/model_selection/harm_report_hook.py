@@ -32,7 +32,8 @@ class HarmReportHook(Hook):
 
     After the last iteration the main process looks at some images of the
     target, without labels, and logs the report; ``harm_report.json`` in the
-    work directory holds it. Thresholds are ``harm_report`` of the config.
+    work directory holds it. Thresholds are ``harm_report`` of the config. Of
+    student and teacher the one is judged that is tested, and the other asked.
 
     Args:
         source_only: Checkpoint of the same network, trained on the source
@@ -115,7 +116,7 @@ class HarmReportHook(Hook):
         content = json.dumps(found.content(), indent=2)
         atomic_write(work_dir / REPORT, content + '\n')
         level = logging.WARNING if found.report.harms else logging.INFO
-        text = '\n'.join(found.report.lines())
+        text = '\n'.join(found.lines())
         _tell(f'Harm report against {self.source_only}:\n{text}', level)
 
 

@@ -65,6 +65,21 @@ def named_tensors(checkpoint: Mapping[str, Any], file: str) -> dict[str, Any]:
     return {n.removeprefix('module.'): value for n, value in state.items()}
 
 
+def stores_network(path: str | os.PathLike, name: str) -> bool:
+    """Whether a checkpoint of a UDA model holds one of its networks.
+
+    Args:
+        path: File or address of a checkpoint.
+        name: Of a child of the model, such as ``teacher``.
+
+    Raises:
+        CheckpointError: The file can't be read.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(str(path), 'cpu')
+    state = named_tensors(checkpoint, str(path))
+    return any(key.startswith(f'{name}.') for key in state)
+
+
 def check_state(model: BaseModel, state: Mapping[str, Any], file: str) -> None:
     """Refuse weights that would leave random ones in a network.
 

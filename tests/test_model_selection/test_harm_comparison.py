@@ -73,6 +73,77 @@ def test_the_same_does_not_harm(pool, tmp_path):
     assert found.report.alarms == ()
 
 
+def taught(pool, tested, folder):
+    """An adapted checkpoint with a teacher that takes all for road."""
+    cfg = pool[0].copy()
+    cfg.model = cfg.model | dict(teacher=True, predict_on=tested)
+    states = [
+        torch.load(file, weights_only=False)['state_dict']
+        for file in (pool[1][1], pool[1][2])
+    ]
+    student, road = states
+    state = student | {
+        name.replace('segmentor', 'teacher', 1): value
+        for name, value in road.items()
+        if name.startswith('segmentor.')
+    }
+    torch.save(dict(state_dict=state), folder / 'iter_9.pth')
+    return cfg, str(folder / 'iter_9.pth')
+
+
+def test_the_network_that_is_tested_is_judged(pool, tmp_path):
+    first = pool[1][0]
+    found = {}
+    for tested in ('teacher', 'segmentor'):
+        cfg, file = taught(pool, tested, tmp_path)
+        # Source-only has no teacher.
+        found[tested] = compare_with_source_only(
+            cfg, file, first, [], SAMPLING, lambda *_: None
+        )
+    road, student = found.values()
+    names = [alarm.name for alarm in road.report.alarms]
+    assert 'takeover' in names
+    assert 'takeover' not in [a.name for a in student.report.alarms]
+    assert [name.partition('.pth')[2] for name in road.scores.names] == [
+        *('', ' (segmentor)', ' (segmentor)')
+    ]
+    assert [name.partition('.pth')[2] for name in student.scores.names] == [
+        *('', '', ' (teacher)')
+    ]
+    # The same three networks, in another order.
+    for one, other in ((0, 2), (1, 1), (2, 0)):
+        sums = road.scores.evidence.states[one]['gram']
+        others = student.scores.evidence.states[other]['gram']
+        assert torch.equal(sums, others)
+    assert road.disagreement == student.disagreement
+    ratio = student.scores.evidence.states[0]['predicted']
+    expected = 1 - float(ratio[0] / ratio.sum())
+    assert road.disagreement == pytest.approx(expected)
+    assert road.content()['teacher_disagreement'] == road.disagreement
+    share = f'{100 * road.disagreement:.1f} %'
+    assert road.lines()[0].startswith(f'student and teacher differ on {share}')
+
+
+def test_the_teacher_is_one_of_the_pool(pool, tmp_path):
+    cfg, file = taught(pool, 'segmentor', tmp_path)
+    found = compare_with_source_only(
+        cfg, file, pool[1][0], [], SAMPLING, lambda *_: None
+    )
+    evidence = found.scores.evidence
+    assert len(evidence.ensemble) == 3
+    plain, student_alone = pool[0].copy(), tmp_path / 'iter_8.pth'
+    shutil.copyfile(file, student_alone)
+    two = compare_with_source_only(
+        plain, str(student_alone), pool[1][0], [], SAMPLING, lambda *_: None
+    )
+    assert len(two.scores.evidence.ensemble) == 2
+    assert two.disagreement is None
+    # The road's certain vote moves the mean.
+    assert not torch.equal(
+        evidence.ensemble[0], two.scores.evidence.ensemble[0]
+    )
+
+
 def test_report_by_the_tool(pool, monkeypatch, capsys, tmp_path):
     _, (first, second, road), _ = pool
     out = tmp_path / 'report.json'

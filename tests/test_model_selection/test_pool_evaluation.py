@@ -110,9 +110,7 @@ def test_weights_that_do_not_fit_into_memory_are_read_again(
     require_equal(evidence, evaluated[1])
 
 
-def test_in_16_bits_nearly_all_pixels_have_the_same_class(
-    evaluated, tmp_path
-):
+def test_in_16_bits_nearly_all_pixels_have_the_same_class(evaluated, tmp_path):
     logits = {}
     for precision in ('fp32', 'bf16'):
         folder = tmp_path / precision

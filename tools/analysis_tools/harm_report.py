@@ -2,8 +2,10 @@
 """Tell without labels of the target whether adaptation seems to have harmed.
 
 Compares a checkpoint with one of the same network that was trained on the
-source alone. Prints reasons with classes and numbers; the exit code is 3 if
-adaptation probably harms. Thresholds are harm_report of the config.
+source alone. Of student and teacher the one is judged that is tested, and the
+other asked as one of the pool. Prints reasons with classes and numbers; the
+exit code is 3 if adaptation probably harms. Thresholds are harm_report of the
+config.
 """
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
@@ -84,7 +86,7 @@ def main(args: argparse.Namespace) -> int:
         )
     for note in found.scores.notes:
         console.print(f'note: {note}')
-    for line in found.report.lines():
+    for line in found.lines():
         console.print(line, markup=False)
     if args.out:
         content = json.dumps(found.content(), indent=2)
