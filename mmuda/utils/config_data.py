@@ -2,7 +2,7 @@
 """The data sets that a config names."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
@@ -22,7 +22,9 @@ def override_data_roots(
     A validation or test set follows the target that it is named after (in a
     list, by the prefix of its evaluator), or the domain whose folder it had;
     if it had another one, the only target. It is a ``target`` of its own, or
-    the one that it is named after, where the training has none.
+    the one that it is named after, where the training has none. A target that
+    is not trained on follows the source if it lies in the same folder and is
+    not named here: so it is of upper bounds.
 
     Args:
         cfg: A training config.
@@ -36,7 +38,10 @@ def override_data_roots(
     """
     domains = _training_domains(cfg)
     parts = {name: tuple(leaves) for name, leaves in domains.items()}
-    _add_evaluation_sets(cfg, domains)
+    given = {name.partition('.')[0] for name in data_roots}
+    unseen = {*(cfg.get(UNSEEN) or {})} - given
+    _let_follow_source(domains, unseen)
+    _add_evaluation_sets(cfg, domains, unseen)
     for name, root in data_roots.items():
         domain, _, number = name.partition('.')
         if domain not in domains:
@@ -142,12 +147,35 @@ def _training_domains(cfg: Config) -> dict[str, list[dict]]:
     }
 
 
-def _add_evaluation_sets(cfg: Config, domains: dict[str, list[dict]]) -> None:
-    """Add each validation and test set to the domain it belongs to."""
+def _let_follow_source(
+    domains: Mapping[str, list[dict]], unseen: Collection[str]
+) -> None:
+    """Add to the source what targets have in its folders."""
+    source = domains.get(SOURCE, [])
+    roots = [leaf.get('data_root') for leaf in source]
+    for name in unseen:
+        source += [
+            leaf
+            for leaf in domains.get(name, ())
+            if leaf.get('data_root') in roots
+        ]
+
+
+def _add_evaluation_sets(
+    cfg: Config, domains: dict[str, list[dict]], others: Collection[str]
+) -> None:
+    """Add each validation and test set to the domain it belongs to.
+
+    Args:
+        cfg: With the sets.
+        domains: Data sets by domain; sets are added.
+        others: Domains that own no sets by the folder that they are in.
+    """
     owners = {
         leaf.get('data_root'): name
         for name, leaves in domains.items()
         for leaf in leaves
+        if name not in others
     }
     targets = [name for name in domains if name != SOURCE]
     only_target = targets[0] if len(targets) == 1 else None
@@ -157,7 +185,9 @@ def _add_evaluation_sets(cfg: Config, domains: dict[str, list[dict]]) -> None:
             known = prefix in domains or (prefix and not targets)
             for leaf in dataset_leaves(dataset):
                 root = leaf.get('data_root')
-                name = prefix if known else owners.get(root, fallback)
+                name = owners.get(root, fallback)
+                if known and not (name == SOURCE and prefix in others):
+                    name = prefix
                 if name:
                     domains.setdefault(name, []).append(leaf)
 

@@ -6,6 +6,7 @@ import yaml
 from experiments.command_lines import option_words
 from experiments.experiment_files import FOLDER, read_experiment
 from experiments.recipes import read_recipes
+from mmuda.utils.config_data import data_sets, dataset_leaves
 from mmuda.utils.errors import ConfigError
 
 FILE = """\
@@ -89,6 +90,44 @@ def test_options_are_read_as_they_were_written():
 def test_options_that_would_be_others_are_refused(value):
     with pytest.raises(ConfigError, match='options.a: a command line cannot'):
         option_words({'a': value})
+
+
+def folders_of(config, part):
+    """Folders of the data sets of a part of a config."""
+    return [
+        (leaf['data_root'], leaf.get('ann_file'), leaf.get('include'))
+        for name, dataset in data_sets(config).items()
+        if name.partition('.')[0] == part
+        for leaf in dataset_leaves(dataset)
+    ]
+
+
+@pytest.mark.parametrize('file', sorted(FOLDER.glob('*.yml')))
+def test_upper_bounds_learn_the_targets_and_are_tested_as_the_others(file):
+    experiment = read_experiment(file)
+    names = [experiment.source_only, experiment.oracle]
+    method = read_recipes(experiment, ['advent'], {})['advent']
+    targets = method.configs['config'].train_dataloader.dataset
+    domains = [*targets.get('targets', ['target'])]
+    roots = {name: f'at/{name}' for name in ('source', *domains)}
+    recipes = read_recipes(experiment, [*names, 'advent'], roots)
+    plain, oracle, adapted = (r.configs['config'] for r in recipes.values())
+    learned = folders_of(oracle, 'source')
+    unlabelled = [
+        part for name in domains for part in folders_of(adapted, name)
+    ]
+    assert learned == unlabelled
+    assert folders_of(oracle, 'test') == folders_of(plain, 'test')
+    assert {folder for folder, *_ in learned} == {
+        roots[name] for name in domains
+    }
+    for config in (plain, oracle):
+        leaf = next(dataset_leaves(config.train_dataloader.dataset.source))
+        kinds = [step['type'] for step in leaf['pipeline']]
+        assert 'LoadLabels' in kinds
+    # All else is the same, but for what crops the images of the source.
+    for key in ('model', 'optim_wrapper', 'param_scheduler', 'train_cfg'):
+        assert oracle[key] == plain[key], key
 
 
 @pytest.mark.parametrize('file', sorted(FOLDER.glob('*.yml')))

@@ -204,6 +204,19 @@ def test_source_only_config_has_target_to_evaluate_on():
     assert cfg.test_dataloader.dataset.data_root == 'b'
 
 
+@pytest.mark.parametrize('given', [['source'], ['source', 'target']])
+def test_upper_bound_is_tested_in_the_folder_that_it_is_trained_in(given):
+    cfg = uda_config(source=dict(data_root='data/cityscapes'))
+    cfg.unseen_targets = dict(target=dict(data_root='data/cityscapes'))
+    override_data_roots(cfg, {name: f'new/{name}' for name in given})
+    assert cfg.train_dataloader.dataset.source.data_root == 'new/source'
+    # What is named by itself keeps its own.
+    other = f'new/{given[-1]}'
+    assert cfg.test_dataloader.dataset.data_root == other
+    assert cfg.val_dataloader.dataset.data_root == other
+    assert cfg.unseen_targets.target.data_root == other
+
+
 def test_each_of_several_targets_brings_its_evaluation_set():
     cfg = uda_config(
         targets=dict(

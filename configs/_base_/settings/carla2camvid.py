@@ -38,6 +38,11 @@ _whole = dict(
         *_augmentation,
     ],
     images_pipeline=[_load, _scale, *_augmentation],
+    # of training with the target's labels
+    exceptions=dict.fromkeys(
+        ('camvid', 'day', 'dusk'),
+        dict(train_pipeline=[_load, _labels, _scale, *_augmentation]),
+    ),
     # labels of the size of the image files, as images are resized at random
     pseudo_labelled_pipeline=[
         _load,
@@ -127,6 +132,9 @@ settings = dict(
         source='carla', targets=['camvid'], protocol='alone'
     ),
     carla2camvid=dict(source='carla', targets=['day', 'dusk']),
+    # upper bounds: the targets with their labels as the source
+    camvid_day=dict(source='camvid', targets=['camvid'], protocol='alone'),
+    camvid=dict(source=['day', 'dusk'], targets=['day', 'dusk']),
     carla2day=dict(source='carla', targets=['day']),
     carla2dusk=dict(source='carla', targets=['dusk']),
 )

@@ -78,6 +78,8 @@ domains = dict(
 # if need be: g2cmi_19 has nineteen classes.
 settings = dict(
     gta2cs=dict(source='gta5', targets=['cityscapes']),
+    # the upper bound of source only: the target with its labels as the source
+    cs=dict(source='cityscapes', targets=['cityscapes']),
     gta2mapillary=dict(source='gta5', targets=['mapillary']),
     synthia2cs=dict(source='synthia', targets=['cityscapes']),
     synscapes2cs=dict(source='synscapes', targets=['cityscapes']),

@@ -235,7 +235,12 @@ settings = dict(
         ],
     ),
     streets=dict(source='gta5', targets=['cityscapes'], protocol='streets'),
-    # the upper bound: the target with its labels as the source
+    # upper bounds: the targets with their labels as the source
+    idda_cs_hrn=dict(
+        source=['sunset', 'rain'],
+        targets=['sunset', 'rain'],
+        protocol='weather',
+    ),
     cs256=dict(
         source='cityscapes256',
         targets=['cityscapes256'],
