@@ -162,6 +162,41 @@ def consistency(state: LabelFreeState) -> float:
     return mean_iou(state['views'])
 
 
+def confidence_based_iou(state: LabelFreeState) -> float:
+    """Mean IoU if probabilities were right as often as they say.
+
+    Confidence-based performance estimation (CBPE): a pixel counts as each
+    class by its probability.
+
+    Returns:
+        In percent, over all classes.
+    """
+    return mean_iou(state['soft_confusion'])
+
+
+def soft_dice(state: LabelFreeState) -> float:
+    """Dice of probabilities and predictions, mean over classes.
+
+    Returns:
+        In percent, over the classes that have any probability.
+    """
+    soft = state['soft_confusion']
+    size = soft.sum(dim=0) + soft.sum(dim=1)
+    seen = size > 0
+    if not seen.any():
+        return math.nan
+    return 200 * float((soft.diagonal()[seen] / size[seen]).mean())
+
+
+def frobenius_norm(state: LabelFreeState) -> float:
+    """Frobenius norm of all probabilities, normalised (FBNM).
+
+    Returns:
+        Root of the mean of sum p^2, from 1 / sqrt(C) to 1.
+    """
+    return math.sqrt(float(state['gram'].trace() / state['pixels']))
+
+
 def label_free_scores(
     state: LabelFreeState, prior: Tensor | None = None
 ) -> dict[str, float]:
@@ -186,8 +221,13 @@ def label_free_scores(
     if state['view_images']:
         scores['consistency'] = consistency(state)
     scores['certainty'] = certainty(state)
+    scores['FBNM'] = frobenius_norm(state)
     scores['MaNo'] = mano(state)
     scores['Corr-C'] = corr_c(state['gram'])
     smooth = state['equal_neighbours'] / state['neighbours']
     scores['smoothness'] = float(smooth)
+    scores['CBPE_mIoU'] = confidence_based_iou(state)
+    scores['soft_Dice'] = soft_dice(state)
+    density = state['density'] / state['density_images']
+    scores['SND'] = float(density)
     return scores

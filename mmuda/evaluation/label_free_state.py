@@ -6,7 +6,8 @@ classes they take about 0.7 MB, whatever the number and size of the images.
 """
 
 import math
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -16,6 +17,11 @@ from torch import Tensor
 from mmuda.models.segmentors.strips import Strips, upsampled
 from mmuda.utils.names import IGNORE_ID
 
+from .neighbourhood_density import (
+    PIXELS,
+    candidate_pixels,
+    soft_neighbourhood_density,
+)
 from .pixel_counts import count_pairs
 from .score_histogram import ScoreHistogram, quantise
 
@@ -46,7 +52,9 @@ class LabelFreeState:
             (C,) pixels, ``images_with`` (C,) images where a class is
             predicted, ``neighbours`` and ``equal_neighbours`` (numbers of
             pairs), ``views`` (C, C) pixels by class in a first and a second
-            view, ``view_images`` (number).
+            view, ``view_images`` (number), ``density`` (sum over images of
+            the soft neighbourhood density of 100 pixels) and
+            ``density_images`` (number).
         confidences: Histogram of the largest probability by predicted class.
     """
 
@@ -68,6 +76,7 @@ class LabelFreeState:
             equal_neighbours=(),
             views=square,
             view_images=(),
+            density_images=(),
         )
         real = dict(
             probability=classes,
@@ -78,6 +87,7 @@ class LabelFreeState:
             gram=square,
             region_gram=square,
             soft_confusion=square,
+            density=(),
         )
         self.sums: dict[str, Tensor] = {
             name: torch.zeros(shape, dtype=kind, device=device)
@@ -140,7 +150,9 @@ class LabelFreeState:
         label = torch.full(size, IGNORE_ID, dtype=torch.uint8, device=device)
         # sum of p over the pixels of each predicted class
         by_class = self['gram'].new_zeros(classes, classes)
+        sample = _Sample(classes, size, device)
         for columns, strip in image.parts():
+            sample.take(columns, strip[0])
             label[:, columns] = self._add_pixels(
                 strip[0].to(device),
                 None if valid is None else valid[:, columns].to(device),
@@ -148,6 +160,7 @@ class LabelFreeState:
                 by_class,
             )
         self._add_whole(label, by_class)
+        self._add_density(sample.counted(label), are_logits)
         return label
 
     def _add_pixels(
@@ -221,6 +234,15 @@ class LabelFreeState:
             sums['neighbours'] += both.sum()
             sums['equal_neighbours'] += (both & (first == second)).sum()
 
+    def _add_density(self, rows: Tensor, are_logits: bool) -> None:
+        """Add the density of pixels (M, C) of an image."""
+        if len(rows) > 1:
+            # (M, C) -> (C, M, 1)
+            log_p = _log_probabilities(rows.t().unsqueeze(2), are_logits)
+            p = log_p.exp().squeeze(2).t()
+            self.sums['density'] += soft_neighbourhood_density(p.double())
+            self.sums['density_images'] += 1
+
     def update_views(self, first: Tensor, second: Tensor) -> None:
         """Add an image that was predicted twice.
 
@@ -263,9 +285,10 @@ class LabelFreeState:
 
         Returns:
             (M,) float64, in which whole numbers below 2**53 are exact; empty
-            bins take no place.
+            bins take no place. The first one tells what the others are.
         """
         sums = [value.flatten().double() for value in self.sums.values()]
+        sums.insert(0, self['entropy'].new_tensor([self._layout()]))
         counts = self.confidences.counts.flatten()
         cells = counts.nonzero().flatten()
         parts = [*sums, cells.double(), counts[cells].double()]
@@ -278,24 +301,59 @@ class LabelFreeState:
             numbers: (M,) float64.
 
         Raises:
-            ValueError: They are of other classes or bins.
+            ValueError: They are of other classes or bins, or were written
+                when other things were summed.
         """
-        rest = torch.from_numpy(numbers).to(self['pixels'].device)
+        if not len(numbers) or numbers[0] != self._layout():
+            raise ValueError('sums of other classes, bins or another version')
+        rest = torch.from_numpy(numbers[1:]).to(self['pixels'].device)
         length = sum(value.numel() for value in self.sums.values())
         histogram = rest[length:].long()
         cells = histogram[: len(histogram) // 2]
         counts = histogram[len(histogram) // 2 :]
-        all_cells = self.confidences.counts.numel()
-        if len(cells) != len(counts) or (cells >= all_cells).any():
-            raise ValueError('sums of other classes or bins')
         for value in self.sums.values():
             part, rest = rest[: value.numel()], rest[value.numel() :]
             value += part.view_as(value).to(value.dtype)
         self.confidences.counts.view(-1)[cells] += counts
 
+    def _layout(self) -> int:
+        """A number that those of other sums, classes or bins are not."""
+        shapes = [(name, *value.shape) for name, value in self.sums.items()]
+        shapes.append(('confidences', *self.confidences.counts.shape))
+        return zlib.crc32(repr(shapes).encode())
+
     def _tensors(self) -> Iterator[Tensor]:
         yield from self.sums.values()
         yield self.confidences.counts
+
+
+class _Sample:
+    """Values of some pixels of an image, gathered strip by strip."""
+
+    def __init__(
+        self, classes: int, size: Sequence[int], device: torch.device
+    ) -> None:
+        height, width = size
+        self._places = candidate_pixels(height, width).to(device)
+        self._rows = self._places // width
+        self._columns = self._places % width
+        self._values = torch.zeros(
+            len(self._places), classes, dtype=torch.float64, device=device
+        )
+
+    def take(self, columns: slice, strip: Tensor) -> None:
+        """Take pixels of a strip (C, H, w)."""
+        inside = self._columns >= columns.start
+        inside &= self._columns < columns.stop
+        rows, places = self._rows[inside], self._columns[inside]
+        found = strip.to(self._values.device)
+        found = found[:, rows, places - columns.start]
+        self._values[inside] = found.t().double()
+
+    def counted(self, label: Tensor) -> Tensor:
+        """The first (M, C) that count, of a label (H, W)."""
+        known = label.flatten()[self._places] != IGNORE_ID
+        return self._values[known][:PIXELS]
 
 
 def taylor_probabilities(logits: Tensor) -> Tensor:

@@ -301,7 +301,7 @@ def write_scores(
     Args:
         root: Folder of the labels.
         spool: Has the sums of all images; nothing is written if one was
-            labelled by an mmuda that had none.
+            labelled by an mmuda that had none, or other ones.
         keys: Keys of the images.
         classes: Names of the classes.
 
@@ -313,7 +313,10 @@ def write_scores(
         sums = spool.read_sums(key)
         if sums is None:
             return
-        state.add_packed(sums)
+        try:
+            state.add_packed(sums)
+        except ValueError:
+            return
     ratios = class_ratio(state).tolist()
     content = dict(
         images=int(state['images']),

@@ -161,6 +161,33 @@ def test_scores_that_need_more_are_left_out():
     assert not {'consistency', 'IM_s', 'IM_s_relaxed'} & scores.keys()
 
 
+def test_iou_and_dice_of_probabilities():
+    logits = random_logits()
+    p, state = rows_of(logits), state_of(logits)
+    labels = p.argmax(1)
+    ious, dices = [], []
+    for index in range(CLASSES):
+        predicted, mass = labels == index, p[:, index]
+        right = float(mass[predicted].sum())
+        wrong = float((1 - mass[predicted]).sum())
+        missed = float(mass[~predicted].sum())
+        ious.append(100 * right / (right + wrong + missed))
+        dices.append(200 * right / float(predicted.sum() + mass.sum()))
+    scores = label_free_scores(state)
+    mean = pytest.approx(sum(ious) / CLASSES, rel=1e-5)
+    assert scores['CBPE_mIoU'] == mean
+    mean = pytest.approx(sum(dices) / CLASSES, rel=1e-5)
+    assert scores['soft_Dice'] == mean
+    norm = float(torch.linalg.matrix_norm(p)) / math.sqrt(len(p))
+    assert scores['FBNM'] == pytest.approx(norm, rel=1e-5)
+
+
+def test_without_a_pixel_nothing_is_known():
+    scores = label_free_scores(LabelFreeState(CLASSES), EVEN)
+    assert scores
+    assert all(map(math.isnan, scores.values())), scores
+
+
 def test_consistency():
     state = state_of(random_logits())
     state.update_views(torch.tensor([[0, 1]]), torch.tensor([[0, 2]]))

@@ -181,6 +181,17 @@ def test_packed_sums_of_other_classes():
         LabelFreeState(2, 16).add_packed(summed(random_logits()).packed())
 
 
+def test_packed_sums_of_another_version():
+    state = summed(random_logits())
+    packed = state.packed()
+    older = LabelFreeState(CLASSES)
+    del older.sums['density']
+    assert older.packed()[0] != packed[0]
+    for numbers in (packed[1:], packed[:0], older.packed()):
+        with pytest.raises(ValueError, match='another version'):
+            LabelFreeState(CLASSES).add_packed(numbers)
+
+
 def test_a_moved_state_is_a_copy():
     state = summed(random_logits())
     moved = state.to('cpu')
