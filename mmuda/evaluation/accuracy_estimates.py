@@ -97,6 +97,11 @@ class SourceState:
         yield self.images
 
     @property
+    def pixels(self) -> int:
+        """Number of labelled pixels with a prediction."""
+        return int(self.confusion.sum())
+
+    @property
     def mean_iou(self) -> float:
         """Mean IoU in percent, at the resolution of the predictions."""
         return mean_iou(self.confusion)

@@ -7,17 +7,20 @@ second view of each image, other checkpoints.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from torch import Tensor
 
 from mmuda.utils.checks import COUNT, NOT_NEGATIVE, SHARE
 from mmuda.utils.config_values import check_fields
+from mmuda.utils.errors import CheckpointError
 
 from .accuracy_estimates import SourceState, estimate_accuracy
 from .label_free_scores import class_ratio, consistency, mean_entropy
 from .label_free_state import LabelFreeState
+
+_DIVERGED = 'diverged'
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,8 @@ class Alarm:
     """Something that is wrong.
 
     Attributes:
-        name: ``collapse``, ``takeover``, ``overconfident``, ``forgetting``,
-            ``against the pool`` or ``unstable labels``.
+        name: ``diverged``, ``collapse``, ``takeover``, ``overconfident``,
+            ``forgetting``, ``against the pool`` or ``unstable labels``.
         reasons: A sentence each, with classes and numbers.
     """
 
@@ -108,8 +111,9 @@ class HarmReport:
 
     @property
     def harms(self) -> bool:
-        """Whether adaptation probably harms."""
-        return len(self.alarms) >= self.thresholds.alarms
+        """Whether adaptation probably harms; a network of NaN surely does."""
+        names = [alarm.name for alarm in self.alarms]
+        return _DIVERGED in names or len(names) >= self.thresholds.alarms
 
     def lines(self) -> list[str]:
         """The report in words."""
@@ -149,10 +153,20 @@ def harm_report(
         earlier: Of an earlier checkpoint of the adapted network.
         changed: Share of the target pixels, in [0, 1], whose label differs
             from that of the earlier checkpoint.
+
+    Raises:
+        CheckpointError: Source-only predicts nothing to compare with.
     """
+    if not source_only.state['pixels']:
+        raise CheckpointError(
+            'no prediction of source-only on the target is a number; compare '
+            'with another checkpoint'
+        )
     limits = thresholds or HarmThresholds()
-    pair = adapted, source_only
+    pair = _known_only(adapted), _known_only(source_only)
+    adapted, source_only = pair
     looks = {
+        _DIVERGED: list(_diverged(adapted)),
         'collapse': list(_collapse(*pair, classes, limits)),
         'takeover': list(_takeover(*pair, classes, limits)),
         'overconfident': list(_overconfident(*pair, limits)),
@@ -165,6 +179,20 @@ def harm_report(
         tuple(_unknown(*pair, earlier)),
         limits,
     )
+
+
+def _known_only(evidence: Evidence) -> Evidence:
+    """Without source images none of whose pixels tells anything."""
+    source = evidence.source
+    if source is not None and not source.pixels:
+        return replace(evidence, source=None)
+    return evidence
+
+
+def _diverged(adapted: Evidence) -> Iterator[str]:
+    """Yield if the network predicts nothing at all."""
+    if not adapted.state['pixels']:
+        yield 'no prediction on the target is a number'
 
 
 def _collapse(

@@ -22,6 +22,7 @@ from mmuda.models.trained import load_trained
 from mmuda.pseudo_labels.checkpoints import load_model
 from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.compat import local_checkpoint
+from mmuda.utils.errors import ConfigError
 from mmuda.utils.mixed_precision import Precision, computing_in, lay_out
 
 # Weights that are kept in memory, beside those of the network itself.
@@ -47,6 +48,7 @@ class CheckpointPool:
     Raises:
         CheckpointError: A file does not fit the network, or its classes are
             others.
+        ConfigError: The network has not one output for each class.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class CheckpointPool:
                 trained = self._load(index)
             require_trained_classes(trained, classes, file, 'images')
             self._keep(index)
+        _require_outputs(self.network, len(classes))
 
     def __len__(self) -> int:
         """Number of checkpoints."""
@@ -149,3 +152,19 @@ class CheckpointPool:
                 name: value.detach().to('cpu', copy=True)
                 for name, value in state.items()
             }
+
+
+def _require_outputs(network: BaseSegmentor, classes: int) -> None:
+    outputs = getattr(network, 'out_channels', classes)
+    if outputs == classes > 1:
+        return
+    if outputs == 1:
+        raise ConfigError(
+            'the network tells two classes by a single output; scores without '
+            'labels need the probability of each class (out_channels of the '
+            'decode_head as num_classes)'
+        )
+    raise ConfigError(
+        f'the network has {outputs} outputs and the images {classes} '
+        'class(es); use the config that the network was trained with'
+    )

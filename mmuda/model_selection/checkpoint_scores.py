@@ -11,6 +11,7 @@ from mmengine.config import Config
 from rich.table import Table
 from torch import Tensor
 
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.evaluation.accuracy_estimates import (
     difference_of_confidences,
     estimate_accuracy,
@@ -21,6 +22,8 @@ from mmuda.evaluation.label_free_scores import (
     label_free_scores,
     mean_iou,
 )
+from mmuda.utils.errors import DataError
+from mmuda.utils.json_files import without_nan
 from mmuda.utils.mixed_precision import Precision
 
 from .checkpoint_pool import CheckpointPool
@@ -42,6 +45,10 @@ from .selection_data import (
 NO_SOURCE = (
     'the config has no labelled source: source_mIoU, ATC_mIoU, DoC and IM_s '
     'are left out, and nothing guards against forgetting'
+)
+UNLABELLED_SOURCE = (
+    'no pixel of the source images is labelled: source_mIoU, ATC_mIoU, DoC '
+    'and IM_s are left out, and nothing guards against forgetting'
 )
 SEEN_SOURCE = (
     'the source images are those of training, which is kind to source_mIoU '
@@ -101,7 +108,7 @@ class PoolScores:
     def content(self) -> dict[str, Any]:
         """For a JSON file; what is not a number is None."""
         ranks, passed = mean_ranks(self.rows), passes_guard(self.rows)
-        return dict(
+        content = dict(
             best=self.names[self.order[0]],
             order=[self.names[index] for index in self.order],
             fused=fused_names(self.rows),
@@ -111,9 +118,9 @@ class PoolScores:
             checkpoints=[
                 dict(
                     name=name,
-                    mean_rank=_or_none(ranks[index]),
+                    mean_rank=float(ranks[index]),
                     passes_guard=passed[index],
-                    scores={k: _or_none(v) for k, v in row.items()},
+                    scores={k: float(v) for k, v in row.items()},
                     class_ratio=class_ratio(
                         self.evidence.states[index]
                     ).tolist(),
@@ -124,14 +131,15 @@ class PoolScores:
                 )
             ],
         )
+        return without_nan(content)
 
-    def _expected(self, index: int) -> dict[str, float | None]:
+    def _expected(self, index: int) -> dict[str, float]:
         evidence = self.evidence.evidence(index)
         if evidence.source is None:
             return {}
         found = estimate_accuracy(evidence.state, evidence.source)
         pairs = zip(self.classes, found.iou.tolist(), strict=True)
-        return {name: _or_none(value) for name, value in pairs}
+        return dict(pairs)
 
     def tables(self) -> list[Table]:
         """Scores of each checkpoint, the best first.
@@ -192,11 +200,11 @@ def score_checkpoints(
     """
     dataset = target_images(cfg, sampling.images, sampling.domain)
     classes = tuple(dataset.metainfo['classes'])
-    source, notes = source_images(cfg, sampling.domain), []
+    source = source_images(cfg, sampling.domain)
     pool = CheckpointPool(
         cfg, checkpoints, classes, sampling.precision, networks
     )
-    indices = spread_indices(len(dataset), sampling.target_count)
+    indices = chosen_images(dataset, sampling)
     evidence = evaluate_target(
         pool,
         loader_of(dataset, indices, sampling.workers),
@@ -205,10 +213,8 @@ def score_checkpoints(
         sampling.second_view_every,
         report,
     )
-    if source is None:
-        notes.append(NO_SOURCE)
-    else:
-        labelled, held_out = source
+    if source is not None:
+        labelled, _ = source
         chosen = spread_indices(len(labelled), sampling.source_count)
         evidence.sources = evaluate_source(
             pool,
@@ -217,13 +223,55 @@ def score_checkpoints(
             len(classes),
             report,
         )
-        if not held_out:
-            notes.append(SEEN_SOURCE)
-    rows = score_rows(evidence)
-    notes += left_out_classes(evidence, classes)
+    rows, names = score_rows(evidence), pool.names()
+    notes = _notes(evidence, names, classes, None if not source else source[1])
     return PoolScores(
-        pool.names(), classes, rows, evidence, notes, sampling.precision
+        names, classes, rows, evidence, notes, sampling.precision
     )
+
+
+def _notes(
+    evidence: PoolEvidence,
+    names: Sequence[str],
+    classes: Sequence[str],
+    held_out: bool | None,
+) -> list[str]:
+    """What is left out; ``held_out`` is None without a labelled source."""
+    notes = []
+    if held_out is None:
+        notes.append(NO_SOURCE)
+    elif not evidence.sources:
+        notes.append(UNLABELLED_SOURCE)
+    elif not held_out:
+        notes.append(SEEN_SOURCE)
+    notes += left_out_classes(evidence, classes)
+    notes += [
+        f'{name} predicts no numbers (NaN) on the target: it has the last rank'
+        for name, state in zip(names, evidence.states, strict=True)
+        if not state['pixels']
+    ]
+    return notes
+
+
+def chosen_images(
+    dataset: SegmentationDataset, sampling: Sampling
+) -> list[int]:
+    """Indices of the target's images that checkpoints are looked at on.
+
+    Args:
+        dataset: Images of the target.
+        sampling: How many.
+
+    Raises:
+        DataError: There is none.
+    """
+    indices = spread_indices(len(dataset), sampling.target_count)
+    if not indices:
+        raise DataError(
+            'there is no image of the target to look at; name others by '
+            '--images, --domain or the config'
+        )
+    return indices
 
 
 def score_rows(evidence: PoolEvidence) -> list[dict[str, float]]:
@@ -312,7 +360,7 @@ def _groups(names: Sequence[str], size: int = 5) -> list[Sequence[str]]:
 
 
 _GUARD = 'source_mIoU'
-_IN_PERCENT = ('mIoU', 'consistency', 'EnsV', 'ATC', 'DoC')
+_IN_PERCENT = ('mIoU', 'consistency', 'EnsV', 'ATC', 'DoC', 'Dice')
 
 
 def _text(name: str, value: float) -> str:
@@ -320,8 +368,3 @@ def _text(name: str, value: float) -> str:
         return '-'
     percent = any(part in name for part in _IN_PERCENT)
     return f'{value:.1f}' if percent else f'{value:.3f}'
-
-
-def _or_none(value: float) -> float | None:
-    # JSON has no NaN.
-    return float(value) if math.isfinite(value) else None

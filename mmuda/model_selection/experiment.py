@@ -2,23 +2,29 @@
 """Label-free scores and true mIoU of all checkpoints of all runs."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from typing_extensions import TypedDict
 
 from mmuda.evaluation.harm_alarms import Evidence, harm_report
 from mmuda.evaluation.label_free_scores import agreement
-from mmuda.pseudo_labels.labelling_options import target_names
 from mmuda.utils.checksums import sha256_of
-from mmuda.utils.config_data import data_sets
 from mmuda.utils.errors import CheckpointError
 
 from .checkpoint_pool import CheckpointPool
-from .checkpoint_scores import Sampling, score_rows
+from .checkpoint_scores import Sampling, chosen_images, score_rows
 from .experiment_cache import CacheKey, ExperimentCache
+from .experiment_configs import (
+    configs_of_several,
+    data_of_pools,
+    data_text,
+    network_text,
+    runs_by_target,
+)
 from .experiment_runs import (
     ExperimentRun,
     find_runs,
@@ -41,6 +47,20 @@ from .selection_data import (
 from .true_accuracy import labelled_test_images, true_miou
 
 Tell = Callable[[str], None]
+
+
+class _Truth(TypedDict):
+    mIoU: float
+    file: str
+
+
+class _OfPool(TypedDict):
+    agreement: list[float | None]
+    changed: list[float | None]
+
+
+class _Across(TypedDict):
+    agreement: list[float | None]
 
 
 @dataclass
@@ -100,7 +120,9 @@ class Experiment:
             ConfigError: A run has no config or no test images.
         """
         runs = find_runs(self.root)
-        self._data = data_of_pools(runs)
+        runs, self._data = runs_by_target(
+            runs, data_of_pools(runs), self.sampling.domain
+        )
         records = []
         for number, run in enumerate(runs, 1):
             self.tell(f'run {number} of {len(runs)}: {run.pool}/{run.name}')
@@ -110,18 +132,20 @@ class Experiment:
 
     def _of_run(self, run: ExperimentRun) -> list[Record]:
         cfg = run.load()
-        key = CacheKey(self.sampling, data_text(self._data[run.pool]))
+        key = self._key(run, network_text(cfg))
         sums = [sha256_of(path) for path in run.checkpoints]
         names = [key.of([checksum]) for checksum in sums]
         together = key.of(sums)
-        if self.cache.read(together) is None:
+        known = [self.cache.read_evidence(name) for name in names]
+        if self.cache.read(together, _OfPool) is None or None in known:
             self._evaluate(run, cfg, names, together)
         self._test(run, cfg, names)
-        pool = self.cache.read(together) or {}
+        pool = self.cache.read(together, _OfPool)
+        assert pool is not None, 'just written'
         records = []
         for index, path in enumerate(run.checkpoints):
             evidence = self.cache.read_evidence(names[index])
-            truth = self.cache.read(names[index])
+            truth = self.cache.read(names[index], _Truth)
             assert evidence is not None, 'just written'
             assert truth is not None, 'just written'
             records.append(
@@ -148,7 +172,7 @@ class Experiment:
             cfg,
             self._data[run.pool],
             run.checkpoints,
-            self.sampling,
+            self._sampling(run),
             self.report,
         )
         for index, name in enumerate(names):
@@ -174,10 +198,14 @@ class Experiment:
         self, run: ExperimentRun, cfg: Config, names: Sequence[str]
     ) -> None:
         """Measure what is not measured yet by labels."""
-        missing = [i for i, n in enumerate(names) if not self.cache.read(n)]
+        missing = [
+            index
+            for index, name in enumerate(names)
+            if self.cache.read(name, _Truth) is None
+        ]
         if not missing:
             return
-        dataset = labelled_test_images(cfg, self.sampling.domain)
+        dataset = labelled_test_images(cfg, run.domain)
         files = [str(run.checkpoints[index]) for index in missing]
         pool = CheckpointPool(
             cfg, files, dataset.metainfo['classes'], self.sampling.precision
@@ -233,18 +261,24 @@ class Experiment:
         run = next(
             (r.run for r in records if r.run.is_source_only), records[0].run
         )
-        cfg = run.load()
+        cfg, networks = configs_of_several(
+            run.load(), [r.run for r in records]
+        )
         files = [record.run.checkpoints[-1] for record in records]
-        data = self._data[run.pool]
-        key = CacheKey(self.sampling, data_text(data))
+        key = self._key(run, network_text(cfg) + repr(networks))
         name = key.of(['across', *(sha256_of(path) for path in files)])
-        found = self.cache.read(name)
+        found = self.cache.read(name, _Across)
         if found is None:
-            sampling = replace(self.sampling, second_view_every=0)
+            sampling = replace(self._sampling(run), second_view_every=0)
             sampling = replace(sampling, source_count=1)
             try:
                 evidence = evaluate_pool(
-                    cfg, data, files, sampling, self.report
+                    cfg,
+                    self._data[run.pool],
+                    files,
+                    sampling,
+                    self.report,
+                    networks,
                 )
             except CheckpointError as error:
                 self.notes.append(f'no EnsV across {run.pool}: {error}')
@@ -254,23 +288,15 @@ class Experiment:
             self.cache.write(name, found)
         return found['agreement']
 
+    def _sampling(self, run: ExperimentRun) -> Sampling:
+        return replace(self.sampling, domain=run.domain)
+
+    def _key(self, run: ExperimentRun, network: str) -> CacheKey:
+        data = data_text(self._data[run.pool])
+        return CacheKey(self._sampling(run), data, network)
+
 
 HARM = 0.5
-
-
-def data_of_pools(runs: Sequence[ExperimentRun]) -> dict[str, Config]:
-    """Config of each pool whose images its checkpoints are shown.
-
-    That of the first run that trains on a target, as source-only knows none.
-
-    Args:
-        runs: All runs.
-    """
-    found: dict[str, Config] = {}
-    for run in runs:
-        if run.pool not in found or not target_names(found[run.pool]):
-            found[run.pool] = run.load()
-    return found
 
 
 def evaluate_pool(
@@ -279,6 +305,7 @@ def evaluate_pool(
     files: Sequence[Path],
     sampling: Sampling,
     report: Report,
+    networks: Mapping[int, str] | None = None,
 ) -> PoolEvidence:
     """Sums of some checkpoints of one network.
 
@@ -288,16 +315,16 @@ def evaluate_pool(
         files: Checkpoints.
         sampling: On which images.
         report: Called with the part of the work, images done and all images.
+        networks: As of ``CheckpointPool``.
 
     Raises:
         CheckpointError: One does not fit.
     """
     dataset = target_images(data, sampling.images, sampling.domain)
     classes = tuple(dataset.metainfo['classes'])
-    pool = CheckpointPool(
-        cfg, [str(file) for file in files], classes, sampling.precision
-    )
-    indices = spread_indices(len(dataset), sampling.target_count)
+    names = [str(file) for file in files]
+    pool = CheckpointPool(cfg, names, classes, sampling.precision, networks)
+    indices = chosen_images(dataset, sampling)
     found = evaluate_target(
         pool,
         loader_of(dataset, indices, sampling.workers),
@@ -318,11 +345,6 @@ def evaluate_pool(
             report,
         )
     return found
-
-
-def data_text(cfg: Config) -> str:
-    """What the data sets of a config are, as far as results depend on it."""
-    return repr(sorted(data_sets(cfg).items())) + repr(cfg.get('source_val'))
 
 
 def group_scores(

@@ -16,12 +16,16 @@ from mmuda.evaluation.harm_alarms import Evidence
 from mmuda.evaluation.label_free_state import LabelFreeState
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path, atomic_write, read_arrays
-from mmuda.utils.json_files import read_json, read_plain_file
+from mmuda.utils.json_files import (
+    read_json,
+    read_plain_file,
+    without_nan,
+)
 
 from .checkpoint_scores import Sampling
 
 # Of what is cached; another number makes all of it anew.
-_VERSION = 1
+_VERSION = 2
 _REMEDY = 'remove it to compute it anew'
 
 
@@ -32,10 +36,12 @@ class CacheKey:
     Attributes:
         sampling: On which images.
         data: What the data sets of the config are, as text.
+        network: How checkpoints become predictions, as text.
     """
 
     sampling: Sampling
     data: str
+    network: str = ''
 
     def of(self, checksums: Sequence[str]) -> str:
         """Name of the files of one checkpoint, or of several together.
@@ -45,10 +51,8 @@ class CacheKey:
         """
         depends = asdict(self.sampling)
         depends.pop('workers')
-        if self.sampling.precision == 'fp32':
-            # As it was named before there was another.
-            depends.pop('precision')
-        text = json.dumps([_VERSION, depends, self.data, *checksums])
+        parts = [_VERSION, depends, self.data, self.network, *checksums]
+        text = json.dumps(parts)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -62,23 +66,27 @@ class ExperimentCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def read(self, name: str) -> dict[str, Any] | None:
+    def read(self, name: str, kind: Any = dict[str, Any]) -> Any:
         """Read what :meth:`write` wrote; None if there is nothing.
+
+        Args:
+            name: Of the file.
+            kind: What has to be in it, as of ``read_json``.
 
         Raises:
             DataError: The file is damaged.
         """
         path = self.folder / f'{name}.json'
-        return read_json(path, _REMEDY) if path.is_file() else None
+        return read_json(path, _REMEDY, kind) if path.is_file() else None
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Write values as JSON.
 
         Args:
             name: Of the file.
-            content: Without numbers that are not finite.
+            content: Numbers that are not finite are written as None.
         """
-        text = json.dumps(content, indent=1)
+        text = json.dumps(without_nan(content), indent=1)
         atomic_write(self.folder / f'{name}.json', text + '\n')
 
     def write_evidence(self, name: str, evidence: Evidence) -> None:

@@ -36,6 +36,7 @@ class ExperimentRun:
             share.
         seed: Of the training.
         is_source_only: Whether it has not adapted.
+        domain: Target that it is looked at on; None where there is one.
     """
 
     pool: str
@@ -45,6 +46,7 @@ class ExperimentRun:
     method: str
     seed: int | None
     is_source_only: bool
+    domain: str | None = None
 
     def load(self) -> Config:
         """Read the config.

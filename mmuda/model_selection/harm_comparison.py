@@ -20,6 +20,7 @@ from mmuda.registry import MODELS
 from mmuda.utils.compat import local_checkpoint
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.json_files import without_nan
 
 from .checkpoint_scores import PoolScores, Sampling, score_checkpoints
 from .pool_evaluation import Report
@@ -57,7 +58,7 @@ class HarmComparison:
 
     def content(self) -> dict[str, Any]:
         """For a JSON file."""
-        return dict(
+        content = dict(
             harms=self.report.harms,
             alarms={a.name: list(a.reasons) for a in self.report.alarms},
             unknown=list(self.report.unknown),
@@ -65,6 +66,7 @@ class HarmComparison:
             teacher_disagreement=self.disagreement,
             scores=self.scores.content(),
         )
+        return without_nan(content)
 
 
 def compare_with_source_only(

@@ -12,7 +12,9 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from mmuda.models.norm_statistics import statistics_options
 from mmuda.registry import HOOKS
+from mmuda.utils.checks import WHOLE
 from mmuda.utils.errors import ConfigError, MMUDAError
 from mmuda.utils.files import atomic_write
 
@@ -22,6 +24,7 @@ from .harm_comparison import (
     earlier_checkpoints,
     thresholds_of,
 )
+from .selection_data import target_images
 
 REPORT = 'harm_report.json'
 
@@ -42,12 +45,12 @@ class HarmReportHook(Hook):
             this training; by default the last three before the last.
         images: ``train`` or ``val`` of the target.
         domain: Name of one of several targets.
-        max_images: Images of the target.
-        max_source_images: Labelled images of the source.
+        max_images: Images of the target; 0 for all.
+        max_source_images: Labelled images of the source; 0 for all.
 
     Raises:
-        ConfigError: There is no such file, or a threshold is wrong; before
-            training.
+        ConfigError: There is no such file or no such images, or a value is
+            out of its range; before training.
     """
 
     def __init__(
@@ -69,19 +72,26 @@ class HarmReportHook(Hook):
                     f"HarmReportHook: there is no '{file}'; train the same "
                     'network on the source alone, or remove the hook'
                 )
+        WHOLE.require(max_images, 'HarmReportHook.max_images')
+        WHOLE.require(max_source_images, 'HarmReportHook.max_source_images')
         self.source_only, self.pool = source_only, pool
         self.sampling = Sampling(
             images='val' if images == 'val' else 'train',
             domain=domain,
-            target_count=max_images,
-            source_count=max_source_images,
+            target_count=max_images or None,
+            source_count=max_source_images or None,
             workers=0,
         )
         self._trained = False
 
     def before_train(self, runner: Runner) -> None:
-        """Refuse wrong thresholds before any work."""
+        """Refuse wrong thresholds and images before any work."""
         thresholds_of(runner.cfg)
+        sampling = self.sampling
+        try:
+            target_images(runner.cfg, sampling.images, sampling.domain)
+        except ConfigError as error:
+            raise ConfigError(f'HarmReportHook.domain: {error}') from error
 
     def after_train(self, runner: Runner) -> None:
         """Remember that this was a training, and whether it is finished."""
@@ -89,7 +99,9 @@ class HarmReportHook(Hook):
 
     def after_run(self, runner: Runner) -> None:
         """Look, once all checkpoints are written."""
-        if self._trained and is_main_process():
+        # All processes measure statistics of the target together.
+        together = _measures_statistics(runner.cfg)
+        if self._trained and (together or is_main_process()):
             self._trained = False
             try:
                 self._look(runner.cfg, Path(runner.work_dir))
@@ -113,11 +125,18 @@ class HarmReportHook(Hook):
             self.sampling,
             report=lambda *_: None,
         )
+        if not is_main_process():
+            return
         content = json.dumps(found.content(), indent=2)
         atomic_write(work_dir / REPORT, content + '\n')
         level = logging.WARNING if found.report.harms else logging.INFO
         text = '\n'.join(found.lines())
         _tell(f'Harm report against {self.source_only}:\n{text}', level)
+
+
+def _measures_statistics(cfg: Config) -> bool:
+    kind, _ = statistics_options(cfg.model.get('norm_statistics'))
+    return kind == 'target'
 
 
 def _tell(text: str, level: int) -> None:

@@ -124,7 +124,10 @@ def evaluate_target(
 def _see(
     pool: CheckpointPool, batch: dict, state: LabelFreeState, every: int
 ) -> tuple[Tensor, Tensor]:
-    """Add an image; return its softmax (C, h, w) and classes (h, w)."""
+    """Add an image; return its softmax (C, h, w) and classes (h, w).
+
+    Probabilities that are no numbers are 0, and their class is 255.
+    """
     with pool.computing():
         logits, valid = coarse_logits(pool.model, batch)
     (label,) = state.update(logits, valid)
@@ -136,7 +139,9 @@ def _see(
         with pool.computing():
             other = predict_second_view(pool.model, batch['inputs'][0], size)
         state.update_views(label, other.to(label.device))
-    return logits[0].float().softmax(dim=0).cpu(), label
+    # What is no number does not vote.
+    p = logits[0].float().softmax(dim=0).nan_to_num(0)
+    return p.cpu(), label
 
 
 @torch.no_grad()
@@ -173,10 +178,11 @@ def _compare(
     for number, mean in enumerate(means):
         own = [seen[number].cpu() for seen in labels]
         ensemble = mean.max(dim=0).indices.to(torch.uint8)
-        known = own[0] != IGNORE_ID
-        for label in own:
-            # Of a network that has diverged nothing counts.
-            known = known & (label != IGNORE_ID)
+        # A network that has diverged has no say where the others compare.
+        told = [label for label in own if (label != IGNORE_ID).any()]
+        known = torch.full_like(own[0], bool(told), dtype=torch.bool)
+        for label in told:
+            known &= label != IGNORE_ID
         found.pixels += int(known.sum())
         for first, label in enumerate(own):
             pairs = count_pairs(
@@ -205,7 +211,8 @@ def evaluate_source(
         report: As of :func:`evaluate_target`.
 
     Returns:
-        Of each checkpoint, at the resolution of the network.
+        Of each checkpoint, at the resolution of the network; none if no
+        pixel of the images is labelled.
     """
     found = [SourceState(num_classes) for _ in pool.files]
     done, total = 0, count * len(pool)
@@ -224,4 +231,4 @@ def evaluate_source(
                 state.update(p, small[:, 0].long())
                 done += 1
                 report('source', done, total)
-    return found
+    return found if any(state.pixels for state in found) else []

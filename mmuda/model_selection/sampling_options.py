@@ -3,8 +3,12 @@
 
 import argparse
 
+from mmengine.config import Config
+
 from mmuda.utils.checks import WHOLE
 from mmuda.utils.cli import checked
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.evaluation_config import use_head
 from mmuda.utils.mixed_precision import add_amp_option, precision_of_args
 
 from .checkpoint_scores import Sampling
@@ -64,8 +68,33 @@ def add_head_option(parser: argparse.ArgumentParser) -> None:
         parser: Of a tool.
     """
     parser.add_argument(
-        '--head', help='head that predicts, of a model of several targets'
+        '--head',
+        help='head that predicts, of a model of several targets: agnostic, '
+        'ensemble, the name of a target, or own for that of --domain',
     )
+
+
+def use_head_of_args(cfg: Config, args: argparse.Namespace) -> None:
+    """Let the head predict that ``--head`` names, in place.
+
+    Args:
+        cfg: A config of a single model.
+        args: With ``head`` and ``domain``.
+
+    Raises:
+        ConfigError: There is no such head, or it is that of a target which
+            is not named.
+    """
+    if args.head != 'own':
+        if args.head:
+            use_head(cfg, args.head)
+        return
+    if not args.domain:
+        raise ConfigError(
+            '--head own: name the target, whose head shall predict, by '
+            '--domain'
+        )
+    use_head(cfg, args.domain)
 
 
 def sampling_of(args: argparse.Namespace) -> Sampling:

@@ -13,7 +13,7 @@ from mmuda.evaluation.confusion_matrix import count_confusion
 from mmuda.evaluation.label_free_scores import mean_iou
 from mmuda.models.segmentors.strip_predictions import LOGITS, choose_outputs
 from mmuda.utils.config_data import data_sets
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
 
 from .selection_data import loader_of
 
@@ -57,6 +57,9 @@ def true_miou(
 
     Returns:
         In percent, over the classes that are labelled or predicted.
+
+    Raises:
+        DataError: No pixel is labelled.
     """
     classes = len(dataset.metainfo['classes'])
     total = torch.zeros(classes, classes + 1, dtype=torch.int64)
@@ -72,4 +75,6 @@ def true_miou(
             total += count_confusion(truth, prediction, classes)
     finally:
         choose_outputs(model, [LOGITS])
+    if not total.any():
+        raise DataError('no pixel of the test images is labelled')
     return mean_iou(total[:, :classes])

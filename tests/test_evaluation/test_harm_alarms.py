@@ -11,7 +11,7 @@ from mmuda.evaluation.harm_alarms import (
     harm_report,
 )
 from mmuda.evaluation.label_free_state import LabelFreeState
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import CheckpointError, ConfigError
 
 CLASSES = ('road', 'sky', 'car')
 
@@ -64,6 +64,36 @@ def test_nothing_is_wrong():
     assert report.unknown == ()
     assert not report.harms
     assert 'no reason' in report.lines()[-1]
+
+
+def nothing():
+    """Of a network whose predictions are no numbers."""
+    state = LabelFreeState(3)
+    state.update(torch.full((2, 3, 4, 5), torch.nan))
+    return Evidence(state)
+
+
+def test_a_network_of_no_numbers_harms():
+    limits = HarmThresholds(alarms=7)
+    report = harm_report(nothing(), evidence(EVEN), CLASSES, limits)
+    assert report.alarms[0].name == 'diverged'
+    assert report.harms
+    assert 'probably harms' in report.lines()[-1]
+
+
+def test_source_only_of_no_numbers_is_refused():
+    with pytest.raises(CheckpointError, match='of source-only .* another'):
+        harm_report(evidence(EVEN), nothing(), CLASSES)
+
+
+def test_source_images_without_a_label_are_none():
+    found = evidence(EVEN, right=[90] * 3)
+    found.source.confusion.zero_()
+    other = evidence([(100, 0, 0)] * 20)
+    unlabelled = harm_report(other, found, CLASSES)
+    without = harm_report(other, evidence(EVEN), CLASSES)
+    assert unlabelled == without
+    assert 'no labelled source' in unlabelled.unknown[0]
 
 
 def test_all_road_is_a_collapse_and_a_takeover():

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from mmengine.config import Config
 from tools_in_process import load_tool, run_loaded
 from toy_pools import demo_pool
+from typing_extensions import TypedDict
 
 from mmuda.evaluation.accuracy_estimates import SourceState
 from mmuda.evaluation.harm_alarms import Evidence
@@ -18,6 +20,10 @@ from mmuda.model_selection import experiment as module
 from mmuda.model_selection.checkpoint_scores import Sampling
 from mmuda.model_selection.experiment import Record
 from mmuda.model_selection.experiment_cache import CacheKey, ExperimentCache
+from mmuda.model_selection.experiment_configs import (
+    configs_of_several,
+    runs_by_target,
+)
 from mmuda.model_selection.experiment_groups import (
     FUSED_ORDER,
     RUN,
@@ -179,6 +185,24 @@ def test_damaged_sums(tmp_path):
         ExperimentCache(tmp_path).read_evidence('a')
 
 
+def test_values_that_are_no_numbers_can_be_read_again(tmp_path):
+    cache = ExperimentCache(tmp_path)
+    cache.write('a', dict(agreement=[math.nan, 50.0]))
+    assert cache.read('a') == dict(agreement=[None, 50.0])
+
+
+class Truth(TypedDict):
+    mIoU: float
+
+
+def test_kept_values_of_another_kind_are_damaged(tmp_path):
+    cache = ExperimentCache(tmp_path)
+    for content in ({}, {'mIoU': '3'}):
+        cache.write('a', content)
+        with pytest.raises(DataError, match='is damaged.*mIoU'):
+            cache.read('a', Truth)
+
+
 def test_names_of_what_is_kept():
     key = CacheKey(Sampling(), 'data')
     assert key.of(['a']) == CacheKey(Sampling(workers=9), 'data').of(['a'])
@@ -187,8 +211,10 @@ def test_names_of_what_is_kept():
         key.of(['a', 'b']),
         CacheKey(Sampling(images='val'), 'data').of(['a']),
         CacheKey(Sampling(), 'other').of(['a']),
+        CacheKey(Sampling(precision='bf16'), 'data').of(['a']),
+        CacheKey(Sampling(), 'data', 'network').of(['a']),
     ]
-    assert len({key.of(['a']), *others}) == 5
+    assert len({key.of(['a']), *others}) == 7
 
 
 def write_runs(folder):
@@ -260,6 +286,29 @@ def test_an_experiment_is_continued(pools, tmp_path, monkeypatch, capsys):
     experiment(pools, tmp_path, monkeypatch, capsys)
     again = json.loads((tmp_path / 'results.json').read_text())
     assert again == results
+    assert again['precision'] == 'fp32'
+
+
+def test_kept_files_may_be_removed(pools, tmp_path, monkeypatch, capsys):
+    experiment(pools, tmp_path, monkeypatch, capsys)
+    results = (tmp_path / 'results.json').read_text()
+    # As the message about a damaged one says.
+    min((tmp_path / 'cache').glob('*.npz')).unlink()
+    experiment(pools, tmp_path, monkeypatch, capsys)
+    assert (tmp_path / 'results.json').read_text() == results
+
+
+def test_each_run_predicts_by_the_network_that_is_tested(pools, tmp_path):
+    first, second = find_runs(pools)
+    assert configs_of_several(first.load(), [first, second])[1] == {}
+    cfg = second.load()
+    cfg.model |= dict(teacher=True, predict_on='teacher')
+    config = tmp_path / 'taught.py'
+    cfg.dump(config)
+    taught = replace(second, config=config)
+    cfg, networks = configs_of_several(first.load(), [first, taught])
+    assert cfg.model.teacher is True
+    assert networks == {0: 'segmentor', 1: 'teacher'}
 
 
 def test_the_truth_is_that_of_the_test_tool(
@@ -277,6 +326,29 @@ def test_the_truth_is_that_of_the_test_tool(
     (scalars,) = (tmp_path / 'test').glob('*/*.json')
     found = json.loads(scalars.read_text())['cityscapes/mIoU']
     assert results['records'][3]['mIoU'] == pytest.approx(found, abs=0.006)
+
+
+def test_each_of_several_targets_is_a_pool():
+    runs = [run_of('p', 'a'), run_of('p', 'b'), run_of('q', 'a')]
+    targets = dict(rome=dict(type='A'), oslo=dict(type='A'))
+    several = Config(
+        dict(train_dataloader=dict(dataset=dict(targets=targets)))
+    )
+    single = Config(
+        dict(train_dataloader=dict(dataset=dict(target=dict(type='A'))))
+    )
+    data = dict(p=several, q=single)
+    found, configs = runs_by_target(runs, data, None)
+    assert [(run.pool, run.name, run.domain) for run in found] == [
+        ('p/oslo', 'a', 'oslo'),
+        ('p/oslo', 'b', 'oslo'),
+        ('p/rome', 'a', 'rome'),
+        ('p/rome', 'b', 'rome'),
+        ('q', 'a', None),
+    ]
+    assert configs['p/rome'] is configs['p/oslo'] is several
+    found, configs = runs_by_target(runs[:2], data, 'rome')
+    assert [(run.pool, run.domain) for run in found] == [('p', 'rome')] * 2
 
 
 def test_no_runs(tmp_path):

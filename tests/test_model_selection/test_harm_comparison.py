@@ -3,7 +3,9 @@
 import json
 import math
 import shutil
+from pathlib import Path
 
+import gloo
 import pytest
 import torch
 from mmengine.config import Config
@@ -278,6 +280,38 @@ def test_report_after_a_training(pool, tmp_path):
     assert names[2].endswith('iter_2.pth')
     (log,) = tmp_path.glob('*/*.log')
     assert 'Harm report against' in log.read_text()
+
+
+def train_in_process(cfg, files, work_dir):
+    """In one of several processes, with statistics of the target."""
+    cfg.launcher = 'pytorch'
+    cfg.model.norm_statistics = dict(mode='target', images=2)
+    train((cfg, files), Path(work_dir))
+
+
+def test_processes_measure_statistics_of_source_only_together(pool, tmp_path):
+    folder = tmp_path / 'run'
+    gloo.run(train_in_process, tmp_path, pool[0].copy(), pool[1], str(folder))
+    content = json.loads((folder / 'harm_report.json').read_text())
+    assert len(content['scores']['checkpoints']) == 3
+    assert all(
+        row['scores']['BNM'] > 0 for row in content['scores']['checkpoints']
+    )
+
+
+def test_images_that_are_not_there_are_told_before_training(pool, tmp_path):
+    with pytest.raises(ConfigError, match=r'HarmReportHook\.domain: .*rome'):
+        train(pool, tmp_path, domain='rome')
+    assert not list(tmp_path.glob('iter_*.pth'))
+
+
+def test_how_many_images_the_hook_takes(pool):
+    with pytest.raises(ConfigError, match=r'HarmReportHook\.max_images=-1'):
+        HarmReportHook(pool[1][0], max_images=-1)
+    found = HarmReportHook(pool[1][0], max_images=0, max_source_images=3)
+    # All, as of the tools.
+    assert found.sampling.target_count is None
+    assert found.sampling.source_count == 3
 
 
 def test_wrong_options_of_the_hook(pool):

@@ -1,16 +1,22 @@
 """A pool of checkpoints against what they predict one by one."""
 
+import json
+
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from tiny_models import sample
-from toy_pools import CLASSES, tiny_pool
+from tiny_models import model_config, sample
+from toy_pools import CLASSES, tiny_pool, write_checkpoints
 
 from mmuda.evaluation.label_free_state import LabelFreeState
 from mmuda.model_selection import pool_evaluation
 from mmuda.model_selection.checkpoint_pool import CheckpointPool
 from mmuda.model_selection.checkpoint_scores import (
+    PoolScores,
+    Sampling,
+    chosen_images,
     expected_iou,
     left_out_classes,
     score_rows,
@@ -21,7 +27,7 @@ from mmuda.model_selection.pool_evaluation import (
     evaluate_source,
     evaluate_target,
 )
-from mmuda.utils.errors import CheckpointError
+from mmuda.utils.errors import CheckpointError, ConfigError, DataError
 
 IMAGES, SIZE = 3, (33, 41)
 
@@ -202,6 +208,74 @@ def test_padding_does_not_count(tmp_path):
     assert valid[0, 0].sum() == pytest.approx(columns / 2, abs=1)
     assert valid[0, 0, 0]
     assert not valid[0, 0, -1]
+
+
+def change(file, **values):
+    """Fill weights of a checkpoint, by the ends of their names."""
+    content = torch.load(file, weights_only=False)
+    for name, weight in content['state_dict'].items():
+        for end, value in values.items():
+            if name.endswith(end.replace('__', '.')):
+                weight.fill_(value)
+    torch.save(content, file)
+
+
+def test_a_network_of_no_numbers_does_not_silence_the_others(
+    evaluated, tmp_path
+):
+    cfg, files = tiny_pool(tmp_path, 3)
+    # Finite, and its products are not.
+    last, first = 'decode_head__conv_seg__weight', 'convs__0__conv__weight'
+    change(files[2], **{last: 3e38, first: 3e38})
+    pool = CheckpointPool(cfg, files, CLASSES)
+    found = evaluate_target(pool, batches(), IMAGES, 5, 1, silent)
+    assert found.states[2]['pixels'] == 0
+    two = CheckpointPool(cfg, files[:2], CLASSES)
+    alone = evaluate_target(two, batches(), IMAGES, 5, 1, silent)
+    assert found.pixels == alone.pixels > 0
+    assert torch.equal(found.ensemble[:2], alone.ensemble)
+    assert torch.equal(found.equal[:2, :2], alone.equal)
+    rows = score_rows(found)
+    scores = PoolScores(pool.names(), CLASSES, rows, found, [])
+    assert scores.order[-1] == 2
+    # JSON has no NaN.
+    text = json.dumps(scores.content(), allow_nan=False)
+    last = json.loads(text)['checkpoints'][2]
+    assert last['scores']['BNM_r'] is None
+    assert last['class_ratio'] == [None] * 5
+
+
+def test_no_images_at_all():
+    with pytest.raises(DataError, match='no image of the target'):
+        chosen_images([], Sampling())
+
+
+def test_source_images_without_a_label(tmp_path):
+    pool = CheckpointPool(*tiny_pool(tmp_path, 1), CLASSES)
+    found = list(batches(labelled=True))
+    for batch in found:
+        batch['data_samples'][0].gt_sem_seg.data.fill_(255)
+    assert evaluate_source(pool, iter(found), IMAGES, 5, silent) == []
+
+
+def test_networks_of_another_number_of_outputs_are_refused(tmp_path):
+    cfg, (file,) = tiny_pool(tmp_path, 1)
+    state = torch.load(file, weights_only=False)['state_dict']
+    # The file does not tell its classes.
+    torch.save(dict(state_dict=state), file)
+    with pytest.raises(ConfigError, match='5 outputs and the images 4 class'):
+        CheckpointPool(cfg, [file], CLASSES[:4])
+
+
+def test_networks_of_a_single_output_are_refused(tmp_path):
+    config = model_config('SourceOnly')
+    for name in ('decode_head', 'auxiliary_head'):
+        one = dict(num_classes=2, out_channels=1, threshold=0.5)
+        one['loss_decode'] = dict(type='CrossEntropyLoss', use_sigmoid=True)
+        config['segmentor'][name] |= one
+    files = write_checkpoints(tmp_path, config, CLASSES[:2], 1)
+    with pytest.raises(ConfigError, match='by a single output'):
+        CheckpointPool(Config(dict(model=config)), files, CLASSES[:2])
 
 
 def test_other_classes_are_refused(tmp_path):

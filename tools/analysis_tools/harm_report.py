@@ -24,13 +24,13 @@ from mmuda.model_selection.sampling_options import (
     add_head_option,
     add_sampling_options,
     sampling_of,
+    use_head_of_args,
 )
 from mmuda.pseudo_labels.labelling_report import ProgressLines
 from mmuda.utils.cli import add_data_options, run_tool
 from mmuda.utils.config import load_config
 from mmuda.utils.config_data import override_data_roots
 from mmuda.utils.config_keys import config_errors
-from mmuda.utils.evaluation_config import use_head
 from mmuda.utils.files import atomic_write
 from mmuda.utils.setup_env import register_all_modules
 
@@ -69,8 +69,7 @@ def main(args: argparse.Namespace) -> int:
     register_all_modules()
     cfg = load_config(args.config, args.cfg_options)
     override_data_roots(cfg, dict(args.data_root))
-    if args.head:
-        use_head(cfg, args.head)
+    use_head_of_args(cfg, args)
     pool = args.pool
     if pool is None:
         pool = earlier_checkpoints(args.checkpoint)
