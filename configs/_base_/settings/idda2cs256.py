@@ -240,6 +240,10 @@ settings = dict(
         source=['sunset', 'rain'],
         targets=['sunset', 'rain'],
         protocol='weather',
+        class_weight=[
+            *(0.51, 0.70, 0.60, 2.29, 2.72, 2.30, 6.82, 9.60),
+            *(0.75, 1.79, 0.48, 4.93, 10.0, 1.85, 10.0, 10.0),
+        ],
     ),
     cs256=dict(
         source='cityscapes256',
