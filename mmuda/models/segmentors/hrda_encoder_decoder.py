@@ -226,7 +226,7 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         # Before dropout draws, which may happen again in backward.
         box = self.draw_box(size)
         levels, style = self._features(images, view.style, view.mask_ratio)
-        mask = token_mask_of(view, self.backbone)
+        mask = token_mask_of(self.backbone) if view.mask_ratio else None
         for name in view.heads:
             scales, details = self._at_both_scales(name, view, levels, [box])
             if size != self.detail_crop_size:

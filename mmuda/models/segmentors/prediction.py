@@ -93,9 +93,9 @@ def check_not_small(
         ) from error
 
 
-def token_mask_of(view: View, backbone: nn.Module) -> Tensor | None:
-    """Which tokens (N, h, w) a backbone's last pass has masked of a view."""
-    return getattr(backbone, 'token_mask', None) if view.mask_ratio else None
+def token_mask_of(backbone: nn.Module) -> Tensor | None:
+    """Which tokens (N, h, w) a backbone's last pass with a mask has hidden."""
+    return getattr(backbone, 'token_mask', None)
 
 
 def crop(

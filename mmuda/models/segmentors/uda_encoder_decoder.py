@@ -172,7 +172,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         levels, style = self._features(
             view.images, view.style, view.mask_ratio
         )
-        mask = token_mask_of(view, self.backbone)
+        mask = token_mask_of(self.backbone) if view.mask_ratio else None
         logits = {name: self._decode(name, levels) for name in view.heads}
         levels = levels if features else ()
         return Prediction(logits, levels, style, token_mask=mask)
