@@ -157,7 +157,7 @@ def _let_follow_source(
         source += [
             leaf
             for leaf in domains.get(name, ())
-            if leaf.get('data_root') in roots
+            if leaf.get('data_root') and leaf['data_root'] in roots
         ]
 
 
@@ -175,7 +175,7 @@ def _add_evaluation_sets(
         leaf.get('data_root'): name
         for name, leaves in domains.items()
         for leaf in leaves
-        if name not in others
+        if name not in others and leaf.get('data_root')
     }
     targets = [name for name in domains if name != SOURCE]
     only_target = targets[0] if len(targets) == 1 else None

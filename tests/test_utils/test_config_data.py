@@ -4,6 +4,7 @@ from mmengine.config import Config
 from mmuda.utils.config_data import (
     data_set,
     data_sets,
+    override_data_roots,
 )
 from mmuda.utils.errors import ConfigError
 
@@ -62,3 +63,12 @@ def test_unknown_name():
 def test_nothing_to_choose():
     with pytest.raises(ConfigError, match='has no data sets'):
         data_set(Config({}), 'source', '--domain')
+
+
+def test_a_target_without_a_folder_does_not_follow_the_source():
+    cfg = training(source=dict(type='A'))
+    cfg.unseen_targets = dict(target=dict(type='B'))
+    cfg.val_dataloader = loader('B')
+    override_data_roots(cfg, dict(source='mine'))
+    assert cfg.train_dataloader.dataset.source.data_root == 'mine'
+    assert 'data_root' not in cfg.val_dataloader.dataset
