@@ -135,7 +135,8 @@ class Experiment:
         key = self._key(run, network_text(cfg))
         sums = [sha256_of(path) for path in run.checkpoints]
         names = [key.of([checksum]) for checksum in sums]
-        together = key.of(sums)
+        # Not the name of its only checkpoint.
+        together = key.of(['together', *sums])
         known = [self.cache.read_evidence(name) for name in names]
         if self.cache.read(together, _OfPool) is None or None in known:
             self._evaluate(run, cfg, names, together)
@@ -233,14 +234,19 @@ class Experiment:
             reference = last[id(other)]
             record.harmful = record.truth < reference.truth - HARM
             classes = record.evidence.state.num_classes
-            report = harm_report(
-                record.evidence,
-                reference.evidence,
-                [str(index) for index in range(classes)],
-                thresholds_of(record.run.load()),
-                None if before is None else before.evidence,
-                record.changed,
-            )
+            try:
+                report = harm_report(
+                    record.evidence,
+                    reference.evidence,
+                    [str(index) for index in range(classes)],
+                    thresholds_of(record.run.load()),
+                    None if before is None else before.evidence,
+                    record.changed,
+                )
+            except CheckpointError as error:
+                # Of hours of work, one comparison is lost.
+                self.notes.append(f'no alarms for {record.run.name}: {error}')
+                continue
             record.alarms = tuple(alarm.name for alarm in report.alarms)
             own, its = group_scores([record, reference], [None, None])
             record.losses = {

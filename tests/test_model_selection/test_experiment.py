@@ -298,6 +298,17 @@ def test_kept_files_may_be_removed(pools, tmp_path, monkeypatch, capsys):
     assert (tmp_path / 'results.json').read_text() == results
 
 
+def test_a_run_of_one_checkpoint(pools, tmp_path, monkeypatch, capsys):
+    kept = tmp_path / 'pools'
+    shutil.copytree(pools, kept)
+    (kept / 'streets' / 'second' / 'iter_1.pth').unlink()
+    for _ in range(2):
+        experiment(kept, tmp_path / 'out', monkeypatch, capsys)
+    results = json.loads((tmp_path / 'out' / 'results.json').read_text())
+    runs = [record['run'] for record in results['records']]
+    assert runs == ['first', 'first', 'second']
+
+
 def test_each_run_predicts_by_the_network_that_is_tested(pools, tmp_path):
     first, second = find_runs(pools)
     assert configs_of_several(first.load(), [first, second])[1] == {}
