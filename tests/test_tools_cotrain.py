@@ -10,6 +10,7 @@ import pytest
 import torch
 from tools_in_process import load_tool, run_loaded
 
+from mmuda.procedures.cotraining_options import read_cotraining
 from mmuda.utils.cli import USER_ERROR
 from mmuda.utils.config import of_same_setting
 from mmuda.utils.errors import ConfigError
@@ -248,6 +249,13 @@ def test_first_and_last_training_take_the_setting(
     assert last.data_prefix == target.data_prefix
     for cfg in (procedure.baseline, procedure.final):
         assert cfg.val_dataloader.dataset.type == kind
+
+
+def test_a_seed_among_others_is_refused_too():
+    with pytest.raises(ConfigError, match='cotraining.seed'):
+        read_cotraining(
+            cotraining_runs.CONFIG, dict(randomness=dict(seed=7)), {}
+        )
 
 
 def test_the_seed_is_that_of_the_stages(tool, monkeypatch):

@@ -244,7 +244,10 @@ def read_cotraining(
         ConfigError: A file, a value or a domain is wrong, or a seed is given
             that no stage would take.
     """
-    if 'randomness.seed' in changes:
+    whole = changes.get('randomness')
+    if 'randomness.seed' in changes or (
+        isinstance(whole, Mapping) and 'seed' in whole
+    ):
         raise ConfigError(
             'randomness.seed: all stages of co-training take their seeds from '
             'cotraining.seed; give that, or --seed'
