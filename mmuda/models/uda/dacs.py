@@ -70,7 +70,8 @@ class DACS(BaseUDA):
             crops have the height of the image). ``PseudoLabelMargins`` in the
             target's pipeline is right for any crop.
         source_mean: Pixels of the source that its losses are the mean of:
-            ``all``, or those that are ``labelled``, as of DACS.
+            ``all``, or those that are ``labelled``, as of DACS. With a
+            ``class_weight`` of a head's loss they are the labelled ones.
         flip_average: Whether the teacher labels by the mean of what it makes
             of an image and of its mirror image, as in VFM-UDA.
         teacher: As of :class:`BaseUDA`, on top of ``momentum=0.999``,
@@ -117,10 +118,17 @@ class DACS(BaseUDA):
 
     def _require_means_of_all(self) -> None:
         for name, head in self.network.heads().items():
+            losses = losses_of(head)
             if any(
-                getattr(loss, 'avg_non_ignore', False)
-                for loss in losses_of(head)
+                getattr(loss, 'class_weight', None) is not None
+                for loss in losses
             ):
+                raise ConfigError(
+                    "model.source_mean='labelled' needs class_weight=None of "
+                    f"the losses of head '{name}', as those with weights are "
+                    'means of labelled pixels anyway; leave one of them out'
+                )
+            if any(getattr(loss, 'avg_non_ignore', False) for loss in losses):
                 raise ConfigError(
                     "model.source_mean='labelled' needs avg_non_ignore=False "
                     f"of the losses of head '{name}': with True those of "
