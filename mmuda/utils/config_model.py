@@ -116,14 +116,14 @@ def _weight_classes(head: dict, class_weight: Sequence[float]) -> None:
             f'{head["num_classes"]} classes; tools/misc/class_statistics.py '
             'prints those of the source'
         )
-    losses = head.setdefault('loss_decode', dict(type='CrossEntropyLoss'))
+    losses = head.get('loss_decode')
     losses = losses if isinstance(losses, list | tuple) else [losses]
     taking = [loss for loss in losses if _takes_class_weight(loss)]
     if not taking:
         raise ConfigError(
             'class_weight of the setting: no loss of the head '
-            f'{head.get("type")} takes it; give the head a CrossEntropyLoss, '
-            'or leave it out of the setting'
+            f'{head.get("type")} takes it; write the head a loss_decode that '
+            'does, such as CrossEntropyLoss, or leave it out of the setting'
         )
     for loss in taking:
         loss.setdefault('class_weight', list(class_weight))

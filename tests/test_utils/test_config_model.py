@@ -222,15 +222,13 @@ def test_a_setting_weights_the_losses_that_say_nothing():
     )
     own = dict(type='CrossEntropyLoss', class_weight=None)
     dice = dict(type='DiceLoss')
-    bare = dict(type='FCNHead')
     segmentor = dict(
-        decode_head=head(plain, dice), auxiliary_head=[head(none, own), bare]
+        decode_head=head(plain, dice), auxiliary_head=[head(none, own)]
     )
     fill_model(dict(segmentor=segmentor), 2, [], [0.5, 3.0])
     assert plain['class_weight'] == none['class_weight'] == [0.5, 3.0]
     assert own['class_weight'] is None
     assert dice == dict(type='DiceLoss')
-    assert bare['loss_decode']['class_weight'] == [0.5, 3.0]
 
 
 @pytest.mark.parametrize(
@@ -238,6 +236,8 @@ def test_a_setting_weights_the_losses_that_say_nothing():
     [
         (head(dict(type='CrossEntropyLoss')), '2 weights for 3 classes'),
         (head(dict(type='DiceLoss'), num_classes=2), 'FCNHead takes it'),
+        # its default is the head's own, which a loss here would replace
+        (dict(type='FCNHead', num_classes=2), 'write the head a loss_decode'),
     ],
 )
 def test_weights_that_no_loss_can_take_are_refused(part, told):
