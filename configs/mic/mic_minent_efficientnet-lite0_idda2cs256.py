@@ -9,7 +9,8 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 setting = 'idda2cs256'
-# the teacher labels images in their own colours
+# the teacher labels images in their own colours, which the terms of the host
+# see, too, other than in minent_efficientnet-lite0_idda2cs256.py
 target_images = 'weak'
 model = dict(
     warmup_iters=300,
