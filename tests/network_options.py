@@ -45,7 +45,7 @@ _ANY_HEAD = dict(
     input_transform=Beside('resize_concat', _LEVELS),
     loss_decode=dict(type='CrossEntropyLoss', loss_weight=3.0),
     ignore_index=1,
-    sampler=dict(type='OHEMPixelSampler', thresh=0.1, min_kept=1),
+    sampler=dict(type='OHEMPixelSampler', thresh=0.1, min_kept=2),
     align_corners=False,
     init_cfg=CONSTANT,
 )
