@@ -195,8 +195,9 @@ def learned_tiles(
         tiles['pseudo-label'] = colourise(label, palette)
     if 'confidence' in maps:
         tiles['confidence'] = heat_map(maps['confidence'].cpu().numpy())
-    seen = [name for name in maps if name.startswith('masked')]
-    for name in [*('mixed',) * ('mixed' in maps), *seen]:
+    learned = ['mixed'] if 'mixed' in maps else []
+    learned += [name for name in maps if name.startswith('masked')]
+    for name in learned:
         colors = to_rgb(preprocessor, maps[name][None])[0]
         colors = colors.round().clamp(0, 255).permute(1, 2, 0)
         tiles[name] = colors.cpu().numpy().astype(np.uint8)
