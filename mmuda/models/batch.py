@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Training batches of several domains, and what makes them of samples."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,8 @@ class DomainBatch:
             size; None if there is none.
         region: (N, H, W) bool, where pseudo-labels that are made in training
             count (``PseudoLabelMargins``); None for everywhere.
+        mixed_in: (N, H, W) bool, where labels are ground truth of the source
+            in a batch of a target; None for nowhere.
         samples: Meta information of each image, and what else the pipeline
             has packed.
         name: Name of the domain.
@@ -56,6 +58,7 @@ class DomainBatch:
     samples: Samples = ()
     name: str = ''
     region: Tensor | None = None
+    mixed_in: Tensor | None = None
 
     @classmethod
     def of_samples(
@@ -94,6 +97,15 @@ class DomainBatch:
         if self.labels is None or self.labels.shape[1:] != size:
             raise self._fault(_TRUTH if self.name == SOURCE else _PSEUDO)
         return self.labels
+
+    @property
+    def pseudo(self) -> Tensor | None:
+        """(N, H, W) bool, where labels are pseudo-labels; None for nowhere."""
+        if self.mixed_in is not None:
+            return ~self.mixed_in
+        if self.name == SOURCE or self.labels is None:
+            return None
+        return torch.ones_like(self.labels, dtype=torch.bool)
 
     def require_soft_labels(self) -> Tensor:
         """The soft labels, (N, C, H, W) float32.
@@ -341,35 +353,6 @@ def _pad_pseudo_labels(samples: Samples, value: int) -> None:
                 label = pixels.data
                 del pixels.data
                 pixels.data = pad(label, padding, value=value)
-
-
-class FullSize(Mapping[str, Tensor]):
-    """Logits at the size of the images by head, made when first asked for.
-
-    Args:
-        logits: (N, C, h, w) by head.
-        resize: Brings them to (N, C, H, W).
-    """
-
-    def __init__(
-        self, logits: Mapping[str, Tensor], resize: Callable[[Tensor], Tensor]
-    ) -> None:
-        self._logits, self._resize = logits, resize
-        self._made: dict[str, Tensor] = {}
-
-    def __getitem__(self, head: str) -> Tensor:
-        if head not in self._made:
-            self._made[head] = self._resize(self._logits[head])
-        return self._made[head]
-
-    def __contains__(self, head: object) -> bool:
-        return head in self._logits
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._logits)
-
-    def __len__(self) -> int:
-        return len(self._logits)
 
 
 def prepared_batch(data: Mapping[str, Any], model: BaseModel) -> Batch:

@@ -7,7 +7,7 @@ Co-Training for Unsupervised Domain Adaptation of Semantic Segmentation
 Models, Sensors 2023, and as in DACS (Tranheden et al., WACV 2021).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +20,7 @@ from mmuda.models.losses.averaging import averages_over_processes
 from mmuda.utils.checks import SHARE
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.json_files import read_json
-from mmuda.utils.names import IGNORE_ID, MANIFEST
+from mmuda.utils.names import IGNORE_ID, MANIFEST, SOURCE
 
 
 def pasted_classes(
@@ -180,6 +180,7 @@ def mix_classes(
         weights.where(pasted, target.weights),
         valid=valid,
         name=target.name,
+        mixed_in=pasted,
     )
     return mixed, pasted
 
@@ -205,6 +206,42 @@ def check_one_size(*sizes: torch.Size) -> None:
         )
 
 
+def halves(source: DomainBatch, target: DomainBatch) -> DomainBatch:
+    """Put the first half of both domains into one batch.
+
+    Args:
+        source: Images with labels, which weigh 1 if there are no weights.
+        target: N images with labels and weights.
+
+    Returns:
+        As many of each as is half of N, rounded down, but at least one; the
+        source comes first.
+    """
+    labels = source.require_labels()
+    check_one_size(source.images.shape[-2:], target.images.shape[-2:])
+    assert target.weights is not None, 'of pseudo-labels'
+    weights = source.weights
+    if weights is None:
+        weights = torch.ones_like(labels, dtype=target.weights.dtype)
+    half = max(1, len(target.images) // 2)
+    pairs = (
+        (source.images, target.images),
+        (labels, target.require_labels()),
+        (weights, target.weights),
+    )
+    images, labels, weights = (
+        torch.cat([one[:half], other[:half]]) for one, other in pairs
+    )
+    of_source = torch.arange(len(labels), device=labels.device) < half
+    return DomainBatch(
+        images,
+        labels,
+        weights,
+        name=target.name,
+        mixed_in=of_source[:, None, None].expand_as(labels),
+    )
+
+
 def weighted(batch: DomainBatch, weight: float) -> DomainBatch:
     """A labelled batch whose pixels weigh by one factor more or less.
 
@@ -219,14 +256,14 @@ def weighted(batch: DomainBatch, weight: float) -> DomainBatch:
     weights = torch.full_like(labels, weight, dtype=torch.float32)
     if batch.weights is not None:
         weights = weights * batch.weights
-    return DomainBatch(batch.images, labels, weights)
+    of_source = torch.full_like(labels, batch.name == SOURCE, dtype=torch.bool)
+    return DomainBatch(batch.images, labels, weights, mixed_in=of_source)
 
 
 def join_batches(first: DomainBatch, second: DomainBatch) -> DomainBatch:
     """Put one weighted batch behind another of the same size of images."""
     parts = zip(_parts(first), _parts(second), strict=True)
-    images, labels, weights = (torch.cat(pair) for pair in parts)
-    return DomainBatch(images, labels, weights)
+    return _joined(torch.cat(pair) for pair in parts)
 
 
 def paste_on_targets(
@@ -256,34 +293,41 @@ def paste_on_targets(
             f'{len(target.images)} of the target: raise source in '
             'train_dataloader.dataset.samples'
         )
-    images, labels, weights = _parts(source)
-    pure = DomainBatch(images[:kept], labels[:kept], weights[:kept])
-    pasted = zip(images[kept:], labels[kept:], weights[kept:], strict=True)
+    pure = _joined(part[:kept] for part in _parts(source))
+    pasted = zip(*(part[kept:] for part in _parts(source)), strict=True)
     under = zip(*_parts(target), strict=True)
     mixed = [
         _paste(one, other, choose)
         for one, other in zip(pasted, under, strict=True)
     ]
-    images, labels, weights = map(torch.stack, zip(*mixed, strict=True))
-    return join_batches(pure, DomainBatch(images, labels, weights))
+    behind = _joined(map(torch.stack, zip(*mixed, strict=True)))
+    return join_batches(pure, behind)
 
 
-def _parts(batch: DomainBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """Images (N, 3, H, W), labels and weights (N, H, W)."""
+def _parts(batch: DomainBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Images (N, 3, H, W); labels, weights and ``mixed_in`` (N, H, W)."""
     assert batch.weights is not None, 'as of weighted()'
-    return batch.images, batch.require_labels(), batch.weights
+    assert batch.mixed_in is not None, 'as of weighted()'
+    labels = batch.require_labels()
+    return batch.images, labels, batch.weights, batch.mixed_in
+
+
+def _joined(parts: Iterable[Tensor]) -> DomainBatch:
+    images, labels, weights, of_source = parts
+    return DomainBatch(images, labels, weights, mixed_in=of_source)
 
 
 def _paste(
-    source: tuple[Tensor, Tensor, Tensor],
-    target: tuple[Tensor, Tensor, Tensor],
+    source: tuple[Tensor, ...],
+    target: tuple[Tensor, ...],
     choose: Callable[[Tensor], Tensor],
-) -> tuple[Tensor, Tensor, Tensor]:
-    label = source[1]
+) -> tuple[Tensor, ...]:
+    image, label, *_ = source
     classes = choose(label)
-    mixed = class_mix(*source[:2], *target[:2], classes)
+    mixed = class_mix(image, label, target[0], target[1], classes)
     pasted = torch.isin(label, classes)
-    return *mixed, source[2].where(pasted, target[2])
+    rest = zip(source[2:], target[2:], strict=True)
+    return *mixed, *(own.where(pasted, other) for own, other in rest)
 
 
 Thresholds = str | Mapping[str, float | None] | Sequence[float | None]

@@ -41,11 +41,16 @@ TINY = dict(
     ESL=dict(pseudo_label_weight=0.5),
     SelfTraining={},
     weighted={},
+    weighted_ESL=dict(pseudo_label_weight=0.5),
     sigmoid={},
 )
-LOSSES = dict(weighted=BALANCED, sigmoid=SIGMOID)
+LOSSES = dict(weighted=BALANCED, weighted_ESL=BALANCED, sigmoid=SIGMOID)
 METHODS = dict.fromkeys(TINY, 'SourceOnly') | dict(
-    MinEnt='MinEnt', AdvEnt='AdvEnt', ESL='AdvEnt', SelfTraining='SelfTraining'
+    MinEnt='MinEnt',
+    AdvEnt='AdvEnt',
+    ESL='AdvEnt',
+    weighted_ESL='AdvEnt',
+    SelfTraining='SelfTraining',
 )
 SEVERAL = ['MTKT', 'CoaST', 'MLCL']
 CASES = [*TINY, *SEVERAL, 'CoTraining', 'hard pixels']
@@ -73,7 +78,7 @@ def data_of(case, seed):
         data = batch(2, seed)
     for shift, sample in enumerate(data['data_samples']['source']):
         ignore(sample.gt_sem_seg.data, 50 + 700 * shift, generator)
-    if case in ('ESL', 'SelfTraining'):
+    if case in ('ESL', 'weighted_ESL', 'SelfTraining'):
         for shift, sample in enumerate(data['data_samples']['target']):
             size = (1, *sample.img_shape)
             label = torch.randint(0, NUM_CLASSES, size, generator=generator)

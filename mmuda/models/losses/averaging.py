@@ -19,7 +19,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.losses import CrossEntropyLoss, accuracy
 from mmseg.models.utils import resize
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import cross_entropy, interpolate, pad
 
 AverageOver = Literal['batch', 'process']
 
@@ -217,6 +217,7 @@ def losses_of_head(
     logits: Tensor,
     labels: Tensor,
     weights: Tensor | None,
+    pseudo: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Losses and accuracy of a head, as of mmseg's ``loss_by_feat``.
 
@@ -227,6 +228,7 @@ def losses_of_head(
         logits: (N, C, h, w).
         labels: (N, H, W) train ids.
         weights: (N, H, W) factors of the pixels' losses, or None.
+        pseudo: (N, H, W) bool, where labels are pseudo-labels, or None.
     """
     logits = resize(  # (N, C, h, w) -> (N, C, H, W)
         logits,
@@ -240,7 +242,7 @@ def losses_of_head(
     index = head.ignore_index
     losses: dict[str, Tensor] = {}
     for loss in losses_of(head):
-        value = _value_of(loss, logits, labels, weights, index)
+        value = _value_of(loss, logits, labels, weights, pseudo, index)
         losses[loss.loss_name] = losses.get(loss.loss_name, 0) + value
     share = process_share((labels != index).sum())
     # mmseg has an accuracy of 100 % on no pixel.
@@ -253,8 +255,16 @@ def _value_of(
     logits: Tensor,
     labels: Tensor,
     weights: Tensor | None,
+    pseudo: Tensor | None,
     index: int,
 ) -> Tensor:
+    classes = getattr(loss, 'class_weight', None)
+    if pseudo is not None and classes is not None:
+        if _is_mean(loss):
+            return _mean_by_class(loss, logits, labels, weights, pseudo, index)
+        if getattr(loss, 'weighs_pixels', False):
+            undone = _undone_class_weights(logits, classes, labels, pseudo)
+            weights = undone if weights is None else weights * undone
     if weights is None or not _is_plain_mean(loss):
         return loss(logits, labels, weight=weights, ignore_index=index)
     # mmseg's would round the weights to 32 bits, in double precision, too.
@@ -268,12 +278,71 @@ def _value_of(
 
 def _is_plain_mean(loss: BaseModule) -> bool:
     """Whether a loss is the mean of the cross entropies of pixels."""
+    return _is_mean(loss) and loss.class_weight is None
+
+
+def _is_mean(loss: BaseModule) -> bool:
+    """Whether it is one, or one that is weighted by classes."""
     return (
         type(loss) is CrossEntropyLoss
         and not (loss.use_sigmoid or loss.use_mask)
-        and loss.class_weight is None
         and loss.reduction == 'mean'
     )
+
+
+def true_label_weights(
+    class_weight: Tensor, labels: Tensor, pseudo: Tensor, index: int
+) -> Tensor:
+    """Factors of the pixels' losses by class, of true labels alone.
+
+    A rare class weighs more as its few labels are known to be right. The
+    pseudo-labels of a network that has learned so name it too often already;
+    weighed in the same way, they would make that worse in each iteration.
+
+    Args:
+        class_weight: (C,).
+        labels: (N, H, W) train ids.
+        pseudo: (N, H, W) bool, where they are pseudo-labels.
+        index: Train id of pixels without a label.
+
+    Returns:
+        (N, H, W): the weight of the class, 1 of pseudo-labels, and 0 where
+        there is no label.
+    """
+    valid = labels != index
+    weights = class_weight[labels.where(valid, 0)]
+    return weights.masked_fill(pseudo, 1).where(valid, 0)
+
+
+def _mean_by_class(
+    loss: CrossEntropyLoss,
+    logits: Tensor,
+    labels: Tensor,
+    weights: Tensor | None,
+    pseudo: Tensor,
+    index: int,
+) -> Tensor:
+    classes = logits.new_tensor(loss.class_weight)
+    factors = true_label_weights(classes, labels, pseudo, index)
+    pixels = factors * cross_entropy(
+        logits, labels, ignore_index=index, reduction='none'
+    )
+    if weights is not None:
+        pixels = weights * pixels
+    total = factors.sum()
+    smallest = torch.finfo(total.dtype).tiny
+    mean = pixels.sum() / total.clamp(min=smallest)
+    return loss.loss_weight * of_all_processes(mean, total)
+
+
+def _undone_class_weights(
+    logits: Tensor, class_weight: Tensor, labels: Tensor, pseudo: Tensor
+) -> Tensor:
+    """Factors (N, H, W) that take class weights of pseudo-labels back."""
+    weights = class_weight.to(logits)
+    inverse = 1 / weights.where(weights > 0, 1)
+    known = labels < len(weights)
+    return inverse[labels.where(known, 0)].where(pseudo & known, 1)
 
 
 @torch.no_grad()

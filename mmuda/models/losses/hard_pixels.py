@@ -86,6 +86,8 @@ class HardPixelCrossEntropyLoss(nn.Module):
     """
 
     class_weight: Tensor | None
+    # Factors of pixels and of classes are the same to it.
+    weighs_pixels = True
 
     def __init__(
         self,

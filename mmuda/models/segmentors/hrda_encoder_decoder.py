@@ -352,6 +352,7 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         prediction: Prediction,
         labels: Tensor,
         weights: Tensor | None = None,
+        pseudo: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Weighted losses of both scales; as of ``UDAEncoderDecoder``.
 
@@ -359,6 +360,7 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
             prediction: Of a training pass, or of images seen everywhere.
             labels: (N, H, W) train ids, 255 = ignored.
             weights: (N, H, W) factors of the pixels' losses.
+            pseudo: (N, H, W) bool, where labels are pseudo-labels.
 
         Returns:
             Losses of the fused logits under ``decode``, of the detail under
@@ -370,9 +372,8 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
             weight = self.loss_weights[name]
             if not weight:
                 continue
-            found = super().losses(
-                prediction._replace(logits={name: logits}), labels, weights
-            )
+            part = prediction._replace(logits={name: logits})
+            found = super().losses(part, labels, weights, pseudo)
             losses |= {
                 key: weight * value if 'loss' in key else value
                 for key, value in found.items()

@@ -254,6 +254,7 @@ class UDAEncoderDecoder(EncoderDecoder):
         prediction: Prediction,
         labels: Tensor,
         weights: Tensor | None = None,
+        pseudo: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Losses of the heads that predicted, by their ``loss_decode``.
 
@@ -262,21 +263,20 @@ class UDAEncoderDecoder(EncoderDecoder):
         Args:
             prediction: Logits (N, C, h, w) by head, and their boxes.
             labels: (N, H, W) train ids, 255 = ignored.
-            weights: (N, H, W) factors of the pixels' losses. With them pixel
-                samplers of the heads (OHEM) are not asked.
+            weights: (N, H, W) factors of the pixels' losses, in place of
+                pixel samplers (OHEM).
+            pseudo: (N, H, W) bool, where labels are pseudo-labels, for which
+                the ``class_weight`` of cross entropies is 1.
 
         Returns:
-            Losses named ``<head>.<loss>``, and accuracies. The average of
-            ``acc_seg`` over processes is that of all labelled pixels; it is
-            not a number if there is none.
+            Losses named ``<head>.<loss>``, and accuracies. The processes'
+            average of ``acc_seg`` is that of all labelled pixels, NaN of none.
         """
         losses: dict[str, Tensor] = {}
         for name, logits in prediction.logits.items():
-            parts: tuple[Tensor, Tensor | None] = labels, weights
-            if name in prediction.boxes:
-                parts = crop(prediction.boxes[name], *parts)
-            head = self.head_of(name)
-            losses |= add_prefix(losses_of_head(head, logits, *parts), name)
+            maps = crop(prediction.boxes.get(name), labels, weights, pseudo)
+            found = losses_of_head(self.head_of(name), logits, *maps)
+            losses |= add_prefix(found, name)
         return losses
 
     def predict(

@@ -20,7 +20,7 @@ from mmuda.models.augmentation import (
 from mmuda.models.batch import Batch, DomainBatch
 from mmuda.models.followers import TEACHER, Teacher
 from mmuda.models.method_checks import check_choice
-from mmuda.models.mixing import check_one_size
+from mmuda.models.mixing import halves
 from mmuda.models.online_labels import label_online
 from mmuda.models.players import SEGMENTOR, ddp_dummy_loss
 from mmuda.models.segmentors import Prediction, View
@@ -214,7 +214,7 @@ class MaskedConsistency(Term):
         seen = replace(whole, images=self._augmented(model, whole.images))
         prediction = self.predict_masked(model, seen)
         losses = model.network.losses(
-            prediction, whole.require_labels(), whole.weights
+            prediction, whole.require_labels(), whole.weights, whole.pseudo
         )
         starts = tuple(f'{head}.loss' for head in main)
         losses = {
@@ -365,32 +365,3 @@ def block_mask(
     """
     kept = (blocks > mask_ratio).to(blocks)
     return interpolate(kept, size=size, mode='nearest')
-
-
-def halves(source: DomainBatch, target: DomainBatch) -> DomainBatch:
-    """Put the first half of both domains into one batch.
-
-    Args:
-        source: Images with labels, which weigh 1 if there are no weights.
-        target: N images with labels and weights.
-
-    Returns:
-        As many of each as is half of N, rounded down, but at least one; the
-        source comes first.
-    """
-    labels = source.require_labels()
-    check_one_size(source.images.shape[-2:], target.images.shape[-2:])
-    assert target.weights is not None, 'of pseudo-labels'
-    weights = source.weights
-    if weights is None:
-        weights = torch.ones_like(labels, dtype=target.weights.dtype)
-    half = max(1, len(target.images) // 2)
-    pairs = (
-        (source.images, target.images),
-        (labels, target.require_labels()),
-        (weights, target.weights),
-    )
-    images, labels, weights = (
-        torch.cat([one[:half], other[:half]]) for one, other in pairs
-    )
-    return DomainBatch(images, labels, weights, name=target.name)

@@ -41,7 +41,10 @@ class PseudoLabels(Term):
     ) -> Losses:
         """Weighted losses, named ``<head>.loss_<name>_pseudo``."""
         losses = model.network.losses(
-            prediction, target.require_labels(), target.weights
+            prediction,
+            target.require_labels(),
+            target.weights,
+            target.pseudo,
         )
         return {
             f'{name}_pseudo': self.weight * value if 'loss' in name else value

@@ -15,7 +15,7 @@ from mmseg.models.utils import resize
 from mmseg.utils import SampleList, add_prefix
 from torch import Tensor, nn
 
-from mmuda.models.batch import DomainBatch, DomainsMixin, FullSize
+from mmuda.models.batch import DomainBatch, DomainsMixin
 from mmuda.models.domain_norms import separate_statistics
 from mmuda.models.followers import FollowersMixin, Teacher
 from mmuda.models.losses import AverageOver, averaging_over
@@ -32,7 +32,7 @@ from mmuda.models.players import (
     current_iteration,
     ddp_dummy_loss,
 )
-from mmuda.models.segmentors import Logits, Prediction
+from mmuda.models.segmentors import FullSize, Logits, Prediction
 from mmuda.models.term import add_losses
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError

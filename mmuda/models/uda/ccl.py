@@ -10,7 +10,7 @@ from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
-from mmuda.models.batch import Batch, DomainBatch, FullSize
+from mmuda.models.batch import Batch, DomainBatch
 from mmuda.models.loading import add_main_prefix, copy_main_to
 from mmuda.models.losses import (
     SOURCE_LABEL,
@@ -31,7 +31,7 @@ from mmuda.models.players import (
     ddp_dummy_loss,
     unwrap,
 )
-from mmuda.models.segmentors import Logits
+from mmuda.models.segmentors import FullSize, Logits
 from mmuda.models.trained import check_cover
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError

@@ -128,7 +128,9 @@ class CoTraining(BaseUDA):
         )
         weights = None if alike else joint.weights
         prediction = self.segmentor(joint.images, heads=self.heads_on(SOURCE))
-        return self.network.losses(prediction, joint.labels, weights)
+        return self.network.losses(
+            prediction, joint.require_labels(), weights, joint.pseudo
+        )
 
     def training_batch(
         self, source: DomainBatch, target: DomainBatch

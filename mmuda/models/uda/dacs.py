@@ -71,7 +71,8 @@ class DACS(BaseUDA):
             target's pipeline is right for any crop.
         source_mean: Pixels of the source that its losses are the mean of:
             ``all``, or those that are ``labelled``, as of DACS. With a
-            ``class_weight`` of a head's loss they are the labelled ones.
+            ``class_weight`` of a head's loss, which is that of true labels,
+            they are the labelled ones.
         flip_average: Whether the teacher labels by the mean of what it makes
             of an image and of its mirror image, as in VFM-UDA.
         teacher: As of :class:`BaseUDA`, on top of ``momentum=0.999``,
@@ -222,7 +223,7 @@ class DACS(BaseUDA):
             mixed.images, heads=self.heads_on(target.name)
         )
         losses = self.network.losses(
-            prediction, mixed.require_labels(), mixed.weights
+            prediction, mixed.require_labels(), mixed.weights, mixed.pseudo
         )
         losses |= ddp_dummy_loss(self.segmentor, prediction.logits)
         assert target.share is not None, 'of label_online()'
