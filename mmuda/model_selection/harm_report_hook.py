@@ -15,6 +15,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from mmuda.models.norm_statistics import statistics_options
 from mmuda.registry import HOOKS
 from mmuda.utils.checks import WHOLE
+from mmuda.utils.distributed import files_of_main_process
 from mmuda.utils.errors import ConfigError, MMUDAError
 from mmuda.utils.files import atomic_write
 
@@ -37,6 +38,10 @@ class HarmReportHook(Hook):
     target, without labels, and logs the report; ``harm_report.json`` in the
     work directory holds it. Thresholds are ``harm_report`` of the config. Of
     student and teacher the one is judged that is tested, and the other asked.
+
+    With ``model.norm_statistics='target'`` all processes measure statistics
+    of the checkpoints that the main one has found; there is no report if one
+    of them does not see a file.
 
     Args:
         source_only: Checkpoint of the same network, trained on the source
@@ -104,19 +109,20 @@ class HarmReportHook(Hook):
         if self._trained and (together or is_main_process()):
             self._trained = False
             try:
-                self._look(runner.cfg, Path(runner.work_dir))
+                self._look(runner.cfg, Path(runner.work_dir), together)
             except MMUDAError as error:
                 # The training itself is done and saved.
                 _tell(f'No harm report: {error}', logging.WARNING)
 
-    def _look(self, cfg: Config, work_dir: Path) -> None:
-        checkpoint = find_latest_checkpoint(str(work_dir))
-        if checkpoint is None:
+    def _look(self, cfg: Config, work_dir: Path, together: bool) -> None:
+        # Nodes need not share the work directory.
+        files = self._files(work_dir) if is_main_process() else []
+        if together:
+            files = files_of_main_process(files)
+        if not files:
             _tell('No harm report: no checkpoint was saved', logging.WARNING)
             return
-        pool = self.pool
-        if pool is None:
-            pool = earlier_checkpoints(checkpoint)
+        checkpoint, *pool = files
         found = compare_with_source_only(
             cfg,
             checkpoint,
@@ -132,6 +138,16 @@ class HarmReportHook(Hook):
         level = logging.WARNING if found.report.harms else logging.INFO
         text = '\n'.join(found.lines())
         _tell(f'Harm report against {self.source_only}:\n{text}', level)
+
+    def _files(self, work_dir: Path) -> list[str]:
+        """The last checkpoint and the pool; none if none was saved."""
+        checkpoint = find_latest_checkpoint(str(work_dir))
+        if checkpoint is None:
+            return []
+        pool = self.pool
+        if pool is None:
+            pool = earlier_checkpoints(checkpoint)
+        return [checkpoint, *pool]
 
 
 def _measures_statistics(cfg: Config) -> bool:

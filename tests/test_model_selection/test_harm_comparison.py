@@ -9,6 +9,7 @@ import gloo
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dist import get_rank
 from tools_in_process import load_tool, run_loaded
 from toy_pools import demo_pool
 
@@ -296,6 +297,22 @@ def test_processes_measure_statistics_of_source_only_together(pool, tmp_path):
     assert all(
         row['scores']['BNM'] > 0 for row in content['scores']['checkpoints']
     )
+
+
+def train_in_own_folder(cfg, files, folder):
+    """As on nodes that do not share their work directories."""
+    train_in_process(cfg, files, f'{folder}/{get_rank()}')
+
+
+def test_the_main_process_says_which_checkpoints_are_judged(pool, tmp_path):
+    # The other process has saved nothing in its folder.
+    gloo.run(train_in_own_folder, tmp_path, pool[0].copy(), pool[1], tmp_path)
+    assert not (tmp_path / '1' / 'last_checkpoint').exists()
+    content = json.loads((tmp_path / '0' / 'harm_report.json').read_text())
+    names = [row['name'] for row in content['scores']['checkpoints']]
+    assert [name.rpartition('/')[2] for name in names] == [
+        *('iter_4.pth', 'iter_1.pth', 'iter_2.pth')
+    ]
 
 
 def test_images_that_are_not_there_are_told_before_training(pool, tmp_path):
