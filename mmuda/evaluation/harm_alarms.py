@@ -152,7 +152,7 @@ def harm_report(
         thresholds: What is an alarm; the defaults if None.
         earlier: Of an earlier checkpoint of the adapted network.
         changed: Share of the target pixels, in [0, 1], whose label differs
-            from that of the earlier checkpoint.
+            from that of the earlier checkpoint; None if both know none.
 
     Raises:
         CheckpointError: Source-only predicts nothing to compare with.
@@ -176,7 +176,7 @@ def harm_report(
     }
     return HarmReport(
         tuple(Alarm(name, tuple(r)) for name, r in looks.items() if r),
-        tuple(_unknown(*pair, earlier)),
+        tuple(_unknown(*pair, earlier, changed)),
         limits,
     )
 
@@ -307,7 +307,10 @@ def _unstable(
 
 
 def _unknown(
-    adapted: Evidence, source_only: Evidence, earlier: Evidence | None
+    adapted: Evidence,
+    source_only: Evidence,
+    earlier: Evidence | None,
+    changed: float | None,
 ) -> Iterator[str]:
     if adapted.source is None or source_only.source is None:
         yield (
@@ -321,6 +324,11 @@ def _unknown(
         yield 'agreement with a pool, as there is none'
     if earlier is None:
         yield 'unstable labels, as there is no earlier checkpoint'
+    elif changed is None:
+        yield (
+            'unstable labels, as this checkpoint or the earlier one predicts '
+            'no numbers'
+        )
 
 
 def _have_views(*evidence: Evidence) -> bool:

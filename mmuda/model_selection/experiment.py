@@ -74,7 +74,7 @@ class Record:
         evidence: Sums on target and source.
         own_pool: Agreement with the mean of its run's checkpoints.
         changed: Share of labels that differ from those of the checkpoint
-            before; None for the first.
+            before; None for the first, and where one predicts no numbers.
         alarms: Of the comparison with source-only; None where there is none.
         harmful: Whether its mIoU is more than half a point below that of
             source-only; None where there is none.

@@ -39,7 +39,7 @@ class HarmComparison:
             the adapted one's other network, in this order.
         disagreement: Share of the target pixels, in [0, 1], where student
             and teacher of the adapted checkpoint see different classes; None
-            if it has no teacher.
+            if it has no teacher, or one of them predicts no numbers.
     """
 
     report: HarmReport

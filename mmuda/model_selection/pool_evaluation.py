@@ -40,15 +40,15 @@ class PoolEvidence:
         sources: Of each on the source; empty without labelled images.
         ensemble: (K, C, C) pixels, rows by the mean of all softmaxes, columns
             by a checkpoint (EnsV).
-        equal: (K, K) pixels where two checkpoints see the same class.
-        pixels: All pixels that were compared.
+        compared: (K, K) pixels where two checkpoints see some class.
+        equal: (K, K) pixels where they see the same one.
     """
 
     states: list[LabelFreeState]
     ensemble: Tensor
+    compared: Tensor
     equal: Tensor
     sources: list[SourceState] = field(default_factory=list)
-    pixels: int = 0
 
     @classmethod
     def empty(cls, count: int, num_classes: int) -> 'PoolEvidence':
@@ -57,6 +57,7 @@ class PoolEvidence:
         return cls(
             [LabelFreeState(num_classes) for _ in range(count)],
             torch.zeros(count, *square, dtype=torch.int64),
+            torch.zeros(count, count, dtype=torch.int64),
             torch.zeros(count, count, dtype=torch.int64),
         )
 
@@ -68,9 +69,16 @@ class PoolEvidence:
             agreement(self.ensemble[index]) if len(self.states) > 1 else None,
         )
 
-    def changed(self, first: int, second: int) -> float:
-        """Share of the pixels where two checkpoints differ, in [0, 1]."""
-        return 1 - float(self.equal[first, second]) / max(self.pixels, 1)
+    def changed(self, first: int, second: int) -> float | None:
+        """Share of the pixels where two checkpoints differ, in [0, 1].
+
+        Of the pixels where both see a class; None if there is none, as of a
+        network that has diverged.
+        """
+        pixels = int(self.compared[first, second])
+        if not pixels:
+            return None
+        return 1 - float(self.equal[first, second]) / pixels
 
 
 def evaluate_target(
@@ -183,15 +191,15 @@ def _compare(
         known = torch.full_like(own[0], bool(told), dtype=torch.bool)
         for label in told:
             known &= label != IGNORE_ID
-        found.pixels += int(known.sum())
         for first, label in enumerate(own):
             pairs = count_pairs(
                 ensemble[known], label[known], num_classes, IGNORE_ID
             )
             found.ensemble[first] += pairs[:-1, :-1]
             for second, other in enumerate(own):
-                equal = (label == other) & known
-                found.equal[first, second] += int(equal.sum())
+                both = known & (label != IGNORE_ID) & (other != IGNORE_ID)
+                found.compared[first, second] += int(both.sum())
+                found.equal[first, second] += int((label == other)[both].sum())
 
 
 def evaluate_source(

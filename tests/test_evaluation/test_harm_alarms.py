@@ -66,6 +66,13 @@ def test_nothing_is_wrong():
     assert 'no reason' in report.lines()[-1]
 
 
+def test_labels_that_nobody_knows_are_not_judged():
+    found = evidence(EVEN, views=STEADY, right=[90] * 3, pool=90.0)
+    report = harm_report(found, found, CLASSES, earlier=found, changed=None)
+    (line,) = report.unknown
+    assert line.startswith('unstable labels, as this checkpoint or the ear')
+
+
 def nothing():
     """Of a network whose predictions are no numbers."""
     state = LabelFreeState(3)

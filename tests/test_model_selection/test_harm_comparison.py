@@ -127,6 +127,22 @@ def test_the_network_that_is_tested_is_judged(pool, tmp_path):
     assert road.lines()[0].startswith(f'student and teacher differ on {share}')
 
 
+def test_of_a_teacher_of_no_numbers_no_disagreement_is_known(pool, tmp_path):
+    cfg, file = taught(pool, 'segmentor', tmp_path)
+    content = torch.load(file, weights_only=False)
+    for name, value in content['state_dict'].items():
+        if name.startswith('teacher.') and value.is_floating_point():
+            # Finite, and its products are not.
+            value.fill_(3e38)
+    torch.save(content, file)
+    found = compare_with_source_only(
+        cfg, file, pool[1][0], [], SAMPLING, lambda *_: None
+    )
+    assert found.disagreement is None
+    assert found.content()['teacher_disagreement'] is None
+    assert not any('differ on' in line for line in found.lines())
+
+
 def test_the_teacher_is_one_of_the_pool(pool, tmp_path):
     cfg, file = taught(pool, 'segmentor', tmp_path)
     found = compare_with_source_only(

@@ -186,6 +186,7 @@ def test_classes_that_a_checkpoint_has_lost_count_nothing(evaluated):
     row = score_rows(evidence)[0]
     assert row['ATC_mIoU'] == pytest.approx(float(table[0].nanmean()))
     empty = PoolEvidence.empty(2, 5)
+    assert empty.changed(0, 1) is None
     assert expected_iou(empty).shape == (0, 5)
     assert left_out_classes(empty, CLASSES) == []
 
@@ -232,9 +233,13 @@ def test_a_network_of_no_numbers_does_not_silence_the_others(
     assert found.states[2]['pixels'] == 0
     two = CheckpointPool(cfg, files[:2], CLASSES)
     alone = evaluate_target(two, batches(), IMAGES, 5, 1, silent)
-    assert found.pixels == alone.pixels > 0
+    assert torch.equal(found.compared[:2, :2], alone.compared)
+    assert alone.compared.min() > 0
     assert torch.equal(found.ensemble[:2], alone.ensemble)
     assert torch.equal(found.equal[:2, :2], alone.equal)
+    # Of what one of them does not see nothing is known to have changed.
+    assert found.changed(0, 1) == alone.changed(0, 1) > 0
+    assert [found.changed(2, other) for other in range(3)] == [None] * 3
     rows = score_rows(found)
     scores = PoolScores(pool.names(), CLASSES, rows, found, [])
     assert scores.order[-1] == 2
