@@ -27,6 +27,13 @@ def soft_neighbourhood_density(p: Tensor) -> Tensor:
     :math:`p_j`, itself included, by 0.05. High where pixels lie in few dense
     groups, so highest where all are of one class.
 
+    As in the authors' code for segmentation. That for classification takes
+    the cosine of a sample with itself for -1, so that it is hardly a
+    neighbour of its own; other libraries leave it out. The value of an image
+    is the mean over its n pixels there, too. Of N images that code divides
+    the sum by N - 1, the index of the last one; scores here are the mean over
+    images, which orders checkpoints alike and exists for a single image.
+
     Args:
         p: (n, C) probabilities of the pixels of an image.
 
