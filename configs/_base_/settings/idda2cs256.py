@@ -215,7 +215,15 @@ domains = dict(
 # Weights of the classes as tools/misc/class_statistics.py prints them: without
 # them a thousand iterations teach nothing of persons and signs, which have a
 # thousandth of the pixels, and no method can adapt what is not there.
+_carla = [0.62, 0.99, 0.73, 4.67, 4.14, 10.0, 1.52, 0.51, 9.33, 2.91]
+_day = [0.53, 1.46, 0.66, 2.75, 3.10, 2.86, 1.01, 0.76, 3.89, 1.35]
+_camvid = [0.55, 1.44, 0.65, 2.84, 3.09, 2.84, 0.98, 0.75, 3.85, 1.31]
 settings = dict(
+    # those of carla2camvid.py
+    carla2camvid_day=dict(class_weight=_carla),
+    carla2camvid=dict(class_weight=_carla),
+    camvid_day=dict(class_weight=_day),
+    camvid=dict(class_weight=_camvid),
     idda2cs256=dict(
         source='idda',
         targets=['cityscapes256'],
@@ -234,7 +242,15 @@ settings = dict(
             *(0.74, 1.75, 0.48, 5.87, 10.0, 2.00, 10.0, 10.0),
         ],
     ),
-    streets=dict(source='gta5', targets=['cityscapes'], protocol='streets'),
+    streets=dict(
+        source='gta5',
+        targets=['cityscapes'],
+        protocol='streets',
+        class_weight=[
+            *(0.41, 1.12, 0.52, 2.86, 2.96, 1.73, 4.13, 3.42),
+            *(0.90, 3.13, 0.64, 3.34, 5.53, 1.08, 6.21, 5.41),
+        ],
+    ),
     # upper bounds: the targets with their labels as the source
     idda_cs_hrn=dict(
         source=['sunset', 'rain'],
