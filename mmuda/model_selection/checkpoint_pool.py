@@ -58,6 +58,7 @@ class CheckpointPool:
         classes: Sequence[str],
         precision: Precision = 'fp32',
         networks: Mapping[int, str] | None = None,
+        voters: Sequence[int] | None = None,
         kept_bytes: int = _KEPT_BYTES,
     ) -> None:
         self._cfg = cfg
@@ -65,6 +66,7 @@ class CheckpointPool:
         self.precision = precision
         self.model: BaseModel = load_model(cfg, self.files[:1]).eval()
         lay_out(self.model, precision)
+        self.voters = set(range(len(self.files)) if voters is None else voters)
         self._networks = dict(networks or {})
         self._tested = getattr(self.model, 'predict_on', '')
         self._kept: dict[int, dict[str, Tensor]] = {}

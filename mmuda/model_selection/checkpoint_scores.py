@@ -184,6 +184,7 @@ def score_checkpoints(
     sampling: Sampling,
     report: Report,
     networks: Mapping[int, str] | None = None,
+    voters: Sequence[int] | None = None,
 ) -> PoolScores:
     """Score checkpoints of one network without labels of the target.
 
@@ -193,6 +194,7 @@ def score_checkpoints(
         sampling: On which images.
         report: Called with the part of the work, images done and all images.
         networks: As of :class:`CheckpointPool`.
+        voters: As of :class:`CheckpointPool`.
 
     Raises:
         ConfigError: The config has no such images, or a checkpoint does not
@@ -202,7 +204,7 @@ def score_checkpoints(
     classes = tuple(dataset.metainfo['classes'])
     source = source_images(cfg, sampling.domain)
     pool = CheckpointPool(
-        cfg, checkpoints, classes, sampling.precision, networks
+        cfg, checkpoints, classes, sampling.precision, networks, voters
     )
     indices = chosen_images(dataset, sampling)
     evidence = evaluate_target(

@@ -1,10 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """An adapted checkpoint beside the source-only one."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mmengine.config import Config
@@ -14,19 +12,15 @@ from mmuda.evaluation.harm_alarms import (
     HarmThresholds,
     harm_report,
 )
-from mmuda.models.followers import TEACHER
-from mmuda.models.trained import stores_network
-from mmuda.registry import MODELS
-from mmuda.utils.compat import local_checkpoint
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.json_files import without_nan
 
 from .checkpoint_scores import PoolScores, Sampling, score_checkpoints
 from .pool_evaluation import Report
+from .pool_members import of_same_run, pooled_networks
 
-_NUMBER = re.compile(r'iter_(\d+)\.pth')
-_POOLED = 3
+ONE_RUN = 'agreement with other trainings, as none of them is in the pool'
 
 
 @dataclass(frozen=True)
@@ -37,6 +31,7 @@ class HarmComparison:
         report: Alarms and reasons.
         scores: Of the adapted checkpoint, the source-only one, the pool and
             the adapted one's other network, in this order.
+        voters: Names of those whose mean softmax all are compared with.
         disagreement: Share of the target pixels, in [0, 1], where student
             and teacher of the adapted checkpoint see different classes; None
             if it has no teacher, or one of them predicts no numbers.
@@ -44,6 +39,7 @@ class HarmComparison:
 
     report: HarmReport
     scores: PoolScores
+    voters: tuple[str, ...]
     disagreement: float | None = None
 
     def lines(self) -> list[str]:
@@ -63,6 +59,7 @@ class HarmComparison:
             alarms={a.name: list(a.reasons) for a in self.report.alarms},
             unknown=list(self.report.unknown),
             thresholds=asdict(self.report.thresholds),
+            pool=list(self.voters),
             teacher_disagreement=self.disagreement,
             scores=self.scores.content(),
         )
@@ -80,16 +77,22 @@ def compare_with_source_only(
     """Look for signs that adaptation has harmed.
 
     Of a model with a teacher the network is judged that is tested
-    (``predict_on``); the other one of the adapted checkpoint is asked as a
-    member of the pool. A checkpoint without a teacher, as that of source-only
+    (``predict_on``); a checkpoint without a teacher, as that of source-only
     may be, is judged by the network that it has.
+
+    All are compared with the mean softmax of some: of the two and of the
+    checkpoints of other runs. Where there is none of these, it is that of
+    all, with earlier checkpoints of the two and the adapted one's other
+    network (student or teacher), which agree with them whatever they are
+    worth.
 
     Args:
         cfg: Config of the network; ``harm_report`` may hold thresholds.
         checkpoint: Of the adapted network.
         source_only: Of the same network, trained on the source alone.
-        pool: Further checkpoints whose mean is asked, the first an earlier
-            one of the adapted network.
+        pool: Further checkpoints, of other runs or earlier ones of the
+            adapted network (:func:`of_same_run`), whose first one says
+            whether labels still change.
         sampling: On which images.
         report: Called with the part of the work, images done and all images.
 
@@ -99,56 +102,34 @@ def compare_with_source_only(
     """
     thresholds = thresholds_of(cfg)
     files, networks = pooled_networks(cfg, [checkpoint, source_only, *pool])
-    scores = score_checkpoints(cfg, files, sampling, report, networks)
+    # What follows the pool is the other network.
+    last = 2 + len(pool)
+    own = [n for n in range(2, last) if of_same_run(files[n], checkpoint)]
+    others = [
+        number
+        for number in range(2, last)
+        if number not in own and not of_same_run(files[number], source_only)
+    ]
+    voters = [0, 1, *others] if others else [*range(len(files))]
+    scores = score_checkpoints(cfg, files, sampling, report, networks, voters)
     evidence = scores.evidence
-    last = len(files) - 1
-    has_both = last > 1 + len(pool)
+    before = own[0] if own else None
     found = harm_report(
         evidence.evidence(0),
         evidence.evidence(1),
         scores.classes,
         thresholds,
-        evidence.evidence(2) if pool else None,
-        evidence.changed(0, 2) if pool else None,
+        None if before is None else evidence.evidence(before),
+        None if before is None else evidence.changed(0, before),
     )
+    if not others:
+        found = replace(found, unknown=(*found.unknown, ONE_RUN))
     return HarmComparison(
-        found, scores, evidence.changed(0, last) if has_both else None
+        found,
+        scores,
+        tuple(scores.names[number] for number in voters),
+        evidence.changed(0, last) if len(files) > last else None,
     )
-
-
-def pooled_networks(
-    cfg: Config, checkpoints: Sequence[str]
-) -> tuple[list[str], dict[int, str]]:
-    """Networks of the pool of a harm report.
-
-    Args:
-        cfg: Config of the network.
-        checkpoints: The adapted one first.
-
-    Returns:
-        The checkpoints, once more the first one if it has a student and a
-        teacher; and by their number the networks that predict in place of the
-        one that is tested.
-    """
-    model = MODELS.build(cfg.model)
-    files = list(checkpoints)
-    networks: dict[int, str] = {}
-    if getattr(model, 'teacher', None) is None:
-        return files, networks
-    taught = [
-        stores_network(local_checkpoint(file), TEACHER) for file in files
-    ]
-    tests_teacher = model.predict_on == TEACHER
-    if tests_teacher:
-        networks = {
-            index: model.main
-            for index, has_teacher in enumerate(taught)
-            if index and not has_teacher
-        }
-    if taught[0]:
-        networks[len(files)] = model.main if tests_teacher else TEACHER
-        files.append(files[0])
-    return files, networks
 
 
 def thresholds_of(cfg: Config) -> HarmThresholds:
@@ -166,26 +147,3 @@ def thresholds_of(cfg: Config) -> HarmThresholds:
                 f'{did_you_mean(name, known)}; there are {", ".join(known)}'
             )
     return HarmThresholds(**given)
-
-
-def earlier_checkpoints(checkpoint: str, count: int = _POOLED) -> list[str]:
-    """The last checkpoints of the same run before one.
-
-    Args:
-        checkpoint: ``iter_<n>.pth`` among others of its run.
-        count: How many at most.
-
-    Returns:
-        The newest first; none for a file of another name.
-    """
-    path = Path(checkpoint)
-    match = _NUMBER.fullmatch(path.name)
-    if match is None:
-        return []
-    before = {
-        int(other[1]): str(file)
-        for file in path.parent.glob('iter_*.pth')
-        if (other := _NUMBER.fullmatch(file.name))
-        and int(other[1]) < int(match[1])
-    }
-    return [before[number] for number in sorted(before, reverse=True)][:count]

@@ -20,11 +20,8 @@ from mmuda.utils.errors import ConfigError, MMUDAError
 from mmuda.utils.files import atomic_write
 
 from .checkpoint_scores import Sampling
-from .harm_comparison import (
-    compare_with_source_only,
-    earlier_checkpoints,
-    thresholds_of,
-)
+from .harm_comparison import compare_with_source_only, thresholds_of
+from .pool_members import pool_of
 from .selection_data import target_images
 
 REPORT = 'harm_report.json'
@@ -37,7 +34,7 @@ class HarmReportHook(Hook):
     After the last iteration the main process looks at some images of the
     target, without labels, and logs the report; ``harm_report.json`` in the
     work directory holds it. Thresholds are ``harm_report`` of the config. Of
-    student and teacher the one is judged that is tested, and the other asked.
+    student and teacher the one is judged that is tested.
 
     With ``model.norm_statistics='target'`` all processes measure statistics
     of the checkpoints that the main one has found; there is no report if one
@@ -46,8 +43,8 @@ class HarmReportHook(Hook):
     Args:
         source_only: Checkpoint of the same network, trained on the source
             alone.
-        pool: Checkpoints that are asked besides, the first an earlier one of
-            this training; by default the last three before the last.
+        pool: Checkpoints of other trainings that are asked besides; by
+            default the last three before the last of this one.
         images: ``train`` or ``val`` of the target.
         domain: Name of one of several targets.
         max_images: Images of the target; 0 for all.
@@ -144,10 +141,7 @@ class HarmReportHook(Hook):
         checkpoint = find_latest_checkpoint(str(work_dir))
         if checkpoint is None:
             return []
-        pool = self.pool
-        if pool is None:
-            pool = earlier_checkpoints(checkpoint)
-        return [checkpoint, *pool]
+        return [checkpoint, *pool_of(checkpoint, self.pool)]
 
 
 def _measures_statistics(cfg: Config) -> bool:

@@ -38,8 +38,8 @@ class PoolEvidence:
     Attributes:
         states: Of each on the target.
         sources: Of each on the source; empty without labelled images.
-        ensemble: (K, C, C) pixels, rows by the mean of all softmaxes, columns
-            by a checkpoint (EnsV).
+        ensemble: (K, C, C) pixels, rows by the mean softmax of the pool's
+            ``voters``, columns by a checkpoint (EnsV).
         compared: (K, K) pixels where two checkpoints see some class.
         equal: (K, K) pixels where they see the same one.
     """
@@ -107,7 +107,8 @@ def evaluate_target(
     found = PoolEvidence.empty(len(pool), num_classes)
     done, total = 0, count * len(pool)
     while chunk := list(islice(batches, _CHUNK)):
-        means: list[Tensor] = []
+        # Of (C, h, w) for each image, not yet divided by their number.
+        means: dict[int, Tensor] = {}
         # labels[k][i]: (h, w) classes of image i by checkpoint k
         labels: list[list[Tensor]] = []
         for index in range(len(pool)):
@@ -118,14 +119,13 @@ def evaluate_target(
                     pool, batch, found.states[index], second_view_every
                 )
                 seen.append(label)
-                if index == 0:
-                    means.append(p)
-                else:
-                    means[number] += p
+                if index in pool.voters:
+                    before = means.get(number)
+                    means[number] = p if before is None else before.add_(p)
                 done += 1
                 report('target', done, total)
             labels.append(seen)
-        _compare(found, means, labels, num_classes)
+        _compare(found, [means[n] for n in sorted(means)], labels, num_classes)
     return found
 
 

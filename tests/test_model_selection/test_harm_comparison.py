@@ -16,8 +16,8 @@ from toy_pools import demo_pool
 from mmuda.engine import UDARunner
 from mmuda.model_selection.checkpoint_scores import Sampling
 from mmuda.model_selection.harm_comparison import (
+    ONE_RUN,
     compare_with_source_only,
-    earlier_checkpoints,
     thresholds_of,
 )
 from mmuda.model_selection.harm_report_hook import HarmReportHook
@@ -57,9 +57,8 @@ def test_all_road_harms(pool):
     assert found.report.harms
     names = [alarm.name for alarm in found.report.alarms]
     assert 'takeover' in names
-    assert found.report.unknown == () or 'seen twice' in str(
-        found.report.unknown
-    )
+    assert found.report.unknown[-1] == ONE_RUN
+    assert found.voters == tuple(found.scores.names)
     scores = found.scores
     assert scores.rows[0]['BNM_r'] == pytest.approx(
         1 / math.sqrt(19), rel=1e-3
@@ -143,7 +142,7 @@ def test_of_a_teacher_of_no_numbers_no_disagreement_is_known(pool, tmp_path):
     assert not any('differ on' in line for line in found.lines())
 
 
-def test_the_teacher_is_one_of_the_pool(pool, tmp_path):
+def test_without_other_runs_the_teacher_is_one_of_the_pool(pool, tmp_path):
     cfg, file = taught(pool, 'segmentor', tmp_path)
     found = compare_with_source_only(
         cfg, file, pool[1][0], [], SAMPLING, lambda *_: None
@@ -161,6 +160,35 @@ def test_the_teacher_is_one_of_the_pool(pool, tmp_path):
     assert not torch.equal(
         evidence.ensemble[0], two.scores.evidence.ensemble[0]
     )
+
+
+def test_other_runs_are_asked_without_what_agrees_anyway(pool, tmp_path):
+    """No teacher of the judged run, and no earlier checkpoint of it."""
+    first, second, road = pool[1]
+    cfg, file = taught(pool, 'segmentor', tmp_path)
+    earlier, other = tmp_path / 'iter_5.pth', tmp_path / 'b' / 'iter_9.pth'
+    other.parent.mkdir()
+    shutil.copyfile(road, earlier)
+    shutil.copyfile(second, other)
+    asked = [str(earlier), str(other), second]
+    found = compare_with_source_only(
+        cfg, file, first, asked, SAMPLING, lambda *_: None
+    )
+    # The last one is of the run of source-only.
+    names = found.scores.names
+    assert found.voters == (*names[:2], names[3])
+    assert found.content()['pool'] == list(found.voters)
+    assert ONE_RUN not in found.report.unknown
+    assert 'earlier checkpoint' not in str(found.report.unknown)
+    alone = compare_with_source_only(
+        pool[0], file, first, [str(other)], SAMPLING, lambda *_: None
+    )
+    sums = found.scores.evidence.ensemble
+    assert torch.equal(sums[[0, 1, 3]], alone.scores.evidence.ensemble)
+    # Those without a vote are compared with the mean, too.
+    pixels = sums.sum((1, 2)).tolist()
+    assert pixels == [pixels[0]] * 6
+    assert pixels[0] > 0
 
 
 def test_report_by_the_tool(pool, monkeypatch, capsys, tmp_path):
@@ -259,15 +287,6 @@ def test_no_source_labels_are_said(pool, monkeypatch, capsys, tmp_path):
     assert code == 0
     assert 'ATC_mIoU, DoC and IM_s are left out' in printed
     assert 'BNM_r' in printed
-
-
-def test_earlier_checkpoints(tmp_path):
-    for name in ('iter_5', 'iter_10', 'iter_20', 'iter_30', 'best_iter_1'):
-        (tmp_path / f'{name}.pth').touch()
-    found = earlier_checkpoints(str(tmp_path / 'iter_30.pth'), 2)
-    expected = [str(tmp_path / f'iter_{n}.pth') for n in (20, 10)]
-    assert found == expected
-    assert earlier_checkpoints(str(tmp_path / 'best_iter_1.pth')) == []
 
 
 def train(pool, work_dir, **changes):

@@ -2,10 +2,9 @@
 """Tell without labels of the target whether adaptation seems to have harmed.
 
 Compares a checkpoint with one of the same network that was trained on the
-source alone. Of student and teacher the one is judged that is tested, and the
-other asked as one of the pool. Prints reasons with classes and numbers; the
-exit code is 3 if adaptation probably harms. Thresholds are harm_report of the
-config.
+source alone. Of student and teacher the one is judged that is tested. Prints
+reasons with classes and numbers; the exit code is 3 if adaptation probably
+harms. Thresholds are harm_report of the config.
 """
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
@@ -16,10 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mmuda.model_selection.harm_comparison import (
-    compare_with_source_only,
-    earlier_checkpoints,
-)
+from mmuda.model_selection.harm_comparison import compare_with_source_only
+from mmuda.model_selection.pool_members import pool_of
 from mmuda.model_selection.sampling_options import (
     add_head_option,
     add_sampling_options,
@@ -52,8 +49,8 @@ def parse_args() -> argparse.Namespace:
         '--pool',
         nargs='*',
         metavar='CHECKPOINT',
-        help='further checkpoints to ask, the first an earlier one of the '
-        'adapted network (default: up to three before it in its folder)',
+        help='further checkpoints to ask, best of other trainings (default: '
+        'up to three before it in its folder)',
     )
     parser.add_argument(
         '--out', metavar='FILE', help='also write the report as JSON'
@@ -70,16 +67,13 @@ def main(args: argparse.Namespace) -> int:
     cfg = load_config(args.config, args.cfg_options)
     override_data_roots(cfg, dict(args.data_root))
     use_head_of_args(cfg, args)
-    pool = args.pool
-    if pool is None:
-        pool = earlier_checkpoints(args.checkpoint)
     console, progress = Console(), Console(stderr=True)
     with config_errors(cfg):
         found = compare_with_source_only(
             cfg,
             args.checkpoint,
             args.source_only,
-            pool,
+            pool_of(args.checkpoint, args.pool),
             sampling_of(args),
             ProgressLines(write=progress.print),
         )

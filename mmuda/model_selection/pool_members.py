@@ -1,0 +1,112 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Which checkpoints and networks are asked beside one that is judged."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmuda.models.followers import TEACHER
+from mmuda.models.trained import stores_network
+from mmuda.registry import MODELS
+from mmuda.utils.compat import local_checkpoint
+
+_NUMBER = re.compile(r'iter_(\d+)\.pth')
+# The best ones have the score before it.
+_OF_TRAINING = re.compile(r'(^|_)iter_\d+\.pth$')
+_POOLED = 3
+
+
+def pool_of(checkpoint: str, given: Sequence[str] | None) -> list[str]:
+    """Checkpoints that a harm report asks besides.
+
+    Args:
+        checkpoint: Of the adapted network.
+        given: What a user names.
+
+    Returns:
+        Of None the last ones before it of its run. Others are preceded by
+        the last one before it, if they are all of other runs.
+    """
+    if given is None:
+        return earlier_checkpoints(checkpoint)
+    if not given or any(of_same_run(checkpoint, file) for file in given):
+        return list(given)
+    return [*earlier_checkpoints(checkpoint, 1), *given]
+
+
+def earlier_checkpoints(checkpoint: str, count: int = _POOLED) -> list[str]:
+    """The last checkpoints of the same run before one.
+
+    Args:
+        checkpoint: ``iter_<n>.pth`` among others of its run.
+        count: How many at most.
+
+    Returns:
+        The newest first; none for a file of another name.
+    """
+    path = Path(checkpoint)
+    match = _NUMBER.fullmatch(path.name)
+    if match is None:
+        return []
+    before = {
+        int(other[1]): str(file)
+        for file in path.parent.glob('iter_*.pth')
+        if (other := _NUMBER.fullmatch(file.name))
+        and int(other[1]) < int(match[1])
+    }
+    return [before[number] for number in sorted(before, reverse=True)][:count]
+
+
+def of_same_run(file: str, other: str) -> bool:
+    """Whether two files are checkpoints of one training.
+
+    Args:
+        file: A checkpoint.
+        other: Another one, or the same.
+
+    Returns:
+        True for one file, and for two in a folder whose names end in
+        ``iter_<n>.pth``, as trainings write them.
+    """
+    paths = [Path(path).expanduser().resolve() for path in (file, other)]
+    if paths[0] == paths[1]:
+        return True
+    of_training = all(_OF_TRAINING.search(path.name) for path in paths)
+    return of_training and paths[0].parent == paths[1].parent
+
+
+def pooled_networks(
+    cfg: Config, checkpoints: Sequence[str]
+) -> tuple[list[str], dict[int, str]]:
+    """Networks of the pool of a harm report.
+
+    Args:
+        cfg: Config of the network.
+        checkpoints: The adapted one first.
+
+    Returns:
+        The checkpoints, once more the first one if it has a student and a
+        teacher; and by their number the networks that predict in place of the
+        one that is tested.
+    """
+    model = MODELS.build(cfg.model)
+    files = list(checkpoints)
+    networks: dict[int, str] = {}
+    if getattr(model, 'teacher', None) is None:
+        return files, networks
+    taught = [
+        stores_network(local_checkpoint(file), TEACHER) for file in files
+    ]
+    tests_teacher = model.predict_on == TEACHER
+    if tests_teacher:
+        networks = {
+            index: model.main
+            for index, has_teacher in enumerate(taught)
+            if index and not has_teacher
+        }
+    if taught[0]:
+        networks[len(files)] = model.main if tests_teacher else TEACHER
+        files.append(files[0])
+    return files, networks

@@ -1,0 +1,45 @@
+"""Which checkpoints are asked beside one that is judged."""
+
+import pytest
+
+from mmuda.model_selection.pool_members import (
+    earlier_checkpoints,
+    of_same_run,
+    pool_of,
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    for name in ('iter_5', 'iter_10', 'iter_20', 'iter_30', 'best_iter_1'):
+        (tmp_path / f'{name}.pth').touch()
+    return tmp_path
+
+
+def test_earlier_checkpoints(run):
+    found = earlier_checkpoints(str(run / 'iter_30.pth'), 2)
+    assert found == [str(run / f'iter_{n}.pth') for n in (20, 10)]
+    assert earlier_checkpoints(str(run / 'best_iter_1.pth')) == []
+
+
+def test_other_runs_are_preceded_by_the_last_one_before(run):
+    last, before = (str(run / f'iter_{n}.pth') for n in (30, 20))
+    assert pool_of(last, None) == earlier_checkpoints(last)
+    assert pool_of(last, []) == []
+    assert pool_of(last, ['a.pth', 'b.pth']) == [before, 'a.pth', 'b.pth']
+    own = [str(run / 'iter_5.pth'), 'a.pth']
+    assert pool_of(last, own) == own
+
+
+@pytest.mark.parametrize(
+    ('other', 'same'),
+    [
+        ('run/iter_4.pth', True),
+        ('run/../run/best_mIoU_iter_2.pth', True),
+        ('else/iter_4.pth', False),
+        ('run/published.pth', False),
+    ],
+)
+def test_checkpoints_of_a_training_lie_in_its_folder(other, same):
+    assert of_same_run('run/iter_8.pth', other) is same
+    assert of_same_run('run/published.pth', 'run/published.pth')
