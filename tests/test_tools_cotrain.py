@@ -8,6 +8,7 @@ import cotraining_runs
 import demo_data
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from tools_in_process import load_tool, run_loaded
 
 from mmuda.procedures.cotraining_options import read_cotraining
@@ -264,6 +265,37 @@ def test_the_seed_is_that_of_the_stages(tool, monkeypatch):
     procedure = tool['procedure_from'](tool['parse_args']())
     assert procedure.options.seed == 7
     assert 'seed=7' in procedure.cycle.pretty_text
+
+
+def test_two_seeds_of_a_command_line_are_refused(tool, monkeypatch):
+    options = ['--cfg-options', 'cotraining.seed=8', '--seed']
+    words = [str(cotraining_runs.CONFIG), *options]
+    monkeypatch.setattr(sys, 'argv', ['cotrain.py', *words, '7'])
+    with pytest.raises(ConfigError, match=r'--seed 7 and cotraining.seed=8 '):
+        tool['procedure_from'](tool['parse_args']())
+    monkeypatch.setattr(sys, 'argv', ['cotrain.py', *words, '8'])
+    assert tool['procedure_from'](tool['parse_args']()).options.seed == 8
+
+
+@pytest.mark.parametrize(('seed', 'told'), [(None, 0), (5, 0), (7, 1)])
+def test_a_seed_in_place_of_that_of_the_config_is_told(
+    seed, told, tmp_path, caplog
+):
+    folder, config = cotraining_runs.CONFIG.parent, tmp_path / 'own.py'
+    base = f"_base_ = '{cotraining_runs.CONFIG}'"
+    config.write_text(f'{base}\ncotraining = dict(seed=5)\n')
+    changes = {
+        f'cotraining.{role}': str(folder / f'cotraining_{role}_demo.py')
+        for role in ('baseline', 'final')
+    }
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    options, _, _ = read_cotraining(config, changes, {}, seed)
+    logger.removeHandler(caplog.handler)
+    assert options.seed == (seed or 5)
+    lines = [r.getMessage() for r in caplog.records]
+    expected = f'--seed 7 in place of cotraining.seed=5 of {config}'
+    assert [line for line in lines if '--seed' in line] == [expected] * told
 
 
 def test_a_setting_that_the_first_training_lacks_is_named():

@@ -91,11 +91,8 @@ def parse_args() -> argparse.Namespace:
 
 def procedure_from(args: argparse.Namespace) -> CoTraining:
     """Read and check the three configs."""
-    changes = dict(args.cfg_options)
-    if args.seed is not None:
-        changes['cotraining.seed'] = args.seed
     options, configs, _ = read_cotraining(
-        args.config, changes, dict(args.data_root)
+        args.config, args.cfg_options, dict(args.data_root), args.seed
     )
     for config in configs.values():
         enable_amp(config, args.amp)

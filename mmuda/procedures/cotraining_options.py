@@ -14,6 +14,7 @@ from mmuda.utils.config_data import override_data_roots
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_config, check_fields
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.screen import tell
 
 from .selection.accumulation import Accumulation
 from .selection.exchange import ExchangeOrder
@@ -226,7 +227,10 @@ def known_values(kind: type, given: Mapping, place: str) -> dict:
 
 
 def read_cotraining(
-    path: Path, changes: Mapping[str, Any], data_roots: Mapping[str, str]
+    path: Path,
+    changes: Mapping[str, Any],
+    data_roots: Mapping[str, str],
+    seed: int | None = None,
 ) -> tuple[CoTrainingOptions, dict[str, Config], dict[str, Path]]:
     """Read and check the three configs of co-training.
 
@@ -235,14 +239,15 @@ def read_cotraining(
         changes: Values by dotted key; those that are not of the procedure are
             for all three.
         data_roots: Folders of the data sets by domain.
+        seed: Taken in place of that of the config.
 
     Returns:
         The options; configs and files of ``cycle``, ``baseline`` and
         ``final``.
 
     Raises:
-        ConfigError: A file, a value or a domain is wrong, or a seed is given
-            that no stage would take.
+        ConfigError: A file, a value or a domain is wrong, a seed is given
+            that no stage would take, or the changes have another one.
     """
     whole = changes.get('randomness')
     if 'randomness.seed' in changes or (
@@ -253,6 +258,8 @@ def read_cotraining(
             'cotraining.seed; give that, or --seed'
         )
     cycle = load_config(path, changes, check=False)
+    if seed is not None:
+        _take_seed(cycle, changes, seed)
     options = CoTrainingOptions.from_config(cycle)
     shared = {
         key: value
@@ -271,3 +278,22 @@ def read_cotraining(
             raise ConfigError(f'{config.filename}: {error}') from error
         override_data_roots(config, data_roots)
     return options, configs, files
+
+
+def _take_seed(cycle: Config, changes: Mapping[str, Any], seed: int) -> None:
+    """Replace the seed of a config, in place, and say so."""
+    procedure = cycle.get('cotraining')
+    if not procedure:
+        return
+    place, whole = 'cotraining.seed', changes.get('cotraining')
+    before = procedure.get('seed', seed)
+    if before != seed:
+        if place in changes or (
+            isinstance(whole, Mapping) and 'seed' in whole
+        ):
+            raise ConfigError(
+                f'--seed {seed} and {place}={before} of --cfg-options are two '
+                'seeds; give one of them'
+            )
+        tell(f'--seed {seed} in place of {place}={before} of {cycle.filename}')
+    cycle.merge_from_dict({place: seed})
