@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Several checkpoints of one network, used in turns."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -64,16 +65,21 @@ class CheckpointPool:
         self._cfg = cfg
         self.files = [str(local_checkpoint(file)) for file in checkpoints]
         self.precision = precision
-        self.model: BaseModel = load_model(cfg, self.files[:1]).eval()
+        own = copy.deepcopy(cfg)
+        if networks and 0 in networks:
+            own.model.predict_on = networks[0]
+        self.model: BaseModel = load_model(own, self.files[:1]).eval()
         lay_out(self.model, precision)
         self.voters = set(range(len(self.files)) if voters is None else voters)
         self._networks = dict(networks or {})
-        self._tested = getattr(self.model, 'predict_on', '')
+        # A plain network of mmseg has neither.
+        main = getattr(self.model, 'main', '')
+        self._tested = cfg.model.get('predict_on') or main
         self._kept: dict[int, dict[str, Tensor]] = {}
         self._left = kept_bytes
         trained = cast(tuple[str, ...] | None, self.model.trained_classes)
         for index, file in enumerate(self.files):
-            if index or index in self._networks:
+            if index:
                 trained = self._load(index)
             require_trained_classes(trained, classes, file, 'images')
             self._keep(index)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.evaluation.accuracy_estimates import (
+    SourceState,
     difference_of_confidences,
     estimate_accuracy,
 )
@@ -33,6 +34,7 @@ from .pool_evaluation import (
     evaluate_source,
     evaluate_target,
 )
+from .pool_members import without_teacher
 from .score_ranks import best_first, fused_names, mean_ranks, passes_guard
 from .selection_data import (
     Images,
@@ -49,6 +51,10 @@ NO_SOURCE = (
 UNLABELLED_SOURCE = (
     'no pixel of the source images is labelled: source_mIoU, ATC_mIoU, DoC '
     'and IM_s are left out, and nothing guards against forgetting'
+)
+NO_TEACHER = (
+    'the config tests a teacher, which these have not; their only network is '
+    'judged: '
 )
 SEEN_SOURCE = (
     'the source images are those of training, which is kind to source_mIoU '
@@ -193,7 +199,8 @@ def score_checkpoints(
         checkpoints: Files.
         sampling: On which images.
         report: Called with the part of the work, images done and all images.
-        networks: As of :class:`CheckpointPool`.
+        networks: As of :class:`CheckpointPool`; if None, the only network of
+            checkpoints without a teacher where the config tests one.
         voters: As of :class:`CheckpointPool`.
 
     Raises:
@@ -203,6 +210,8 @@ def score_checkpoints(
     dataset = target_images(cfg, sampling.images, sampling.domain)
     classes = tuple(dataset.metainfo['classes'])
     source = source_images(cfg, sampling.domain)
+    untaught = without_teacher(cfg, checkpoints) if networks is None else {}
+    networks = untaught if networks is None else networks
     pool = CheckpointPool(
         cfg, checkpoints, classes, sampling.precision, networks, voters
     )
@@ -216,19 +225,30 @@ def score_checkpoints(
         report,
     )
     if source is not None:
-        labelled, _ = source
-        chosen = spread_indices(len(labelled), sampling.source_count)
-        evidence.sources = evaluate_source(
-            pool,
-            loader_of(labelled, chosen, sampling.workers),
-            len(chosen),
-            len(classes),
-            report,
-        )
+        evidence.sources = _see_source(pool, source[0], sampling, report)
     rows, names = score_rows(evidence), pool.names()
     notes = _notes(evidence, names, classes, None if not source else source[1])
+    if untaught:
+        notes.insert(0, NO_TEACHER + ', '.join(names[n] for n in untaught))
     return PoolScores(
         names, classes, rows, evidence, notes, sampling.precision
+    )
+
+
+def _see_source(
+    pool: CheckpointPool,
+    labelled: SegmentationDataset,
+    sampling: Sampling,
+    report: Report,
+) -> list[SourceState]:
+    """Run all checkpoints over some labelled images."""
+    chosen = spread_indices(len(labelled), sampling.source_count)
+    return evaluate_source(
+        pool,
+        loader_of(labelled, chosen, sampling.workers),
+        len(chosen),
+        len(labelled.metainfo['classes']),
+        report,
     )
 
 

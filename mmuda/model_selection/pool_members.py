@@ -91,22 +91,36 @@ def pooled_networks(
         teacher; and by their number the networks that predict in place of the
         one that is tested.
     """
-    model = MODELS.build(cfg.model)
     files = list(checkpoints)
-    networks: dict[int, str] = {}
+    model = MODELS.build(cfg.model)
     if getattr(model, 'teacher', None) is None:
-        return files, networks
-    taught = [
-        stores_network(local_checkpoint(file), TEACHER) for file in files
-    ]
-    tests_teacher = model.predict_on == TEACHER
-    if tests_teacher:
-        networks = {
-            index: model.main
-            for index, has_teacher in enumerate(taught)
-            if index and not has_teacher
-        }
-    if taught[0]:
+        return files, {}
+    networks = without_teacher(cfg, files)
+    # The one that is judged must have what is tested.
+    networks.pop(0, None)
+    if stores_network(local_checkpoint(files[0]), TEACHER):
+        tests_teacher = model.predict_on == TEACHER
         networks[len(files)] = model.main if tests_teacher else TEACHER
         files.append(files[0])
     return files, networks
+
+
+def without_teacher(cfg: Config, checkpoints: Sequence[str]) -> dict[int, str]:
+    """Networks that predict where a teacher would, and is not stored.
+
+    Args:
+        cfg: Config of the network.
+        checkpoints: Files.
+
+    Returns:
+        By the number of a checkpoint the name of its only network; nothing
+        if the config does not test a teacher.
+    """
+    if cfg.model.get('predict_on') != TEACHER:
+        return {}
+    main = MODELS.get(cfg.model.type).main
+    return {
+        index: main
+        for index, file in enumerate(checkpoints)
+        if not stores_network(local_checkpoint(file), TEACHER)
+    }

@@ -1,27 +1,22 @@
-"""Comparing with source-only: tool, hook and options."""
+"""Comparing with source-only: tool and options."""
 
 import json
 import math
 import shutil
-from pathlib import Path
 
-import gloo
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.dist import get_rank
 from tools_in_process import load_tool, run_loaded
 from toy_pools import demo_pool
 
-from mmuda.engine import UDARunner
 from mmuda.model_selection.checkpoint_scores import Sampling
 from mmuda.model_selection.harm_comparison import (
     ONE_RUN,
     compare_with_source_only,
     thresholds_of,
 )
-from mmuda.model_selection.harm_report_hook import HarmReportHook
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import CheckpointError, ConfigError
 
 SAMPLING = Sampling(target_count=2, source_count=2, workers=0)
 
@@ -241,6 +236,49 @@ def test_order_by_the_tool(pool, monkeypatch, capsys, tmp_path):
     assert 'source images are those of training' in printed
 
 
+def test_without_a_teacher_the_only_network_is_judged(
+    pool, monkeypatch, capsys, tmp_path
+):
+    cfg, file = taught(pool, 'teacher', tmp_path)
+    config, out = tmp_path / 'taught.py', tmp_path / 'scores.json'
+    cfg.dump(config)
+    changed = cfg, pool[1], config
+    first = pool[1][0]
+    scores = {}
+    # Whichever of them the network is built from.
+    for files in ([first, file], [file, first]):
+        words = [*files, '--out', out]
+        code, printed = run(
+            'select_checkpoint', changed, words, monkeypatch, capsys
+        )
+        assert code == 0, printed
+        content = json.loads(out.read_text())
+        found = {row['name']: row for row in content['checkpoints']}
+        names = sorted(found, key=len)
+        assert names[0].endswith('iter_9.pth')
+        assert names[1].endswith('iter_1.pth (segmentor)')
+        note = content['notes'][0]
+        assert note.startswith('the config tests a teacher, which these have')
+        assert note.endswith(f'judged: {names[1]}')
+        scores[files[0]] = [found[name]['scores'] for name in names]
+    assert scores[first] == scores[file]
+    # The teacher takes all for road.
+    assert scores[file][0]['BNM_r'] == pytest.approx(1 / math.sqrt(19), 1e-3)
+    plain = pool[0], pool[1], pool[2]
+    words = [first, '--out', out]
+    run('select_checkpoint', plain, words, monkeypatch, capsys)
+    (alone,) = json.loads(out.read_text())['checkpoints']
+    assert alone['scores']['BNM'] == scores[file][1]['BNM']
+
+
+def test_the_judged_checkpoint_must_have_what_is_tested(pool, tmp_path):
+    cfg, _ = taught(pool, 'teacher', tmp_path)
+    with pytest.raises(CheckpointError, match='has no teacher'):
+        compare_with_source_only(
+            cfg, pool[1][1], pool[1][0], [], SAMPLING, lambda *_: None
+        )
+
+
 def test_scores_in_16_bits_say_so(pool, monkeypatch, capsys, tmp_path):
     out = tmp_path / 'scores.json'
     words = [*pool[1][:2], '--second-view-every', 0]
@@ -287,86 +325,3 @@ def test_no_source_labels_are_said(pool, monkeypatch, capsys, tmp_path):
     assert code == 0
     assert 'ATC_mIoU, DoC and IM_s are left out' in printed
     assert 'BNM_r' in printed
-
-
-def train(pool, work_dir, **changes):
-    cfg = pool[0].copy()
-    cfg.work_dir = str(work_dir)
-    cfg.experiment_name = work_dir.name
-    hook = dict(
-        type='HarmReportHook',
-        source_only=pool[1][0],
-        max_images=2,
-        max_source_images=2,
-    )
-    cfg.custom_hooks = [*cfg.custom_hooks, dict(hook, **changes)]
-    cfg.val_dataloader.dataset.indices = 1
-    runner = UDARunner.from_cfg(cfg)
-    runner.train()
-
-
-def test_report_after_a_training(pool, tmp_path):
-    train(pool, tmp_path)
-    content = json.loads((tmp_path / 'harm_report.json').read_text())
-    names = [row['name'] for row in content['scores']['checkpoints']]
-    # the last one, source-only, and the one before the last
-    assert len(names) == 3
-    assert names[0].endswith('iter_4.pth')
-    assert names[2].endswith('iter_2.pth')
-    (log,) = tmp_path.glob('*/*.log')
-    assert 'Harm report against' in log.read_text()
-
-
-def train_in_process(cfg, files, work_dir):
-    """In one of several processes, with statistics of the target."""
-    cfg.launcher = 'pytorch'
-    cfg.model.norm_statistics = dict(mode='target', images=2)
-    train((cfg, files), Path(work_dir))
-
-
-def test_processes_measure_statistics_of_source_only_together(pool, tmp_path):
-    folder = tmp_path / 'run'
-    gloo.run(train_in_process, tmp_path, pool[0].copy(), pool[1], str(folder))
-    content = json.loads((folder / 'harm_report.json').read_text())
-    assert len(content['scores']['checkpoints']) == 3
-    assert all(
-        row['scores']['BNM'] > 0 for row in content['scores']['checkpoints']
-    )
-
-
-def train_in_own_folder(cfg, files, folder):
-    """As on nodes that do not share their work directories."""
-    train_in_process(cfg, files, f'{folder}/{get_rank()}')
-
-
-def test_the_main_process_says_which_checkpoints_are_judged(pool, tmp_path):
-    # The other process has saved nothing in its folder.
-    gloo.run(train_in_own_folder, tmp_path, pool[0].copy(), pool[1], tmp_path)
-    assert not (tmp_path / '1' / 'last_checkpoint').exists()
-    content = json.loads((tmp_path / '0' / 'harm_report.json').read_text())
-    names = [row['name'] for row in content['scores']['checkpoints']]
-    assert [name.rpartition('/')[2] for name in names] == [
-        *('iter_4.pth', 'iter_1.pth', 'iter_2.pth')
-    ]
-
-
-def test_images_that_are_not_there_are_told_before_training(pool, tmp_path):
-    with pytest.raises(ConfigError, match=r'HarmReportHook\.domain: .*rome'):
-        train(pool, tmp_path, domain='rome')
-    assert not list(tmp_path.glob('iter_*.pth'))
-
-
-def test_how_many_images_the_hook_takes(pool):
-    with pytest.raises(ConfigError, match=r'HarmReportHook\.max_images=-1'):
-        HarmReportHook(pool[1][0], max_images=-1)
-    found = HarmReportHook(pool[1][0], max_images=0, max_source_images=3)
-    # All, as of the tools.
-    assert found.sampling.target_count is None
-    assert found.sampling.source_count == 3
-
-
-def test_wrong_options_of_the_hook(pool):
-    with pytest.raises(ConfigError, match="there is no 'nowhere.pth'"):
-        HarmReportHook('nowhere.pth')
-    with pytest.raises(ConfigError, match="must be 'train' or 'val'"):
-        HarmReportHook(pool[1][0], images='test')
