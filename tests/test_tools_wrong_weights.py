@@ -231,7 +231,7 @@ SIXTEEN = {
     [
         ([], 'segmentor .* all together: --new-parts heads discriminator$'),
         (['heads'], 'discriminator .* --new-parts discriminator'),
-        (['head'], "no 'head' that .* heads, discriminator .did you mean 'he"),
+        (['head'], "no 'head' that .*_head, discriminator .did you mean 'he"),
     ],
 )
 def test_another_number_of_classes_is_explained(

@@ -63,7 +63,8 @@ def parse_args() -> argparse.Namespace:
         default=[],
         metavar='PART',
         help='what --load-from leaves out and starts anew: heads, for '
-        'another number of classes, or parts such as discriminator',
+        'another number of classes, or parts such as attention_head and '
+        'discriminator',
     )
     parser.add_argument(
         '--pseudo-labels',

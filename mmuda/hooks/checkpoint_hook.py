@@ -49,8 +49,9 @@ class UDACheckpointHook(CheckpointHook):
         out_dir: Folder or URI to save to; the work directory by default.
         backend_args: As in mmengine; atomic local files by default.
         new_parts: Parts of the model that start anew in a training that
-            begins with other weights (``load_from``): ``heads`` for those of
-            the segmentor, or names such as ``discriminator``.
+            begins with other weights (``load_from``): ``heads`` for all of
+            the segmentor, or names such as ``attention_head`` and
+            ``discriminator``.
         **kwargs: Further arguments of mmengine's ``CheckpointHook``.
 
     Raises:

@@ -13,7 +13,13 @@ from mmengine.model import BaseModel
 from torch import nn
 
 from mmuda.models.players import unwrap
-from mmuda.models.trained import HEADS, check_cover
+from mmuda.models.trained import (
+    FEATURES,
+    HEADS,
+    check_cover,
+    part_of,
+    unfit_heads,
+)
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.screen import tell
@@ -63,7 +69,8 @@ def start_from(
         state_dict: Tensors by name, of a UDA model or of a plain network.
         new_parts: What starts anew, whatever is stored: ``heads`` for all
             but backbone and neck of the main player (and of its teacher and
-            experts), or names of other parts, such as ``discriminator``.
+            experts), or names of heads, such as ``attention_head``, and of
+            other parts, such as ``discriminator``.
 
     Raises:
         CheckpointError: The main player, or a discriminator or the like that
@@ -74,9 +81,8 @@ def start_from(
     for name in [n for n in state_dict if n.startswith('module.')]:
         state_dict[name.removeprefix('module.')] = state_dict.pop(name)
     add_main_prefix(state_dict, '', model.main)
-    if HEADS in new_parts:
-        _renew_heads(model, state_dict)
-    elif hasattr(model.network, 'add_new_heads'):
+    _renew_heads(model, state_dict, new_parts)
+    if HEADS not in new_parts and hasattr(model.network, 'add_new_heads'):
         model.network.add_new_heads(state_dict, f'{model.main}.')
     for part in new_parts:
         # What is not stored keeps its initial values.
@@ -94,7 +100,10 @@ def _check_parts(model: BaseModel, state_dict: dict) -> None:
         try:
             check_cover(child, state_dict, f'{name}.', model.loading_from)
         except CheckpointError as error:
-            option = HEADS if name == model.main else name
+            option = name
+            if name == model.main:
+                stored = part_of(state_dict, f'{name}.')
+                option = ' '.join(unfit_heads(stored, child.state_dict()))
             faults[option] = str(error)
     if faults:
         # A backbone that does not fit can't start anew.
@@ -111,12 +120,12 @@ def check_new_parts(model: BaseModel, new_parts: Sequence[str]) -> None:
 
     Args:
         model: A UDA model.
-        new_parts: ``heads`` or names of children.
+        new_parts: ``heads``, or names of heads and of other children.
 
     Raises:
         ConfigError: See above.
     """
-    known = [HEADS]
+    known = [HEADS, *_heads(model)]
     known += [
         name
         for name, child in model.named_children()
@@ -150,21 +159,38 @@ def _other_parts(
     ]
 
 
-def _renew_heads(model: BaseModel, state_dict: dict) -> None:
+def _heads(model: BaseModel) -> list[str]:
+    """Parts of the main player that have weights, but make no features."""
+    names = model.network.state_dict()
+    parts = dict.fromkeys(name.split('.')[0] for name in names)
+    return [part for part in parts if part not in FEATURES]
+
+
+def _renew_heads(
+    model: BaseModel, state_dict: dict, new_parts: Sequence[str]
+) -> None:
     main = f'{model.main}.'
-    kept = (f'{main}backbone.', f'{main}neck.')
+
+    def is_new(name: str) -> bool:
+        part = name.removeprefix(main).split('.')[0]
+        wanted = HEADS in new_parts or part in new_parts
+        return wanted and part not in FEATURES
+
+    heads = [head for head in _heads(model) if is_new(head)]
+    if not heads:
+        return
     for name, child in model.named_children():
         other = name != model.main
         if other and isinstance(unwrap(child), model.network_type):
             # Teachers and experts start as the main player.
             _drop(state_dict, f'{name}.')
     for name in [n for n in state_dict if n.startswith(main)]:
-        if not name.startswith(kept):
+        if is_new(name):
             del state_dict[name]
     for name, tensor in model.network.state_dict().items():
-        if not f'{main}{name}'.startswith(kept):
-            state_dict[f'{main}{name}'] = tensor
-    _log('the model starts with new heads')
+        if is_new(name):
+            state_dict[main + name] = tensor
+    _log(f'the model starts with new heads: {", ".join(heads)}')
 
 
 def _drop(state_dict: dict, prefix: str) -> None:

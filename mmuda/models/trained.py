@@ -16,6 +16,8 @@ from mmuda.utils.errors import CheckpointError
 from mmuda.utils.weights import check_finite, misfits, tell_conversion
 
 HEADS = 'heads'
+# What makes features; all else of a network is its heads.
+FEATURES = ('backbone', 'neck')
 THE_CHECKPOINT = 'the checkpoint'
 
 
@@ -120,19 +122,8 @@ def check_cover(
             checkpoint is of a larger network. Auxiliary heads that the
             network does not have are no fault: they serve training only.
     """
-    expected = network.state_dict()
-    stored = {
-        name.removeprefix(prefix): tensor
-        for name, tensor in state_dict.items()
-        if name.startswith(prefix)
-    }
-    optional = {
-        name
-        for name in {*stored, *expected}
-        if name.endswith('_extra_state')
-        or (name.startswith('auxiliary_head.') and name not in expected)
-    }
-    faults = misfits(stored, expected, optional)
+    stored, expected = part_of(state_dict, prefix), network.state_dict()
+    faults = misfits(stored, expected, _optional(stored, expected))
     part = prefix.removesuffix('.').rpartition('.')[2] or 'model'
     if faults:
         raise CheckpointError(
@@ -141,6 +132,66 @@ def check_cover(
             f'{_new_parts_hint(part, stored, expected) if prefix else ""}'
         )
     tell_conversion(stored, expected, f'{part} of {file}')
+
+
+def part_of(state_dict: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Tensors of a part of a model, by their names in it.
+
+    Args:
+        state_dict: Tensors by name.
+        prefix: Prefix of the part's names, with a trailing dot.
+    """
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in state_dict.items()
+        if name.startswith(prefix)
+    }
+
+
+def unfit_heads(
+    stored: Mapping[str, Any], expected: Mapping[str, Tensor]
+) -> list[str]:
+    """Parts of a network that have to start anew, as ``--new-parts`` wants.
+
+    Args:
+        stored: Tensors by name, as a file has them.
+        expected: State dict of the network.
+
+    Returns:
+        Names of heads, or ``heads`` if no head fits or the file has further
+        ones.
+    """
+    optional = _optional(stored, expected)
+    heads, foreign = (
+        [
+            head
+            for head in dict.fromkeys(name.split('.')[0] for name in names)
+            if head not in FEATURES
+        ]
+        for names in (expected, {*stored} - {*expected} - optional)
+    )
+    unfit = [
+        head
+        for head in heads
+        if misfits(
+            part_of(stored, f'{head}.'),
+            part_of(expected, f'{head}.'),
+            part_of(dict.fromkeys(optional), f'{head}.'),
+        )
+    ]
+    return [HEADS] if {*foreign} - {*heads} or unfit == heads else unfit
+
+
+def _optional(
+    stored: Mapping[str, Any], expected: Mapping[str, Tensor]
+) -> set[str]:
+    """Names that may be stored, or missing, as they are."""
+    return {
+        name
+        for name in {*stored, *expected}
+        if name.endswith('_extra_state')
+        or (name.startswith('auxiliary_head.') and name not in expected)
+    }
 
 
 def _new_parts_hint(
@@ -152,11 +203,14 @@ def _new_parts_hint(
         kept = {
             name: tensor
             for name, tensor in expected.items()
-            if name.startswith(('backbone.', 'neck.'))
+            if name.split('.')[0] in FEATURES
         }
         if misfits({n: t for n, t in stored.items() if n in kept}, kept):
             return ''
-        option = HEADS
+        option = ' '.join(unfit_heads(stored, expected))
+        if not option:
+            # What does not fit is not in a head.
+            return ''
     return (
         f', or train with new ones: tools/train.py --new-parts {option} (see '
         '"Another number of classes" in docs/own_data.md)'

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from hrda_models import hrda_config
 from mmengine.runner.checkpoint import load_state_dict
 from tiny_models import model_config, segmentor_config
 
@@ -271,5 +272,51 @@ def test_discriminators_of_other_classes_are_named():
 
 @pytest.mark.parametrize('part', ['segmentor', 'head', 'teacher'])
 def test_an_unknown_new_part_is_an_error(part):
-    with pytest.raises(ConfigError, match='it has heads, discriminator'):
+    known = 'it has heads, decode_head, auxiliary_head, discriminator'
+    with pytest.raises(ConfigError, match=known):
         build(teacher=True).prepare_start(build().state_dict(), [part])
+
+
+def source_only_of_hrda(teacher):
+    """Backbone and decode head of HRDA, without its attention."""
+    config = hrda_config()
+    for name in ('attention_head', 'detail_crop_size', 'crop_multiple'):
+        del config[name]
+    config['type'] = 'UDAEncoderDecoder'
+    return build('SourceOnly', seed=1, segmentor=config, teacher=teacher)
+
+
+@pytest.mark.parametrize('teacher', [True, False])
+def test_hrda_starts_from_source_only_with_a_new_attention(teacher):
+    state = source_only_of_hrda(teacher).state_dict()
+    fresh = build(
+        'SourceOnly', seed=2, segmentor=hrda_config(), teacher=teacher
+    )
+    before = {k: v.clone() for k, v in weights(fresh).items()}
+    # Only what does not fit is proposed.
+    hint = r'missing .*--new-parts attention_head \('
+    with pytest.raises(CheckpointError, match=hint):
+        fresh.prepare_start(dict(state))
+    expected = {
+        name: value if name.startswith('attention_head.') else state[key]
+        for name, value in before.items()
+        for key in [f'segmentor.{name}']
+    }
+    fresh.prepare_start(state, ['attention_head'])
+    load_state_dict(fresh, state)
+    assert len(expected) > len(fresh.segmentor.decode_head.state_dict())
+    for network in (fresh.segmentor, fresh.teacher)[: 1 + teacher]:
+        for name, value in network.state_dict().items():
+            assert torch.equal(value, expected[name]), name
+
+
+def test_all_heads_may_start_anew_where_others_are_stored():
+    state = build('SourceOnly', seed=1, segmentor=hrda_config()).state_dict()
+    plain = source_only_of_hrda(False)
+    # The file has a head that there is no place for.
+    with pytest.raises(CheckpointError, match='--new-parts heads'):
+        plain.prepare_start(dict(state))
+    before = plain.segmentor.decode_head.conv_seg.weight.clone()
+    plain.prepare_start(state, ['heads'])
+    load_state_dict(plain, state)
+    assert torch.equal(plain.segmentor.decode_head.conv_seg.weight, before)
