@@ -80,7 +80,8 @@ def fixed_at(threads: int | None) -> dict[str, str]:
 
 
 def _affine_cores() -> int:
-    if sys.platform == 'linux':
+    # Not on macOS and Windows.
+    if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 

@@ -42,6 +42,14 @@ def test_threads_sleep_unless_the_user_has_said_how_they_wait(
     assert environment.get('OMP_WAIT_POLICY') == policy
 
 
+def test_systems_without_affinities_count_all_cores(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, 'sched_getaffinity')
+    monkeypatch.setattr(os, 'cpu_count', lambda: 7)
+    assert usable_cores(tmp_path) == 7
+    monkeypatch.setattr(os, 'cpu_count', lambda: None)
+    assert usable_cores(tmp_path) == 1
+
+
 @pytest.mark.parametrize('version', [1, 2])
 @pytest.mark.parametrize(
     ('quota', 'limit'),
