@@ -107,7 +107,7 @@ class UDATrainLoop(IterBasedTrainLoop):
             with self._saving_at_failures():
                 self.runner.model.train()
                 batch = next(batches)
-                with signal_afterwards(signal.SIGCHLD) as handle:
+                with signal_afterwards('SIGCHLD') as handle:
                     self._is_iterating = True
                     self.run_iter(batch)
                     self._is_iterating = False
@@ -166,7 +166,7 @@ class UDATrainLoop(IterBasedTrainLoop):
             period = accumulation_period(self.runner.optim_wrapper)
             between = self._iter and self._iter % period == 0
             if between and not self._is_iterating:
-                with signal_afterwards(signal.SIGCHLD) as handle:
+                with signal_afterwards('SIGCHLD') as handle:
                     self._save()
                 # Says why, where a dead process was seen by its lost
                 # connection first.
@@ -289,27 +289,27 @@ def _has_hook(runner: Runner, config: dict) -> bool:
 
 
 @contextmanager
-def signal_afterwards(number: signal.Signals) -> Iterator[Callable]:
+def signal_afterwards(name: str) -> Iterator[Callable]:
     """Keep a signal from interrupting the block by an exception.
 
     PyTorch raises one wherever the program is when a loader process dies.
 
     Args:
-        number: Of the signal.
+        name: Of the signal; nothing is done where the system has none.
 
     Yields:
         Function to call after the block; it handles the signal if it came.
     """
     received: list[tuple[int, FrameType | None]] = []
-    handler = signal.getsignal(number)
+    number = getattr(signal, name, None)
+    handler = None if number is None else signal.getsignal(number)
 
     def handle() -> None:
         if received and callable(handler):
             handler(*received[0])
 
-    if not callable(handler) or (
-        threading.current_thread() is not threading.main_thread()
-    ):
+    in_main = threading.current_thread() is threading.main_thread()
+    if number is None or not callable(handler) or not in_main:
         yield handle
         return
     signal.signal(number, lambda *arguments: received.append(arguments))

@@ -25,6 +25,7 @@ from mmuda.engine.loops import UDATrainLoop, ValidationStopped
 from mmuda.engine.multi_target_loops import dataloaders_of
 from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.signals import hangup_to_handle
 
 from .checkpoint_hook import UDACheckpointHook
 
@@ -68,7 +69,8 @@ class GracefulStopHook(Hook):
         sync_interval: int = 10,
         repeat_seconds: float = 3.0,
     ) -> None:
-        unknown = set(signals) - set(signal.Signals.__members__)
+        # Windows has none, and a config is for any system.
+        unknown = set(signals) - set(signal.Signals.__members__) - {'SIGHUP'}
         if unknown:
             raise ConfigError(
                 f'GracefulStopHook.signals: no such signal {sorted(unknown)}'
@@ -76,8 +78,7 @@ class GracefulStopHook(Hook):
         self.signals = [
             signal.Signals[name]
             for name in signals
-            if name != 'SIGHUP'
-            or signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+            if name != 'SIGHUP' or hangup_to_handle() is not None
         ]
         self.sync_interval = sync_interval
         self.repeat_seconds = repeat_seconds

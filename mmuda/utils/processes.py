@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
+from mmuda.utils.signals import hangup_to_handle
 from mmuda.utils.threads import shared_among
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -227,9 +228,9 @@ def _signals_for(
         signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: told()),
         signal.SIGTERM: signal.signal(signal.SIGTERM, terminate),
     }
-    # nohup lets a run outlive its terminal.
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, terminate)
+    hangup = hangup_to_handle()
+    if hangup is not None:
+        before[hangup] = signal.signal(hangup, terminate)
     try:
         yield
     finally:
@@ -368,7 +369,7 @@ def ending_of(code: int, where: str, remedy: str) -> str:
     if number is None:
         return f'ended with {code}, {where}'
     text = f'was ended by {number.name}'
-    if number is signal.SIGKILL:
+    if number.name == 'SIGKILL':
         text += (
             ', perhaps because the memory has run out; close other programs, '
             f'or {remedy}'
