@@ -38,6 +38,7 @@ from mmuda.utils.json_files import read_plain_file, unique_keys
 
 # The last one is a limit of the shell (ulimit -f).
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_IS_WINDOWS = os.name == 'nt'
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
 _TEMPORARY = re.compile(r'\..+\.[0-9a-f]{8}(\.[^.]*)?')
 _PROBE_BYTES = 2**20
@@ -85,7 +86,7 @@ def atomic_path(
                 temporary.chmod(stat.S_IMODE(mode))
                 _sync(temporary)
                 os.replace(temporary, path)
-            _sync(path.parent)
+            _sync_folder(path.parent)
         except Exception as error:
             # NumPy's, PyTorch's and other writers hide the reason.
             if _tells_no_reason(error) and not _can_grow(temporary):
@@ -168,9 +169,17 @@ def remove_dead_temporaries(folder: str | os.PathLike[str]) -> None:
                     path.unlink()
 
 
+def _sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    # Windows opens no folders, and others not those that can't be listed.
+    with suppress(PermissionError):
+        _sync(path)
+
+
 def _sync(path: Path) -> None:
     """Wait until the content of a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    # Windows syncs only what may be written.
+    descriptor = os.open(path, os.O_RDWR if _IS_WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -184,6 +193,10 @@ def _sync(path: Path) -> None:
 @contextmanager
 def _marked_as_written(temporary: Path) -> Iterator[None]:
     """Tell :func:`remove_dead_temporaries` that the writer is alive."""
+    if _IS_WINDOWS:
+        # There an open file can be neither renamed nor removed.
+        yield
+        return
     with temporary.open('rb') as file:
         with suppress(OSError):
             lock_descriptor(file.fileno(), blocking=False)

@@ -8,6 +8,7 @@ import torch
 from forked import on_full_disk
 from PIL import Image
 
+from mmuda.utils import files
 from mmuda.utils.errors import DataError, DiskFullError
 from mmuda.utils.files import atomic_path, atomic_write
 
@@ -169,6 +170,27 @@ def test_every_writer_on_a_full_disk(tmp_path, name):
     assert isinstance(error, DiskFullError)
     assert f"disk full: cannot write '{path}'" in str(error)
     assert list(path.parent.iterdir()) == []
+
+
+def test_systems_that_open_no_folders(tmp_path, monkeypatch):
+    """Windows, which also renames no file that is open."""
+    opened = os.open
+
+    def open_files(path, flags, *args):
+        if os.path.isdir(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(path, flags, *args)
+
+    def rename_closed(source, target):
+        for descriptor in Path('/proc/self/fd').iterdir():
+            assert os.path.realpath(descriptor) != str(source)
+        source.rename(target)
+
+    monkeypatch.setattr(files, '_IS_WINDOWS', True)
+    monkeypatch.setattr(os, 'open', open_files)
+    monkeypatch.setattr(os, 'replace', rename_closed)
+    atomic_write(tmp_path / 'labels.png', 'new')
+    assert (tmp_path / 'labels.png').read_text() == 'new'
 
 
 def test_error_that_hides_the_full_disk(tmp_path):
