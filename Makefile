@@ -5,7 +5,7 @@ TEST_ARGS ?=
 # Tests at a time: most use one core, those of several processes two.
 TEST_WORKERS ?= 2
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint matrix clean
 
 demo: .venv/installed
 	.venv/bin/python tools/demo.py $(DEMO_ARGS)
@@ -18,6 +18,10 @@ lint: .venv/installed
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+# CELL is one of requirements/matrix.json: its Python, PyTorch and OpenMMLab.
+matrix:
+	$(PYTHON) tests/run_matrix.py $(CELL) -n $(TEST_WORKERS) --dist loadfile $(TEST_ARGS)
+
 # Made once, and again when what it depends on changes.
 .venv/installed: pyproject.toml setup.py $(wildcard requirements/*.txt)
 	$(PYTHON) -m venv .venv
@@ -27,4 +31,4 @@ lint: .venv/installed
 	touch .venv/installed
 
 clean:
-	rm -rf .venv .mypy_cache build dist *.egg-info mmuda/.mim
+	rm -rf .venv .matrix .mypy_cache build dist *.egg-info mmuda/.mim

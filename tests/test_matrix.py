@@ -1,0 +1,147 @@
+"""Versions that are tested together, here and on GitHub."""
+
+import itertools
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import run_matrix
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+import mmuda
+
+ROOT = Path(__file__).resolve().parents[1]
+CELLS = run_matrix.read_cells()
+PROJECT = (ROOT / 'pyproject.toml').read_text()
+PYTHONS = re.findall(r'Python :: (3\.\d+)"', PROJECT)
+
+
+@pytest.fixture
+def jobs():
+    text = (ROOT / '.github/workflows/test.yml').read_text()
+    return yaml.safe_load(text)['jobs']
+
+
+def requirements(name):
+    lines = (ROOT / f'requirements/{name}.txt').read_text().splitlines()
+    return {
+        line.name: line.specifier
+        for line in map(Requirement, (x for x in lines if x[:1] != '#'))
+    }
+
+
+def combinations(stack):
+    return {
+        (cell['python'], cell['torch'])
+        for cell in CELLS.values()
+        if cell['stack'] == stack
+    }
+
+
+def test_each_cell_has_a_name_and_files_of_its_own():
+    listed = json.loads(run_matrix.CELLS.read_text())['cells']
+    assert len(CELLS) == len(listed)
+    for cell in listed:
+        assert cell.keys() == {'name', 'python', 'torch', 'stack'}
+        assert (ROOT / f'requirements/{cell["stack"]}.txt').is_file()
+
+
+def test_every_python_has_the_oldest_and_the_tested_torch():
+    oldest = mmuda._VERSION_RANGES['torch'][0]
+    assert PYTHONS == ['3.10', '3.11', '3.12', '3.13']
+    wanted = set(itertools.product(PYTHONS, [oldest, 'tested']))
+    assert wanted <= combinations('stack')
+    assert {torch for _, torch in combinations('stack')} == {
+        *(oldest, 'tested', 'newest')
+    }
+
+
+def test_openmmlabs_own_packages_are_tested_in_versions_that_fit():
+    assert combinations('upstream')
+    pins = requirements('upstream')
+    version = {name: re.sub('^==', '', str(pins[name])) for name in pins}
+    mmuda.check_upstream(version['mmcv'], version['mmsegmentation'], True)
+    for package, distribution in (
+        ('mmengine', 'mmengine'),
+        ('mmcv', 'mmcv'),
+        ('mmseg', 'mmsegmentation'),
+    ):
+        mmuda.check_version(package, version[distribution])
+
+
+def test_the_tested_torch_is_among_those_that_are_supported():
+    pin = requirements('torch')['torch']
+    oldest, untested = mmuda._VERSION_RANGES['torch']
+    version = next(iter(pin)).version
+    assert version in SpecifierSet(f'>={oldest},<{untested}')
+
+
+def test_the_workflow_runs_the_cells_of_the_file(jobs):
+    step = next(s for s in jobs['cells']['steps'] if s.get('id') == 'list')
+    command = re.search(r'\$\(python3 (.*?)\)', step['run'])[1]
+    printed = subprocess.run(
+        [sys.executable, *command.split()],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    # One line, as an output of a job has to be.
+    assert printed.count('\n') == 1
+    assert json.loads(printed) == list(CELLS.values())
+    output = '${{ fromJSON(needs.cells.outputs.cells) }}'
+    assert jobs['test']['strategy']['matrix'] == {'cell': output}
+
+
+def test_the_workflow_uses_what_a_cell_says(jobs):
+    steps = jobs['test']['steps']
+    python = next(s['with'] for s in steps if 'python' in s.get('uses', ''))
+    assert python == {'python-version': '${{ matrix.cell.python }}'}
+    run = next(s['run'] for s in steps if 'run' in s)
+    assert run.startswith(
+        'python tests/run_matrix.py ${{ matrix.cell.name }} '
+    )
+    used = set(re.findall(r'matrix\.cell\.(\w+)', str(jobs['test'])))
+    assert used <= next(iter(CELLS.values())).keys()
+
+
+def test_jobs_of_the_workflow_need_jobs_and_targets_that_exist(jobs):
+    targets = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.M)
+    for job in jobs.values():
+        assert job.get('needs', 'cells') in jobs
+        for step in job['steps']:
+            for target in re.findall(r'make (\w+)', step.get('run', '')):
+                assert target in targets
+
+
+def test_installations_of_a_cell():
+    files = ROOT / 'requirements'
+    cell = CELLS['py312-upstream']
+    given = run_matrix.installations(cell, {'TORCH_INDEX': 'simple'})
+    assert list(given) == [
+        ['torch==2.6.0', '--index-url', 'simple'],
+        ['-r', str(files / 'upstream_build.txt')],
+        ['--no-build-isolation', '-r', str(files / 'upstream.txt')],
+        ['-e', f'{ROOT}[pretrained,tests]'],
+    ]
+    given = run_matrix.installations(CELLS['py310-tested'], {})
+    assert list(given) == [
+        ['-r', str(files / 'torch.txt')],
+        ['-r', str(files / 'stack.txt')],
+        ['-e', f'{ROOT}[pretrained,tests]'],
+    ]
+    assert next(run_matrix.installations(CELLS['py313-newest'], {})) == [
+        'torch'
+    ]
+
+
+def test_the_interpreter_of_a_version():
+    version = '{}.{}'.format(*sys.version_info)
+    assert run_matrix.find_python(version) == sys.executable
+    with pytest.raises(SystemExit, match=r'no python3\.99 .* --python'):
+        run_matrix.find_python('3.99')
