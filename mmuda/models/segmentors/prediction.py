@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """What a segmentor is shown, and what it answers."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -71,35 +71,6 @@ class Prediction(NamedTuple):
     token_mask: Tensor | None = None
 
 
-class FullSize(Mapping[str, Tensor]):
-    """Logits at the size of the images by head, made when first asked for.
-
-    Args:
-        logits: (N, C, h, w) by head.
-        resize: Brings them to (N, C, H, W).
-    """
-
-    def __init__(
-        self, logits: Mapping[str, Tensor], resize: Callable[[Tensor], Tensor]
-    ) -> None:
-        self._logits, self._resize = logits, resize
-        self._made: dict[str, Tensor] = {}
-
-    def __getitem__(self, head: str) -> Tensor:
-        if head not in self._made:
-            self._made[head] = self._resize(self._logits[head])
-        return self._made[head]
-
-    def __contains__(self, head: object) -> bool:
-        return head in self._logits
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._logits)
-
-    def __len__(self) -> int:
-        return len(self._logits)
-
-
 def check_not_small(
     error: RuntimeError, images: Tensor, network: nn.Module
 ) -> None:
@@ -127,13 +98,8 @@ def token_mask_of(backbone: nn.Module) -> Tensor | None:
     return getattr(backbone, 'token_mask', None)
 
 
-def crop(box: Box | None, *maps: Tensor | None) -> tuple[Any, ...]:
-    """Part of maps (N, H, W) that lies in a box, if there is one.
-
-    Maps that are None stay so.
-    """
-    if box is None:
-        return maps
+def crop(box: Box, *maps: Tensor | None) -> tuple[Any, ...]:
+    """Part of maps (N, H, W) that lies in a box; None stays so."""
     rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
     return tuple(
         None if values is None else values[:, rows, columns] for values in maps

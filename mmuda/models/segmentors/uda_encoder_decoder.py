@@ -263,18 +263,18 @@ class UDAEncoderDecoder(EncoderDecoder):
         Args:
             prediction: Logits (N, C, h, w) by head, and their boxes.
             labels: (N, H, W) train ids, 255 = ignored.
-            weights: (N, H, W) factors of the pixels' losses, in place of
-                pixel samplers (OHEM).
-            pseudo: (N, H, W) bool, where labels are pseudo-labels, for which
-                the ``class_weight`` of cross entropies is 1.
+            weights: (N, H, W) factors of losses, in place of samplers (OHEM).
+            pseudo: (N, H, W) bool, pseudo-labels, whose ``class_weight`` is 1.
 
         Returns:
-            Losses named ``<head>.<loss>``, and accuracies. The processes'
-            average of ``acc_seg`` is that of all labelled pixels, NaN of none.
+            Losses ``<head>.<loss>``, and accuracies, whose average over
+            processes is that of all labelled pixels, NaN of none.
         """
         losses: dict[str, Tensor] = {}
         for name, logits in prediction.logits.items():
-            maps = crop(prediction.boxes.get(name), labels, weights, pseudo)
+            maps = labels, weights, pseudo
+            if name in prediction.boxes:
+                maps = crop(prediction.boxes[name], *maps)
             found = losses_of_head(self.head_of(name), logits, *maps)
             losses |= add_prefix(found, name)
         return losses

@@ -2,7 +2,7 @@
 """What all methods of segmentation share."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -32,7 +32,7 @@ from mmuda.models.players import (
     current_iteration,
     ddp_dummy_loss,
 )
-from mmuda.models.segmentors import FullSize, Logits, Prediction
+from mmuda.models.segmentors import Logits, Prediction
 from mmuda.models.term import add_losses
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
@@ -346,3 +346,32 @@ def check_preprocessor(preprocessor: nn.Module) -> None:
     single = (SegDataPreProcessor, ImgDataPreprocessor)
     if type(preprocessor).forward in {kind.forward for kind in single}:
         raise without_domains(preprocessor)
+
+
+class FullSize(Mapping[str, Tensor]):
+    """Logits at the size of the images by head, made when first asked for.
+
+    Args:
+        logits: (N, C, h, w) by head.
+        resize: Brings them to (N, C, H, W).
+    """
+
+    def __init__(
+        self, logits: Mapping[str, Tensor], resize: Callable[[Tensor], Tensor]
+    ) -> None:
+        self._logits, self._resize = logits, resize
+        self._made: dict[str, Tensor] = {}
+
+    def __getitem__(self, head: str) -> Tensor:
+        if head not in self._made:
+            self._made[head] = self._resize(self._logits[head])
+        return self._made[head]
+
+    def __contains__(self, head: object) -> bool:
+        return head in self._logits
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._logits)
+
+    def __len__(self) -> int:
+        return len(self._logits)
