@@ -11,17 +11,19 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-MIM_ENTRIES = ('tools', 'configs', 'model-index.yml')
+# The last two are what the tools of the demo import.
+MIM_ENTRIES = ('tools', 'configs', 'model-index.yml', 'demo', 'street_scenes')
 # They use folders of the repository that are no part of the package.
 REPOSITORY_ONLY = (
-    *('demo.py', 'benchmark.py', 'make_street_scenes.py'),
-    *('published_numbers.py', 'run_experiments.py', 'results_page.py'),
-    'draw_experiments.py',
+    *('benchmark.py', 'published_numbers.py', 'run_experiments.py'),
+    *('results_page.py', 'draw_experiments.py'),
 )
+# Of the folders that are packed; pages link to others that are not.
+UNPACKED = ('__pycache__', '*.py[cod]', '*.md', 'published.yml')
 
 
 def add_mim_extension(folder: Path, link: bool) -> None:
-    """Put what the command ``mim`` looks for into ``folder``.
+    """Put what ``mmuda`` and ``mim`` run and read into ``folder``.
 
     Args:
         folder: The folder ``.mim`` of the package; replaced if it exists.
@@ -38,9 +40,7 @@ def add_mim_extension(folder: Path, link: bool) -> None:
             except OSError:  # Windows without developer mode
                 pass
         if (ROOT / name).is_dir():
-            ignore = shutil.ignore_patterns(
-                '__pycache__', '*.py[cod]', *REPOSITORY_ONLY
-            )
+            ignore = shutil.ignore_patterns(*UNPACKED, *REPOSITORY_ONLY)
             shutil.copytree(ROOT / name, folder / name, ignore=ignore)
         else:
             shutil.copy2(ROOT / name, folder / name)

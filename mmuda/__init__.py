@@ -2,6 +2,7 @@
 """Unsupervised domain adaptation of semantic segmentation."""
 
 import warnings
+from collections.abc import Iterable, Mapping
 from importlib import import_module, metadata, util
 
 from packaging.version import Version
@@ -26,6 +27,8 @@ _INSTALL_COMMANDS = {
 # What OpenMMLab's own mmseg asks for: it asserts the first when imported, and
 # imports compiled operators.
 _UPSTREAM_MMSEG = 'mmsegmentation'
+_UPSTREAM = ('mmengine', 'mmcv', _UPSTREAM_MMSEG)
+_STACK = ('mmengine', 'mmcv', 'mmseg')
 _UPSTREAM_MMCV = ('2.0.0rc4', '2.2.0')
 _UPSTREAM_COMMAND = (
     'pip install mmengine==0.10.7 mmsegmentation==1.2.2 '
@@ -98,20 +101,60 @@ def check_versions() -> None:
     """Check that torch and the OpenMMLab packages are there and fit.
 
     Raises:
-        ImportError: If one is missing, too old or does not fit another;
-            names what to install.
+        ImportError: If some are missing, too old or do not fit another; names
+            all of them and what to install, in this order.
     """
+    faults: dict[str, str] = {}
     for package in _VERSION_RANGES:
-        if package == 'mmseg':
-            _check_pair()
         try:
-            version = import_module(package).__version__
-        except (ImportError, AssertionError) as error:
-            raise ImportError(
-                f'mmuda needs {package}, which cannot be imported ({error}): '
-                f'{_INSTALL_COMMANDS[package]}'
-            ) from error
-        check_version(package, version)
+            _check_package(package, faults)
+        except ImportError as error:
+            faults[package] = str(error)
+    if not faults:
+        return
+    if len(faults) == 1:
+        raise ImportError(*faults.values())
+    # Each ends in its own command, which would not do for all.
+    reasons = [text.partition(': pip install')[0] for text in faults.values()]
+    reasons[1:] = [text.removeprefix('mmuda needs ') for text in reasons[1:]]
+    lines = ['; '.join(reasons) + '. Type', *_commands(faults)]
+    raise ImportError('\n  '.join(lines))
+
+
+def _check_package(package: str, faults: Mapping[str, str]) -> None:
+    """Check one of the packages; others may be missing, as ``faults`` says."""
+    command = _INSTALL_COMMANDS[package]
+    if util.find_spec(package) is None:
+        raise ImportError(
+            f'mmuda needs {package}, which is not installed: {command}'
+        )
+    if package == 'mmseg' and 'mmcv' not in faults:
+        _check_pair()
+    try:
+        version = import_module(package).__version__
+    except (ImportError, AssertionError) as error:
+        if faults:  # perhaps their fault
+            return
+        raise ImportError(
+            f'mmuda needs {package}, which cannot be imported ({error}): '
+            f'{command}'
+        ) from error
+    check_version(package, version)
+
+
+def _commands(faults: Iterable[str]) -> list[str]:
+    """What to type for all packages with a fault, PyTorch first."""
+    commands = [_INSTALL_COMMANDS['torch']] if 'torch' in faults else []
+    stack = [package for package in faults if package != 'torch']
+    if stack and any(map(_is_distributed, _UPSTREAM)):
+        # The other set would overwrite what is there.
+        commands.append(_UPSTREAM_COMMAND)
+    elif len(stack) == len(_STACK) and _is_distributed('mmuda'):
+        commands.append('pip install "mmuda[stack]"')
+    else:
+        names = [_INSTALL_COMMANDS[package].split()[-1] for package in stack]
+        commands += [f'pip install {" ".join(names)}'] if names else []
+    return commands
 
 
 def name_distributions() -> None:

@@ -4,7 +4,7 @@ import ast
 
 import demo_data
 import pytest
-from test_house_rules import PROGRAMS
+from test_house_rules import PROGRAMS, files
 
 ROOT = demo_data.ROOT
 # Calls that could run what a file holds, by where they may stand.
@@ -14,6 +14,8 @@ ALLOWED = {
     'Config.fromfile': {'mmuda/utils/config_completion.py'},
     # A key of configs, no call.
     'compile': {'mmuda/utils/config_schema.py'},
+    # The tools, and what of the package stands alone.
+    'exec_module': {'mmuda_cli.py'},
     'import_module': {
         'mmuda/__init__.py',
         'mmuda/utils/setup_env.py',
@@ -26,7 +28,7 @@ FORBIDDEN = (
     *('torch.hub.load', 'load_state_dict_from_url', 'load_url', 'joblib'),
     *('yaml.load', 'yaml.unsafe_load', 'yaml.full_load', 'mmengine.load'),
     *('fileio.load', 'Config.fromfile', 'Config.fromstring', 'marshal'),
-    *('import_module', 'run_path', 'run_module'),
+    *('import_module', 'run_path', 'run_module', 'exec_module'),
     *('shelve', 'dill', 'cloudpickle', 'os.system', 'os.popen'),
 )
 
@@ -54,9 +56,8 @@ def runs_code(name):
 
 
 def programs():
-    for folder in PROGRAMS:
-        for path in ROOT.glob(f'{folder}/**/*.py'):
-            yield str(path.relative_to(ROOT)), path.read_text()
+    for path in files(*PROGRAMS):
+        yield str(path), (ROOT / path).read_text()
 
 
 def test_calls_that_could_run_code_are_known():

@@ -16,18 +16,24 @@ PROGRAMS = (
     *('mmuda', 'street_scenes', 'benchmarks', 'demo', 'model_index'),
     *('experiments', 'tools'),
 )
+# The command, beside the package.
+COMMAND = Path('mmuda_cli.py')
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 # A row of the README's table of floors: number, part.
 ROW = re.compile(r'^\| (\d+) \| `([\w./]+)` \|', re.MULTILINE)
 
 
 def files(*folders):
-    """Python files below folders of the repository, as relative paths."""
-    return [
+    """Python files below folders of the repository, as relative paths.
+
+    With the package comes the command beside it.
+    """
+    found = [
         path.relative_to(ROOT)
         for folder in folders
         for path in sorted((ROOT / folder).rglob('*.py'))
     ]
+    return [*found, *[COMMAND] * ('mmuda' in folders)]
 
 
 def parse(path):

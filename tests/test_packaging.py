@@ -11,11 +11,15 @@ import pytest
 import yaml
 
 import mmuda
+from mmuda.utils.tool_commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKED = (
     'mmuda',
+    'mmuda_cli.py',
     'configs',
+    'demo',
+    'street_scenes',
     'tools',
     'requirements',
     'LICENSE',
@@ -58,6 +62,7 @@ def build(what, folder):
 def test_wheel_holds_tools_and_configs(checkout):
     names = zipfile.ZipFile(build('build_wheel', checkout)).namelist()
     assert 'mmuda/registry.py' in names
+    assert 'mmuda_cli.py' in names
     assert 'mmuda/py.typed' in names
     assert 'mmuda/.mim/model-index.yml' in names
     assert 'mmuda/.mim/tools/train.py' in names
@@ -65,15 +70,34 @@ def test_wheel_holds_tools_and_configs(checkout):
     assert not [name for name in names if '__pycache__' in name]
 
 
-def test_wheel_is_the_package_alone(checkout):
+def test_wheel_is_the_package_with_its_command(checkout):
     wheel = zipfile.ZipFile(build('build_wheel', checkout))
     names = wheel.namelist()
-    assert {name.split('/')[0].split('-')[0] for name in names} == {'mmuda'}
+    tops = {name.split('/')[0].split('-')[0] for name in names}
+    assert tops == {'mmuda', 'mmuda_cli.py'}
+    scripts = next(n for n in names if n.endswith('/entry_points.txt'))
+    assert 'mmuda = mmuda_cli:main' in wheel.read(scripts).decode()
+    assert Path(wheel.filename).stat().st_size <= 2**20
+
+
+def test_packed_tools_find_what_they_import(checkout):
+    """What tools import beside the package is packed beside them."""
+    wheel = zipfile.ZipFile(build('build_wheel', checkout))
+    names = wheel.namelist()
     folders = 'street_scenes|benchmarks|demo|experiments|model_index'
     outside = re.compile(rf'^from ({folders})\b', re.M)
     tools = [n for n in names if '.mim/tools/' in n and n.endswith('.py')]
     assert len(tools) > 10
-    assert not [n for n in tools if outside.search(wheel.read(n).decode())]
+    needed = {
+        folder
+        for name in tools
+        for folder in outside.findall(wheel.read(name).decode())
+    }
+    assert needed == {'demo', 'street_scenes'}
+    for folder in needed:
+        assert f'mmuda/.mim/{folder}/__init__.py' in names
+    commands = {command.tool for command in COMMANDS.values()}
+    assert {f'mmuda/.mim/tools/{tool}' for tool in commands} <= {*tools}
 
 
 def test_wheel_has_version_and_does_not_force_a_stack(checkout):
@@ -105,7 +129,10 @@ def test_pretrained_weights_are_an_extra(checkout):
 def test_editable_installation_links_tools_and_configs(checkout):
     build('build_editable', checkout)
     extension = checkout / 'mmuda' / '.mim'
-    for name in ('tools', 'configs', 'model-index.yml'):
+    for name in (
+        *('tools', 'configs', 'model-index.yml'),
+        *('demo', 'street_scenes'),
+    ):
         assert (extension / name).is_symlink()
         assert (extension / name).samefile(checkout / name)
 
@@ -145,7 +172,8 @@ def test_every_import_is_declared():
                 imported |= {alias.name.split('.')[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 imported.add(node.module.split('.')[0])
-    foreign = imported - set(sys.stdlib_module_names) - {'mmuda'} - brought
+    own = {'mmuda', 'mmuda_cli'}
+    foreign = imported - set(sys.stdlib_module_names) - own - brought
     distributions = {'PIL': 'pillow', 'yaml': 'pyyaml'}
     used = {distributions.get(name, name) for name in foreign}
     assert used - declared == set()

@@ -32,6 +32,7 @@ from mmuda.procedures.state import ProcedureState, status_table
 from mmuda.utils.checks import COUNT, SEED
 from mmuda.utils.checksums import sha256_of
 from mmuda.utils.cli import (
+    add_config_argument,
     add_data_options,
     add_verbose_option,
     checked,
@@ -51,7 +52,7 @@ TOOLS = Path(__file__).parent
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', type=Path, help='config with cotraining')
+    add_config_argument(parser, 'config with cotraining')
     parser.add_argument('--work-dir', type=Path, help='folder of everything')
     parser.add_argument(
         '--baseline-checkpoint',

@@ -29,6 +29,7 @@ from mmuda.pseudo_labels.labelling_report import (
 )
 from mmuda.utils.checks import COUNT
 from mmuda.utils.cli import (
+    add_config_argument,
     add_data_options,
     add_launcher_option,
     checked,
@@ -51,7 +52,7 @@ from mmuda.utils.setup_env import register_all_modules
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file with pseudo_labels')
+    add_config_argument(parser, 'config file with pseudo_labels')
     parser.add_argument(
         'checkpoint', nargs='+', help='checkpoint; several are an ensemble'
     )

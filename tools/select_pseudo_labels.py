@@ -37,6 +37,7 @@ from mmuda.pseudo_labels.labelling_options import dataset_to_label
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT, SEED, SHARE, WHOLE
 from mmuda.utils.cli import (
+    add_config_argument,
     add_data_options,
     add_traceback_option,
     checked,
@@ -113,7 +114,7 @@ def _add_accumulation(parts: argparse.ArgumentParser) -> None:
 
 def _add_sample(commands: argparse._SubParsersAction) -> None:
     sample = commands.add_parser('sample', help='draw images to label')
-    sample.add_argument('config', type=Path, help='a training config')
+    add_config_argument(sample, 'a training config')
     sample.add_argument(
         '--number', required=True, metavar='N', help="how many, or 'all'"
     )

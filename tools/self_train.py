@@ -31,6 +31,7 @@ from mmuda.utils.checks import COUNT, SEED
 from mmuda.utils.checksums import sha256_of
 from mmuda.utils.cli import (
     OptionsAction,
+    add_config_argument,
     add_data_options,
     add_verbose_option,
     checked,
@@ -51,7 +52,7 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('config', type=Path, help='config of the rounds')
+    add_config_argument(parser, 'config of the rounds')
     add('--work-dir', type=Path, help='folder of all rounds')
     add('--rounds', type=checked(COUNT), help='in place of the config')
     add(

@@ -18,6 +18,7 @@ from mmuda.datasets.server_formats import FORMATS
 from mmuda.engine import predict_without_labels
 from mmuda.utils.checks import NOT_NEGATIVE
 from mmuda.utils.cli import (
+    add_config_argument,
     add_runner_arguments,
     build_runner,
     checked,
@@ -46,7 +47,7 @@ from mmuda.utils.mixed_precision import add_amp_option, precision_of_args
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+    add_config_argument(parser)
     parser.add_argument(
         'checkpoint',
         nargs='+',

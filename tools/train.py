@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
-from shlex import quote
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -19,6 +18,7 @@ from mmuda.hooks import GracefulStopHook
 from mmuda.hooks.run_record import check_config_of_resumed_run
 from mmuda.utils.checks import SEED
 from mmuda.utils.cli import (
+    add_config_argument,
     add_runner_arguments,
     build_runner,
     checked,
@@ -40,12 +40,13 @@ from mmuda.utils.mixed_precision import (
 )
 from mmuda.utils.resume import find_resume_checkpoint, resume_point
 from mmuda.utils.screen import tell
+from mmuda.utils.tool_commands import tool_command
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+    add_config_argument(parser)
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -204,11 +205,10 @@ def report(runner: Runner, notes: Sequence[str]) -> None:
         return
     # It holds what the command line changed, too.
     config = Path(runner.work_dir, Path(runner.cfg.filename).name)
-    file = quote(str(config))
     lines = [
         f'Checkpoints: {runner.work_dir}',
-        f'Test:     python tools/test.py {file} {quote(str(checkpoint))}',
-        f'Continue: python tools/train.py {file} --resume',
+        f'Test:     {tool_command("test.py", config, checkpoint)}',
+        f'Continue: {tool_command("train.py", config, "--resume")}',
     ]
     if not runner.cfg.get('test_dataloader'):
         del lines[1]

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json
+from mmuda.utils.tool_commands import tool_command
 
 from .lab_uint8 import LabStyle
 
 _FORMAT = 'Lab styles of mmuda'
 _VERSION = 1
-_MAKE = 'make the file by tools/translate_lab.py --statistics-only'
+_MAKE = (
+    f'make the file by {tool_command("translate_lab.py")} --statistics-only'
+)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from mmuda.datasets.sets.missing_labels import labels_elsewhere, missing_labels
 from mmuda.registry import LOOPS
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.names import head_name
+from mmuda.utils.tool_commands import tool_command
 
 from .predicting_head import check_own_heads, predicting_by
 from .unlabelled import predicting_only
@@ -86,7 +87,8 @@ class _MultiTargetLoop(BaseLoop):
                 f'{self.event}_dataloader: no target can be evaluated, as '
                 f'{reasons}; complete the download, correct '
                 'data_prefix.seg_map_path, or write predictions without '
-                'labels by tools/test.py --out'
+                f'labels by {tool_command("test.py")} CONFIG CHECKPOINT --out '
+                'DIR'
             )
         self.current_target = next(iter(self.loops))
 

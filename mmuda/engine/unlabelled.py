@@ -13,6 +13,7 @@ from mmuda.utils.config_data import (
 )
 from mmuda.utils.config_keys import type_name
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.tool_commands import tool_command
 
 _VALIDATION = ('val_dataloader', 'val_cfg', 'val_evaluator')
 _LABEL_LOADERS = ('LoadLabels', 'LoadAnnotations')
@@ -50,8 +51,8 @@ def skip_validation_without_labels(cfg: Config) -> list[str]:
         cfg[key] = None
     return [
         f'Nothing is evaluated during training: {reason}',
-        'Checkpoints are saved as ever. tools/test.py --out writes '
-        'predictions; it needs no labels',
+        'Checkpoints are saved as ever. Predictions need no labels: '
+        f'{tool_command("test.py", "CONFIG", "CHECKPOINT", "--out", "DIR")}',
     ]
 
 

@@ -17,6 +17,7 @@ from mmuda.registry import METRICS
 from mmuda.utils.checks import NOT_NEGATIVE, WHOLE, whole_number
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.json_files import read_json
+from mmuda.utils.tool_commands import tool_command
 
 from .label_free_scores import label_free_scores
 from .label_free_state import LabelFreeState
@@ -190,9 +191,8 @@ _PLACE = 'evaluator.class_ratios'
 def _prior(ratios: Sequence[float] | str) -> Tensor:
     """Class ratios (C,) that sum to 1."""
     if isinstance(ratios, str):
-        remedy = (
-            'write it by tools/misc/class_statistics.py CONFIG --ratios '
-            f'{ratios}'
+        remedy = 'write it by ' + tool_command(
+            'misc/class_statistics.py', 'CONFIG', '--ratios', ratios
         )
         ratios = read_json(ratios, remedy, list[float])
     if (

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mmuda.registry import METRICS
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.tool_commands import tool_command
 
 from .image_groups import compiled_groups, group_of
 from .pixel_counts import count_pairs
@@ -89,8 +90,8 @@ class DomainIoUMetric(IoUMetric):
                 raise DataError(
                     f"evaluator.output_dir: '{name}.png' would be the "
                     f"prediction of '{self._written[name]}' and of '{path}'; "
-                    'use tools/test.py --out, which names files by their '
-                    'folders, too'
+                    f'{tool_command("test.py", "CONFIG", "CHECKPOINT")} --out '
+                    'DIR names files by their folders, too'
                 )
         before = len(self.results)
         super().process(data_batch, data_samples)

@@ -25,6 +25,7 @@ from mmuda.registry import HOOKS
 from mmuda.utils.class_names import require_trained_classes, stored_classes
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.tool_commands import tool_command
 from mmuda.utils.weights import check_finite
 
 from .norm_statistics_hook import average_norm_buffers
@@ -238,7 +239,9 @@ def _prepare_to_save(runner: Runner, finished: int) -> None:
             hook.prepare_save(runner, finished)
 
 
-_NEW_HEADS = '; or train new heads, tools/train.py --new-parts heads'
+def _new_heads() -> str:
+    train = tool_command('train.py', 'CONFIG', '--new-parts', 'heads')
+    return f'; or train new heads, {train}'
 
 
 def check_loaded(
@@ -278,7 +281,7 @@ def check_loaded(
         if trained is not None and len(trained) != len(classes):
             # DataCheckHook compares the numbers, with those of the heads.
             continue
-        remedy = _NEW_HEADS if starts else ''
+        remedy = _new_heads() if starts else ''
         require_trained_classes(trained, classes, file, f'{name} data', remedy)
 
 

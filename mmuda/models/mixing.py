@@ -21,6 +21,7 @@ from mmuda.utils.checks import SHARE
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.json_files import read_json
 from mmuda.utils.names import IGNORE_ID, MANIFEST, SOURCE
+from mmuda.utils.tool_commands import tool_command
 
 
 def pasted_classes(
@@ -384,5 +385,5 @@ def _of_manifest(path: Path, where: str) -> list[float | None]:
         raise ConfigError(
             f'{where} is no {MANIFEST} of pseudo-labels '
             f'({type(error).__name__}: {error}); '
-            'tools/generate_pseudo_labels.py writes it'
+            f'{tool_command("generate_pseudo_labels.py")} writes it'
         ) from None

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mmuda.models.norm_statistics import holds_target_statistics
 from mmuda.utils.class_names import stored_classes
 from mmuda.utils.errors import CheckpointError
+from mmuda.utils.tool_commands import tool_command
 from mmuda.utils.weights import check_finite, misfits, tell_conversion
 
 HEADS = 'heads'
@@ -211,7 +212,8 @@ def _new_parts_hint(
         if not option:
             # What does not fit is not in a head.
             return ''
+    train = tool_command('train.py', 'CONFIG', '--new-parts')
     return (
-        f', or train with new ones: tools/train.py --new-parts {option} (see '
-        '"Another number of classes" in docs/own_data.md)'
+        f', or train with new ones: {train} {option} (see "Another number of '
+        'classes" in docs/own_data.md)'
     )

@@ -14,7 +14,7 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
 from mmuda.registry import RUNNERS
-from mmuda.utils.checks import Check
+from mmuda.utils.checks import COUNT, Check
 from mmuda.utils.config import (
     default_work_dir,
     load_config,
@@ -22,10 +22,16 @@ from mmuda.utils.config import (
 from mmuda.utils.config_data import (
     override_data_roots,
 )
+from mmuda.utils.config_names import config_argument
 from mmuda.utils.config_values import check_config
 from mmuda.utils.distributed import connect_processes, init_distributed
-from mmuda.utils.errors import describe_error, explain_failure, is_of_user
+from mmuda.utils.errors import (
+    describe_error,
+    explain_failure,
+    is_of_user,
+)
 from mmuda.utils.files import require_writable_folder
+from mmuda.utils.launch import asks_for_processes, start_again
 from mmuda.utils.processes import (
     INTERRUPTED,
     end_with_parent,
@@ -110,6 +116,23 @@ def checked(
     return convert
 
 
+def add_config_argument(
+    parser: argparse.ArgumentParser, what: str = 'config file'
+) -> None:
+    """Add the first argument of a tool, a config.
+
+    Args:
+        parser: Of the tool.
+        what: Which config, for the help.
+    """
+    parser.add_argument(
+        'config',
+        type=config_argument,
+        help=f'{what}, or the name of one that comes with mmuda, such as '
+        'advent_gta2cs',
+    )
+
+
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of every tool that builds a runner."""
     parser.add_argument(
@@ -130,6 +153,13 @@ def add_launcher_option(parser: argparse.ArgumentParser) -> None:
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
         help='what started several processes',
+    )
+    parser.add_argument(
+        '--gpus',
+        type=checked(COUNT),
+        metavar='N',
+        help='start N processes, each on a GPU, or on CPUs where there is '
+        'none; on several machines set NNODES, NODE_RANK, MASTER_ADDR, PORT',
     )
     # Both spellings are in use by launchers.
     parser.add_argument(
@@ -282,13 +312,16 @@ def run_tool(
     Returns:
         The exit code: 2 after an error of the user, 130 after Ctrl-C, 1 after
         any other error, or if another process of the run, or one that loads
-        data, has ended.
+        data, has ended. Of processes that ``gpus`` asks for, that of the one
+        that failed first.
     """
     raise_at_interrupt()
     end_with_parent()
     if getattr(args, 'verbose', False):
         os.environ[VERBOSE] = '1'
     try:
+        if asks_for_processes(args):
+            return start_again(args.gpus)
         code = function(args) or 0
     except Exception as error:
         return _tell(error, args.traceback)

@@ -22,6 +22,7 @@ from mmuda.utils.config_completion import (
     read_file,
 )
 from mmuda.utils.config_keys import did_you_mean
+from mmuda.utils.config_names import config_argument, find_config
 from mmuda.utils.config_options import require_parts
 from mmuda.utils.config_settings import name_files
 from mmuda.utils.config_values import (
@@ -31,7 +32,6 @@ from mmuda.utils.config_values import (
 )
 from mmuda.utils.errors import ConfigError, describe_error
 from mmuda.utils.files import install_safe_file_reading
-from mmuda.utils.renamed_configs import near_names, successor
 from mmuda.utils.setting_tables import FOLLOWING
 
 _RATIOS = re.compile(r'(model|method)\.(terms|class_ratio_prior)\b')
@@ -58,7 +58,8 @@ def load_config(
     may be YAML or JSON; they are read as data.
 
     Args:
-        path: The config file, or where it was in an earlier version.
+        path: The config file, or the name of one that comes with mmuda, see
+            :func:`mmuda.utils.config_names.find_config`.
         options: Values by dotted key, such as ``{'train_cfg.max_iters': 8}``.
         check: Whether to check keys and values, see
             :func:`mmuda.utils.config_values.check_config`.
@@ -68,9 +69,8 @@ def load_config(
             can't be merged or names no part of the config, or a key or value
             is wrong.
     """
-    if not Path(path).is_file() and successor(path) is None:
-        raise ConfigError(f'{path}: no such config file{near_names(path)}')
-    if Path(path).suffix != '.py':
+    path = find_config(path)
+    if path.suffix != '.py':
         raise ConfigError(
             f'{path}: a config names what is built and run, and is a Python '
             'file (.py); write it as one'
@@ -225,7 +225,7 @@ def default_work_dir(
     ``configs/advent/gta2cs.py`` continue the run of ``configs/esl/gta2cs.py``.
 
     Args:
-        config_path: The config file.
+        config_path: The config file, or its name.
         setting: The one that a user has asked for, in place of its own.
 
     Returns:
@@ -233,7 +233,7 @@ def default_work_dir(
         setting takes the place of the config's in the name, or stands behind
         it if there is a config of that name.
     """
-    path = Path(config_path).absolute()
+    path = config_argument(str(config_path)).absolute()
     name = path.stem
     if setting is not None:
         own = read_file(path).get('setting')

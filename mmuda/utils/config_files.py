@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.installed_files import PREFIX, installed_file
+from mmuda.utils.tool_commands import tool_command
 
 _RANDOM = '--cfg-options {place}=None starts from random weights'
 
@@ -74,10 +75,10 @@ def _files(node: Any, place: str) -> Iterator[NamedFile]:
     if node.get('type') == 'ClassRatioPrior' and isinstance(
         node.get('ratio'), str
     ):
-        remedy = (
-            'write it by tools/misc/class_statistics.py CONFIG --ratios '
-            f'{node["ratio"]}, with --setting if it is given here'
+        count = tool_command(
+            *('misc/class_statistics.py', 'CONFIG', '--ratios', node['ratio'])
         )
+        remedy = f'write it by {count}, with --setting if it is given here'
         yield NamedFile(f'{place}.ratio', node['ratio'], remedy)
     for key, part in node.items():
         yield from _files(part, f'{place}.{key}')

@@ -12,6 +12,7 @@ from mmengine.config.config import DELETE_KEY
 from mmuda.registry import MODELS
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.tool_commands import tool_command
 
 _HEADS = {'decode': 'decode_head', 'aux': 'auxiliary_head'}
 
@@ -113,8 +114,8 @@ def _weight_classes(head: dict, class_weight: Sequence[float]) -> None:
     if len(class_weight) != head['num_classes']:
         raise ConfigError(
             f'class_weight of the setting: {len(class_weight)} weights for '
-            f'{head["num_classes"]} classes; tools/misc/class_statistics.py '
-            'prints those of the source'
+            f'{head["num_classes"]} classes; those of the source are printed '
+            f'by {tool_command("misc/class_statistics.py", "CONFIG")}'
         )
     losses = head.get('loss_decode')
     losses = losses if isinstance(losses, list | tuple) else [losses]

@@ -19,6 +19,7 @@ from mmuda.utils.setting_tables import (
     entry_of,
     part_of,
 )
+from mmuda.utils.tool_commands import tool_command
 
 # In the name of a file it stands for that of the setting.
 NAME = '{setting}'
@@ -130,10 +131,9 @@ def _refuse_ratios(cfg: Config, own: str | None, asked: str) -> None:
         given = repr(part[key]) if isinstance(part[key], str) else 'a list'
         raise ConfigError(
             f'setting={asked!r}: {key}={given} holds the class ratios of '
-            f'setting {own!r}; say {key}='
-            f"'data/class_ratios/{NAME}.json' there, and write that with "
-            f'tools/misc/class_statistics.py CONFIG --setting {asked} '
-            f'--ratios data/class_ratios/{asked}.json'
+            f"setting {own!r}; say {key}='data/class_ratios/{NAME}.json', "
+            f'written by {tool_command("misc/class_statistics.py", "CONFIG")} '
+            f'--setting {asked} --ratios data/class_ratios/{asked}.json'
         )
 
 

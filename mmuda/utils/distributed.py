@@ -43,7 +43,8 @@ def init_distributed(launcher: str, cfg: Config) -> None:
         if missing:
             raise ConfigError(
                 f'--launcher pytorch: {", ".join(missing)} not set; start '
-                'the processes with tools/dist_train.sh or dist_test.sh'
+                'the processes by --gpus N in its place, or with '
+                'tools/dist_train.sh or dist_test.sh'
             )
     elif without_gpu:
         raise ConfigError(

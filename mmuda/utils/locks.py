@@ -4,7 +4,6 @@
 import errno
 import json
 import os
-import shlex
 import socket
 import sys
 import time
@@ -22,6 +21,7 @@ from mmuda.utils.files import (
     require_writable_folder,
 )
 from mmuda.utils.processes import is_alive, parent_to_follow
+from mmuda.utils.tool_commands import present_command
 
 LOCK = '.lock'
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
@@ -170,7 +170,7 @@ def _tell(text: str) -> None:
 
 
 def _describe_holder(file: IO) -> None:
-    command = shlex.join(sys.argv)
+    command = present_command()
     content = dict(
         pid=os.getpid(),
         host=socket.gethostname(),

@@ -51,7 +51,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 def _is_tool() -> bool:
     """Whether the program is a file of ``tools``, or a module of mmuda."""
     if sys.argv[:1] == ['-m']:
-        return any(word.startswith('mmuda.') for word in sys.orig_argv)
+        return any(f'{word}.'.startswith('mmuda.') for word in sys.orig_argv)
     file = getattr(sys.modules.get('__main__'), '__file__', None)
     return file is not None and any(
         folder.name == 'tools' and (folder / 'dist_train.sh').is_file()
@@ -76,9 +76,14 @@ def parent_to_follow() -> int | None:
         end before what runs in its background.
     """
     parent = os.getppid()
-    if os.environ.get(STARTED_BY) == str(parent) or _TORCHRUN in os.environ:
+    if os.environ.get(STARTED_BY) == str(parent) or is_of_torchrun():
         return parent
     return None
+
+
+def is_of_torchrun() -> bool:
+    """Whether torchrun has started this process, or one that it stems from."""
+    return _TORCHRUN in os.environ
 
 
 def is_alive(pid: int) -> bool:

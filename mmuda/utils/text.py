@@ -33,3 +33,13 @@ def shorten(text: str, length: int = 100) -> str:
         return text
     half = (length - 5) // 2
     return f'{text[:half]} ... {text[-half:]}'
+
+
+def alternatives(words: Sequence[str]) -> str:
+    """Write words as ``'a'``, ``'a' or 'b'``, ``'a', 'b' or 'c'``.
+
+    Args:
+        words: At least one.
+    """
+    *others, last = map(repr, words)
+    return f'{", ".join(others)} or {last}' if others else last

@@ -34,7 +34,12 @@ from mmuda.pseudo_labels.labelling_options import (
     target_names,
 )
 from mmuda.utils.checks import COUNT
-from mmuda.utils.cli import add_data_options, checked, run_tool
+from mmuda.utils.cli import (
+    add_config_argument,
+    add_data_options,
+    checked,
+    run_tool,
+)
 from mmuda.utils.config import (
     load_config,
 )
@@ -53,7 +58,7 @@ from mmuda.utils.setup_env import register_all_modules
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+    add_config_argument(parser)
     parser.add_argument(
         'predictions',
         type=Path,

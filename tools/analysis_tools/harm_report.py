@@ -24,7 +24,7 @@ from mmuda.model_selection.sampling_options import (
     use_head_of_args,
 )
 from mmuda.pseudo_labels.labelling_report import ProgressLines
-from mmuda.utils.cli import add_data_options, run_tool
+from mmuda.utils.cli import add_config_argument, add_data_options, run_tool
 from mmuda.utils.config import load_config
 from mmuda.utils.config_data import override_data_roots
 from mmuda.utils.config_keys import config_errors
@@ -37,7 +37,7 @@ PROBABLY_HARMS = 3
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file of the network')
+    add_config_argument(parser, 'config file of the network')
     parser.add_argument('checkpoint', help='of the adapted network')
     parser.add_argument(
         '--source-only',

@@ -19,6 +19,7 @@ from mmuda.datasets.sets.missing_labels import (
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT
 from mmuda.utils.cli import (
+    add_config_argument,
     add_data_options,
     checked,
     run_tool,
@@ -42,7 +43,7 @@ def parse_args() -> argparse.Namespace:
         description='Build all data sets of a config, and list what is wrong '
         'with their files, and with the weights that the model starts from.'
     )
-    parser.add_argument('config', help='config file')
+    add_config_argument(parser)
     parser.add_argument(
         '--all',
         action='store_true',

@@ -26,6 +26,7 @@ from mmuda.datasets.domain_dataset import build_domain
 from mmuda.datasets.rare_class_sampling import class_probabilities
 from mmuda.utils.checks import COUNT, POSITIVE, WHOLE
 from mmuda.utils.cli import (
+    add_config_argument,
     add_data_options,
     checked,
     run_tool,
@@ -50,7 +51,7 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('config', help='config file')
+    add_config_argument(parser)
     add(
         '--domain',
         default=SOURCE,

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from mmuda.utils.cli import (
+    add_config_argument,
     add_config_options,
     add_traceback_option,
     run_tool,
@@ -17,7 +18,7 @@ from mmuda.utils.config_values import check_config
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+    add_config_argument(parser)
     add_config_options(parser)
     add_traceback_option(parser)
     return parser.parse_args()

@@ -33,6 +33,7 @@ from mmuda.utils.cli import add_traceback_option, run_tool
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.config import config_text, load_config
 from mmuda.utils.config_keys import config_errors
+from mmuda.utils.config_names import config_argument
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.setup_env import register_all_modules
@@ -53,7 +54,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         action='store_true',
         help='take the teacher instead of the segmentor',
     )
-    parser.add_argument('--config', help='config of the method')
+    parser.add_argument(
+        '--config', type=config_argument, help='config of the method'
+    )
     parser.add_argument(
         '--out-config', metavar='FILE', help='plain config to write (.py)'
     )

@@ -24,6 +24,7 @@ from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json, read_plain_file
 from mmuda.utils.names import MANIFEST
 from mmuda.utils.text import shorten
+from mmuda.utils.tool_commands import tool_command
 from mmuda.utils.value_types import find_fault
 from mmuda.version import __version__
 
@@ -101,8 +102,9 @@ def unfinished(root: str | os.PathLike) -> str:
     """Message that a folder has no manifest."""
     return (
         f'{str(root)!r} holds no finished pseudo-labels: it has no '
-        f'{MANIFEST}; run tools/generate_pseudo_labels.py, which also '
-        'finishes what a stopped run began, or correct pseudo_label_root '
+        f'{MANIFEST}; run {tool_command("generate_pseudo_labels.py")} CONFIG '
+        'CHECKPOINT --out DIR, which also finishes what a stopped run began, '
+        'or correct pseudo_label_root '
         '(labels made by other programs need trust=True in the transform '
         'that loads them)'
     )

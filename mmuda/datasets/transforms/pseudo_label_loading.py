@@ -22,6 +22,7 @@ from mmuda.datasets.transforms.image_loading import resize_nearest, size_text
 from mmuda.registry import TRANSFORMS
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.names import IGNORE_ID
+from mmuda.utils.tool_commands import tool_command
 
 
 class PseudoLabelTransform(BaseTransform):
@@ -111,8 +112,9 @@ class PseudoLabelTransform(BaseTransform):
         if self.pseudo_label_root is None:
             raise ConfigError(
                 f'{type(self).__name__}: pseudo_label_root is not set; give '
-                'train.py --pseudo-labels DIR, add a PseudoLabelRefreshHook, '
-                'or run the whole recipe by tools/self_train.py'
+                'it by --pseudo-labels DIR, add a PseudoLabelRefreshHook, or '
+                'run the whole recipe by '
+                f'{tool_command("self_train.py", "CONFIG")}'
             )
         if self.trust:
             return Path(self.pseudo_label_root)

@@ -16,6 +16,7 @@ from mmuda.utils.checks import SHARE
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.json_files import read_json
 from mmuda.utils.names import DECODE
+from mmuda.utils.tool_commands import tool_command
 
 
 @MODELS.register_module()
@@ -93,10 +94,10 @@ class ClassRatioPrior(Term):
 
 def _as_ratio(ratio: Sequence[float] | str, place: str) -> Tensor:
     if isinstance(ratio, str):
-        remedy = (
-            'write the file with tools/misc/class_statistics.py CONFIG '
-            f'--ratios {ratio}, with --setting if it is given here'
+        count = tool_command(
+            'misc/class_statistics.py', 'CONFIG', '--ratios', ratio
         )
+        remedy = f'write it by {count}, with --setting if it is given here'
         try:
             ratio = read_json(ratio, remedy, list[float])
         except DataError as error:

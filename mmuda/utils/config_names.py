@@ -1,0 +1,91 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Configs by path or name, those that come with mmuda from any folder."""
+
+import difflib
+import os
+from functools import cache
+from pathlib import Path, PurePath
+
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.renamed_configs import near_names, successor
+from mmuda.utils.text import alternatives
+from mmuda.utils.tool_commands import tools_folder
+
+# As mmengine names the configs of a package.
+_PREFIX = 'mmuda::'
+
+
+def packaged_configs() -> Path:
+    """Folder of the configs that come with mmuda."""
+    return tools_folder().parent / 'configs'
+
+
+def find_config(name: str | os.PathLike) -> Path:
+    """The file of a config.
+
+    Args:
+        name: A file that exists, or did in an earlier version; else a config
+            that comes with mmuda: its file name, ``advent_gta2cs``, or its
+            path, ``configs/advent/advent_gta2cs.py``, with or without ``.py``
+            and ``configs/``, or behind ``mmuda::``.
+
+    Raises:
+        ConfigError: There is none; names those that are near.
+    """
+    path = Path(name)
+    if path.is_file() or successor(path) is not None:
+        return path
+    found = _packaged(str(name))
+    if found is None:
+        raise ConfigError(f'{name}: no such config file{_near(path)}')
+    return found
+
+
+def config_argument(text: str) -> Path:
+    """Convert the argument of a tool; what there is not is told later."""
+    try:
+        return find_config(text)
+    except ConfigError:
+        return Path(text)
+
+
+def _packaged(name: str) -> Path | None:
+    path = PurePath(name.removeprefix(_PREFIX))
+    if path.is_absolute() or '..' in path.parts:
+        return None
+    path = path if path.suffix == '.py' else path.with_name(f'{path.name}.py')
+    if len(path.parts) == 1:
+        return _leaves().get(path.stem)
+    root = packaged_configs()
+    file = root / _below_configs(path)
+    return file if file.is_file() or successor(file) is not None else None
+
+
+def _below_configs(path: PurePath) -> PurePath:
+    return PurePath(*path.parts[1:]) if path.parts[0] == 'configs' else path
+
+
+@cache
+def _leaves() -> dict[str, Path]:
+    """Configs that can be run, by name; each has one of its own."""
+    root = packaged_configs()
+    return {
+        file.stem: file
+        for file in sorted(root.rglob('*.py'))
+        if '_base_' not in file.relative_to(root).parts
+    }
+
+
+def _near(path: Path) -> str:
+    """Return `` (did you mean ...)``, or nothing if no name is close."""
+    near = near_names(path)
+    if near:
+        return near
+    root, leaves = packaged_configs(), _leaves()
+    if len(path.parts) == 1:
+        asked, known = path.name.removesuffix('.py'), [*leaves]
+    else:
+        asked = _below_configs(path).as_posix()
+        known = [f.relative_to(root).as_posix() for f in leaves.values()]
+    close = difflib.get_close_matches(asked.removeprefix(_PREFIX), known)
+    return f' (did you mean {alternatives(close)}?)' if close else ''
