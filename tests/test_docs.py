@@ -12,6 +12,7 @@ from doc_pages import PAGES, ROOT, blocks, examples, text_of
 
 from mmuda.utils.cli import add_config_options
 from mmuda.utils.config import load_config
+from mmuda.utils.tool_commands import COMMANDS
 
 FOLDERS = 'configs|docs|mmuda|requirements|tests|tools'
 PATH = re.compile(rf'(?<![\w/.])(?:{FOLDERS})/[\w./*-]*[\w*/]')
@@ -28,9 +29,14 @@ def commands():
         for code in blocks(page, 'bash')
         for line in code.splitlines()
     )
-    return [
-        words for words in lines if any(w.startswith('tools/') for w in words)
-    ]
+    return [words for words in lines if tool_of(words) is not None]
+
+
+def tool_of(words):
+    """The tool that a command line runs; None for other programs."""
+    if words[:1] == ['mmuda'] and words[1] in COMMANDS:
+        return f'tools/{COMMANDS[words[1]].tool}'
+    return next((w for w in words if w.startswith('tools/')), None)
 
 
 def option_patterns(path):
@@ -123,8 +129,7 @@ def test_empty_table_is_seen(rest, found):
 
 @pytest.mark.parametrize('words', commands(), ids=' '.join)
 def test_options_of_commands_exist(words):
-    tool = next(word for word in words if word.startswith('tools/'))
-    known = known_options(tool)
+    known = known_options(tool_of(words))
     options = [word for word in words if word.startswith('--')]
     assert [o for o in options if not known.fullmatch(o)] == []
 
@@ -138,6 +143,7 @@ def test_options_in_running_text_exist():
     }
     tools = [path.relative_to(ROOT) for path in ROOT.glob('tools/**/*.py')]
     known = [known_options(str(tool)) for tool in tools]
+    known += map(re.compile, option_patterns('mmuda_cli.py'))
     assert named
     assert {
         o for o in named if not any(k.fullmatch(o) for k in known)
