@@ -8,15 +8,11 @@ from mmengine.config import Config
 
 from mmuda.datasets.sets.missing_labels import labels_elsewhere, missing_labels
 from mmuda.registry import METRICS
-from mmuda.utils.config_data import (
-    dataset_leaves,
-)
-from mmuda.utils.config_keys import type_name
+from mmuda.utils.config_data import dataset_leaves, without_label_loaders
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.tool_commands import tool_command
 
 _VALIDATION = ('val_dataloader', 'val_cfg', 'val_evaluator')
-_LABEL_LOADERS = ('LoadLabels', 'LoadAnnotations')
 
 
 def skip_validation_without_labels(cfg: Config) -> list[str]:
@@ -154,7 +150,7 @@ def predicting_only(
     for leaf in dataset_leaves(loader['dataset']):
         if 'seg_map_path' in (leaf.get('data_prefix') or {}):
             leaf['data_prefix']['seg_map_path'] = None
-        leaf['pipeline'] = _without_label_loaders(leaf.get('pipeline') or [])
+        leaf['pipeline'] = without_label_loaders(leaf.get('pipeline') or [])
     metrics = _listed(evaluator)
     prefix = next((m['prefix'] for m in metrics if m.get('prefix')), None)
     carrier = dict(type='DomainIoUMetric', format_only=True, prefix=prefix)
@@ -181,19 +177,3 @@ def _listed(evaluator: dict | Sequence[dict] | None) -> list[dict]:
         inner = evaluator.get('metrics')
         return [evaluator] if inner is None else _listed(inner)
     return list(evaluator)
-
-
-def _without_label_loaders(steps: Sequence) -> list:
-    """Remove what loads labels, also from nested transforms."""
-    kept = []
-    for step in steps:
-        if isinstance(step, list | tuple):
-            inner = _without_label_loaders(step)
-            # An empty branch would leave no augmentation at all.
-            kept += [inner] if inner else []
-        elif type_name(step) not in _LABEL_LOADERS:
-            if 'transforms' in step:
-                inner = _without_label_loaders(step['transforms'])
-                step = dict(step, transforms=inner)
-            kept.append(step)
-    return kept

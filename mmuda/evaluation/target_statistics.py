@@ -28,11 +28,16 @@ from mmuda.models.norm_statistics import (
 from mmuda.models.segmentors.ensemble import members
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT, whole_number
-from mmuda.utils.config_data import data_sets, dataset_leaves, target_images
+from mmuda.utils.config_data import (
+    LABEL_LOADERS,
+    data_sets,
+    dataset_leaves,
+    target_images,
+)
 from mmuda.utils.config_keys import type_name
 from mmuda.utils.config_values import check_fields
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.evaluation_config import AT_INPUT_SIZE, LABEL_LOADERS
+from mmuda.utils.evaluation_config import AT_INPUT_SIZE
 from mmuda.utils.names import UNSEEN
 
 _PLACE = 'model.norm_statistics'

@@ -11,13 +11,13 @@ from mmengine.config import Config
 from mmengine.config.config import DELETE_KEY
 
 from mmuda.utils.config_bases import fill_base, take_out
+from mmuda.utils.config_data import LABEL_LOADERS
 from mmuda.utils.config_model import compose_model
 from mmuda.utils.config_settings import choose_setting, name_files
 from mmuda.utils.setting_tables import TABLES
 
 # Keys that a config is made of, which are gone when it is whole.
 PARTS = (*TABLES, 'setting', 'target_images', 'network', 'method')
-LABEL_LOADERS = ('LoadLabels', 'LoadAnnotations')
 
 
 def complete(

@@ -1,17 +1,19 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """The data sets that a config names."""
 
+import copy
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
 
-from mmuda.utils.config_keys import did_you_mean
+from mmuda.utils.config_keys import did_you_mean, type_name
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import SOURCE, TARGET, UNSEEN
 
 PSEUDO_LABEL_LOADERS = ('LoadPseudoLabels', 'LoadSoftPseudoLabels')
+LABEL_LOADERS = ('LoadLabels', 'LoadAnnotations')
 
 
 def override_data_roots(
@@ -279,3 +281,30 @@ def _evaluated(cfg: Config, event: str) -> dict[str, DatasetConfig | None]:
         prefix = dict(metric or {}).get('prefix') or position
         found[f'{event}.{prefix}'] = loader['dataset']
     return found
+
+
+def without_label_loaders(
+    steps: Sequence, others: Collection[str] = ()
+) -> list:
+    """Take what loads labels out of a pipeline and of transforms inside it.
+
+    Args:
+        steps: Of a pipeline.
+        others: Types of further steps to leave out.
+
+    Returns:
+        Copies of the rest.
+    """
+    kept = []
+    for step in steps:
+        if isinstance(step, list | tuple):
+            inner = without_label_loaders(step, others)
+            # An empty branch would leave no augmentation at all.
+            kept += [inner] if inner else []
+        elif type_name(step) not in (*LABEL_LOADERS, *others):
+            step = copy.deepcopy(step)
+            if 'transforms' in step:
+                inner = without_label_loaders(step['transforms'], others)
+                step = dict(step, transforms=inner)
+            kept.append(step)
+    return kept

@@ -10,6 +10,7 @@ from typing import Literal
 
 from mmengine.config import Config, ConfigDict
 
+from mmuda.utils.config_data import LABEL_LOADERS
 from mmuda.utils.config_keys import did_you_mean, type_name
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import require_writable_folder
@@ -18,7 +19,6 @@ from mmuda.utils.names import DECODE, ENSEMBLE, head_name
 
 Protocol = Literal['native', 'published']
 AT_INPUT_SIZE = 'EvaluateAtInputSize'
-LABEL_LOADERS = ('LoadLabels', 'LoadAnnotations')
 # What comes before an image is changed.
 _READERS = (
     *('LoadImage', 'LoadImageFromFile', 'CropFraction'),
