@@ -193,7 +193,7 @@ def _explanation(cfg: Mapping, error: str) -> str | None:
     messages: Iterable[str] = ()
     if match := _UNREGISTERED.search(error):
         kind = match[1]
-        near = did_you_mean(kind, _registered_names())
+        near = did_you_mean(kind, registered_names())
         messages = (
             f"{place}: no class '{kind}'{near}"
             for place, _, value in entries
@@ -231,7 +231,8 @@ def _names_of(kind: object) -> set[str]:
     return parents | {type_name(dict(type=kind))}
 
 
-def _registered_names() -> set[str]:
+def registered_names() -> set[str]:
+    """Names of all that is in our registries and in those above them."""
     return {name for own in _registries() for name in _inherited(own)}
 
 

@@ -1,0 +1,128 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""The config that a checkpoint was trained by, read as data.
+
+MMEngine writes its text into each checkpoint, and runs it as Python where it
+reads it again. Here nothing is run: what is no plain value is refused, and so
+are types that no registry has, which MMEngine would import by their name.
+"""
+
+import ast
+import math
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+
+from mmuda.utils.compat import load_checkpoint_meta
+from mmuda.utils.config_keys import config_parts, registered_names
+from mmuda.utils.errors import CheckpointError
+from mmuda.utils.setup_env import register_all_modules
+from mmuda.utils.text import join_some
+
+# What a prediction needs; a loader or a hook could name anything.
+_BUILT = ('model', 'test_pipeline', 'tta_model', 'tta_pipeline')
+_LOADERS = ('test_dataloader', 'val_dataloader', 'train_dataloader')
+_VISUALIZER = dict(type='SegLocalVisualizer')
+_SCOPES = ('mmuda.', 'mmseg.', 'mmcv.', 'mmengine.')
+_NUMBERS = dict(inf=math.inf, nan=math.nan)
+_REMEDY = 'pass the config that it was trained with (--config)'
+
+
+def config_of_checkpoint(path: str | os.PathLike) -> Config:
+    """Read the config in a checkpoint, as far as predictions need it.
+
+    Args:
+        path: File or address of a checkpoint.
+
+    Returns:
+        Model, pipelines and data sets. Nothing of it has been run, and what
+        it names to be built is registered.
+
+    Raises:
+        CheckpointError: It holds none, or one that is more than data.
+    """
+    text = load_checkpoint_meta(path).get('cfg')
+    if not isinstance(text, str) or not text.strip():
+        raise CheckpointError(f'{path} holds no config; {_REMEDY}')
+    try:
+        values = dict(_assignments(ast.parse(text)))
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        raise CheckpointError(
+            f'{path}: its config is more than data ({error}), and is not run; '
+            f'{_REMEDY}'
+        ) from error
+    if not isinstance(values.get('model'), dict):
+        raise CheckpointError(f'{path}: its config has no model; {_REMEDY}')
+    kept = {
+        key: values[key]
+        for key in ('default_scope', *_BUILT, *_LOADERS)
+        if key in values
+    }
+    _require_registered(kept, path, values.get('custom_imports'))
+    # Inferencers need one; that of the training writes into its work dir.
+    return Config(dict(kept, visualizer=_VISUALIZER))
+
+
+def _require_registered(
+    values: dict[str, Any], path: str | os.PathLike, imports: Any
+) -> None:
+    """Refuse types that are not registered: they would be imported."""
+    register_all_modules(init_default_scope=False)
+    known = registered_names()
+    unknown = {
+        str(part['type'])
+        for _, part in config_parts(values)
+        if 'type' in part and _plain_type(part['type']) not in known
+    }
+    if unknown:
+        hint = f'; it imports {imports}' if imports else ''
+        raise CheckpointError(
+            f'{path}: its config names types that mmuda does not have '
+            f'({join_some(sorted(unknown))}{hint}); {_REMEDY}'
+        )
+
+
+def _plain_type(kind: object) -> object:
+    """A type without the scope before it."""
+    if isinstance(kind, str):
+        for scope in _SCOPES:
+            kind = kind.removeprefix(scope)
+    return kind if isinstance(kind, str) else None
+
+
+def _assignments(module: ast.Module) -> Iterator[tuple[str, Any]]:
+    for node in module.body:
+        names = node.targets if isinstance(node, ast.Assign) else []
+        if len(names) != 1 or not isinstance(names[0], ast.Name):
+            line = getattr(node, 'lineno', '?')
+            raise ValueError(f'line {line} assigns no value to a name')
+        assert isinstance(node, ast.Assign), 'it has targets'
+        yield names[0].id, _value(node.value)
+
+
+def _value(node: ast.expr | None) -> Any:
+    """The plain value that an expression writes down."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.List(elts=parts):
+            return [*map(_value, parts)]
+        case ast.Tuple(elts=parts):
+            return tuple(map(_value, parts))
+        case ast.Set(elts=parts):
+            return {*map(_value, parts)}
+        case ast.Dict(keys=keys, values=parts) if None not in keys:
+            names = map(_value, keys)
+            return dict(zip(names, map(_value, parts), strict=True))
+        case ast.Call(func=ast.Name(id='dict'), args=[], keywords=words):
+            if all(word.arg for word in words):
+                return {str(word.arg): _value(word.value) for word in words}
+        case ast.Call(func=ast.Name(id='float'), args=[part], keywords=[]):
+            return float(_value(part))
+        case ast.Name(id=name) if name in _NUMBERS:
+            return _NUMBERS[name]
+        case ast.UnaryOp(op=ast.USub(), operand=part):
+            return -_value(part)
+    line = getattr(node, 'lineno', '?')
+    raise ValueError(f'line {line} holds {type(node).__name__}')
