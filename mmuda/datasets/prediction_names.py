@@ -3,7 +3,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from mmuda.datasets.domain_dataset import leaf_datasets
@@ -39,7 +39,28 @@ def prediction_names(dataset: SegmentationDataset) -> dict[str, str]:
                 (name, f'{name}{extension}', f'{number}/{name}{extension}'),
             )
     # The paths themselves differ.
-    choices = {p: (*c, p.lstrip('/')) for p, c in choices.items()}
+    return _distinct({p: (*c, p.lstrip('/')) for p, c in choices.items()})
+
+
+def file_names(files: Iterable[str]) -> dict[str, str]:
+    """Name a file for each of some images, so that none overwrites another.
+
+    Names that would be shared keep their extensions, as of
+    :func:`prediction_names`.
+
+    Args:
+        files: Paths of the images below their folder, with ``/``.
+
+    Returns:
+        Names with ``/`` and without ``.png``, by path.
+    """
+    return _distinct(
+        {path: (os.path.splitext(path)[0], path) for path in files}
+    )
+
+
+def _distinct(choices: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Choose the first name of each path that no other has."""
     chosen = dict.fromkeys(choices, 0)
     while True:
         names = {path: choices[path][i] for path, i in chosen.items()}

@@ -42,11 +42,14 @@ class ServerFormat:
     example: str
     file: str
 
-    def table(self, classes: Sequence[str]) -> np.ndarray:
+    def table(
+        self, classes: Sequence[str], option: str = '--format'
+    ) -> np.ndarray:
         """Return the id of each class.
 
         Args:
             classes: Those that are predicted.
+            option: What named the format, for messages.
 
         Returns:
             (C,) uint8.
@@ -57,7 +60,7 @@ class ServerFormat:
         unknown = [name for name in classes if name not in self.ids]
         if unknown:
             raise ConfigError(
-                f'--format {self.name}: the server has no id for the classes '
+                f'{option} {self.name}: the server has no id for the classes '
                 f'{shorten(repr(unknown))}; test a model of classes of '
                 "Cityscapes, such as label_set='cityscapes19'"
             )

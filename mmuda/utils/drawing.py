@@ -6,6 +6,7 @@ All pictures are RGB, uint8, of shape (H, W, 3).
 
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
@@ -15,6 +16,7 @@ from mmuda.utils.errors import ConfigError
 _FONT_SIZE = 14
 _LINE = 20
 _GAP = 6
+_LEAST_BAR = 100
 _WHITE = (255, 255, 255)
 _BLACK = (0, 0, 0)
 
@@ -73,6 +75,63 @@ def heat_map(values: np.ndarray) -> np.ndarray:
         (H, W, 3) picture.
     """
     return colormaps['inferno'](values, bytes=True)[..., :3]
+
+
+def blend(
+    image: np.ndarray,
+    label: np.ndarray,
+    palette: Sequence[Sequence[int]],
+    opacity: float = 0.5,
+) -> np.ndarray:
+    """Lay the colours of classes over an image.
+
+    Args:
+        image: (H, W, 3) RGB, uint8.
+        label: (H, W) class numbers; where they have no colour the image stays
+            as it is.
+        palette: (K, 3) RGB colours.
+        opacity: Of the colours, from 0 to 1.
+
+    Returns:
+        (H, W, 3) picture.
+    """
+    colours = colourise(label, palette)
+    mixed = cv2.addWeighted(image, 1 - opacity, colours, opacity, 0)
+    unknown = label >= len(palette)
+    if unknown.any():
+        mixed[unknown] = image[unknown]
+    return mixed
+
+
+def with_colour_bar(picture: np.ndarray, title: str) -> np.ndarray:
+    """Put the scale of :func:`heat_map` at the right of a picture.
+
+    Args:
+        picture: (H, W, 3) of values from 0 to 1.
+        title: What the values are, written above it.
+
+    Returns:
+        (H', W', 3) picture with a white background, at least as high as the
+        bar needs.
+    """
+    font = ImageFont.load_default(_FONT_SIZE)
+    height = max(picture.shape[0], _LEAST_BAR)
+    width = max(_LINE + 3 * _LINE, round(font.getlength(title)) + _GAP)
+    top, bottom = _LINE + _GAP, height - _LINE // 2
+    side = Image.new('RGB', (width + _GAP, height), _WHITE)
+    draw = ImageDraw.Draw(side)
+    draw.text((_GAP, 2), title, _BLACK, font)
+    scale = heat_map(np.linspace(1, 0, bottom - top)[:, None])
+    bar = np.repeat(scale, _LINE, axis=1)
+    side.paste(Image.fromarray(bar), (_GAP, top))
+    for value in (1.0, 0.5, 0.0):
+        y = top + round((1 - value) * (bottom - top - 1))
+        x = _GAP + _LINE
+        draw.line((x, y, x + 4, y), _BLACK)
+        draw.text((x + 8, y), f'{value:g}', _BLACK, font, anchor='lm')
+    filled = np.full((height, picture.shape[1], 3), 255, np.uint8)
+    filled[: picture.shape[0]] = picture
+    return np.concatenate([filled, np.asarray(side)], axis=1)
 
 
 def legend(

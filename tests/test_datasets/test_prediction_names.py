@@ -7,7 +7,7 @@ from torch.utils.data import Dataset
 from toy_images import folder_config, make_folder, make_image
 
 from mmuda.datasets import IDDDataset, PathListDataset
-from mmuda.datasets.prediction_names import prediction_names
+from mmuda.datasets.prediction_names import file_names, prediction_names
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError
 
@@ -128,3 +128,14 @@ def test_data_sets_of_mmseg(tmp_path, prefix):
 def test_data_sets_that_name_no_images():
     with pytest.raises(ConfigError, match='Dataset have no names for files'):
         prediction_names(Dataset())
+
+
+def test_files_of_a_folder():
+    files = ['a.png', 'b/a.png', 'b/a.jpg', 'c.png/d.jpg', 'c.webp']
+    assert file_names(files) == {
+        'a.png': 'a',
+        'b/a.png': 'b/a.png',
+        'b/a.jpg': 'b/a.jpg',
+        'c.png/d.jpg': 'c.png/d',
+        'c.webp': 'c.webp',
+    }

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from mmuda.utils.drawing import colourise, heat_map, legend, panel
+from mmuda.utils.drawing import (
+    blend,
+    colourise,
+    heat_map,
+    legend,
+    panel,
+    with_colour_bar,
+)
 
 PALETTE = [[10, 20, 30], [40, 50, 60]]
 
@@ -71,3 +78,30 @@ def test_panel_shows_titles():
     tile = np.zeros((5, 70, 3), np.uint8)
     titled = panel({'title': tile})[:20]
     assert (titled != panel({' ': tile})[:20]).any()
+
+
+def test_blend_leaves_what_has_no_colour():
+    image = np.full((2, 2, 3), 100, np.uint8)
+    label = np.array([[0, 1], [255, 1]])
+    palette = [(200, 0, 100), (0, 50, 250)]
+    mixed = blend(image, label, palette, opacity=0.5)
+    assert mixed[0, 0].tolist() == [150, 50, 100]
+    assert mixed[0, 1].tolist() == [50, 75, 175]
+    assert mixed[1, 0].tolist() == [100, 100, 100]
+
+
+def test_colour_bar_goes_from_bright_to_dark():
+    picture = heat_map(np.zeros((120, 30)))
+    drawn = with_colour_bar(picture, 'entropy')
+    assert drawn.shape[0] == 120
+    assert drawn.shape[1] > 60
+    assert np.array_equal(drawn[:, :30], picture)
+    bar = drawn[:, 30 + 6 + 5]
+    top, bottom = heat_map(np.array([[1.0], [0.0]]))[:, 0]
+    rows = np.flatnonzero((bar != 255).any(axis=1))
+    assert np.array_equal(bar[rows[-1]], bottom)
+    assert (bar == top).all(axis=1).any()
+    # A small picture is filled up with white.
+    small = with_colour_bar(picture[:10], 'entropy')
+    assert small.shape[0] == 100
+    assert (small[10:, :30] == 255).all()
