@@ -35,6 +35,10 @@ COMMANDS = {
         [CONFIG, '{checkpoint}'],
         ['--work-dir', '{out}', '--out', '{out}/predicted', '{options}'],
     ),
+    'predict.py': (
+        ['{data}/Cityscapes/leftImg8bit/val'],
+        ['--checkpoint', '{checkpoint}', '--out', '{out}/predicted'],
+    ),
     'generate_pseudo_labels.py': (
         [LABELLED, '{checkpoint}'],
         ['--out', '{out}/labels', '{options}']

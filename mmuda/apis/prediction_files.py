@@ -1,0 +1,186 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Files of predictions: their names, what each holds, and which are there."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mmuda.apis.segmentation import Segmentation
+from mmuda.datasets.images.image_io import read_bytes, require_complete
+from mmuda.datasets.server_formats import FORMATS
+from mmuda.utils.drawing import colourise
+from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.files import atomic_path, atomic_write
+from mmuda.utils.json_files import read_json, written_format
+from mmuda.utils.names import IGNORE_ID
+
+#: Folders of what is written, by what it is; the first is always there.
+LABELS, OVERLAY, ENTROPY = 'labels', 'overlay', 'entropy'
+PROBABILITIES = 'probabilities'
+FOLDERS = (LABELS, OVERLAY, ENTROPY, PROBABILITIES)
+TRAIN_IDS = 'train'
+RECORD = 'predictions.json'
+_FORMAT_VERSION = 1
+_ENDINGS = {PROBABILITIES: '.npz'}
+
+
+@dataclass(frozen=True)
+class PredictionFiles:
+    """Where predictions of images are written, and as what.
+
+    Attributes:
+        folder: Each kind of file has a folder in it, in which the folders of
+            the images are repeated.
+        kinds: Of ``FOLDERS``, what is written beside the labels.
+        ids: ``train``, with the colours of the classes as a palette, or the
+            ids of a server, a key of ``FORMATS``, in grey.
+        classes: Of the network.
+
+    Raises:
+        ConfigError: The server has no id for a class.
+    """
+
+    folder: Path
+    kinds: tuple[str, ...] = ()
+    ids: str = TRAIN_IDS
+    classes: tuple[str, ...] = ()
+    _table: np.ndarray | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.ids == TRAIN_IDS:
+            return
+        table = np.full(256, IGNORE_ID, np.uint8)
+        known = FORMATS[self.ids].table(self.classes, '--ids')
+        table[: len(known)] = known
+        object.__setattr__(self, '_table', table)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What a prediction has to hold for them."""
+        asked = [k for k in self.kinds if k in (ENTROPY, PROBABILITIES)]
+        return 'labels', *asked
+
+    def paths(self, name: str) -> dict[str, Path]:
+        """Files of an image, by what they hold.
+
+        Args:
+            name: Of the image, with ``/`` and without an ending.
+        """
+        return {
+            kind: self.folder / kind / (name + _ENDINGS.get(kind, '.png'))
+            for kind in FOLDERS
+            if kind == LABELS or kind in self.kinds
+        }
+
+    def are_whole(self, name: str, image: str | os.PathLike) -> bool:
+        """Whether all files of an image are there and newer than it.
+
+        Args:
+            name: As of :meth:`paths`.
+            image: The file that they are of.
+        """
+        try:
+            taken = os.stat(image).st_mtime_ns
+            for path in self.paths(name).values():
+                if path.stat().st_mtime_ns < taken:
+                    return False
+                if path.suffix == '.png':
+                    require_complete(read_bytes(str(path)), str(path))
+        except (OSError, DataError):
+            return False
+        return True
+
+    def write(self, name: str, result: Segmentation) -> None:
+        """Write all files of an image, each whole or not at all.
+
+        Args:
+            name: As of :meth:`paths`.
+            result: The prediction.
+        """
+        # What is looked at first by a run that goes on comes last.
+        for kind, path in reversed(self.paths(name).items()):
+            with atomic_path(path) as temporary:
+                if kind == LABELS and self._table is None:
+                    result.label_picture().save(temporary)
+                elif kind == PROBABILITIES:
+                    assert result.probabilities is not None, 'asked for'
+                    half = result.probabilities.astype(np.float16)
+                    np.savez_compressed(
+                        temporary, probabilities=half, classes=self.classes
+                    )
+                else:
+                    picture = Image.fromarray(self.picture(kind, result))
+                    # A photo is no smaller if it is packed for longer.
+                    picture.save(temporary, compress_level=1)
+
+    def picture(self, kind: str, result: Segmentation) -> np.ndarray:
+        """What is shown of a prediction.
+
+        Args:
+            kind: ``labels``, ``overlay`` or ``entropy``.
+            result: The prediction.
+
+        Returns:
+            (H', W', 3) RGB, or (H, W) ids of a server; uint8.
+        """
+        if kind == OVERLAY:
+            return result.overlay()
+        if kind == ENTROPY:
+            return result.entropy_picture()
+        if self._table is not None:
+            return self._table[result.label_map]
+        return colourise(result.label_map, result.palette)
+
+
+def require_same_network(
+    folder: Path,
+    network: Mapping[str, Any],
+    files: Sequence[Path],
+    overwrite: bool,
+) -> None:
+    """Compare what made the files of a folder with what will make them.
+
+    A run that goes on would mix predictions of two networks otherwise, or
+    take files of somebody else for its own.
+
+    Args:
+        folder: Of the results; gets a record of the network.
+        network: What decides the predictions, as plain values.
+        files: Those that will be written.
+        overwrite: Whether files that are there are replaced.
+
+    Raises:
+        ConfigError: They are of another network, or of nobody knows whom.
+    """
+    path = folder / RECORD
+    remedy = 'name another folder, or replace them by --overwrite'
+    if path.is_file() and not overwrite:
+        stored = read_json(path, remedy, newest=_FORMAT_VERSION)
+        then = stored.get('network')
+        if then != network:
+            differ = _differences(then, network)
+            raise ConfigError(
+                f'--out {str(folder)!r} holds predictions that were made '
+                f'otherwise ({differ}); {remedy}'
+            )
+        return
+    there = next((file for file in files if file.exists()), None)
+    if there is not None and not overwrite:
+        raise ConfigError(
+            f'--out {str(folder)!r}: {str(there)!r} is there and of no '
+            f'prediction that is known ({RECORD} is missing); {remedy}'
+        )
+    content = written_format(_FORMAT_VERSION) | {'network': dict(network)}
+    atomic_write(path, json.dumps(content, indent=1) + '\n')
+
+
+def _differences(then: Any, now: Mapping[str, Any]) -> str:
+    then = then if isinstance(then, Mapping) else {}
+    keys = [key for key in now if then.get(key) != now[key]]
+    return ', '.join(keys) or 'by another version'

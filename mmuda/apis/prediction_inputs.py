@@ -1,0 +1,292 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""What can be predicted: arrays, files, folders, videos, cameras, generators.
+
+Networks are trained on images of 8 bits with three colours. What is something
+else is converted if that is safe, with a note, or refused in words.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from mmuda.apis.video_files import (
+    VIDEO_EXTENSIONS,
+    read_frames,
+    require_video,
+)
+from mmuda.datasets.images.image_header import PNG_SIGNATURE, open_image
+from mmuda.datasets.images.image_io import read_bytes
+from mmuda.datasets.sets.listing import IMAGE_EXTENSIONS, list_files
+from mmuda.utils.errors import DataError
+
+ChannelOrder = Literal['bgr', 'rgb']
+# Modes of Pillow by what a network was not trained on.
+_GREY = ('1', 'L', 'LA', 'I', 'I;16', 'I;16B', 'I;16L')
+_ALPHA = ('RGBA', 'LA', 'PA', 'RGBa')
+_DEEP = ('I', 'I;16', 'I;16B', 'I;16L')
+_FLOATS = 'pass (image * 255).round().astype(numpy.uint8)'
+
+
+class InputWarning(UserWarning):
+    """An image is of another kind than those of the training."""
+
+
+class Note(NamedTuple):
+    """Something unusual about an image.
+
+    Attributes:
+        kind: Of which a user is told once.
+        text: For the user.
+    """
+
+    kind: str
+    text: str
+
+
+class Item(NamedTuple):
+    """An image to predict.
+
+    Attributes:
+        image: (H, W, 3) array; None to read it from ``path``.
+        path: The image or video; None of an array.
+        is_bgr: Whether the order of channels is known, as of videos.
+    """
+
+    image: np.ndarray | None
+    path: str | None
+    is_bgr: bool = False
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return repr(self.path) if self.path else 'an array'
+
+
+def is_single(inputs: Any) -> bool:
+    """Whether one image is given, and one result is due."""
+    if isinstance(inputs, np.ndarray | Image.Image):
+        return True
+    return (
+        isinstance(inputs, str | os.PathLike)
+        and not os.path.isdir(inputs)
+        and not is_video(inputs)
+    )
+
+
+def is_video(inputs: Any) -> bool:
+    """Whether a camera or the path of a video is given."""
+    if isinstance(inputs, int) and not isinstance(inputs, bool):
+        return True
+    return isinstance(inputs, str | os.PathLike) and (
+        os.path.splitext(inputs)[1].lower() in VIDEO_EXTENSIONS
+    )
+
+
+def items_of(inputs: Any) -> Iterator[Item]:
+    """Go through the images of what was given, one after another.
+
+    Args:
+        inputs: As of ``Segmenter.predict``.
+
+    Returns:
+        Images, of which a list or generator is asked for as they are needed.
+
+    Raises:
+        DataError: A file or folder is missing, or the folder has no images.
+    """
+    if is_single(inputs):
+        item = item_of(inputs)
+        if item.image is None and not os.path.isfile(item.path or ''):
+            raise DataError(
+                f'{item.path!r}: no such image, folder or video; correct the '
+                'path'
+            )
+        return iter([item])
+    if is_video(inputs):
+        path = None if isinstance(inputs, int) else os.fspath(inputs)
+        if path is not None:
+            require_video(path)
+        return (Item(frame, path, True) for frame in read_frames(inputs))
+    if isinstance(inputs, str | os.PathLike):
+        files = (os.path.join(inputs, name) for name in images_in(inputs))
+        return (Item(None, path) for path in files)
+    if isinstance(inputs, Iterable):
+        return map(item_of, inputs)
+    raise _unknown(inputs)
+
+
+def item_of(given: Any) -> Item:
+    """One image as it was given.
+
+    Raises:
+        DataError: It is neither an image nor the path of a file.
+    """
+    if isinstance(given, np.ndarray):
+        return Item(given, None)
+    if isinstance(given, Image.Image):
+        path = getattr(given, 'filename', None) or None
+        return Item(_of_pillow(given), path, is_bgr=True)
+    if isinstance(given, str | os.PathLike):
+        return Item(None, os.fspath(given))
+    raise _unknown(given)
+
+
+def images_in(
+    folder: str | os.PathLike, without: Sequence[Path] = ()
+) -> list[str]:
+    """List the images of a folder and of those in it.
+
+    Args:
+        folder: The folder.
+        without: Folders of results, which may lie inside and are left out.
+
+    Returns:
+        Paths below the folder with ``/``, sorted.
+
+    Raises:
+        DataError: It can't be read, or has no images.
+    """
+    names = [
+        name
+        for name in list_files(os.fspath(folder))
+        if os.path.splitext(name)[1].lower() in IMAGE_EXTENSIONS
+    ]
+    if without:
+        root, results = Path(folder).resolve(), {p.resolve() for p in without}
+        names = [n for n in names if results.isdisjoint((root / n).parents)]
+    if not names:
+        endings = ', '.join(sorted(IMAGE_EXTENSIONS))
+        raise DataError(
+            f'{os.fspath(folder)!r} has no images ({endings}); correct the '
+            'path'
+        )
+    return sorted(names)
+
+
+def notes_of_file(path: str) -> list[Note]:
+    """Notes about the kind of pixels that an image file has.
+
+    Args:
+        path: Of an image that has been read.
+    """
+    data, name = read_bytes(path), repr(path)
+    mode = open_image(data, path).mode
+    # Of colours of 16 bits Pillow says that they are RGB.
+    deep = data.startswith(PNG_SIGNATURE) and data[24] == 16
+    found = (
+        (mode in _GREY, _grey(name)),
+        (mode in _ALPHA, _alpha(name)),
+        (deep or mode in _DEEP, _deep(name)),
+    )
+    return [note for is_so, note in found if is_so]
+
+
+def as_bgr(
+    image: np.ndarray, order: ChannelOrder, name: str
+) -> tuple[np.ndarray, list[Note]]:
+    """Convert an array to what networks are trained on.
+
+    Args:
+        image: (H, W, 3), (H, W, 4) with alpha, or grey (H, W) or (H, W, 1).
+        order: Of its channels.
+        name: Of the image, for messages.
+
+    Returns:
+        (H, W, 3) uint8 BGR, and notes about what was converted.
+
+    Raises:
+        DataError: It is of another shape, or its values are no pixels.
+    """
+    notes: list[Note] = []
+    image = _as_bytes(image, name, notes)
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or not image.size:
+        raise _wrong_shape(image.shape, name)
+    if image.shape[2] == 1:
+        notes.append(_grey(name))
+        image = np.repeat(image, 3, axis=2)
+    if image.shape[2] == 4:
+        notes.append(_alpha(name))
+        image = image[..., :3]
+    if order == 'rgb':
+        image = image[..., ::-1]
+    return np.ascontiguousarray(image), notes
+
+
+def _as_bytes(image: np.ndarray, name: str, notes: list[Note]) -> np.ndarray:
+    if image.dtype == np.uint8 or not image.size:
+        return image
+    if image.dtype.kind not in 'biuf':
+        raise DataError(f'{name} holds {image.dtype}, which are no pixels')
+    least, most = image.min(), image.max()
+    if image.dtype.kind == 'f':
+        if not np.isfinite([least, most]).all():
+            raise DataError(f'{name} holds values that are not finite')
+        if least >= 0 and 0 < most <= 1:
+            raise DataError(
+                f'{name} is floating point from {least:g} to {most:g}, and '
+                f'the network was trained on pixels from 0 to 255: {_FLOATS}'
+            )
+        image = np.rint(image)
+    if image.dtype == np.uint16 and most > 255:
+        notes.append(_deep(name))
+        # As OpenCV does when it reads such a file.
+        return (image >> 8).astype(np.uint8)
+    if least < 0 or most > 255:
+        raise DataError(
+            f'{name} holds values from {least:g} to {most:g}, and pixels go '
+            'from 0 to 255; images that are normalised already are not '
+            'predicted: pass them as they were'
+        )
+    return image.astype(np.uint8)
+
+
+def _wrong_shape(shape: tuple[int, ...], name: str) -> DataError:
+    remedy = 'pass (H, W, 3)'
+    if len(shape) == 3 and shape[0] in (1, 3, 4):
+        remedy = 'channels come last: pass image.transpose(1, 2, 0)'
+    elif len(shape) == 4:
+        remedy = 'pass several images as a list, list(images)'
+    return DataError(f'{name} has the shape {shape}, no image; {remedy}')
+
+
+def _of_pillow(image: Image.Image) -> np.ndarray:
+    """Pixels in the order of OpenCV: grey (H, W), BGR or BGR and alpha."""
+    if image.mode in (*_DEEP, '1', 'L'):
+        grey = image.convert('L') if image.mode == '1' else image
+        return np.asarray(grey)
+    mode = 'RGBA' if image.mode in _ALPHA else 'RGB'
+    values = np.asarray(image.convert(mode))
+    return np.concatenate([values[..., 2::-1], values[..., 3:]], axis=2)
+
+
+def _grey(name: str) -> Note:
+    return Note(
+        'grey',
+        f'{name} is grey, and the network was trained on colours: its value '
+        'is taken for all three',
+    )
+
+
+def _alpha(name: str) -> Note:
+    return Note('alpha', f'{name} has an alpha channel, which is dropped')
+
+
+def _deep(name: str) -> Note:
+    return Note(
+        'depth',
+        f'{name} has 16 bits a channel, and the network was trained on 8: the '
+        'upper ones are taken; a dark result needs another scale',
+    )
+
+
+def _unknown(inputs: Any) -> DataError:
+    return DataError(
+        f'a {type(inputs).__name__} is no image; pass an array (H, W, 3), a '
+        'path, the number of a camera, or a list or generator of images'
+    )

@@ -1,0 +1,158 @@
+"""Images that are not as those of the training: converted, told, refused."""
+
+import warnings
+
+import cv2
+import mmcv
+import numpy as np
+import predicting_network
+import pytest
+from PIL import Image
+
+from mmuda.apis import InputWarning, Segmenter
+from mmuda.apis.prediction_inputs import as_bgr, images_in, item_of
+from mmuda.apis.prediction_pipeline import pipeline_of, training_size
+from mmuda.utils.config import load_config
+from mmuda.utils.errors import ConfigError, DataError
+
+IMAGE = np.random.default_rng(5).integers(0, 256, (6, 8, 3), np.uint8)
+
+
+def converted(image, order='bgr'):
+    values, notes = as_bgr(image, order, 'x')
+    return values, [note.kind for note in notes]
+
+
+def test_an_image_of_8_bits_is_left_as_it_is():
+    values, kinds = converted(IMAGE)
+    assert np.array_equal(values, IMAGE)
+    assert kinds == []
+    values, kinds = converted(IMAGE, 'rgb')
+    assert np.array_equal(values, IMAGE[..., ::-1])
+    assert kinds == []
+
+
+@pytest.mark.parametrize('grey', [IMAGE[..., 0], IMAGE[..., :1]])
+def test_grey_becomes_three_colours(grey):
+    values, kinds = converted(grey)
+    assert kinds == ['grey']
+    assert values.shape == (6, 8, 3)
+    assert (values == IMAGE[..., :1]).all()
+
+
+def test_alpha_is_dropped():
+    alpha = np.concatenate([IMAGE, IMAGE[..., :1]], axis=2)
+    values, kinds = converted(alpha, 'rgb')
+    assert kinds == ['alpha']
+    assert np.array_equal(values, IMAGE[..., ::-1])
+
+
+def test_the_upper_bits_of_16_are_taken():
+    deep = IMAGE.astype(np.uint16) * 256 + 7
+    values, kinds = converted(deep)
+    assert kinds == ['depth']
+    assert np.array_equal(values, IMAGE)
+
+
+@pytest.mark.parametrize('kind', [np.float32, np.int64, np.uint16])
+def test_other_types_that_hold_pixels(kind):
+    values, kinds = converted(IMAGE.astype(kind))
+    assert kinds == []
+    assert values.dtype == np.uint8
+    assert np.array_equal(values, IMAGE)
+
+
+@pytest.mark.parametrize(
+    ('image', 'match'),
+    [
+        (IMAGE / 255, r'from 0 to 1, .* pass \(image \* 255\)'),
+        (IMAGE - 128.0, 'normalised already'),
+        (IMAGE.astype(np.int32) * 9, 'pixels go from 0 to 255'),
+        (np.full((6, 8, 3), np.nan), 'not finite'),
+        (IMAGE.transpose(2, 0, 1), r'transpose\(1, 2, 0\)'),
+        (IMAGE[None], r'list\(images\)'),
+        (IMAGE[..., :2], r'pass \(H, W, 3\)'),
+        (IMAGE[:0], 'no image'),
+        (np.full((2, 2, 3), 'a'), 'no pixels'),
+    ],
+)
+def test_what_is_no_image_is_refused_in_words(image, match):
+    with pytest.raises(DataError, match=match):
+        as_bgr(image, 'bgr', 'an array')
+
+
+def test_images_of_pillow():
+    assert np.array_equal(
+        item_of(Image.fromarray(IMAGE)).image, IMAGE[..., ::-1]
+    )
+    alpha = Image.fromarray(IMAGE).convert('RGBA')
+    assert np.array_equal(item_of(alpha).image[..., :3], IMAGE[..., ::-1])
+    assert item_of(Image.fromarray(IMAGE).convert('L')).image.ndim == 2
+
+
+@pytest.mark.parametrize('given', [3.5, None, dict(a=1)])
+def test_other_things_are_no_images(given):
+    with pytest.raises(DataError, match='is no image'):
+        item_of(given)
+
+
+def test_folders_are_searched_and_results_left_out(tmp_path):
+    for name in ('b.PNG', 'a/c.jpg', 'out/labels/b.png', 'notes.txt'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b'')
+    found = images_in(tmp_path, [tmp_path / 'out/labels'])
+    assert found == ['a/c.jpg', 'b.PNG']
+
+
+@pytest.fixture(scope='module')
+def small(tmp_path_factory):
+    return predicting_network.write(tmp_path_factory.mktemp('small'))
+
+
+def test_each_kind_is_told_once(small, tmp_path):
+    own = Segmenter(small['config'], small['checkpoint'], 'cpu')
+    (path, *_) = predicting_network.images_below(small['images'])
+    image = mmcv.imresize(mmcv.imread(path), (256, 128))
+    kinds = dict(
+        plain=image,
+        grey=image[..., 0],
+        alpha=cv2.cvtColor(image, cv2.COLOR_BGR2BGRA),
+        depth=image.astype(np.uint16) * 256,
+        size=mmcv.imresize(image, (120, 128)),
+    )
+    files = []
+    for name, values in kinds.items():
+        for number in range(2):
+            files.append(str(tmp_path / f'{name}{number}.png'))
+            mmcv.imwrite(values, files[-1])
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter('always')
+        results = list(own.predict(files))
+    told = [w for w in found if w.category is InputWarning]
+    assert [str(w.message).split("'")[1] for w in told] == files[2::2]
+    # As if it had been read as training does.
+    assert np.array_equal(results[0].label_map, results[4].label_map)
+    assert np.array_equal(results[0].label_map, results[6].label_map)
+
+
+def test_the_size_of_the_training(small):
+    cfg = load_config(small['config'])
+    assert training_size(cfg) == (256, 128)
+    cfg.pop('train_dataloader')
+    assert training_size(cfg) == (256, 128)
+    cfg.test_pipeline = []
+    assert training_size(cfg) is None
+
+
+def test_a_pipeline_must_read_and_pack(small):
+    cfg = load_config(small['config'])
+    steps = pipeline_of(cfg)
+    kinds = [step['type'] for step in steps]
+    assert kinds == ['LoadImage', 'Resize', 'PackSegInputs']
+    cfg.test_dataloader.dataset.pipeline.pop()
+    with pytest.raises(ConfigError, match='end in PackSegInputs'):
+        pipeline_of(cfg)
+    for key in ('test_dataloader', 'val_dataloader', 'test_pipeline'):
+        cfg.pop(key)
+    with pytest.raises(ConfigError, match='how images are shown'):
+        pipeline_of(cfg)

@@ -1,0 +1,124 @@
+"""Videos that are read and written, ahead of time and whole."""
+
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+from mmuda.apis.video_files import (
+    ahead,
+    read_frames,
+    video_facts,
+    video_name,
+    written_video,
+)
+from mmuda.utils.errors import DataError
+
+
+@pytest.fixture
+def codec(tmp_path):
+    """Skip where OpenCV was built without MJPG."""
+    code = cv2.VideoWriter.fourcc(*'MJPG')
+    path = str(tmp_path / 'try.avi')
+    writer = cv2.VideoWriter(path, code, 5, (16, 16))
+    opened = writer.isOpened()
+    writer.release()
+    if not opened:
+        pytest.skip('no MJPG')
+
+
+def grey_frames(count, height=20, width=32):
+    return [
+        np.full((height, width, 3), 20 * number, np.uint8)
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize('size', [(20, 32), (21, 33)])
+def test_what_is_written_is_read(codec, tmp_path, size):
+    path = tmp_path / 'new/video.avi'
+    with written_video(path, 12.5) as writer:
+        for frame in grey_frames(7, *size):
+            writer.add(frame)
+    facts = video_facts(path)
+    even = [side + side % 2 for side in size]
+    assert (facts.height, facts.width) == tuple(even)
+    assert facts.rate == 12.5
+    assert facts.frames == 7
+    read = list(read_frames(path))
+    assert [round(frame.mean() / 20) for frame in read] == [*range(7)]
+
+
+def test_channels_are_turned_to_rgb_and_back(codec, tmp_path):
+    red = np.zeros((16, 16, 3), np.uint8)
+    red[..., 0] = 250
+    with written_video(tmp_path / 'a.avi', 5) as writer:
+        writer.add(red)
+    (frame,) = read_frames(tmp_path / 'a.avi')
+    assert frame[..., 2].mean() > 200
+    assert frame[..., 0].mean() < 30
+
+
+def write_half(path):
+    with written_video(path, 5) as writer:
+        writer.add(grey_frames(1)[0])
+        raise ValueError('half')
+
+
+def test_a_video_that_fails_is_not_left(codec, tmp_path):
+    with pytest.raises(ValueError, match='half'):
+        write_half(tmp_path / 'a.avi')
+    assert list(tmp_path.glob('*a.*')) == []
+
+
+@pytest.mark.parametrize(
+    ('name', 'written'),
+    [
+        ('a.avi', 'a.avi'),
+        ('a.MP4', 'a.MP4'),
+        ('a.webm', 'a.mp4'),
+        ('camera_0', 'camera_0.mp4'),
+    ],
+)
+def test_names_of_videos(name, written):
+    assert video_name(name) == written
+
+
+def test_no_video(tmp_path):
+    (tmp_path / 'a.avi').write_bytes(b'nothing')
+    with pytest.raises(DataError, match='no such video'):
+        next(read_frames(tmp_path / 'b.avi'))
+    with pytest.raises(DataError, match=r'a.avi.* cannot be opened'):
+        next(read_frames(tmp_path / 'a.avi'))
+
+
+def test_items_are_made_ahead_in_another_thread():
+    made, closed = [], []
+
+    def items():
+        try:
+            for number in range(50):
+                made.append(threading.current_thread())
+                yield number
+        finally:
+            closed.append(True)
+
+    results = ahead(items(), 3)
+    assert [next(results) for _ in range(4)] == [0, 1, 2, 3]
+    results.close()
+    assert closed == [True]
+    assert len(made) <= 8
+    assert threading.main_thread() not in made
+    assert list(ahead(items(), 3)) == [*range(50)]
+
+
+def test_errors_come_through():
+    def items():
+        yield 1
+        raise DataError('broken')
+
+    results = ahead(items(), 2)
+    assert next(results) == 1
+    with pytest.raises(DataError, match='broken'):
+        next(results)

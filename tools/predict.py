@@ -1,0 +1,244 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Predict an image, a folder of images, a video or a camera.
+
+Writes the classes of each pixel as PNGs named by the paths of the images, and
+overlays, entropy maps and probabilities if they are asked for. Of a video or
+camera it writes videos; a camera is predicted until Ctrl-C. A folder goes on
+where an earlier run has stopped.
+"""
+
+import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmuda.apis import InputWarning, Segmenter
+from mmuda.apis.prediction_files import (
+    ENTROPY,
+    OVERLAY,
+    PROBABILITIES,
+    TRAIN_IDS,
+    PredictionFiles,
+    require_same_network,
+)
+from mmuda.apis.prediction_inputs import is_video
+from mmuda.apis.prediction_runs import (
+    Outcome,
+    images_of,
+    predict_images,
+    predict_video,
+    videos_of,
+)
+from mmuda.datasets.server_formats import FORMATS
+from mmuda.utils.checks import COUNT
+from mmuda.utils.checksums import sha256_of
+from mmuda.utils.cli import (
+    add_config_options,
+    add_traceback_option,
+    checked,
+    run_tool,
+)
+from mmuda.utils.compat import local_checkpoint
+from mmuda.utils.locks import only_writer
+from mmuda.utils.mixed_precision import add_amp_option, precision_of_args
+from mmuda.utils.text import join_some
+
+UNREADABLE = 1
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        'input',
+        help='image, folder (with all folders in it), video, or number of a '
+        'camera such as 0',
+    )
+    parser.add_argument(
+        '--config',
+        help='config of the network; by default the one that is recorded in '
+        'the checkpoint',
+    )
+    parser.add_argument(
+        '--checkpoint',
+        nargs='+',
+        required=True,
+        metavar='FILE',
+        help='trained weights; several predict as an ensemble, by the '
+        'weighted sum of their logits',
+    )
+    parser.add_argument(
+        '--weights',
+        nargs='+',
+        type=float,
+        metavar='W',
+        help='weight of each checkpoint of an ensemble; equal by default',
+    )
+    add_output_options(parser)
+    add_network_options(parser)
+    add_config_options(parser)
+    add_traceback_option(parser)
+    return parser.parse_args(argv)
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is written."""
+    parser.add_argument(
+        '--out',
+        required=True,
+        metavar='DIR',
+        help='folder of the results: labels/ and what else is asked for, in '
+        'each the folders of the images',
+    )
+    parser.add_argument(
+        '--overlay',
+        action='store_true',
+        help='write the classes over the images, with a legend (overlay/)',
+    )
+    parser.add_argument(
+        '--entropy',
+        action='store_true',
+        help='write how unsure the network is, with a colour bar (entropy/)',
+    )
+    parser.add_argument(
+        '--probabilities',
+        action='store_true',
+        help='write the probabilities of all classes as npz of 16 bits '
+        '(probabilities/)',
+    )
+    parser.add_argument(
+        '--ids',
+        choices=[TRAIN_IDS, *FORMATS],
+        default=TRAIN_IDS,
+        help='what the pixels of labels hold: train ids with the colours of '
+        'the classes, or the ids of a server in grey',
+    )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='predict what is there already, too, and replace it',
+    )
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Add how it is predicted."""
+    parser.add_argument(
+        '--batch-size',
+        type=checked(COUNT),
+        default=1,
+        metavar='N',
+        help='images of one size that are predicted together',
+    )
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help='test-time augmentation: mean over each image and its mirror '
+        'image, or over what tta_pipeline of the config has',
+    )
+    parser.add_argument(
+        '--head',
+        metavar='NAME',
+        help='head that predicts, where targets have heads of their own; as '
+        'of tools/test.py',
+    )
+    parser.add_argument(
+        '--device', help='such as cuda:1 or cpu; by default a GPU if there is'
+    )
+    add_amp_option(parser, 'predict')
+
+
+def source_of(text: str) -> str | int:
+    """A path, or the number of a camera.
+
+    Args:
+        text: Of the command line; a file that has a number for its name wins.
+    """
+    number = text.isdecimal() and not Path(text).exists()
+    return int(text) if number else text
+
+
+def kinds_of(args: argparse.Namespace) -> tuple[str, ...]:
+    """What is written beside the labels."""
+    return tuple(
+        kind
+        for kind in (OVERLAY, ENTROPY, PROBABILITIES)
+        if getattr(args, kind)
+    )
+
+
+def network_of(
+    args: argparse.Namespace, segmenter: Segmenter
+) -> dict[str, Any]:
+    """What decides the predictions, as plain values."""
+    return dict(
+        checkpoints=[
+            sha256_of(local_checkpoint(path)) for path in args.checkpoint
+        ],
+        config=segmenter.config_digest,
+        weights=args.weights,
+        amp=args.amp,
+        ids=args.ids,
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Predict."""
+    warnings.showwarning = _show_warning
+    source, out = source_of(args.input), Path(args.out)
+    # What can't be read is told before the network is built.
+    names = {} if is_video(source) else images_of(str(source), out)
+    segmenter = Segmenter(
+        args.config,
+        args.checkpoint,
+        args.device,
+        options=args.cfg_options,
+        weights=args.weights,
+        tta=args.tta,
+        head=args.head,
+        precision=precision_of_args(args),
+    )
+    files = PredictionFiles(out, kinds_of(args), args.ids, segmenter.classes)
+    if is_video(source):
+        written = [*videos_of(source, files).values()]
+    else:
+        written = [p for n in names.values() for p in files.paths(n).values()]
+    network = network_of(args, segmenter)
+    with only_writer(out=out):
+        require_same_network(out, network, written, args.overwrite)
+        if is_video(source):
+            outcome = predict_video(
+                segmenter, source, files, args.batch_size, args.overwrite
+            )
+        else:
+            outcome = predict_images(
+                segmenter, names, files, args.batch_size, args.overwrite
+            )
+    return _tell(outcome, out)
+
+
+def _tell(outcome: Outcome, out: Path) -> int:
+    what = 'frames' if outcome.files else 'images'
+    place = join_some([*map(str, outcome.files)]) or f'{out}'
+    there = f', {outcome.there} were there' if outcome.there else ''
+    print(f'Predicted {outcome.written} {what}{there}: {place}')
+    for fault in outcome.faults:
+        print(f'left out: {fault}', file=sys.stderr)
+    if outcome.faults:
+        print(
+            f'error: {len(outcome.faults)} image(s) cannot be read',
+            file=sys.stderr,
+        )
+        return UNREADABLE
+    return 0
+
+
+def _show_warning(message: Warning | str, category: type, *_, **__) -> None:
+    if issubclass(category, InputWarning | UserWarning):
+        print(f'warning: {message}', file=sys.stderr, flush=True)
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main, parse_args()))
