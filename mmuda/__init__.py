@@ -187,6 +187,7 @@ import_module('mmuda.utils.screen').silence_imports()
 name_distributions()
 import_module('mmuda.utils.renamed_configs').follow_old_paths()
 import_module('mmuda.utils.config_completion').complete_files()
+import_module('mmuda.utils.inferencers').support_inferencers()
 
 __all__ = [
     '__version__',

@@ -8,6 +8,7 @@ from .from_advent import (
     segmentor_to_published,
 )
 from .segmentor import (
+    OWN_TEST_DATA,
     needed_types,
     plain_config,
     strip_segmentor_prefix,
@@ -20,6 +21,7 @@ from .state_dicts import (
 )
 
 __all__ = [
+    'OWN_TEST_DATA',
     'discriminator_from_published',
     'discriminator_to_published',
     'find_state_dict',

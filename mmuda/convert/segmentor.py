@@ -9,7 +9,11 @@ from mmengine.registry import Registry
 from torch import Tensor
 
 import mmuda.registry
+from mmuda.datasets.labels.label_maps import label_set_metainfo
 from mmuda.utils.config_completion import complete
+from mmuda.utils.config_data import dataset_leaves
+from mmuda.utils.config_keys import class_of, known_classes
+from mmuda.utils.config_values import parameter_defaults
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.names import DECODE
 
@@ -29,6 +33,9 @@ _KEPT_KEYS = (
     'visualizer',
     'log_level',
 )
+
+#: Folder that a config of mmseg's types alone names for test data.
+OWN_TEST_DATA = 'data/own'
 
 _TWO_SCALES = 'HRDAEncoderDecoder'
 # Of a segmentor with heads for each target.
@@ -75,8 +82,9 @@ def plain_config(cfg: Config) -> Config:
 
     The model becomes an ``EncoderDecoder`` with a ``SegDataPreProcessor``, of
     several heads by target the one that all targets share. If mmseg has its
-    backbone and heads, all of the file is mmseg's: what reads labels or is
-    done by classes of mmuda is left out, and mmuda need not be installed.
+    backbone and heads, all of the file is mmseg's, and mmuda need not be
+    installed: what is done by classes of mmuda is left out, and a test set
+    that they read is replaced by one of ``OWN_TEST_DATA``.
     Otherwise the file also has the test data, types of mmuda have its scope,
     and ``custom_imports`` registers them. So it is with
     ``test_cfg.upsample_once`` and with ``HRDAEncoderDecoder``, which mmseg
@@ -184,10 +192,57 @@ def _without(plain: dict, own: set[str]) -> dict:
         for name, hook in (plain.get('default_hooks') or {}).items()
         if not _types_in(hook) & own
     }
+    # Without backends, which have namesakes of mmuda.
+    kept.setdefault('visualizer', dict(type='SegLocalVisualizer'))
+    if not steps:
+        return kept
     if 'test_dataloader' not in kept or 'test_evaluator' not in kept:
-        for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
-            kept.pop(key, None)
-    return dict(kept, test_pipeline=steps) if steps else kept
+        kept |= _test_of_stock_types(steps, plain.get('test_dataloader'))
+    return dict(kept, test_pipeline=steps)
+
+
+def _test_of_stock_types(steps: list[dict], loader: Any) -> dict[str, Any]:
+    """A test by mmseg alone, of images and labels that a user puts there.
+
+    ``MMSegInferencer`` takes its pipeline from the test set.
+
+    Args:
+        steps: Of the test pipeline, without labels.
+        loader: Of the method's own test set, whose classes are taken.
+    """
+    labels = dict(type='LoadAnnotations')
+    dataset = dict(
+        type='BaseSegDataset',
+        data_root=OWN_TEST_DATA,
+        data_prefix=dict(img_path='images', seg_map_path='labels'),
+        pipeline=[*steps[:-1], labels, steps[-1]],
+    )
+    meta = _metainfo(loader)
+    if meta:
+        dataset['metainfo'] = meta
+    return dict(
+        test_dataloader=dict(
+            batch_size=1,
+            num_workers=2,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dataset,
+        ),
+        test_evaluator=dict(type='IoUMetric', iou_metrics=['mIoU']),
+        test_cfg=dict(type='TestLoop'),
+    )
+
+
+def _metainfo(loader: Any) -> dict[str, Any]:
+    """Classes and palette of the (first) data set of a loader, if named."""
+    loader = loader[0] if isinstance(loader, list | tuple) else loader
+    if not loader:
+        return {}
+    leaf = next(dataset_leaves(loader['dataset']))
+    kind = class_of(leaf, known_classes())
+    defaults = parameter_defaults(kind) if kind else {}
+    label_set = leaf.get('label_set', defaults.get('label_set'))
+    found = label_set_metainfo(label_set) if label_set else {}
+    return found | dict(leaf.get('metainfo') or {})
 
 
 def _plain_step(step: dict) -> dict:

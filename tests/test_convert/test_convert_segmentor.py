@@ -192,13 +192,18 @@ import sys
 sys.modules['mmuda'] = None
 import torch
 from mmengine.config import Config
-from mmseg.apis import inference_model, init_model
+from mmseg.apis import MMSegInferencer, inference_model, init_model
 import numpy as np
 cfg = Config.fromfile(sys.argv[1])
 model = init_model(cfg, sys.argv[2], device='cpu')
 image = np.zeros((64, 96, 3), np.uint8)
 sample = inference_model(model, image)
 torch.save(sample.seg_logits.data, sys.argv[3])
+inferencer = MMSegInferencer(sys.argv[1], sys.argv[2], device='cpu')
+assert cfg.test_dataloader.dataset.type == 'BaseSegDataset'
+assert len(cfg.test_dataloader.dataset.metainfo.classes) == 19
+shown = inferencer(image)['predictions']
+assert np.array_equal(shown, sample.pred_sem_seg.data[0].numpy())
 """
 
 

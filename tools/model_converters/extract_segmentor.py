@@ -6,7 +6,7 @@ With --config a plain mmseg config is written too, so that mmseg's own
 tools/test.py and mmseg.apis.init_model work on the two files. It needs mmuda
 only if mmseg lacks the network (DeepLab-V2, MiT, ASPPSEHead, ...), and says
 so; a network of mmseg (DeepLabV3+, ...) is written with mmseg's types alone,
-without the test data where these are read by classes of mmuda.
+and with a test set to fill where that is read by classes of mmuda.
 """
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
@@ -19,6 +19,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor
 
 from mmuda.convert import (
+    OWN_TEST_DATA,
     find_state_dict,
     needed_types,
     plain_config,
@@ -122,11 +123,13 @@ def _needs(plain: Config) -> str:
     own = needed_types(plain)
     if own:
         return f'needs mmuda for {", ".join(own)}'
-    if 'test_dataloader' in plain:
+    dataset = (plain.get('test_dataloader') or {}).get('dataset') or {}
+    if dataset.get('data_root') != OWN_TEST_DATA:
         return 'needs mmseg alone'
     return (
-        'needs mmseg alone; for its tools/test.py add test_dataloader and '
-        'test_evaluator, which are of mmuda in this config'
+        'needs mmseg alone; for its tools/test.py put images and labels of '
+        f'train ids (.png) into images/ and labels/ of {OWN_TEST_DATA}, as '
+        'its data set reads no layouts of mmuda'
     )
 
 
