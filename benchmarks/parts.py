@@ -17,6 +17,7 @@ from benchmarks.data import (
     sampler_rows,
 )
 from benchmarks.evaluation import evaluation_rows
+from benchmarks.file_predictions import prediction_rows
 from benchmarks.image_formats import image_format_rows
 from benchmarks.lab_translation import lab_translation_rows
 from benchmarks.labelling import labelling_rows
@@ -59,6 +60,7 @@ PARTS = (
     'image_formats',
     'labels',
     'evaluation',
+    'prediction',
     'labelling',
     'labelling_memory',
     'scaling',
@@ -153,6 +155,19 @@ class Benchmark:
         return evaluation_rows(
             cfg,
             self.folder / 'work_dir',
+            self.args.images,
+            device=self.args.device,
+            **self.timing,
+        )
+
+    def prediction(self) -> list[Row]:
+        """Predicting files against the bare forward pass."""
+        factor = self.args.size_factor
+        cfg = self.config_with_data('prediction', factor)
+        scale_sizes(cfg, factor)
+        return prediction_rows(
+            cfg,
+            self.folder / 'prediction_work_dir',
             self.args.images,
             device=self.args.device,
             **self.timing,

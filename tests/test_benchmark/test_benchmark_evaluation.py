@@ -9,6 +9,7 @@ from benchmarks.evaluation import (
     evaluation_rows,
     forward_all,
 )
+from benchmarks.file_predictions import prediction_rows
 from benchmarks.setting import scale_sizes
 from mmuda.utils.config import load_config
 from mmuda.utils.config_model import fill_model
@@ -57,3 +58,13 @@ def test_bare_forward_builds_no_graph():
     forward_all(model, [torch.zeros(1, 3, 4, 6)])
     meta = dict(img_shape=(4, 6), ori_shape=(4, 6))
     assert model.calls == [((1, 3, 4, 6), [meta], False)]
+
+
+def test_rows_of_predictions_name_what_is_predicted(cfg, tmp_path):
+    rows = prediction_rows(cfg, tmp_path / 'run', 2, rounds=1, warmup=0)
+    assert [row.name for row in rows] == [
+        'images with overlays / forward, 2 of 72x36',
+        'video with overlays / forward, 2 of 72x36',
+    ]
+    written = sorted((tmp_path / 'run/out/overlay').iterdir())
+    assert [path.name for path in written] == ['0.png', '1.png', 'video.avi']

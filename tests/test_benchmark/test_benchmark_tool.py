@@ -24,6 +24,7 @@ PARTS = (
     'image_formats',
     'labels',
     'evaluation',
+    'prediction',
     'labelling',
     'labelling_memory',
     'scaling',
