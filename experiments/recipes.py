@@ -13,7 +13,7 @@ from typing import Any
 from mmengine.config import Config
 
 from experiments.experiment_files import Experiment, Row
-from mmuda.hooks.recorded_config import flat
+from mmuda.utils.flat_values import flat
 from mmuda.procedures.cotraining_cycles import CoTraining
 from mmuda.procedures.cotraining_options import read_cotraining
 from mmuda.procedures.self_training_rounds import SelfTraining, read_rounds

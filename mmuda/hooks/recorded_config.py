@@ -7,7 +7,7 @@ terms that took their place.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -16,6 +16,7 @@ from mmuda.models.followers import TEACHER
 from mmuda.utils.config_keys import class_at, known_classes, type_name
 from mmuda.utils.config_values import parameter_defaults
 from mmuda.utils.errors import CheckpointError
+from mmuda.utils.flat_values import flat
 from mmuda.utils.text import join_some
 
 _PARTS = (
@@ -72,27 +73,6 @@ def recorded_config(cfg: Config) -> dict[str, Any]:
             place = kind if name == TEACHER else f'{kind}({name})'
             parts.setdefault('custom_hooks', {})[place] = hook
     return {key: value for key, value in flat(parts) if not _FREE.search(key)}
-
-
-def flat(value: Any, path: str = '') -> Iterator[tuple[str, Any]]:
-    """Yield the plain values inside a value, with the keys that lead there.
-
-    Args:
-        value: Of a config.
-        path: Keys that lead to it.
-    """
-    if isinstance(value, Mapping) and value:
-        for key, part in value.items():
-            yield from flat(part, f'{path}.{key}' if path else str(key))
-    elif isinstance(value, list | tuple) and value:
-        for index, part in enumerate(value):
-            yield from flat(part, f'{path}[{index}]')
-    elif value is None or isinstance(value, bool | int | float | str):
-        yield path, value
-    else:
-        # Empty ones, and objects of a config written in Python.
-        name = getattr(value, '__qualname__', None)
-        yield path, name or repr(value)
 
 
 def changed_lengths(stored: _Record, own: _Record, file: str) -> list[str]:

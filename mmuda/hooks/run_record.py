@@ -25,12 +25,12 @@ from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.engine.schedules import continue_on_schedule, schedulers_by_player
 from mmuda.models.players import player_optim_wrappers, unwrap
 from mmuda.utils.errors import CheckpointError
+from mmuda.utils.flat_values import flat
 from mmuda.utils.text import join_some
 
 from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
 from .recorded_config import (
     changed_lengths,
-    flat,
     older_terms,
     recorded_config,
 )

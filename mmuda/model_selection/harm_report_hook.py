@@ -18,13 +18,12 @@ from mmuda.utils.checks import WHOLE
 from mmuda.utils.distributed import files_of_main_process
 from mmuda.utils.errors import ConfigError, MMUDAError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.names import HARM_REPORT
 
 from .checkpoint_scores import Sampling
 from .harm_comparison import compare_with_source_only, thresholds_of
 from .pool_members import pool_of
 from .selection_data import target_images
-
-REPORT = 'harm_report.json'
 
 
 @HOOKS.register_module()
@@ -131,7 +130,7 @@ class HarmReportHook(Hook):
         if not is_main_process():
             return
         content = json.dumps(found.content(), indent=2)
-        atomic_write(work_dir / REPORT, content + '\n')
+        atomic_write(work_dir / HARM_REPORT, content + '\n')
         level = logging.WARNING if found.report.harms else logging.INFO
         text = '\n'.join(found.lines())
         _tell(f'Harm report against {self.source_only}:\n{text}', level)

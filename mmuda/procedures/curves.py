@@ -14,10 +14,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
-from mmuda.pseudo_labels.labelling_jobs import ACCURACY
 from mmuda.utils.checks import SHARE
 from mmuda.utils.files import atomic_path, atomic_write
 from mmuda.utils.json_files import read_json
+from mmuda.utils.names import ACCURACY
 
 from .stage import Stage, Step
 

@@ -24,7 +24,7 @@ from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write, require_writable_folder
 from mmuda.utils.locks import LOCK
-from mmuda.utils.names import MANIFEST
+from mmuda.utils.names import ACCURACY, MANIFEST
 
 from .image_statistics import STATISTICS
 from .labeler import LABEL_FREE, PseudoLabeler, dataset_keys
@@ -36,8 +36,6 @@ from .labelling_options import (
 from .labelling_report import Accuracy, measure_accuracy
 from .predictor import EgoMask
 from .second_pass import FOLDER, Report, Spool, score_path
-
-ACCURACY = 'accuracy.json'
 
 
 @dataclass

@@ -10,6 +10,10 @@ UNSEEN = 'unseen_targets'
 IGNORE_ID = 255
 # File of a folder of pseudo-labels, written last.
 MANIFEST = 'manifest.json'
+# File beside it: how right they are, where that was measured.
+ACCURACY = 'accuracy.json'
+# File of a work directory: whether adaptation seems to have harmed.
+HARM_REPORT = 'harm_report.json'
 # What is logged of learning by a teacher: the part of the pixels that it is
 # sure of, and that of mixed images which is of the source.
 SHARES = ('pseudo_label_weight', 'mixed_share')

@@ -9,7 +9,7 @@ from PIL import Image
 from tiny_models import NUM_CLASSES, batch
 from tiny_runs import METAINFO, equal, runner, weights
 
-from mmuda.hooks.domain_visualization_hook import (
+from mmuda.evaluation.training_pictures import (
     domain_tiles,
     learned_tiles,
     predict_logits,

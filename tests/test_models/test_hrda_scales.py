@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmuda.hooks.iteration_seed_hook import mix_seed, seed_all
+from mmuda.utils.seeds import mix_seed, seed_all
 from mmuda.models.segmentors import Box
 from mmuda.models.segmentors.scales import (
     fuse,

@@ -3,7 +3,7 @@ import random
 import numpy as np
 import torch
 
-from mmuda.hooks.iteration_seed_hook import mix_seed, seed_all
+from mmuda.utils.seeds import mix_seed, seed_all
 
 
 def draw():

@@ -218,12 +218,13 @@ class DACS(BaseUDA):
             of mixed images that is of the source.
         """
         mixed, pasted = self.mix(source, target)
-        self.show(target.name, mixed=mixed.images)
+        labels = mixed.require_labels()
+        self.show(target.name, mixed=mixed.images, mixed_label=labels)
         prediction = self.segmentor(
             mixed.images, heads=self.heads_on(target.name)
         )
         losses = self.network.losses(
-            prediction, mixed.require_labels(), mixed.weights, mixed.pseudo
+            prediction, labels, mixed.weights, mixed.pseudo
         )
         losses |= ddp_dummy_loss(self.segmentor, prediction.logits)
         assert target.share is not None, 'of label_online()'
