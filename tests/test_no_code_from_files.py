@@ -100,6 +100,12 @@ COMMANDS = {
         ['--source-only', '{checkpoint}', '--pool', '--out']
         + ['{out}/harm.json', *FEW, '{options}'],
     ),
+    'analysis_tools/browse_dataset.py': (
+        [CONFIG],
+        ['--count', '1', '--out', '{out}/samples']
+        + ['--checkpoint', '{checkpoint}', '{options}'],
+    ),
+    'analysis_tools/report.py': (['{work_dir}'], []),
     'analysis_tools/label_free_experiment.py': (
         ['{pools}'],
         [*FEW, '--out', '{out}'],
@@ -229,6 +235,7 @@ def world(tmp_path_factory):
     values = dict(
         data=data,
         options=options,
+        work_dir=folder / 'run',
         checkpoint=folder / 'run/iter_2.pth',
         labels=folder / 'labels/labels',
         predicted=folder / 'predicted/predicted',
@@ -304,6 +311,7 @@ FOLDERS = [
     ('misc/class_statistics.py', 'data'),
     ('translate_lab.py', 'data'),
     ('analysis_tools/confusion_matrix.py', 'predicted'),
+    ('analysis_tools/report.py', 'work_dir'),
 ]
 # Published networks, and data for a whole procedure, are not at hand.
 UNFINISHED = ('model_converters/', 'cotrain.py')

@@ -22,6 +22,7 @@ custom_hooks = [
     dict(type='GracefulStopHook'),
     dict(type='DomainVisualizationHook', interval=1000),
     dict(type='TrainingCurveHook', interval=2000),
+    dict(type='RunReportHook'),
     dict(type='ProgressBarHook'),
 ]
 # TensorBoard: add dict(type='TensorboardVisBackend')

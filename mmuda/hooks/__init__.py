@@ -19,6 +19,7 @@ from .prediction_files_hook import (
 )
 from .progress_bar_hook import ProgressBarHook
 from .pseudo_label_refresh_hook import PseudoLabelRefreshHook
+from .run_report_hook import RunReportHook
 from .run_summary_hook import RunSummaryHook
 from .target_statistics_hook import TargetNormStatisticsHook
 from .training_curve_hook import TrainingCurveHook
@@ -39,6 +40,7 @@ __all__ = [
     'PredictionFilesHook',
     'ProgressBarHook',
     'PseudoLabelRefreshHook',
+    'RunReportHook',
     'RunSummaryHook',
     'TargetNormStatisticsHook',
     'TrainingCurveHook',

@@ -1,0 +1,1 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.

@@ -1,0 +1,95 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""How much of each class pseudo-labels kept, and how right they are."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
+    PseudoLabelManifest,
+    current_root,
+)
+from mmuda.utils.checks import NOT_NEGATIVE
+from mmuda.utils.json_files import read_json
+from mmuda.utils.names import ACCURACY
+
+from .html_pages import note_html, table_html
+
+_ROOT = 'pseudo_label_root'
+_Percent = Annotated[float, NOT_NEGATIVE]
+
+
+class _Measured(TypedDict):
+    precision: _Percent | None
+    recall: _Percent | None
+
+
+class _Accuracy(TypedDict):
+    overall: _Percent | None
+    classes: dict[str, _Measured]
+
+
+def label_quality_html(config: Mapping[str, Any]) -> Iterator[str]:
+    """Tables of the pseudo-labels that a training has read from files.
+
+    Args:
+        config: Values by dotted key.
+
+    Yields:
+        Markup; nothing for a training without such labels. What a teacher
+        makes within an iteration is a curve.
+
+    Raises:
+        DataError: A file is damaged.
+    """
+    roots = [
+        str(value)
+        for key, value in config.items()
+        if key.rpartition('.')[2] == _ROOT and value
+    ]
+    for root in dict.fromkeys(roots):
+        folder = current_root(root) if Path(root).is_dir() else None
+        if folder is None:
+            yield note_html(f'There are no labels in {root} any more.')
+        else:
+            yield from _folder_html(folder)
+
+
+def _folder_html(folder: Path) -> Iterator[str]:
+    manifest = PseudoLabelManifest.read(folder)
+    measured: Mapping[str, Mapping] = {}
+    file = folder / ACCURACY
+    if file.exists():
+        content = read_json(file, 'remove it', _Accuracy)
+        measured = content['classes']
+        overall = content['overall']
+        if overall is not None:
+            yield note_html(f'{overall:.1f} % of the kept labels are right.')
+    rows = [
+        (
+            name,
+            _percent(manifest.kept[name], manifest.pixels[name]),
+            _number(manifest.thresholds[name]),
+            *(_number(measured.get(name, {}).get(k)) for k in _MEASURES),
+        )
+        for name in manifest.classes
+    ]
+    yield note_html(
+        f'{folder}: {manifest.num_images:,} images, rule '
+        f'{manifest.rule.get("type", "unknown")}'
+    )
+    yield table_html(
+        rows,
+        ('class', 'kept %', 'threshold', 'right %', 'found %'),
+    )
+
+
+_MEASURES = ('precision', 'recall')
+
+
+def _percent(part: int, whole: int) -> str:
+    return f'{100 * part / whole:.1f}' if whole else '–'
+
+
+def _number(value: object) -> str:
+    return f'{value:.4g}' if isinstance(value, int | float) else '–'

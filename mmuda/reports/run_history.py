@@ -1,0 +1,154 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""What the runs of a work directory have logged, as one training."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mmuda.utils.checks import is_whole
+from mmuda.utils.errors import DataError
+from mmuda.utils.json_files import parse_json, read_plain_file
+
+# Iterations and values of something that was logged.
+Series = tuple[np.ndarray, np.ndarray]
+_STEP, _TRAINED = 'step', 'iter'
+_REMEDY = 'remove it, or name the folder of another training'
+
+
+@dataclass(frozen=True)
+class RunHistory:
+    """What was logged of a training, resumed or not.
+
+    Attributes:
+        training: Values by name, at the iterations of the log.
+        validation: Values by name, at the iterations of validations.
+        seconds: Time of all iterations that are logged.
+        runs: Folders of the runs that it went through, the first one first.
+    """
+
+    training: dict[str, Series]
+    validation: dict[str, Series]
+    seconds: float
+    runs: list[Path]
+
+
+def read_history(work_dir: Path) -> RunHistory:
+    """Read ``<time>/vis_data/scalars.json`` of all runs in a folder.
+
+    What a run has logged beyond the place from which a later one went on is
+    left out, so that there is one line without gaps or returns. Of a folder
+    in which a training was started anew the last one is left.
+
+    Args:
+        work_dir: Of a training.
+
+    Raises:
+        DataError: Nothing was logged there, or a file is damaged.
+    """
+    files = sorted(work_dir.glob('*/vis_data/scalars.json'))
+    runs = {file.parents[1]: read_records(file) for file in files}
+    training: list[dict] = []
+    validation: list[dict] = []
+    used: list[Path] = []
+    for folder, records in runs.items():
+        trained = [record for record in records if _TRAINED in record]
+        if not trained:
+            continue
+        first = trained[0][_STEP]
+        training = [r for r in training if r[_STEP] < first] + trained
+        # A resumed run may first repeat a validation that was cut off.
+        begin = min(r[_STEP] for r in records)
+        validation = [r for r in validation if r[_STEP] < begin]
+        validation += [r for r in records if _TRAINED not in r]
+        used = [*used, folder] if training[0] is not trained[0] else [folder]
+    if not training:
+        raise DataError(
+            f"'{work_dir}' holds no log of a training (<time>/vis_data/"
+            'scalars.json, of LocalVisBackend); name the work directory of one'
+        )
+    seconds = _seconds(training)
+    return RunHistory(_series(training), _series(validation), seconds, used)
+
+
+def read_records(file: Path) -> list[dict]:
+    """Read the lines of a log of scalars, in the order of their iterations.
+
+    A last line that was cut off by a kill is left out.
+
+    Args:
+        file: Lines of JSON.
+
+    Raises:
+        DataError: Another line can't be read.
+    """
+    lines = read_plain_file(file, _REMEDY).splitlines()
+    records = []
+    for number, line in enumerate(lines, 1):
+        place = f'{file}, line {number}'
+        try:
+            record = parse_json(line, place, _REMEDY, allow_nan=True)
+        except DataError:
+            if number == len(lines):
+                break
+            raise
+        if not is_whole(record.get(_STEP)):
+            raise DataError(f'{place}: has no iteration ({_STEP}); {_REMEDY}')
+        records.append(record)
+    return sorted(records, key=lambda record: record[_STEP])
+
+
+def _series(records: Sequence[Mapping]) -> dict[str, Series]:
+    names = dict.fromkeys(name for record in records for name in record)
+    found = {}
+    for name in names:
+        if name in (_STEP, _TRAINED):
+            continue
+        points = [*_points(records, name)]
+        if points:
+            steps, values = zip(*points, strict=True)
+            found[name] = np.array(steps), np.array(values, dtype=float)
+    return found
+
+
+def _points(
+    records: Sequence[Mapping], name: str
+) -> Iterator[tuple[int, float]]:
+    for record in records:
+        value = record.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield record[_STEP], value
+
+
+def _seconds(records: Sequence[Mapping]) -> float:
+    """The log has the mean time of an iteration since its last line."""
+    total, last = 0.0, 0
+    for record in records:
+        time = record.get('time', math.nan)
+        if isinstance(time, int | float) and math.isfinite(time):
+            total += time * (record[_STEP] - last)
+        last = record[_STEP]
+    return total
+
+
+def smoothed(values: np.ndarray, width: int) -> np.ndarray:
+    """Mean of each value and its neighbours, without those that are NaN.
+
+    Args:
+        values: (N,) numbers.
+        width: How many values on both sides together; 0 changes nothing.
+
+    Returns:
+        (N,); at both ends of fewer neighbours, NaN where all are.
+    """
+    half = width // 2
+    known = np.isfinite(values)
+    sums = np.concatenate([[0], np.cumsum(np.where(known, values, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(known)])
+    places = np.arange(len(values))
+    begin = np.maximum(places - half, 0)
+    end = np.minimum(places + half + 1, len(values))
+    with np.errstate(invalid='ignore', divide='ignore'):
+        return (sums[end] - sums[begin]) / (counts[end] - counts[begin])
