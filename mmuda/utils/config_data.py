@@ -118,6 +118,31 @@ def _pseudo_label_loaders(cfg: Config) -> dict[str, list[dict]]:
     }
 
 
+def remove_unset_loaders(node: Any) -> int:
+    """Remove what loads pseudo-labels that nobody has named yet, in place.
+
+    Args:
+        node: A config or a part of one.
+
+    Returns:
+        Number of transforms removed.
+    """
+    if isinstance(node, dict):
+        return sum(remove_unset_loaders(part) for part in node.values())
+    if not isinstance(node, list):
+        return 0
+    unset = [
+        part
+        for part in node
+        if isinstance(part, dict)
+        and part.get('type') in PSEUDO_LABEL_LOADERS
+        and part.get('pseudo_label_root') is None
+    ]
+    for part in unset:
+        node.remove(part)
+    return len(unset) + sum(remove_unset_loaders(part) for part in node)
+
+
 def target_images(cfg: Config | Mapping[str, Any]) -> dict[str, Any]:
     """Data sets of the targets of a training, by name.
 

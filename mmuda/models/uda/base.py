@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
+import torch
 from mmengine.logging import print_log
 from mmengine.model import ImgDataPreprocessor
 from mmengine.optim import OptimWrapper, OptimWrapperDict
@@ -15,7 +16,7 @@ from mmseg.models.utils import resize
 from mmseg.utils import SampleList, add_prefix
 from torch import Tensor, nn
 
-from mmuda.models.batch import DomainBatch, DomainsMixin
+from mmuda.models.batch import Batch, DomainBatch, DomainsMixin
 from mmuda.models.domain_norms import separate_statistics
 from mmuda.models.followers import FollowersMixin, Teacher
 from mmuda.models.losses import AverageOver, averaging_over
@@ -149,6 +150,23 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         _warn_without_labels(losses, self.without_labels)
         return losses
 
+    @torch.no_grad()
+    def preview(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
+        """What an iteration makes of a batch, without learning from it.
+
+        Args:
+            batch: Of the preprocessor; gets what a teacher labels.
+
+        Returns:
+            As of :meth:`show`, by domain.
+        """
+        self.shown = {}
+        with averaging_over(self.average_over):
+            for _ in self._steps(batch):
+                pass
+        shown, self.shown = self.shown, None
+        return shown
+
     def losses_on(
         self, domain: DomainBatch, seen: dict[str, Logits]
     ) -> Losses:
@@ -182,7 +200,8 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         Args:
             domain: Name of a target, or of the source.
             **maps: Of its images, of which the first is shown:
-                ``pseudo_label`` and ``confidence`` (N, H, W), ``mixed`` and
+                ``pseudo_label``, ``confidence`` and ``mixed_label`` (N, H, W),
+                ``mixed`` and
                 those that begin with ``masked`` (N, 3, H, W).
         """
         if self.shown is not None:
