@@ -13,7 +13,6 @@ from typing import Any
 from mmengine.config import Config
 
 from experiments.experiment_files import Experiment, Row
-from mmuda.utils.flat_values import flat
 from mmuda.procedures.cotraining_cycles import CoTraining
 from mmuda.procedures.cotraining_options import read_cotraining
 from mmuda.procedures.self_training_rounds import SelfTraining, read_rounds
@@ -22,6 +21,7 @@ from mmuda.utils.config import load_config
 from mmuda.utils.config_data import override_data_roots
 from mmuda.utils.config_keys import type_name
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.flat_values import flat
 
 # Parts of a config that decide what is learned, and how that is tested.
 _TRAINED = (

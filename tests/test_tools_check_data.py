@@ -5,8 +5,12 @@ import sys
 
 import demo_data
 import pytest
+import torch
 import warm_processes
 from mmengine.config import Config
+from tools_in_process import load_tool, run_loaded
+
+from mmuda.registry import MODELS
 
 TOOL = demo_data.ROOT / 'tools/misc/check_data.py'
 
@@ -127,3 +131,57 @@ def test_target_without_labels_is_no_fault(config, data, tmp_path):
     code, out, _ = run(config, '--cfg-options', f'{key}={folder}')
     assert code == 0
     assert f"not evaluated: there are no labels in '{folder}'" in out
+
+
+# How far the domains are apart
+
+
+@pytest.fixture
+def check(data, tmp_path, monkeypatch, capsys):
+    """Run the tool on the demo's data and a tiny network."""
+    cfg = demo_data.config(data, tmp_path)
+    cfg.dump(tmp_path / 'whole.py')
+
+    def run(*words):
+        words = [tmp_path / 'whole.py', *words]
+        tool = load_tool('misc/check_data.py')
+        return run_loaded(tool, words, monkeypatch, capsys)
+
+    run.config = cfg
+    return run
+
+
+def test_domains_are_compared_if_nothing_is_wrong(check):
+    code, printed = check('--gap-images', '2')
+    assert code == 0
+    assert 'How far the domains are apart' in printed
+    assert '2 (2 read)' in printed
+    assert "- sizes: 'target' is seen" in printed
+    assert "of 'val' are of other classes than in the source" in printed
+    assert printed.endswith('no fault found\n')
+    assert 'mean entropy' not in printed
+    assert 'apart' not in check('--gap-images', '0')[1]
+
+
+def test_faults_come_first(check, tmp_path):
+    code, printed = check('--data-root', f'source={tmp_path}/none')
+    assert code == 1
+    assert 'apart' not in printed
+
+
+def test_entropy_of_a_network(check, tmp_path):
+    model = MODELS.build(check.config.model)
+    for weight in model.segmentor.decode_head.parameters():
+        weight.data.zero_()
+    path = tmp_path / 'uniform.pth'
+    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+    words = '--gap-images', '1', '--checkpoint', path
+    code, printed = check(*words)
+    assert code == 0
+    row = next(line for line in printed.splitlines() if 'entropy  ' in line)
+    # Of source, target and validation.
+    assert row.count('1.000') == 3
+    assert 'the network is as sure there' in printed
+    code, printed = check('--gap-images', '0', '--checkpoint', path)
+    assert code == 2
+    assert '--gap-images 0 compares none' in printed

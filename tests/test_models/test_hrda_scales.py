@@ -6,7 +6,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmuda.utils.seeds import mix_seed, seed_all
 from mmuda.models.segmentors import Box
 from mmuda.models.segmentors.scales import (
     fuse,
@@ -16,6 +15,7 @@ from mmuda.models.segmentors.scales import (
     windows,
 )
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.seeds import mix_seed, seed_all
 
 HALF = Fraction(1, 2)
 

@@ -1,23 +1,38 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
-"""Checks the data of a config before training on it."""
+"""Checks the data of a config before training on it.
+
+If nothing is wrong, it also tells how far the domains are apart: in colours,
+sizes and classes, and in the entropy of a network with --checkpoint.
+"""
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
+from mmengine.device import get_device
+from rich.console import Console
 
-from mmuda.datasets.data_checks import describe_left_out, examine_dataset
+from mmuda.datasets.data_checks import (
+    describe_left_out,
+    examine_dataset,
+    iter_domains,
+)
+from mmuda.datasets.domain_dataset import build_domain
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.sets.missing_labels import (
     labels_elsewhere,
     missing_labels,
     unlabelled,
 )
-from mmuda.registry import DATASETS
-from mmuda.utils.checks import COUNT
+from mmuda.models.trained import load_trained
+from mmuda.models.uda import BaseUDA
+from mmuda.registry import DATASETS, MODELS
+from mmuda.reports.domain_gap import look_at_domain, with_entropy
+from mmuda.reports.gap_advice import advice, class_table, gap_table
+from mmuda.utils.checks import COUNT, WHOLE
 from mmuda.utils.cli import (
     add_config_argument,
     add_data_options,
@@ -28,12 +43,15 @@ from mmuda.utils.config import (
     load_config,
 )
 from mmuda.utils.config_data import (
-    PSEUDO_LABEL_LOADERS,
+    data_sets,
     override_data_roots,
+    remove_unset_loaders,
     set_pseudo_label_root,
 )
 from mmuda.utils.config_files import named_files
-from mmuda.utils.errors import MMUDAError
+from mmuda.utils.config_keys import config_errors
+from mmuda.utils.errors import ConfigError, MMUDAError
+from mmuda.utils.names import SOURCE
 from mmuda.utils.setup_env import register_all_modules
 
 
@@ -56,6 +74,20 @@ def parse_args() -> argparse.Namespace:
         '--pseudo-labels',
         metavar='DIR',
         help='check these pseudo-labels of the target, too',
+    )
+    parser.add_argument(
+        '--gap-images',
+        type=checked(WHOLE),
+        default=24,
+        metavar='N',
+        help='images of each domain by which they are compared; 0 for no '
+        'comparison (24)',
+    )
+    parser.add_argument(
+        '--checkpoint',
+        metavar='FILE',
+        help='of a network trained on the source alone, whose entropy tells '
+        'how unsure it is of each domain',
     )
     add_data_options(parser)
     return parser.parse_args()
@@ -143,29 +175,69 @@ def check_named_files(cfg: Config) -> int:
     return faults
 
 
-def remove_unset_loaders(node: Any) -> int:
-    """Remove what loads pseudo-labels that nobody has named yet, in place.
+def check_checkpoint(cfg: Config, args: argparse.Namespace) -> None:
+    """Refuse a checkpoint that nothing would be done with."""
+    if args.checkpoint and not args.gap_images:
+        raise ConfigError(
+            '--checkpoint tells the entropy of the images that are compared, '
+            'and --gap-images 0 compares none; leave one of the two out'
+        )
+    if args.checkpoint and not cfg.get('model'):
+        raise ConfigError(f'--checkpoint: {args.config} has no model')
 
-    Args:
-        node: A config or a part of one.
 
-    Returns:
-        Number of transforms removed.
-    """
-    if isinstance(node, dict):
-        return sum(remove_unset_loaders(part) for part in node.values())
-    if not isinstance(node, list):
-        return 0
-    unset = [
-        part
-        for part in node
-        if isinstance(part, dict)
-        and part.get('type') in PSEUDO_LABEL_LOADERS
-        and part.get('pseudo_label_root') is None
-    ]
-    for part in unset:
-        node.remove(part)
-    return len(unset) + sum(remove_unset_loaders(part) for part in node)
+def print_gap(cfg: Config, args: argparse.Namespace) -> None:
+    """Print how far the domains are apart, and what to do about it."""
+    loader = cfg.get('train_dataloader')
+    if not loader or not args.gap_images:
+        return
+    dataset = DATASETS.build(loader['dataset'])
+    domains, evaluated = dict(iter_domains(dataset)), evaluated_sets(cfg)
+    count = args.gap_images
+    looks = {
+        name: look_at_domain(name, part, count, args.workers)
+        for name, part in (domains | evaluated).items()
+    }
+    if args.checkpoint:
+        model = load_method(cfg, args.checkpoint)
+        for name, part in (domains | evaluated).items():
+            looks[name] = with_entropy(looks[name], part, model, count)
+    source = looks.get(SOURCE)
+    # A training on the source alone is for what it is tested on.
+    targets = [name for name in domains if name != SOURCE] or evaluated
+    console, classes = Console(), dataset.metainfo['classes']
+    for table in (
+        gap_table([*looks.values()], source),
+        class_table([*looks.values()], classes),
+    ):
+        if table is not None:
+            console.print(table)
+    others = [looks[name] for name in targets]
+    known = [looks[name] for name in evaluated]
+    for line in advice(source, others, known, classes):
+        print(f'- {line}')
+
+
+def load_method(cfg: Config, checkpoint: str) -> BaseUDA:
+    """The model of a config with the weights of a checkpoint."""
+    with config_errors(cfg):
+        model = MODELS.build(cfg.model)
+    if not isinstance(model, BaseUDA):
+        raise ConfigError(
+            f'--checkpoint: model.type={type(model).__name__} is none of the '
+            'methods of mmuda'
+        )
+    load_trained(model, checkpoint)
+    return model.to(get_device())
+
+
+def evaluated_sets(cfg: Config) -> dict[str, SegmentationDataset]:
+    """Validation sets with labels, which are for the report alone."""
+    return {
+        name: build_domain(name, config)
+        for name, config in data_sets(cfg).items()
+        if name.partition('.')[0] == 'val' and not not_evaluated(config)
+    }
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -183,8 +255,12 @@ def main(args: argparse.Namespace) -> int:
         set_pseudo_label_root(cfg, args.pseudo_labels)
     if remove_unset_loaders(cfg.get('train_dataloader')):
         print('pseudo-labels: none named, so none checked (--pseudo-labels)')
+    check_checkpoint(cfg, args)
     faults = check_named_files(cfg)
-    faults += check_config(cfg, args.all, args.workers)
+    wrong = check_config(cfg, args.all, args.workers)
+    if not wrong:
+        print_gap(cfg, args)
+    faults += wrong
     print(f'{faults} fault(s) found' if faults else 'no fault found')
     return 1 if faults else 0
 
