@@ -28,6 +28,7 @@ from mmuda.utils.resume import (
     checkpoints_by_iteration,
     find_resume_checkpoint,
 )
+from mmuda.utils.tool_commands import tool_command
 from street_scenes import (
     write_cityscapes,
     write_gta5,
@@ -141,9 +142,10 @@ def result_of(settings: DemoSettings, name: str) -> dict:
     """
     result = finished(settings, name)
     if result is None:
+        command = tool_command('demo.py', '--method', name)
         raise ConfigError(
-            f'{name} is not finished; first run tools/demo.py --method {name} '
-            'with the same --out, --data and --short, or all without --method'
+            f'{name} is not finished; first run {command} with the same '
+            '--out, --data and --short, or all without --method'
         )
     return result
 

@@ -128,7 +128,7 @@ def _check_package(package: str, faults: Mapping[str, str]) -> None:
         raise ImportError(
             f'mmuda needs {package}, which is not installed: {command}'
         )
-    if package == 'mmseg' and 'mmcv' not in faults:
+    if package == 'mmseg' and not faults:
         _check_pair()
     try:
         version = import_module(package).__version__

@@ -299,7 +299,7 @@ def test_errors_of_a_method_begin_with_its_name(settings, monkeypatch, capsys):
     assert run_by_hand(settings, 'ESL', monkeypatch) == 2
     error = capsys.readouterr().err
     assert error.startswith('ESL         error: AdvEnt is not finished; ')
-    assert ' tools/demo.py --method AdvEnt ' in error
+    assert 'tools/demo.py --method AdvEnt ' in error
 
 
 def test_lines_begin_with_a_name(capsys):

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,13 @@ from pathlib import Path
 import demo_data
 import pytest
 from demo_data import ENVIRONMENT
-from test_tools_train_and_test import CONFIG, command, overrides, wait_for
+from test_tools_train_and_test import (
+    CONFIG,
+    command,
+    overrides,
+    start_training,
+    wait_for,
+)
 
 from mmuda.utils.compat import load_checkpoint_file
 
@@ -26,10 +33,18 @@ def test_every_tool_imports_mmuda_first(path):
     assert first.startswith('import mmuda ')
 
 
-@pytest.mark.parametrize('library', ['libtorch', 'cv2'])
-def test_interrupt_of_the_imports_is_one_line(library):
+TOOL = ('tools/test.py', '--help')
+# What pip makes of the entry point.
+COMMAND = ('-c', 'import sys, mmuda_cli; sys.exit(mmuda_cli.main())', 'test')
+
+
+@pytest.mark.parametrize(
+    ('library', 'words'),
+    [('libtorch', TOOL), ('cv2', TOOL), ('cv2', COMMAND)],
+)
+def test_interrupt_of_the_imports_is_one_line(library, words):
     process = subprocess.Popen(
-        [sys.executable, 'tools/test.py', '--help'],
+        [sys.executable, *words],
         cwd=demo_data.ROOT,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
@@ -76,6 +91,19 @@ def test_training_whose_terminal_is_closed_saves(data, tmp_path):
     last = load_checkpoint_file((tmp_path / 'last_checkpoint').read_text())
     number = last['meta']['iter']
     assert f'SIGHUP: stopped after iteration {number};' in log.read_text()
+
+
+@pytest.mark.slow
+def test_a_signal_reaches_all_processes_that_a_tool_has_started(
+    data, tmp_path
+):
+    process = start_training(tmp_path, data, '--gpus', '2')
+    wait_for(tmp_path)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    saved = int(re.search(r'stopped after iteration (\d+)', output)[1])
+    assert (tmp_path / f'iter_{saved}.pth').is_file()
 
 
 def read_all(terminal):
