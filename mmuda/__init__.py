@@ -124,6 +124,9 @@ def check_versions() -> None:
 def _check_package(package: str, faults: Mapping[str, str]) -> None:
     """Check one of the packages; others may be missing, as ``faults`` says."""
     command = _INSTALL_COMMANDS[package]
+    if package in _STACK and _has_upstream():
+        # The other set would overwrite what is there.
+        command = _UPSTREAM_COMMAND
     if util.find_spec(package) is None:
         raise ImportError(
             f'mmuda needs {package}, which is not installed: {command}'
@@ -146,8 +149,7 @@ def _commands(faults: Iterable[str]) -> list[str]:
     """What to type for all packages with a fault, PyTorch first."""
     commands = [_INSTALL_COMMANDS['torch']] if 'torch' in faults else []
     stack = [package for package in faults if package != 'torch']
-    if stack and any(map(_is_distributed, _UPSTREAM)):
-        # The other set would overwrite what is there.
+    if stack and _has_upstream():
         commands.append(_UPSTREAM_COMMAND)
     elif len(stack) == len(_STACK) and _is_distributed('mmuda'):
         commands.append('pip install "mmuda[stack]"')
@@ -155,6 +157,10 @@ def _commands(faults: Iterable[str]) -> list[str]:
         names = [_INSTALL_COMMANDS[package].split()[-1] for package in stack]
         commands += [f'pip install {" ".join(names)}'] if names else []
     return commands
+
+
+def _has_upstream() -> bool:
+    return any(map(_is_distributed, _UPSTREAM))
 
 
 def name_distributions() -> None:

@@ -63,6 +63,26 @@ def test_missing_package_is_named_with_the_command():
     assert last_line.endswith('pip install onedl-mmsegmentation')
 
 
+@pytest.mark.parametrize('missing', [['mmseg'], ['mmcv', 'mmseg']])
+def test_what_is_missing_of_openmmlabs_own_is_of_the_same_set(
+    tmp_path, missing
+):
+    folder = tmp_path / 'mmengine-0.10.7.dist-info'
+    folder.mkdir()
+    (folder / 'METADATA').write_text(
+        'Metadata-Version: 2.1\nName: mmengine\nVersion: 0.10.7\n'
+    )
+    hide = ''.join(f'sys.modules[{name!r}] = None; ' for name in missing)
+    result = subprocess.run(
+        [sys.executable, '-c', f'import sys; {hide}import mmuda'],
+        capture_output=True,
+        text=True,
+        env=os.environ | dict(PYTHONPATH=f'{tmp_path}:{ROOT}'),
+    )
+    assert 'pip install mmengine==0.10.7 mmsegmentation==' in result.stderr
+    assert 'pip install onedl' not in result.stderr
+
+
 # OpenMMLab's own mmsegmentation
 
 
