@@ -33,6 +33,9 @@ class ToolCommand(NamedTuple):
 COMMANDS = {
     'train': ToolCommand('train.py', 'train a model'),
     'test': ToolCommand('test.py', 'test a model, or an ensemble of models'),
+    'predict': ToolCommand(
+        'predict.py', 'predict images, folders, videos or a camera'
+    ),
     'self-train': ToolCommand(
         'self_train.py', 'train, label the target, train on the labels'
     ),
