@@ -68,6 +68,14 @@ def _run_tool(program: str, words: Sequence[str], table: ModuleType) -> int:
     """Run the file of a tool as the program."""
     name = words[0]
     tool = table.tools_folder() / table.COMMANDS[name].tool
+    if not tool.is_file():
+        print(
+            f'error: {name} needs folders of the repository that are not '
+            f'installed; type in a clone of it: python tools/'
+            f'{table.COMMANDS[name].tool}',
+            file=sys.stderr,
+        )
+        return _USAGE_ERROR
     os.environ[table.PROGRAM] = program
     module = ModuleType('__main__')
     module.__file__ = str(tool)
@@ -98,6 +106,7 @@ def _help(program: str, table: ModuleType) -> str:
     lines = [
         f'  {name:{width}}{command.summary}'
         for name, command in table.COMMANDS.items()
+        if (table.tools_folder() / command.tool).is_file()
     ]
     return '\n'.join(
         [
