@@ -41,7 +41,9 @@ def add_mim_extension(folder: Path, link: bool) -> None:
             except OSError:  # Windows without developer mode
                 pass
         if (ROOT / name).is_dir():
-            ignore = shutil.ignore_patterns(*UNPACKED, *REPOSITORY_ONLY)
+            # A base of configs has the name of one of these tools.
+            unpacked = UNPACKED + REPOSITORY_ONLY * (name == 'tools')
+            ignore = shutil.ignore_patterns(*unpacked)
             shutil.copytree(ROOT / name, folder / name, ignore=ignore)
         else:
             shutil.copy2(ROOT / name, folder / name)

@@ -80,6 +80,16 @@ def test_wheel_is_the_package_with_its_command(checkout):
     assert Path(wheel.filename).stat().st_size <= 2**20
 
 
+def test_all_configs_are_packed(checkout):
+    names = zipfile.ZipFile(build('build_wheel', checkout)).namelist()
+    configs = {
+        f'mmuda/.mim/{path.relative_to(checkout).as_posix()}'
+        for path in (checkout / 'configs').rglob('*.py')
+    }
+    assert len(configs) > 100
+    assert configs <= {*names}
+
+
 def test_packed_tools_need_nothing_of_the_repository(checkout):
     wheel = zipfile.ZipFile(build('build_wheel', checkout))
     names = wheel.namelist()
