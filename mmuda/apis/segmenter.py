@@ -43,6 +43,7 @@ from mmuda.utils.setup_env import register_all_modules
 from mmuda.utils.threads import usable_cores
 
 _Path = str | os.PathLike
+_MOST_WORKERS = 8
 OnError = Callable[[Item, DataError], None]
 
 
@@ -163,7 +164,7 @@ class Segmenter:
             batch_size,
             frozenset(outputs),
             channel_order,
-            workers or min(4, usable_cores()),
+            workers or min(_MOST_WORKERS, usable_cores()),
             on_error,
         )
         return next(results) if is_single(inputs) else results

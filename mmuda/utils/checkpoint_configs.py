@@ -25,6 +25,11 @@ _BUILT = ('model', 'test_pipeline', 'tta_model', 'tta_pipeline')
 _LOADERS = ('test_dataloader', 'val_dataloader', 'train_dataloader')
 _VISUALIZER = dict(type='SegLocalVisualizer')
 _SCOPES = ('mmuda.', 'mmseg.', 'mmcv.', 'mmengine.')
+# Registered, and able to unpickle what they read.
+_REFUSED = {
+    *('LoadBiomedicalAnnotation', 'LoadBiomedicalData'),
+    'LoadBiomedicalImageFromFile',
+}
 _NUMBERS = dict(inf=math.inf, nan=math.nan)
 _REMEDY = 'pass the config that it was trained with (--config)'
 
@@ -69,7 +74,7 @@ def _require_registered(
 ) -> None:
     """Refuse types that are not registered: they would be imported."""
     register_all_modules(init_default_scope=False)
-    known = registered_names()
+    known = registered_names() - _REFUSED
     unknown = {
         str(part['type'])
         for _, part in config_parts(values)

@@ -73,7 +73,11 @@ def test_code_is_refused(tmp_path, monkeypatch, text):
 
 
 @pytest.mark.parametrize(
-    'kind', ['os.mkdir', 'os.path.join', 'Unknown', 'mmuda.os.mkdir']
+    'kind',
+    [
+        *('os.mkdir', 'os.path.join', 'Unknown', 'mmuda.os.mkdir'),
+        'mmseg.LoadBiomedicalData',
+    ],
 )
 def test_types_that_would_be_imported_are_refused(tmp_path, kind):
     """MMEngine imports what no registry has by its dotted name."""
