@@ -20,7 +20,7 @@ from mmuda.datasets.images.image_io import read_image
 from mmuda.utils.files import atomic_path
 
 # At least 0.9 of the images a second that bare passes see, 0.85 of a video.
-_LIMITS = dict(images=1 / 0.9, video=1 / 0.85)
+_LIMITS = {'images': 1 / 0.9, 'video with overlays': 1 / 0.85}
 _RATE = 10.0
 
 
@@ -45,6 +45,8 @@ def prediction_rows(
         **timing: As of ``paired_times``.
     """
     given = Config(cfg.to_dict())
+    # Whose size is scaled.
+    given.test_dataloader = given.val_dataloader
     loop = build_loop(cfg, work_dir, images, device)
     dataset, model = loop.dataloader.dataset, loop.runner.model.eval()
     weights = work_dir / 'random.pth'
@@ -63,7 +65,7 @@ def prediction_rows(
     return [
         ratio_row(
             'prediction',
-            f'{name} with overlays / forward, {size}',
+            f'{name} / forward, {size}',
             times,
             name,
             'forward',
@@ -87,13 +89,14 @@ def predictions(
     with written_video(video, _RATE) as writer:
         for path in paths:
             writer.add(read_image(path)[..., ::-1])
-    files = PredictionFiles(folder / 'out', (OVERLAY,))
+    labels = PredictionFiles(folder / 'out')
+    overlays = PredictionFiles(folder / 'out', (OVERLAY,))
     names = {path: str(number) for number, path in enumerate(paths)}
-    return dict(
-        images=partial(
-            predict_images, segmenter, names, files, overwrite=True
+    return {
+        'images': partial(
+            predict_images, segmenter, names, labels, overwrite=True
         ),
-        video=partial(
-            predict_video, segmenter, str(video), files, overwrite=True
+        'video with overlays': partial(
+            predict_video, segmenter, str(video), overlays, overwrite=True
         ),
-    )
+    }

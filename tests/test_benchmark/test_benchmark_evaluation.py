@@ -63,8 +63,9 @@ def test_bare_forward_builds_no_graph():
 def test_rows_of_predictions_name_what_is_predicted(cfg, tmp_path):
     rows = prediction_rows(cfg, tmp_path / 'run', 2, rounds=1, warmup=0)
     assert [row.name for row in rows] == [
-        'images with overlays / forward, 2 of 72x36',
+        'images / forward, 2 of 72x36',
         'video with overlays / forward, 2 of 72x36',
     ]
-    written = sorted((tmp_path / 'run/out/overlay').iterdir())
+    written = sorted((tmp_path / 'run/out/labels').iterdir())
     assert [path.name for path in written] == ['0.png', '1.png', 'video.avi']
+    assert (tmp_path / 'run/out/overlay/video.avi').is_file()
