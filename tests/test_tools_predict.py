@@ -123,13 +123,26 @@ def test_predictions_of_two_networks_are_not_mixed(predict, images, tmp_path):
     assert len(record['network']['checkpoints'][0]) == 64
 
 
+def test_predictions_of_two_inputs_are_not_mixed(predict, images, tmp_path):
+    out = tmp_path / 'out'
+    assert predict(images / 'a.png', '--out', out)[0] == 0
+    code, printed = predict(images / 'a.jpg', '--out', out)
+    assert code == 2
+    assert f"prediction of '{images}/a.jpg' that is known" in printed
+    shutil.copy(images / 'a.jpg', images / 'c.jpg')
+    code, printed = predict(images / 'c.jpg', '--out', out)
+    assert code == 0, printed
+    code, printed = predict(images / 'a.png', '--out', out)
+    assert 'Predicted 0 images, 1 were there' in printed
+
+
 def test_files_of_others_are_not_replaced(predict, images, tmp_path):
     mine = tmp_path / 'out/labels/a.png'
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b'mine')
     code, printed = predict(images / 'a.png', '--out', tmp_path / 'out')
     assert code == 2
-    assert 'of no prediction that is known' in printed
+    assert 'that is known' in printed
     assert mine.read_bytes() == b'mine'
 
 

@@ -22,7 +22,7 @@ from mmuda.apis.prediction_files import (
     PROBABILITIES,
     TRAIN_IDS,
     PredictionFiles,
-    require_same_network,
+    claim_folder,
 )
 from mmuda.apis.prediction_inputs import is_video
 from mmuda.apis.prediction_runs import (
@@ -141,8 +141,8 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--head',
         metavar='NAME',
-        help='head that predicts, where targets have heads of their own; as '
-        'of tools/test.py',
+        help='head that predicts, where targets have heads of their own: '
+        'agnostic, ensemble or the name of a target',
     )
     parser.add_argument(
         '--device', help='such as cuda:1 or cpu; by default a GPU if there is'
@@ -206,8 +206,10 @@ def main(args: argparse.Namespace) -> int:
     else:
         written = [p for n in names.values() for p in files.paths(n).values()]
     network = network_of(args, segmenter)
+    is_path = isinstance(source, str)
+    given = str(Path(source).resolve()) if is_path else f'camera {source}'
     with only_writer(out=out):
-        require_same_network(out, network, written, args.overwrite)
+        claim_folder(out, network, given, written, args.overwrite)
         if is_video(source):
             outcome = predict_video(
                 segmenter, source, files, args.batch_size, args.overwrite

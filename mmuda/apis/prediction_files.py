@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from PIL import Image
@@ -28,6 +28,11 @@ TRAIN_IDS = 'train'
 RECORD = 'predictions.json'
 _FORMAT_VERSION = 1
 _ENDINGS = {PROBABILITIES: '.npz'}
+
+
+class _Record(TypedDict):
+    network: dict[str, Any]
+    inputs: list[str]
 
 
 @dataclass(frozen=True)
@@ -138,49 +143,54 @@ class PredictionFiles:
         return colourise(result.label_map, result.palette)
 
 
-def require_same_network(
+def claim_folder(
     folder: Path,
     network: Mapping[str, Any],
+    given: str,
     files: Sequence[Path],
     overwrite: bool,
 ) -> None:
     """Compare what made the files of a folder with what will make them.
 
-    A run that goes on would mix predictions of two networks otherwise, or
-    take files of somebody else for its own.
+    A run that goes on would mix predictions of two networks otherwise, take
+    those of another image for its own, or replace files of somebody else.
 
     Args:
-        folder: Of the results; gets a record of the network.
+        folder: Of the results; gets a record of network and inputs.
         network: What decides the predictions, as plain values.
+        given: Path of the image, folder or video, or name of the camera.
         files: Those that will be written.
         overwrite: Whether files that are there are replaced.
 
     Raises:
-        ConfigError: They are of another network, or of nobody knows whom.
+        ConfigError: They are of another network, of another input, or nobody
+            knows of what.
     """
-    path = folder / RECORD
+    path, inputs = folder / RECORD, [given]
     remedy = 'name another folder, or replace them by --overwrite'
     if path.is_file() and not overwrite:
-        stored = read_json(path, remedy, newest=_FORMAT_VERSION)
-        then = stored.get('network')
-        if then != network:
-            differ = _differences(then, network)
+        stored = read_json(path, remedy, _Record, newest=_FORMAT_VERSION)
+        if stored['network'] != network:
+            differ = _differences(stored['network'], network)
             raise ConfigError(
                 f'--out {str(folder)!r} holds predictions that were made '
                 f'otherwise ({differ}); {remedy}'
             )
-        return
+        inputs = stored['inputs']
+        if given in inputs:
+            return
+        inputs = [*inputs, given]
     there = next((file for file in files if file.exists()), None)
     if there is not None and not overwrite:
         raise ConfigError(
             f'--out {str(folder)!r}: {str(there)!r} is there and of no '
-            f'prediction that is known ({RECORD} is missing); {remedy}'
+            f'prediction of {given!r} that is known; {remedy}'
         )
-    content = written_format(_FORMAT_VERSION) | {'network': dict(network)}
+    content = dict(network=dict(network), inputs=inputs)
+    content = written_format(_FORMAT_VERSION) | content
     atomic_write(path, json.dumps(content, indent=1) + '\n')
 
 
-def _differences(then: Any, now: Mapping[str, Any]) -> str:
-    then = then if isinstance(then, Mapping) else {}
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     keys = [key for key in now if then.get(key) != now[key]]
     return ', '.join(keys) or 'by another version'

@@ -94,6 +94,11 @@ def build_network(
         CheckpointError: A checkpoint does not fit, or is none.
     """
     steps = pipeline_of(cfg)
+    if head == 'own':
+        raise ConfigError(
+            'head own is for tests of several targets: which one an image is '
+            'of is not known here; name the target'
+        )
     if head is not None:
         use_head(cfg, head)
     scope = cfg.get('default_scope') or 'mmseg'

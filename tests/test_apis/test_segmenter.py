@@ -299,6 +299,15 @@ def test_wrong_arguments_are_told_at_once(segmenter, paths, options, match):
         segmenter.predict(paths, **options)
 
 
+@pytest.mark.parametrize(
+    ('head', 'match'), [('own', 'name the target'), ('rome', 'one main head')]
+)
+def test_heads_that_do_not_predict(small, head, match):
+    with pytest.raises(ConfigError, match=match):
+        segmenter_of(small, head=head)
+    assert segmenter_of(small, head='agnostic').classes
+
+
 def test_a_network_needs_weights(small, tmp_path):
     with pytest.raises(ConfigError, match='checkpoint=FILE'):
         Segmenter(small['config'])
