@@ -48,6 +48,13 @@ COMMANDS = {
     'check': ToolCommand(
         'misc/check_data.py', 'check the data of a config before training'
     ),
+    'browse': ToolCommand(
+        'analysis_tools/browse_dataset.py',
+        'show what training will see, as pictures and a page',
+    ),
+    'report': ToolCommand(
+        'analysis_tools/report.py', 'write a page about a training'
+    ),
     'stats': ToolCommand(
         'misc/class_statistics.py', 'count the pixels of each class'
     ),
