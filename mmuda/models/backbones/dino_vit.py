@@ -226,14 +226,14 @@ class DINOVisionTransformer(BaseModule):
         elif self.mask_token.requires_grad:
             # DDP wants a gradient for what is trained in each pass.
             cls_token = cls_token + 0 * self.mask_token
-        tokens = [cls_token.expand(len(patches), -1, -1), patches]
+        tokens = [cls_token.expand(patches.shape[0], -1, -1), patches]
         if self.version == 2:
             positions = self.positions(size).to(patches.dtype)
             tokens[0] = tokens[0] + positions[:, :1]
             tokens[1] = tokens[1] + positions[:, 1:]
         if self.num_prefix > 1:
             registers = getattr(self, self._register_name)
-            tokens.insert(1, registers.expand(len(patches), -1, -1))
+            tokens.insert(1, registers.expand(patches.shape[0], -1, -1))
         return torch.cat(tokens, dim=1)
 
     def masked(self, patches: Tensor, ratio: float) -> Tensor:

@@ -122,7 +122,7 @@ class DeepLabV3PlusHead(BaseDecodeHead):
             Logits (N, K, h, w) in the resolution of the first map.
         """
         features = self._transform_inputs(inputs)
-        pooled = self.image_pool(window_means(features, self.pool_size))
+        pooled = self.image_pool(self.pooled(features))
         pyramid = [
             *self.aspp_modules(features),
             self._resize(pooled, features),
@@ -132,6 +132,10 @@ class DeepLabV3PlusHead(BaseDecodeHead):
         low_level = self.c1_bottleneck(inputs[0])
         context = self._resize(context, low_level)
         return self.cls_seg(self.fuse(torch.cat([low_level, context], dim=1)))
+
+    def pooled(self, features: Tensor) -> Tensor:
+        """Means of the windows ``pool_size`` of maps (N, C, h, w)."""
+        return window_means(features, self.pool_size)
 
     def _resize(self, maps: Tensor, like: Tensor) -> Tensor:
         return resize(

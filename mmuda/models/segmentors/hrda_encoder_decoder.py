@@ -30,6 +30,7 @@ from .scales import (
     padded,
     part,
     random_box,
+    sides_of,
     windows,
 )
 from .uda_encoder_decoder import UDAEncoderDecoder
@@ -183,7 +184,7 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
     def images_of_features(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W) at the scale of the context."""
         height, width = (
-            int(side * self.context_scale) for side in images.shape[2:]
+            int(side * self.context_scale) for side in sides_of(images)
         )
         return self._resized(images, (height, width))
 
@@ -257,13 +258,12 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
     def _covered(self, name: str, images: Tensor) -> Tensor:
         whole = padded(images, self.crop_multiple)
         levels = self.extract_feat(whole)
-        seen, (height, width) = View(whole, (name,)), whole.shape[2:]
-        boxes = self.detail_windows((height, width))
+        seen, size = View(whole, (name,)), sides_of(whole)
+        boxes = self.detail_windows(size)
         logits = self._at_both_scales(name, seen, levels, boxes)[0].fused
         if whole is images:
             return logits
-        height, width = images.shape[2:]
-        size = whole.shape[2], whole.shape[3]
+        height, width = sides_of(images)
         return self._resized(logits, size)[..., :height, :width]
 
     def _at_both_scales(
@@ -287,7 +287,7 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
             detail,
             self._attention(levels, context),
             boxes,
-            (view.images.shape[2], view.images.shape[3]),
+            sides_of(view.images),
             self.context_scale,
             self.align_corners,
         )
@@ -319,7 +319,7 @@ class HRDAEncoderDecoder(UDAEncoderDecoder):
         return self.recompute and torch.is_grad_enabled()
 
     def _resized(self, maps: Tensor, size: Size) -> Tensor:
-        if tuple(maps.shape[2:]) == size:
+        if sides_of(maps) == size:
             return maps
         return resize(
             maps,

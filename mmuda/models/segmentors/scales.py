@@ -81,6 +81,14 @@ def windows(size: Size, window: Size, stride: Size) -> list[Box]:
     ]
 
 
+def sides_of(maps: Tensor) -> Size:
+    """Height and width of maps (..., H, W).
+
+    Numbers also where a tracer has tensors: crops and grids are of Python.
+    """
+    return int(maps.shape[-2]), int(maps.shape[-1])
+
+
 def part(maps: Tensor, box: Box) -> Tensor:
     """Part of maps (..., H, W) in a box."""
     return maps[..., box.top : box.bottom, box.left : box.right]
@@ -108,7 +116,8 @@ def assembled(parts: Tensor, boxes: Sequence[Box], size: Size) -> Tensor:
     Returns:
         (N, C, H, W).
     """
-    of_boxes = parts.chunk(len(boxes))
+    # (B N, C, h, w) -> B x (N, C, h, w)
+    of_boxes = parts.unflatten(0, (len(boxes), -1)).unbind()
     total = parts.new_zeros(*of_boxes[0].shape[:2], *size)
     count = parts.new_zeros(size)
     for maps, box in zip(of_boxes, boxes, strict=True):
@@ -204,18 +213,19 @@ def common_cell(
     """
     top, bottom, left, right = boxes[0]
     sides = bottom - top, right - left
-    cell = Fraction(sides[0], detail.shape[2])
+    seen, context_sides = sides_of(detail), sides_of(context)
+    cell = Fraction(sides[0], seen[0])
     edges = [edge / cell for places in (*boxes, size) for edge in places]
     if (
         all(edge.denominator == 1 for edge in edges)
-        and [side / cell for side in sides] == [*detail.shape[2:]]
-        and [side * scale / cell for side in size] == [*context.shape[2:]]
+        and [side / cell for side in sides] == [*seen]
+        and [side * scale / cell for side in size] == [*context_sides]
     ):
         return cell
     raise ConfigError(
         f'segmentor: a detail of {sides} pixels gives logits of '
-        f'{tuple(detail.shape[2:])}, the context of images of {tuple(size)} '
-        f'those of {tuple(context.shape[2:])}, which lie on no common grid: '
+        f'{seen}, the context of images of {tuple(size)} '
+        f'those of {context_sides}, which lie on no common grid: '
         'crop_multiple must be a multiple of the output stride of the '
         'network, detail_crop_size of twice that, and a backbone must not '
         'round up (MiT and ResNetV1c do not, DeepLabResNet does)'
@@ -249,7 +259,7 @@ def check_multiple(
 
 def _inside(attention: Tensor, box: Box) -> Tensor:
     """Attention that is 0 out of a box."""
-    height, width = attention.shape[2:]
+    height, width = sides_of(attention)
     sides = box.left, width - box.right, box.top, height - box.bottom
     return pad(part(attention, box), sides)
 
@@ -261,7 +271,7 @@ def padded(images: Tensor, multiple: int) -> Tensor:
         images: (N, C, H, W).
         multiple: Of which the sides of the result are multiples.
     """
-    height, width = images.shape[2:]
+    height, width = sides_of(images)
     missing = -width % multiple, -height % multiple
     if not any(missing):
         return images
