@@ -219,6 +219,11 @@ def test_damaged_checkpoints(tools, data, tmp_path):
             ),
             Case('train.py', training(data, tmp_path, '--resume', path), kind),
             Case('model_converters/extract_segmentor.py', [path, out], kind),
+            Case(
+                'model_converters/export.py',
+                [CONFIG, path, '--out', tmp_path / 'out.pt'],
+                kind,
+            ),
             Case('model_converters/advent.py', [path, out], kind),
             Case(COAST, [path, out, '--targets', 'a', 'b'], kind),
         ]

@@ -10,6 +10,8 @@ ROOT = demo_data.ROOT
 # Calls that could run what a file holds, by where they may stand.
 ALLOWED = {
     'torch.load': {'mmuda/utils/compat.py'},
+    # Of the file that it has just written.
+    'torch.jit.load': {'mmuda/export/graph_files.py'},
     'yaml.load': {'mmuda/utils/files.py'},
     'Config.fromfile': {'mmuda/utils/config_completion.py'},
     # A key of configs, no call.

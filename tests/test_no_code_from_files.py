@@ -126,6 +126,10 @@ COMMANDS = {
     'model_converters/detectron2.py': CONVERTER,
     'model_converters/mtaf.py': CONVERTER,
     'model_converters/vfm_uda.py': CONVERTER,
+    'model_converters/export.py': (
+        [CONFIG, '{checkpoint}', '--out', '{out}/network.pt'],
+        ['--size', '32', '48'],
+    ),
     'model_converters/extract_segmentor.py': (
         ['{checkpoint}', '{out}/plain.pth'],
         ['--config', str(CONFIG), '--out-config', '{out}/plain.py'],

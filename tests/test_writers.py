@@ -18,7 +18,11 @@ METHODS = {
     'dump': 0,
 }
 FUNCTIONS = dict.fromkeys(
-    ('torch.save', 'json.dump', 'pickle.dump', 'shutil.copyfile'), 1
+    (
+        *('torch.save', 'json.dump', 'pickle.dump', 'shutil.copyfile'),
+        *('torch.jit.save', 'torch.export.save'),
+    ),
+    1,
 )
 # It writes nothing, in spite of its name.
 SAFE = {'ast.dump'}
