@@ -99,7 +99,7 @@ def test_a_run_goes_on_where_it_stopped(predict, images, tmp_path):
     os.utime(older, ns=(1, 1))
     code, printed = predict(images, '--out', out)
     assert code == 0
-    assert 'Predicted 2 images, 1 were there' in printed
+    assert 'Predicted 2 images, 1 there already' in printed
     assert kept.stat().st_mtime_ns == times
     assert np.asarray(Image.open(damaged)).shape == (48, 96)
     # What is asked for now has to be there, too.
@@ -133,7 +133,7 @@ def test_predictions_of_two_inputs_are_not_mixed(predict, images, tmp_path):
     code, printed = predict(images / 'c.jpg', '--out', out)
     assert code == 0, printed
     code, printed = predict(images / 'a.png', '--out', out)
-    assert 'Predicted 0 images, 1 were there' in printed
+    assert 'Predicted 0 images, 1 there already' in printed
 
 
 def test_files_of_others_are_not_replaced(predict, images, tmp_path):
@@ -216,7 +216,7 @@ def test_a_video(predict, video, tmp_path, small):
             assert abs(shown - drawn).mean() < 25
     code, printed = predict(video, '--out', out, '--overlay', '--entropy')
     assert code == 0
-    assert 'Predicted 0 frames, 1 were there' in printed
+    assert 'Predicted 0 frames, 1 there already' in printed
 
 
 def colours_of(result):

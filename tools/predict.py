@@ -222,9 +222,10 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _tell(outcome: Outcome, out: Path) -> int:
-    what = 'frames' if outcome.files else 'images'
+    what = 'frame' if outcome.files else 'image'
+    what += 's' * (outcome.written != 1)
     place = join_some([*map(str, outcome.files)]) or f'{out}'
-    there = f', {outcome.there} were there' if outcome.there else ''
+    there = f', {outcome.there} there already' if outcome.there else ''
     print(f'Predicted {outcome.written} {what}{there}: {place}')
     for fault in outcome.faults:
         print(f'left out: {fault}', file=sys.stderr)

@@ -32,6 +32,7 @@ from mmuda.utils.evaluation_config import (
     use_head,
     use_test_time_augmentation,
 )
+from mmuda.utils.tool_commands import tool_command
 
 #: What a prediction can hold.
 OUTPUTS = ('labels', 'entropy', 'probabilities')
@@ -156,7 +157,7 @@ def _tell_statistics(cfg: Config, model: BaseSegmentor, file: str) -> None:
         warnings.warn(
             f'{file} has no running statistics of the target, by which '
             'norm_statistics of the config predicts: those of the training '
-            'are used (tools/test.py measures the others)',
+            f'are used ({tool_command("test.py")} measures the others)',
             stacklevel=4,
         )
 
