@@ -76,7 +76,7 @@ def test_no_file_of_the_repository_is_left_out_but_tests():
 
 
 def test_versions_come_from_the_requirement_files():
-    commands = '; '.join(instructions('RUN'))
+    commands = ' ; '.join(instructions('RUN'))
     files = re.findall(r'-r (\S+)', commands)
     assert [Path(name).stem for name in files] == [
         *('torch', 'stack', 'runtime', 'pretrained')
