@@ -10,6 +10,7 @@ from .from_advent import (
 from .segmentor import (
     OWN_TEST_DATA,
     needed_types,
+    own_parts,
     plain_config,
     strip_segmentor_prefix,
     weights_of_plain,
@@ -27,6 +28,7 @@ __all__ = [
     'find_state_dict',
     'load_state_dict_file',
     'needed_types',
+    'own_parts',
     'plain_config',
     'segmentor_from_published',
     'segmentor_to_published',

@@ -144,6 +144,32 @@ def needed_types(cfg: Config) -> list[str]:
     return sorted(k.removeprefix(prefix) for k in kinds if prefix in k)
 
 
+def own_parts(cfg: Config) -> dict[str, str]:
+    """Name the parts of a plain model that only mmuda has.
+
+    Args:
+        cfg: Of :func:`plain_config`.
+
+    Returns:
+        Types by key, such as ``{'model.backbone': 'DeepLabResNet'}``.
+    """
+    found: dict[str, str] = {}
+
+    def visit(value: Any, key: str) -> None:
+        if isinstance(value, dict):
+            kind = value.get('type')
+            if isinstance(kind, str) and kind.startswith('mmuda.'):
+                found[key] = kind.removeprefix('mmuda.')
+            for name, part in value.items():
+                visit(part, f'{key}.{name}')
+        elif isinstance(value, list | tuple):
+            for index, part in enumerate(value):
+                visit(part, f'{key}[{index}]')
+
+    visit(cfg.model.to_dict(), 'model')
+    return found
+
+
 def _plain_model(method: dict) -> dict:
     model = _without_start(method['segmentor'])
     upsample_once = (model.get('test_cfg') or {}).get('upsample_once', False)

@@ -15,6 +15,7 @@ from tiny_models import model_config
 
 from mmuda.convert import (
     needed_types,
+    own_parts,
     plain_config,
     strip_segmentor_prefix,
     weights_of_plain,
@@ -99,6 +100,13 @@ def test_padding_size_is_kept(method_config):
     method_config.model.data_preprocessor.size = (64, 64)
     preprocessor = plain_config(method_config).model.data_preprocessor
     assert 'size_divisor' not in preprocessor
+
+
+def test_parts_that_only_mmuda_has(method_config):
+    assert own_parts(plain_config(method_config)) == {
+        'model.backbone': 'DeepLabResNet',
+        'model.decode_head': 'DLV2Head',
+    }
 
 
 def test_own_types_are_imported(method_config):

@@ -22,6 +22,7 @@ from mmuda.convert import (
     OWN_TEST_DATA,
     find_state_dict,
     needed_types,
+    own_parts,
     plain_config,
     strip_segmentor_prefix,
     weights_of_plain,
@@ -122,7 +123,10 @@ def convert_config(path: str, out_path: str) -> Config:
 def _needs(plain: Config) -> str:
     own = needed_types(plain)
     if own:
-        return f'needs mmuda for {", ".join(own)}'
+        parts = own_parts(plain)
+        others = sorted({*own} - {*parts.values()})
+        named = [f'{kind} ({key})' for key, kind in parts.items()] + others
+        return f'needs mmuda for {", ".join(named)}'
     dataset = (plain.get('test_dataloader') or {}).get('dataset') or {}
     if dataset.get('data_root') != OWN_TEST_DATA:
         return 'needs mmseg alone'
