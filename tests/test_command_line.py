@@ -110,6 +110,34 @@ def test_every_command_has_a_tool_that_says_the_same():
         assert entry.summary[0].islower(), name
 
 
+def test_every_tool_finds_configs_by_name():
+    """Those that ask for a config ask in the one way."""
+    for path in ROOT.glob('tools/**/*.py'):
+        asked = re.search(r"add(_argument)?\(\s*'config',", path.read_text())
+        assert asked is None, path
+
+
+def test_messages_name_tools_as_the_user_calls_them():
+    """By ``tool_command``, in the package; docstrings name the files."""
+    written = set()
+    for path in ROOT.glob('mmuda/**/*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            text = getattr(node, 'value', None)
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(text, str)
+                and '\n' not in text
+                and re.search(r'(?<![`_])tools/[a-z_/]+\.py', text)
+            ):
+                written.add(str(path.relative_to(ROOT)))
+    assert written == {
+        # Tools that are of the repository alone.
+        'mmuda/model_selection/experiment_runs.py',
+        # No command to type.
+        'mmuda/apis/prediction_model.py',
+    }
+
+
 def test_a_page_lists_the_commands():
     page = (ROOT / 'docs/command_line.md').read_text()
     for name, entry in COMMANDS.items():

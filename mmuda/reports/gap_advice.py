@@ -7,6 +7,7 @@ import numpy as np
 from rich.table import Table
 
 from mmuda.utils.text import join_some
+from mmuda.utils.tool_commands import tool_command
 
 from .domain_gap import DomainLook, class_distance, colour_distance
 
@@ -128,7 +129,7 @@ def _on_colours(source: DomainLook, target: DomainLook) -> str:
         return f'{words}, no more than images of one domain are: nothing to do'
     return (
         f'{words}, images of one domain {usual:.1f}: translate the source by '
-        'tools/translate_lab.py, or jitter colours strongly '
+        f'{tool_command("translate_lab.py")}, or jitter colours strongly '
         "(dict(type='ColorJitter'), as DACS does of mixed images)"
     )
 
@@ -199,8 +200,9 @@ def _on_classes(source: DomainLook, classes: Sequence[str]) -> Iterator[str]:
     if absent:
         yield (
             f'classes: none of {read} labels of the source has '
-            f'{join_some(absent, 8)}: count all of them by tools/misc/'
-            'class_statistics.py; what no label has is not learned'
+            f'{join_some(absent, 8)}: count all of them by '
+            f'{tool_command("misc/class_statistics.py", "CONFIG")}; what no '
+            'label has is not learned'
         )
     if rare:
         yield (

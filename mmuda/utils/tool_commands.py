@@ -45,6 +45,9 @@ COMMANDS = {
     'label': ToolCommand(
         'generate_pseudo_labels.py', 'write pseudo-labels of the target'
     ),
+    'browse': ToolCommand(
+        'analysis_tools/browse_dataset.py', 'show what a training really sees'
+    ),
     'check': ToolCommand(
         'misc/check_data.py', 'check the data of a config before training'
     ),
@@ -57,6 +60,9 @@ COMMANDS = {
     ),
     'stats': ToolCommand(
         'misc/class_statistics.py', 'count the pixels of each class'
+    ),
+    'report': ToolCommand(
+        'analysis_tools/report.py', 'write the page of a training'
     ),
     'select': ToolCommand(
         'analysis_tools/select_checkpoint.py',

@@ -22,6 +22,7 @@ from mmuda.reports.sample_pages import write_samples
 from mmuda.reports.training_samples import training_loader, training_samples
 from mmuda.utils.checks import COUNT, SEED, WHOLE
 from mmuda.utils.cli import (
+    add_config_argument,
     add_config_options,
     add_data_roots,
     add_traceback_option,
@@ -46,7 +47,7 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('config', help='config file')
+    add_config_argument(parser)
     add(
         '--count',
         type=checked(COUNT),
