@@ -45,9 +45,6 @@ COMMANDS = {
     'label': ToolCommand(
         'generate_pseudo_labels.py', 'write pseudo-labels of the target'
     ),
-    'browse': ToolCommand(
-        'analysis_tools/browse_dataset.py', 'show what a training really sees'
-    ),
     'check': ToolCommand(
         'misc/check_data.py', 'check the data of a config before training'
     ),
@@ -61,9 +58,6 @@ COMMANDS = {
     'stats': ToolCommand(
         'misc/class_statistics.py', 'count the pixels of each class'
     ),
-    'report': ToolCommand(
-        'analysis_tools/report.py', 'write the page of a training'
-    ),
     'select': ToolCommand(
         'analysis_tools/select_checkpoint.py',
         'rank checkpoints without labels of the target',
@@ -74,6 +68,10 @@ COMMANDS = {
     ),
     'translate': ToolCommand(
         'translate_lab.py', "give source images the target's colours"
+    ),
+    'export': ToolCommand(
+        'model_converters/export.py',
+        'write a network as an ONNX, TorchScript or torch.export file',
     ),
     'extract': ToolCommand(
         'model_converters/extract_segmentor.py',
