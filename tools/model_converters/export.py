@@ -23,6 +23,7 @@ from mmuda.export import (
 )
 from mmuda.utils.checks import COUNT
 from mmuda.utils.cli import (
+    add_config_argument,
     add_config_options,
     add_traceback_option,
     checked,
@@ -37,7 +38,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('config', help='config of the method')
+    add_config_argument(parser, 'config of the method')
     parser.add_argument('checkpoint', help='its checkpoint (.pth)')
     suffixes = ', '.join(kind.suffix for kind in FORMATS)
     parser.add_argument(
