@@ -87,6 +87,9 @@ def test_mim_finds_the_configs_of_a_wheel(checkout, tmp_path, mim):
 def test_mim_finds_those_of_an_editable_installation_in_its_folder(
     checkout, mim
 ):
+    # pip, which asks for the requirements first, leaves it behind, too.
+    words = [sys.executable, 'setup.py', '-q', 'egg_info']
+    subprocess.run(words, cwd=checkout, check=True)
     build('build_editable', checkout)
     configs = os.path.realpath(checkout / 'configs')
     assert_mim_finds_all(mim, configs, path='', folder=checkout)
