@@ -58,7 +58,8 @@ def known_options(tool):
     if tool.endswith('.sh'):
         name = Path(tool).stem.removeprefix('dist_').removeprefix('slurm_')
         tool = f'tools/{name}.py'
-    files = [tool, 'mmuda/utils/cli.py']
+    shared = 'mmuda/utils/cli.py', 'mmuda/utils/mixed_precision.py'
+    files = [tool, *shared]
     if 'model_converters' in tool:
         files.append('mmuda/convert/command_line.py')
     if tool.endswith(('/cotrain.py', '/self_train.py')):
