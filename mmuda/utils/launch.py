@@ -64,7 +64,10 @@ def asks_for_processes(args: argparse.Namespace) -> bool:
     Raises:
         ConfigError: Another launcher is named, too.
     """
-    if getattr(args, 'gpus', None) in (None, 1) or is_of_torchrun():
+    gpus = getattr(args, 'gpus', None)
+    if gpus is None or is_of_torchrun():
+        return False
+    if gpus == 1 and os.environ.get('NNODES', '1') == '1':
         return False
     if args.launcher != 'none':
         raise ConfigError(
