@@ -3,6 +3,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,12 +37,12 @@ class HarmReportHook(Hook):
     student and teacher the one is judged that is tested.
 
     With ``model.norm_statistics='target'`` all processes measure statistics
-    of the checkpoints that the main one has found; there is no report if one
-    of them does not see a file.
+    of the checkpoints that the main one has found or was given; there is no
+    report if one of them does not see a file.
 
     Args:
         source_only: Checkpoint of the same network, trained on the source
-            alone.
+            alone; ``~`` is the home of the main process, here and below.
         pool: Checkpoints of other trainings that are asked besides; by
             default the last three before the last of this one.
         images: ``train`` or ``val`` of the target.
@@ -67,15 +68,10 @@ class HarmReportHook(Hook):
             raise ConfigError(
                 f"HarmReportHook.images={images!r}: must be 'train' or 'val'"
             )
-        for file in (source_only, *(pool or ())):
-            if not Path(file).expanduser().is_file():
-                raise ConfigError(
-                    f"HarmReportHook: there is no '{file}'; train the same "
-                    'network on the source alone, or remove the hook'
-                )
+        self.source_only = _existing(source_only)
+        self.pool = None if pool is None else [_existing(f) for f in pool]
         WHOLE.require(max_images, 'HarmReportHook.max_images')
         WHOLE.require(max_source_images, 'HarmReportHook.max_source_images')
-        self.source_only, self.pool = source_only, pool
         self.sampling = Sampling(
             images='val' if images == 'val' else 'train',
             domain=domain,
@@ -118,11 +114,11 @@ class HarmReportHook(Hook):
         if not files:
             _tell('No harm report: no checkpoint was saved', logging.WARNING)
             return
-        checkpoint, *pool = files
+        checkpoint, source_only, *pool = files
         found = compare_with_source_only(
             cfg,
             checkpoint,
-            self.source_only,
+            source_only,
             pool,
             self.sampling,
             report=lambda *_: None,
@@ -133,14 +129,26 @@ class HarmReportHook(Hook):
         atomic_write(work_dir / HARM_REPORT, content + '\n')
         level = logging.WARNING if found.report.harms else logging.INFO
         text = '\n'.join(found.lines())
-        _tell(f'Harm report against {self.source_only}:\n{text}', level)
+        _tell(f'Harm report against {source_only}:\n{text}', level)
 
     def _files(self, work_dir: Path) -> list[str]:
-        """The last checkpoint and the pool; none if none was saved."""
+        """The last one, source-only and the pool; none if none was saved."""
         checkpoint = find_latest_checkpoint(str(work_dir))
         if checkpoint is None:
             return []
-        return [checkpoint, *pool_of(checkpoint, self.pool)]
+        pool = pool_of(checkpoint, self.pool)
+        return [checkpoint, self.source_only, *pool]
+
+
+def _existing(file: str) -> str:
+    """A checkpoint that a config names, without a ``~``."""
+    path = os.path.expanduser(file)
+    if not os.path.isfile(path):
+        raise ConfigError(
+            f"HarmReportHook: there is no '{file}'; train the same network "
+            'on the source alone, or remove the hook'
+        )
+    return path
 
 
 def _measures_statistics(cfg: Config) -> bool:

@@ -1,6 +1,9 @@
 """The report at the end of a training."""
 
+import itertools
 import json
+import os
+import shutil
 from pathlib import Path
 
 import gloo
@@ -10,6 +13,7 @@ from toy_pools import demo_pool
 
 from mmuda.engine import UDARunner
 from mmuda.model_selection.harm_report_hook import HarmReportHook
+from mmuda.utils.distributed import files_of_main_process
 from mmuda.utils.errors import ConfigError
 
 
@@ -18,13 +22,13 @@ def pool(tmp_path_factory):
     return demo_pool(tmp_path_factory.mktemp('hook'), 1)
 
 
-def train(pool, work_dir, **changes):
-    cfg = pool[0].copy()
+def train(trained, work_dir, **changes):
+    cfg = trained[0].copy()
     cfg.work_dir = str(work_dir)
     cfg.experiment_name = work_dir.name
     hook = dict(
         type='HarmReportHook',
-        source_only=pool[1][0],
+        source_only=trained[1][0],
         max_images=2,
         max_source_images=2,
     )
@@ -46,11 +50,11 @@ def test_report_after_a_training(pool, tmp_path):
     assert 'Harm report against' in log.read_text()
 
 
-def train_in_process(cfg, files, work_dir):
+def train_in_process(cfg, files, work_dir, **changes):
     """In one of several processes, with statistics of the target."""
     cfg.launcher = 'pytorch'
     cfg.model.norm_statistics = dict(mode='target', images=2)
-    train((cfg, files), Path(work_dir))
+    train((cfg, files), Path(work_dir), **changes)
 
 
 def test_processes_measure_statistics_of_source_only_together(pool, tmp_path):
@@ -64,18 +68,28 @@ def test_processes_measure_statistics_of_source_only_together(pool, tmp_path):
 
 
 def train_in_own_folder(cfg, files, folder):
-    """As on nodes that do not share their work directories."""
-    train_in_process(cfg, files, f'{folder}/{get_rank()}')
+    """As on nodes that share neither work directories nor homes."""
+    work_dir = f'{folder}/{get_rank()}'
+    os.environ['HOME'] = f'{work_dir}/home'
+    given = dict(source_only='~/source.pth', pool=['~/other.pth'])
+    train_in_process(cfg, files, work_dir, **given)
 
 
 def test_the_main_process_says_which_checkpoints_are_judged(pool, tmp_path):
-    # The other process has saved nothing in its folder.
+    for rank, name in itertools.product('01', ('source.pth', 'other.pth')):
+        file = tmp_path / rank / 'home' / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        if rank == '0':
+            shutil.copy(pool[1][0], file)
+    # The other process has saved nothing in its folder, and can't read what
+    # its home holds.
     gloo.run(train_in_own_folder, tmp_path, pool[0].copy(), pool[1], tmp_path)
     assert not (tmp_path / '1' / 'last_checkpoint').exists()
     content = json.loads((tmp_path / '0' / 'harm_report.json').read_text())
     names = [row['name'] for row in content['scores']['checkpoints']]
     assert [name.rpartition('/')[2] for name in names] == [
-        *('iter_4.pth', 'iter_1.pth', 'iter_2.pth')
+        *('iter_4.pth', 'source.pth', 'iter_2.pth', 'other.pth')
     ]
 
 
@@ -92,6 +106,17 @@ def test_how_many_images_the_hook_takes(pool):
     # All, as of the tools.
     assert found.sampling.target_count is None
     assert found.sampling.source_count == 3
+
+
+def test_files_below_the_home(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    (tmp_path / 'source.pth').touch()
+    hook = HarmReportHook('~/source.pth', pool=['~/source.pth'])
+    file = str(tmp_path / 'source.pth')
+    assert files_of_main_process([hook.source_only, *hook.pool]) == [file] * 2
+    assert HarmReportHook('~/source.pth').pool is None
+    with pytest.raises(ConfigError, match="there is no '~/nowhere.pth'"):
+        HarmReportHook('~/source.pth', pool=['~/nowhere.pth'])
 
 
 def test_wrong_options_of_the_hook(pool):
