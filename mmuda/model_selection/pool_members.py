@@ -13,8 +13,8 @@ from mmuda.registry import MODELS
 from mmuda.utils.compat import local_checkpoint
 
 _NUMBER = re.compile(r'iter_(\d+)\.pth')
-# The best ones have the score before it.
-_OF_TRAINING = re.compile(r'(^|_)iter_\d+\.pth$')
+# As MMEngine names them: the best ones by a score, which is named, too.
+_OF_TRAINING = re.compile(r'(best_.+_)?iter_\d+\.pth')
 _POOLED = 3
 
 
@@ -67,13 +67,15 @@ def of_same_run(file: str, other: str) -> bool:
         other: Another one, or the same.
 
     Returns:
-        True for one file, and for two in a folder whose names end in
-        ``iter_<n>.pth``, as trainings write them.
+        True for one file, and for two in a folder with the names that
+        trainings write, ``iter_<n>.pth`` or ``best_<score>_iter_<n>.pth``.
+        Copies under other names, such as ``advent_iter_<n>.pth``, may be of
+        any training.
     """
     paths = [Path(path).expanduser().resolve() for path in (file, other)]
     if paths[0] == paths[1]:
         return True
-    of_training = all(_OF_TRAINING.search(path.name) for path in paths)
+    of_training = all(_OF_TRAINING.fullmatch(path.name) for path in paths)
     return of_training and paths[0].parent == paths[1].parent
 
 

@@ -38,8 +38,15 @@ def test_other_runs_are_preceded_by_the_last_one_before(run):
         ('run/../run/best_mIoU_iter_2.pth', True),
         ('else/iter_4.pth', False),
         ('run/published.pth', False),
+        ('run/dacs_iter_4.pth', False),
     ],
 )
 def test_checkpoints_of_a_training_lie_in_its_folder(other, same):
     assert of_same_run('run/iter_8.pth', other) is same
     assert of_same_run('run/published.pth', 'run/published.pth')
+
+
+def test_collected_checkpoints_are_of_several_trainings():
+    judged, other = 'c/advent_iter_1000.pth', 'c/dacs_iter_2000.pth'
+    assert not of_same_run(judged, other)
+    assert pool_of(judged, [other]) == [other]
