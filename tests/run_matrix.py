@@ -6,6 +6,8 @@ the workflow in .github reads.
 """
 
 import argparse
+import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -18,6 +20,8 @@ CELLS = ROOT / 'requirements' / 'matrix.json'
 #: Where builds of PyTorch are looked for, such as those for CPUs alone.
 TORCH_INDEX = 'TORCH_INDEX'
 VENVS = '.matrix'
+#: Extras of the package that all cells install.
+EXTRAS = ('pretrained', 'tests')
 
 
 def read_cells():
@@ -66,15 +70,29 @@ def installations(cell, environment=os.environ):
         yield requirements('upstream_build')
         stack = ['--no-build-isolation', *stack]
     yield stack
-    yield ['-e', f'{ROOT}[pretrained,tests]']
+    yield ['-e', f'{ROOT}[{",".join(EXTRAS)}]']
+
+
+def digest_of(cell):
+    """A hash of a cell and of all requirements that it installs."""
+    words = list(itertools.chain(*installations(cell, {})))
+    of_package = itertools.chain(*map(requirements, ('runtime', *EXTRAS)))
+    pairs = itertools.pairwise([*words, *of_package])
+    files = [Path(file) for option, file in pairs if option == '-r']
+    content = [cell, *(file.read_text() for file in files)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def run_cell(cell, python, pytest_arguments):
-    """Make the environment of a cell if it is missing, and run the tests."""
+    """Make the environment of a cell if need be, and run the tests.
+
+    It is made anew if requirements have changed since.
+    """
     venv = ROOT / VENVS / cell['name']
     folder = venv / ('Scripts' if os.name == 'nt' else 'bin')
     installed = venv / 'installed'
-    if not installed.is_file():
+    digest = digest_of(cell)
+    if not installed.is_file() or installed.read_text() != digest:
         start = [
             python or find_python(cell['python']),
             '-m',
@@ -87,7 +105,7 @@ def run_cell(cell, python, pytest_arguments):
         pip = [str(folder / 'python'), '-m', 'pip', 'install']
         for words in installations(cell):
             subprocess.run([*pip, *words], env=environment, check=True)
-        installed.touch()
+        installed.write_text(digest)
     tests = [str(folder / 'python'), '-m', 'pytest', *pytest_arguments]
     return subprocess.run(tests, cwd=ROOT).returncode
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -145,3 +146,44 @@ def test_the_interpreter_of_a_version():
     assert run_matrix.find_python(version) == sys.executable
     with pytest.raises(SystemExit, match=r'no python3\.99 .* --python'):
         run_matrix.find_python('3.99')
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """Runs a cell by an interpreter that notes what it is asked for."""
+    shutil.copytree(ROOT / 'requirements', tmp_path / 'requirements')
+    monkeypatch.setattr(run_matrix, 'ROOT', tmp_path)
+    python = tmp_path / 'python'
+    python.write_text(
+        '#!/bin/sh\n'
+        f'echo "$2" >> {tmp_path}/asked\n'
+        'if [ "$2" = venv ]; then\n'
+        '    rm -rf "$4"; mkdir -p "$4/bin"; cp "$0" "$4/bin/python"\n'
+        'fi\n'
+    )
+    python.chmod(0o755)
+
+    def run():
+        assert run_matrix.run_cell(CELLS['py310-tested'], python, []) == 0
+        asked = (tmp_path / 'asked').read_text().split()
+        (tmp_path / 'asked').unlink()
+        return asked
+
+    return run
+
+
+@pytest.mark.parametrize('name', ['torch', 'stack', 'runtime', 'tests'])
+def test_a_cell_is_made_again_for_other_requirements(runs, tmp_path, name):
+    installed = ['venv', 'pip', 'pip', 'pip', 'pytest']
+    assert runs() == installed
+    assert runs() == ['pytest']
+    with (tmp_path / f'requirements/{name}.txt').open('a') as file:
+        file.write('more>=1\n')
+    assert runs() == installed
+    assert runs() == ['pytest']
+
+
+def test_requirements_of_others_leave_a_cell_as_it_is(runs, tmp_path):
+    runs()
+    (tmp_path / 'requirements/upstream.txt').write_text('more>=1\n')
+    assert runs() == ['pytest']
