@@ -22,9 +22,8 @@ PACKED = (
     'street_scenes',
     'tools',
     'requirements',
-    'LICENSE',
-    'MANIFEST.in',
-    'README.md',
+    *('CHANGELOG.md', 'CITATION.cff', 'LICENSE', 'MANIFEST.in'),
+    *('README.md', 'SECURITY.md'),
     'model-index.yml',
     'pyproject.toml',
     'setup.py',
@@ -149,6 +148,8 @@ def test_source_distribution_can_be_built_from(checkout, tmp_path):
     with tarfile.open(build('build_sdist', checkout)) as archive:
         archive.extractall(tmp_path, filter='data')
     folder = tmp_path / f'mmuda-{mmuda.__version__}'
+    tops = {path.name for path in folder.iterdir()}
+    assert {'CHANGELOG.md', 'CITATION.cff', 'SECURITY.md'} <= tops
     names = zipfile.ZipFile(build('build_wheel', folder)).namelist()
     assert 'mmuda/.mim/tools/train.py' in names
     assert 'mmuda/.mim/configs/_base_/default_runtime.py' in names
