@@ -52,6 +52,17 @@ def test_each_leaf_has_a_name_of_its_own():
     assert [name for name in names if names.count(name) > 1] == []
 
 
+def test_weights_have_addresses_that_are_read():
+    """Others are refused, once a training starts."""
+    schemes = re.compile(r"^[^#\n]*'([\w-]+)://", re.M)
+    found = {
+        scheme
+        for path in ROOT.rglob('*.py')
+        for scheme in schemes.findall(path.read_text())
+    }
+    assert found == {'https', 'package'}
+
+
 @pytest.mark.parametrize('leaf', LEAVES)
 def test_config_has_no_unknown_keys(leaf):
     check_config_keys(load(leaf))

@@ -28,7 +28,9 @@ network = dict(
             norm_cfg=norm_cfg,
             norm_eval=False,
             init_cfg=dict(
-                type='Pretrained', checkpoint='open-mmlab://resnet101_v1c'
+                type='Pretrained',
+                checkpoint='https://download.openmmlab.com/pretrain/'
+                'third_party/resnet101_v1c-e67eebb6.pth',
             ),
         ),
         decode_head=dict(
