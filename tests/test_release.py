@@ -44,6 +44,16 @@ def test_each_release_says_what_it_brings():
     ]
 
 
+def test_a_release_says_each_thing_once():
+    things = re.compile(r'\]\(([^)]+)\)|`(tools/[^`]+|mmuda\.[\w.]+)`')
+    for part in HEADING.split((ROOT / 'CHANGELOG.md').read_text())[3::3]:
+        named = []
+        for line in re.findall('^- .*', part, re.M):
+            named += {a or b for a, b in things.findall(line)}
+        assert len(named) > 2
+        assert [name for name in named if named.count(name) > 1] == []
+
+
 def test_citation_is_of_the_newest_release(citation):
     version, date = releases()[0]
     assert citation['version'] == version
