@@ -54,6 +54,16 @@ def test_a_release_says_each_thing_once():
         assert [name for name in named if named.count(name) > 1] == []
 
 
+def test_security_names_the_servers_that_configs_fetch_from():
+    hosts = re.compile(r"^[^#\n]*'https://([^/']+)/", re.M)
+    fetched = set()
+    for path in (ROOT / 'configs').rglob('*.py'):
+        fetched |= {*hosts.findall(path.read_text())}
+    _, outwards = (ROOT / 'SECURITY.md').read_text().split('## What goes out')
+    named = re.findall(r'`([\w.-]+\.com)`', outwards)
+    assert fetched == {*named}
+
+
 def test_citation_is_of_the_newest_release(citation):
     version, date = releases()[0]
     assert citation['version'] == version
