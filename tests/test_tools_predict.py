@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import shutil
+import sys
 
 import mmcv
 import numpy as np
 import predicting_network
 import pytest
+import torch
 from PIL import Image
 from tools_in_process import load_tool, run_loaded
 
@@ -28,9 +31,8 @@ def predict(small, monkeypatch, capsys):
     """Run the tool with the checkpoint."""
     tool = load_tool('predict.py')
 
-    def run(*words):
-        words = [*words, '--checkpoint', small['checkpoint']]
-        words += ['--device', 'cpu']
+    def run(*words, checkpoint=small['checkpoint'], device='cpu'):
+        words = [*words, '--checkpoint', checkpoint, '--device', device]
         return run_loaded(tool, words, monkeypatch, capsys)
 
     return run
@@ -183,6 +185,49 @@ def test_an_input_that_is_missing(predict, tmp_path):
     assert code == 2
     assert 'no such image, folder or video' in printed
     assert not (tmp_path / 'out').exists()
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package on the path, and the file that an import of it makes."""
+    folder, made = tmp_path / 'other_package', tmp_path / 'made'
+    folder.mkdir()
+    (folder / '__init__.py').write_text(f"open({str(made)!r}, 'w').close()")
+    (folder / 'registry.py').write_text('')
+    monkeypatch.syspath_prepend(tmp_path)
+    yield folder.name, made
+    sys.modules.pop(folder.name, None)
+    sys.modules.pop(f'{folder.name}.registry', None)
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'code'),
+    [
+        ('(default_scope ?= ?).*', r"\1'{}'", 2),
+        (r'(\nmodel ?= ?dict\()', r"\1_scope_='{}', ", 2),
+        (r'(decode_head=dict\()', r"\1_scope_='{}', ", 2),
+        ("type='(AdvEnt)'", r"type='{}.\1'", 2),
+        (r'(\nmodel ?=)', r"\ncustom_imports = dict(imports=['{}'])\1", 0),
+    ],
+)
+def test_a_checkpoint_imports_no_package(
+    predict, images, tmp_path, small, package, old, new, code
+):
+    name, made = package
+    content = torch.load(small['checkpoint'])
+    text, count = re.subn(old, new.format(name), content['meta']['cfg'])
+    assert count >= 1
+    content['meta']['cfg'] = text
+    torch.save(content, tmp_path / 'a.pth')
+    found, printed = predict(
+        *(images / 'a.png', '--out', tmp_path / 'out'),
+        checkpoint=tmp_path / 'a.pth',
+    )
+    assert not made.exists()
+    assert found == code, printed
+    if code:
+        assert printed.count('error: ') == 1
+        assert 'pass the config that it was trained with' in printed
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 
 MMEngine writes its text into each checkpoint, and runs it as Python where it
 reads it again. Here nothing is run: what is no plain value is refused, and so
-are types that no registry has, which MMEngine would import by their name.
+are scopes of other packages and types that no registry has, which MMEngine
+would import by their name.
 """
 
 import ast
@@ -19,12 +20,13 @@ from mmuda.utils.config_keys import config_parts, registered_names
 from mmuda.utils.errors import CheckpointError
 from mmuda.utils.setup_env import register_all_modules
 from mmuda.utils.text import join_some
+from mmuda.utils.value_types import join
 
 # What a prediction needs; a loader or a hook could name anything.
 _BUILT = ('model', 'test_pipeline', 'tta_model', 'tta_pipeline')
 _LOADERS = ('test_dataloader', 'val_dataloader', 'train_dataloader')
 _VISUALIZER = dict(type='SegLocalVisualizer')
-_SCOPES = ('mmuda.', 'mmseg.', 'mmcv.', 'mmengine.')
+_SCOPES = ('mmuda', 'mmseg', 'mmcv', 'mmengine')
 # Registered, and able to unpickle what they read.
 _REFUSED = {
     *('LoadBiomedicalAnnotation', 'LoadBiomedicalData'),
@@ -64,9 +66,31 @@ def config_of_checkpoint(path: str | os.PathLike) -> Config:
         for key in ('default_scope', *_BUILT, *_LOADERS)
         if key in values
     }
+    _require_known_scopes(kept, path)
     _require_registered(kept, path, values.get('custom_imports'))
     # Inferencers need one; that of the training writes into its work dir.
     return Config(dict(kept, visualizer=_VISUALIZER))
+
+
+def _require_known_scopes(
+    values: dict[str, Any], path: str | os.PathLike
+) -> None:
+    """Refuse scopes of other packages: they would be imported."""
+    given = [('default_scope', values.get('default_scope'))]
+    given += [
+        (join(place, '_scope_'), part.get('_scope_'))
+        for place, part in config_parts(values)
+    ]
+    unknown = [
+        f'{place}={scope!r}'
+        for place, scope in given
+        if scope is not None and scope not in _SCOPES
+    ]
+    if unknown:
+        raise CheckpointError(
+            f'{path}: its config names packages that would be imported '
+            f'({join_some(unknown)}); {_REMEDY}'
+        )
 
 
 def _require_registered(
@@ -92,7 +116,7 @@ def _plain_type(kind: object) -> object:
     """A type without the scope before it."""
     if isinstance(kind, str):
         for scope in _SCOPES:
-            kind = kind.removeprefix(scope)
+            kind = kind.removeprefix(f'{scope}.')
     return kind if isinstance(kind, str) else None
 
 

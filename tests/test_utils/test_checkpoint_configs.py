@@ -91,3 +91,30 @@ def test_types_that_would_be_imported_are_refused(tmp_path, kind):
 def test_a_checkpoint_without_a_config(tmp_path, text):
     with pytest.raises(CheckpointError, match='--config'):
         config_of_checkpoint(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        MODEL + "default_scope = 'mmpretrain'",
+        MODEL + "default_scope = ''",
+        MODEL + "default_scope = ['mmuda']",
+        MODEL.replace('{', "{'_scope_': 'mmuda.os', ", 1),
+        MODEL + "test_pipeline = [dict(type='Resize', _scope_='os')]",
+        MODEL + "tta_model = dict(type='DomainTTAModel', a=[{'_scope_': 1}])",
+    ],
+)
+def test_scopes_of_other_packages_are_refused(tmp_path, text):
+    """MMEngine imports the registry of a scope."""
+    with pytest.raises(CheckpointError, match='packages that would be imp'):
+        config_of_checkpoint(write(tmp_path, text))
+
+
+def test_scopes_of_what_is_installed_with_mmuda_are_kept(tmp_path):
+    text = MODEL + "default_scope = 'mmseg'\n"
+    text += "test_pipeline = [dict(type='Resize', _scope_='mmcv')]\n"
+    cfg = config_of_checkpoint(write(tmp_path, text))
+    assert cfg.default_scope == 'mmseg'
+    assert cfg.test_pipeline[0].to_dict() == dict(
+        type='Resize', _scope_='mmcv'
+    )
