@@ -230,6 +230,29 @@ def test_a_checkpoint_imports_no_package(
         assert 'pass the config that it was trained with' in printed
 
 
+@pytest.mark.parametrize(
+    ('option', 'told'),
+    [
+        ('setting=gta2cs', 'name the config (--config) to change its setting'),
+        ('modle.teacher=True', "did you mean 'model'"),
+    ],
+)
+def test_options_that_do_nothing(predict, images, tmp_path, option, told):
+    out = tmp_path / 'out'
+    code, printed = predict(images, '--out', out, '--cfg-options', option)
+    assert code == 2
+    assert told in printed
+    assert not out.exists()
+
+
+def test_a_setting_needs_a_config(predict, images, tmp_path):
+    code, printed = predict(
+        images, '--out', tmp_path / 'out', '--setting', 'gta2cs'
+    )
+    assert code == 2
+    assert 'name the config (--config)' in printed
+
+
 @pytest.fixture
 def video(small, tmp_path):
     path = tmp_path / 'drive.avi'

@@ -34,7 +34,7 @@ from mmuda.models.segmentors.strip_predictions import STRIPS
 from mmuda.models.segmentors.strips import Strips
 from mmuda.utils.checkpoint_configs import config_of_checkpoint
 from mmuda.utils.checks import COUNT, one_of
-from mmuda.utils.config import load_config
+from mmuda.utils.config import load_config, with_options
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.jobs import in_threads
 from mmuda.utils.mixed_precision import Precision, computing_in, lay_out
@@ -263,13 +263,10 @@ def _config(
     given: _Path | Config | None, checkpoint: str, options: Mapping[str, Any]
 ) -> Config:
     if given is None:
-        cfg = config_of_checkpoint(checkpoint)
-        cfg.merge_from_dict(dict(options))
-        return cfg
+        recorded = config_of_checkpoint(checkpoint)
+        return with_options(recorded, options, checkpoint)
     if isinstance(given, Config):
-        cfg = Config(given.to_dict())
-        cfg.merge_from_dict(dict(options))
-        return cfg
+        return with_options(given, options, given.filename or 'this network')
     return load_config(given, options)
 
 

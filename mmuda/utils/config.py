@@ -89,6 +89,32 @@ def load_config(
     return _checked(cfg) if check else cfg
 
 
+def with_options(
+    cfg: Config, options: Mapping[str, Any], origin: str | os.PathLike
+) -> Config:
+    """Merge options into a copy of a config that is whole, and check it.
+
+    Args:
+        cfg: What follows from its setting and parts is filled in.
+        options: As of :func:`load_config`.
+        origin: Where the config is from, for messages.
+
+    Raises:
+        ConfigError: As of :func:`load_config`, or an option would change what
+            the config was made of, such as its setting.
+    """
+    for option in options:
+        part = option.split('.')[0]
+        if part in (*PARTS, *FOLLOWING):
+            raise ConfigError(
+                f'{option}: the config of {origin} is filled in already; name '
+                f'the config (--config) to change its {part}'
+            )
+    changed = Config(cfg.to_dict())
+    _merge_options(changed, options, set(), origin)
+    return _checked(changed)
+
+
 def _complete_with(
     cfg: Config, options: dict[str, Any], path: str | os.PathLike
 ) -> None:
