@@ -235,6 +235,7 @@ def test_a_checkpoint_imports_no_package(
     [
         ('setting=gta2cs', 'name the config (--config) to change its setting'),
         ('modle.teacher=True', "did you mean 'model'"),
+        ('model.segmentor.test_cfg.mode=slide', "are needed by mode='slide'"),
     ],
 )
 def test_options_that_do_nothing(predict, images, tmp_path, option, told):

@@ -182,10 +182,12 @@ CLIPPING = Check(
     lambda part: not part or _is_clipping(**part),
 )
 WINDOWS = Check(
-    'stride must be at most crop_size, or pixels between windows are left out',
+    "stride and crop_size are needed by mode='slide', and stride must be at "
+    'most crop_size, or pixels between windows are left out',
     lambda part: (
-        not {'stride', 'crop_size'} <= {*part}
-        or all(map(le, part['stride'], part['crop_size']))
+        all(map(le, part['stride'], part['crop_size']))
+        if {'stride', 'crop_size'} <= {*part}
+        else part.get('mode') != 'slide'
     ),
 )
 LOSS_SCALE = Check(

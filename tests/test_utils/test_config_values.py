@@ -129,6 +129,14 @@ def test_windows_leave_nothing_out(base):
     check_config(changed(base, key, windows | dict(stride=[64, 64])))
 
 
+@pytest.mark.parametrize('left_out', ['crop_size', 'stride'])
+def test_sliding_needs_the_size_of_windows(base, left_out):
+    windows = dict(mode='slide', crop_size=(64, 64), stride=(64, 64))
+    del windows[left_out]
+    with pytest.raises(ConfigError, match="are needed by mode='slide'"):
+        check_config(changed(base, 'model.segmentor.test_cfg', windows))
+
+
 def test_values_that_need_each_other(base):
     cfg = changed(base, 'train_dataloader.num_workers', 0)
     cfg['train_dataloader']['persistent_workers'] = True
