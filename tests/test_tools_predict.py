@@ -254,6 +254,19 @@ def test_a_setting_needs_a_config(predict, images, tmp_path):
     assert 'name the config (--config)' in printed
 
 
+@pytest.mark.parametrize('device', ['gpu', 'cuda:99', 'cpu:x', ''])
+def test_a_device_that_is_not_there(predict, images, tmp_path, device):
+    out = tmp_path / 'out'
+    code, printed = predict(images, '--out', out, device=device)
+    assert code == 2
+    count = torch.cuda.device_count()
+    assert (
+        f"--device '{device}': take cpu, cuda or cuda:N; this machine has "
+        f'{count} GPU'
+    ) in printed
+    assert not out.exists()
+
+
 @pytest.fixture
 def video(small, tmp_path):
     path = tmp_path / 'drive.avi'

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.device import get_device
 from mmengine.registry import DefaultScope
 from mmseg.structures import SegDataSample
 from torch import Tensor
@@ -35,6 +34,7 @@ from mmuda.models.segmentors.strips import Strips
 from mmuda.utils.checkpoint_configs import config_of_checkpoint
 from mmuda.utils.checks import COUNT, one_of
 from mmuda.utils.config import load_config, with_options
+from mmuda.utils.devices import device_of
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.jobs import in_threads
 from mmuda.utils.mixed_precision import Precision, computing_in, lay_out
@@ -58,7 +58,8 @@ class Segmenter:
             the one that is recorded in the checkpoint, which is read as data.
         checkpoint: File or address of the weights; several make an ensemble,
             by the weighted sum of their logits.
-        device: Such as ``cuda:0``; None for the one that MMEngine takes.
+        device: ``cpu``, ``cuda`` or ``cuda:N``; None for the one that MMEngine
+            takes.
         options: Values that replace those of the config, by dotted key, such
             as ``{'model.segmentor.test_cfg.mode': 'slide'}``.
         weights: Of the members of an ensemble; equal by default.
@@ -75,7 +76,8 @@ class Segmenter:
         config_digest: Tells configs apart that predict otherwise.
 
     Raises:
-        ConfigError: The config is missing or wrong.
+        ConfigError: The config is missing or wrong, or there is no such
+            device.
         CheckpointError: A checkpoint is missing, damaged or of another
             network, or holds no config.
     """
@@ -99,11 +101,11 @@ class Segmenter:
             raise ConfigError(
                 'a network predicts by trained weights: pass checkpoint=FILE'
             )
+        self.device = device_of(device)
         register_all_modules(init_default_scope=False)
         cfg = _config(config, files[0], options or {})
         size = training_size(cfg)
         network = build_network(cfg, files, weights, tta, head)
-        self.device = torch.device(device or get_device())
         self.precision = precision
         self.model = network.model.to(self.device)
         if precision != 'fp32':

@@ -13,6 +13,7 @@ from torch import Tensor
 from mmuda.utils.checks import COUNT
 from mmuda.utils.checksums import sha256_of
 from mmuda.utils.compat import local_checkpoint
+from mmuda.utils.devices import device_of
 from mmuda.utils.errors import ConfigError, MMUDAError
 from mmuda.utils.files import atomic_path
 from mmuda.version import __version__
@@ -30,12 +31,7 @@ from .parity import (
     require_equal,
     street_like_images,
 )
-from .trained_segmentor import (
-    TrainedSegmentor,
-    device_of,
-    file_name,
-    load_segmentor,
-)
+from .trained_segmentor import TrainedSegmentor, file_name, load_segmentor
 
 _SIZE = (512, 1024)
 _SHAPES = dict(

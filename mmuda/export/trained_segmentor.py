@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner.checkpoint import load_state_dict
@@ -218,18 +217,3 @@ def file_name(path: str) -> str:
         path: File or address.
     """
     return Path(local_checkpoint(path)).name
-
-
-def device_of(name: str) -> torch.device:
-    """The device of a name.
-
-    Raises:
-        ConfigError: There is none here.
-    """
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (AssertionError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f'--device {name}: {reason}; take cpu') from error
-    return device
