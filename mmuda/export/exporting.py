@@ -138,7 +138,7 @@ def metadata_of(
         checkpoint: Where its weights come from.
         graph: What is written.
     """
-    normalisation = trained.normalisation
+    normalisation, tested = trained.normalisation, trained.tested
     window = trained.window and dict(
         crop_size=trained.window[0], stride=trained.window[1]
     )
@@ -151,7 +151,9 @@ def metadata_of(
             shape=['batch', 3, *_sides(graph)],
             channels='RGB',
             range=[0, 255],
-            tested_size=trained.tested_size,
+            tested_size=tested and tested.size,
+            keep_ratio=tested is not None and tested.keep_ratio,
+            turns_upright=tested is not None and tested.turns_upright,
         ),
         normalization=dict(
             mean=normalisation.mean,
@@ -183,7 +185,7 @@ def _sides(graph: Graph) -> list[int | str]:
 def _size_of(trained: TrainedSegmentor) -> Size:
     if trained.window is not None:
         return trained.window[0]
-    return trained.tested_size or _SIZE
+    return trained.tested.size if trained.tested else _SIZE
 
 
 def _check_options(kind: GraphFormat, options: ExportOptions) -> None:

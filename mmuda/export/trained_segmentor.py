@@ -19,7 +19,7 @@ from mmuda.registry import DATASETS, MODELS
 from mmuda.utils.class_names import stored_classes
 from mmuda.utils.compat import load_checkpoint_file, local_checkpoint
 from mmuda.utils.config_data import dataset_leaves
-from mmuda.utils.config_keys import config_errors
+from mmuda.utils.config_keys import config_errors, type_name
 from mmuda.utils.errors import CheckpointError, ConfigError, MMUDAError
 from mmuda.utils.setup_env import register_all_modules
 from mmuda.utils.weights import check_finite
@@ -47,6 +47,21 @@ class Normalisation:
 
 
 @dataclass(frozen=True)
+class TestedSize:
+    """The size that a config shows images in when it tests.
+
+    Attributes:
+        size: Height and width.
+        keep_ratio: Whether images keep their shape, inside a box of this size.
+        turns_upright: Whether the box is turned for upright images.
+    """
+
+    size: Size
+    keep_ratio: bool = False
+    turns_upright: bool = False
+
+
+@dataclass(frozen=True)
 class TrainedSegmentor:
     """A segmentor with its trained weights.
 
@@ -57,8 +72,7 @@ class TrainedSegmentor:
         classes: Names of the C classes.
         palette: Their RGB colours.
         normalisation: Of its images.
-        tested_size: Height and width of the images that the config tests on,
-            None if it leaves them as they are.
+        tested: Size that the config tests images in, None if it names none.
         window: Crop size and stride of the config's sliding windows, each as
             height and width; None if it does not slide.
     """
@@ -68,7 +82,7 @@ class TrainedSegmentor:
     classes: tuple[str, ...]
     palette: tuple[tuple[int, ...], ...]
     normalisation: Normalisation
-    tested_size: Size | None
+    tested: TestedSize | None
     window: tuple[Size, Size] | None
 
 
@@ -152,14 +166,16 @@ def _normalisation(preprocessor: Mapping[str, Any]) -> Normalisation:
     )
 
 
-def _tested_size(cfg: Config) -> Size | None:
+def _tested_size(cfg: Config) -> TestedSize | None:
     for step in cfg.get('test_pipeline') or ():
-        scale = step.get('scale')
-        if step.get('type', '').endswith('Resize') and scale is not None:
-            if isinstance(scale, int | float) or step.get('keep_ratio'):
-                return None
-            width, height = scale
-            return int(height), int(width)
+        name, scale = type_name(step), step.get('scale')
+        if name not in ('Resize', 'ResizeToFit') or scale is None:
+            continue
+        width, height = (scale, scale) if isinstance(scale, int) else scale
+        # Only mmcv's turns the box.
+        turns = name == 'Resize' and bool(step.get('keep_ratio'))
+        size = int(height), int(width)
+        return TestedSize(size, turns or name == 'ResizeToFit', turns)
     return None
 
 

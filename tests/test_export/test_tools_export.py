@@ -2,12 +2,14 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from doc_pages import examples
@@ -20,6 +22,7 @@ from exported_networks import (
     config_of,
     network_of,
 )
+from mmcv import rescale_size
 from mmengine.config import Config
 from PIL import Image
 from tools_in_process import load_tool
@@ -33,6 +36,8 @@ from mmuda.export import (
     load_segmentor,
 )
 from mmuda.utils.checksums import sha256_of
+from mmuda.utils.config import load_config
+from mmuda.utils.config_names import config_argument
 from mmuda.utils.errors import CheckpointError, ConfigError
 
 ONNX, TORCHSCRIPT, PROGRAM = FORMATS
@@ -114,6 +119,63 @@ def test_onnx_runs_without_mmuda_and_pytorch(files, capsys):
     assert CLASSES[expected[0, 0]] in result.stdout
 
 
+PUBLISHED = {
+    'daformer_gta2cs': dict(
+        tested_size=[512, 1024], keep_ratio=True, turns_upright=True
+    ),
+    'advent_gta2cs': dict(
+        tested_size=[512, 1024], keep_ratio=False, turns_upright=False
+    ),
+    'advent_gta2mapillary': dict(
+        tested_size=[768, 1024], keep_ratio=True, turns_upright=False
+    ),
+}
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_the_tested_size_of_published_configs(files, name):
+    method = Config.fromfile(files / 'method.py')
+    published = load_config(config_argument(name))
+    method.test_pipeline = published.test_pipeline
+    method.dump(files / 'method.py')
+    words = ['--no-check', '--fixed-size']
+    found = metadata(run(files, 'network.pt', *words))['input']
+    assert {key: found[key] for key in PUBLISHED[name]} == PUBLISHED[name]
+    # What it is traced on.
+    assert found['shape'][2:] == PUBLISHED[name]['tested_size']
+
+
+def test_the_example_shows_images_at_the_tested_size(files, monkeypatch):
+    model = run(files, 'network.onnx', *SIZE, '--no-check')
+    module, example = module_of(files), files / EXAMPLE
+    example.write_text(examples()[EXAMPLE])
+    street, out = files / 'street.png', files / 'labels.png'
+    picture(street)
+    image = Image.open(street).transpose(Image.Transpose.ROTATE_90)
+    image.save(street)
+    assert image.size == (75, 101)
+    box = 128, 64
+    assert rescale_size(image.size, box) == (64, 86)
+    for turns, size in ((True, (64, 86)), (False, (48, 64))):
+        graph = onnx.load(model)
+        about = {p.key: p.value for p in graph.metadata_props}
+        shown = dict(tested_size=box[::-1], keep_ratio=True)
+        shown |= dict(turns_upright=turns)
+        about['input'] = json.dumps(json.loads(about['input']) | shown)
+        onnx.helper.set_model_props(graph, about)
+        onnx.save(graph, model)
+        words = [EXAMPLE, *map(str, (model, street, out))]
+        monkeypatch.setattr(sys, 'argv', words)
+        runpy.run_path(str(example), run_name='__main__')
+        pixels = np.asarray(image.convert('RGB').resize(size), np.float32)
+        with torch.no_grad():
+            logits = module(torch.from_numpy(pixels).permute(2, 0, 1)[None])
+        expected = Image.fromarray(logits.argmax(1)[0].byte().numpy())
+        expected = expected.resize(image.size, Image.Resampling.NEAREST)
+        found = np.asarray(Image.open(out))
+        assert np.array_equal(found, np.asarray(expected))
+
+
 def test_example_is_short():
     assert len(examples()[EXAMPLE].splitlines()) <= 25
 
@@ -135,6 +197,8 @@ def test_what_a_file_says_of_itself(files):
         channels='RGB',
         range=[0, 255],
         tested_size=None,
+        keep_ratio=False,
+        turns_upright=False,
     )
     assert found['normalization']['mean'] == [120.0, 110.0, 100.0]
     assert found['outputs'] == dict(
