@@ -54,6 +54,7 @@ from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.locks import only_writer
 from mmuda.utils.names import MANIFEST
+from mmuda.utils.output_files import require_outputs
 from mmuda.utils.setup_env import register_all_modules
 
 MERGED = '.merged'
@@ -166,6 +167,7 @@ def main(args: argparse.Namespace) -> None:
 
 def write_sample(args: argparse.Namespace) -> None:
     """Write the keys of drawn images."""
+    require_outputs({'--out': args.out}, [args.config])
     cfg = load_config(args.config, args.cfg_options)
     override_data_roots(cfg, dict(args.data_root))
     register_all_modules()

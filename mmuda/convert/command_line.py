@@ -2,7 +2,7 @@
 """What the tools that convert published checkpoints have in common."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from mmuda.utils.checks import COUNT
@@ -10,6 +10,7 @@ from mmuda.utils.cli import (
     add_traceback_option,
     checked,
 )
+from mmuda.utils.output_files import require_outputs
 
 
 class ConversionParser(NamedTuple):
@@ -66,6 +67,7 @@ def convert(
     args: argparse.Namespace,
     from_published: Callable[[argparse.Namespace], None],
     to_published: Callable[[argparse.Namespace], None],
+    further: Mapping[str, str] | None = None,
 ) -> None:
     """Convert in the direction that is asked for.
 
@@ -73,7 +75,17 @@ def convert(
         args: Of the command line.
         from_published: Writes an mmuda checkpoint.
         to_published: Writes published files.
+        further: Published files beside the first, by option.
+
+    Raises:
+        ConfigError: The output can't be written, or is the input.
     """
+    further = further or {}
+    if args.reverse:
+        require_outputs({'output': args.output, **further}, [args.input])
+    else:
+        inputs = args.input, *further.values()
+        require_outputs({'output': args.output}, inputs)
     if hasattr(args, 'stage_blocks'):
         args.stage_blocks = tuple(args.stage_blocks)
     (to_published if args.reverse else from_published)(args)

@@ -232,3 +232,50 @@ def test_config_needs_an_output(tmp_path, capsys):
     with pytest.raises(SystemExit):
         run('extract_segmentor', 'a.pth', 'b.pth', '--config', 'c.py')
     assert '--out-config' in capsys.readouterr().err
+
+
+def refuses(folder, name, *words):
+    """Whether a tool names two files that are one, and changes none."""
+    before = {file: file.read_bytes() for file in folder.iterdir()}
+    with pytest.raises(ConfigError, match='is the same file as'):
+        run(name, *words)
+    return {file: file.read_bytes() for file in folder.iterdir()} == before
+
+
+@pytest.fixture
+def given(tmp_path):
+    for name in ('a.pth', 'b.pth', 'mine.py'):
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ('output', 'out_config'),
+    [('a.pth', 'new.py'), ('new.pth', 'mine.py'), ('new.py', 'new.py')],
+)
+def test_extracting_replaces_no_input(given, output, out_config):
+    words = [given / 'a.pth', given / output, '--config', given / 'mine.py']
+    words += ['--out-config', given / out_config]
+    assert refuses(given, 'extract_segmentor', *words)
+
+
+@pytest.mark.parametrize('name', ['daformer', 'detectron2', 'vfm_uda'])
+def test_converting_replaces_no_input(given, name):
+    same = given / '..' / given.name / 'a.pth'
+    assert refuses(given, name, given / 'a.pth', same)
+
+
+@pytest.mark.parametrize(
+    ('output', 'discriminator', 'words'),
+    [
+        ('b.pth', 'b.pth', []),
+        ('new.pth', 'a.pth', ['--reverse']),
+        ('new.pth', 'new.pth', ['--reverse']),
+    ],
+)
+def test_discriminators_are_files_of_their_own(
+    given, output, discriminator, words
+):
+    words = [*words, '--discriminator-main', given / discriminator]
+    words = [given / 'a.pth', given / output, *words]
+    assert refuses(given, 'advent', *words)

@@ -29,6 +29,7 @@ from mmuda.utils.config import load_config
 from mmuda.utils.config_data import override_data_roots
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.files import atomic_write
+from mmuda.utils.output_files import require_outputs
 from mmuda.utils.setup_env import register_all_modules
 
 PROBABLY_HARMS = 3
@@ -63,6 +64,8 @@ def parse_args() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> int:
     """Compare, print and write."""
+    given = args.config, args.checkpoint, args.source_only
+    require_outputs({'--out': args.out}, [*given, *(args.pool or ())])
     register_all_modules()
     cfg = load_config(args.config, args.cfg_options)
     override_data_roots(cfg, dict(args.data_root))

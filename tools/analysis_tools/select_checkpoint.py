@@ -29,6 +29,7 @@ from mmuda.utils.config_data import override_data_roots
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.output_files import require_outputs
 from mmuda.utils.setup_env import register_all_modules
 
 
@@ -48,6 +49,7 @@ def parse_args() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     """Score, print and write."""
+    require_outputs({'--out': args.out}, [args.config, *args.checkpoint])
     register_all_modules()
     cfg = load_config(args.config, args.cfg_options)
     override_data_roots(cfg, dict(args.data_root))

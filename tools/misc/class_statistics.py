@@ -40,8 +40,9 @@ from mmuda.utils.config_data import (
     override_data_roots,
 )
 from mmuda.utils.config_keys import config_errors
-from mmuda.utils.files import atomic_write, require_writable_folder
+from mmuda.utils.files import atomic_write
 from mmuda.utils.names import SOURCE
+from mmuda.utils.output_files import require_outputs
 from mmuda.utils.setup_env import register_all_modules
 
 _SAMPLING = dict(temperature=0.01, min_pixels=3000)
@@ -168,9 +169,7 @@ def main(args: argparse.Namespace) -> None:
         # It builds lists, too.
         dataset = build_domain(SOURCE, config)
     path = args.out or options.get('statistics') or default_path(dataset)
-    require_writable_folder(Path(path).parent, '--out')
-    if args.ratios is not None:
-        require_writable_folder(args.ratios.parent, '--ratios')
+    require_outputs({'--out': path, '--ratios': args.ratios}, [args.config])
     statistics = class_statistics(dataset, path, args.workers)
     sampling = {
         name: options.get(name, default)

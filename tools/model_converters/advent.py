@@ -84,7 +84,12 @@ def to_published(args: argparse.Namespace) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Run the tool."""
-    convert(args, from_published, to_published)
+    further = {
+        '--discriminator-main': args.discriminator_main,
+        '--discriminator-aux': args.discriminator_aux,
+    }
+    given = {option: file for option, file in further.items() if file}
+    convert(args, from_published, to_published, given)
 
 
 if __name__ == '__main__':

@@ -38,6 +38,7 @@ from mmuda.utils.config_keys import config_errors
 from mmuda.utils.config_names import config_argument
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.output_files import require_outputs
 from mmuda.utils.setup_env import register_all_modules
 from mmuda.utils.weights import check_finite
 from mmuda.version import __version__
@@ -139,6 +140,9 @@ def _needs(plain: Config) -> str:
 
 def main(args: argparse.Namespace) -> None:
     """Run the tool."""
+    outputs = {'--out-config': args.out_config, 'output': args.output}
+    inputs = [args.checkpoint, *filter(None, [args.config])]
+    require_outputs(outputs, inputs)
     checkpoint = convert_checkpoint(args.checkpoint, args.teacher)
     if args.config:
         cfg = convert_config(args.config, args.out_config)

@@ -21,6 +21,7 @@ from mmuda.convert.published import meta_of
 from mmuda.utils.checks import COUNT
 from mmuda.utils.cli import add_traceback_option, checked, run_tool
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.output_files import require_outputs
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -54,6 +55,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     """Run the tool."""
+    require_outputs({'output': args.output}, [args.input])
     state_dict = load_state_dict_file(args.input)
     published = args.reverse or is_vfm_uda(state_dict)
     if published and args.patch_size:
