@@ -4,12 +4,15 @@ import copy
 
 import torch
 from hrda_models import hrda_config
+from mmengine.config import Config
 from tiny_transformers import rein_config, vit_config
+from tools_in_process import load_tool
 
 from mmuda.registry import MODELS
 
 CLASSES = ('road', 'sky', 'car', 'tree', 'wall')
 PALETTE = [[128, 64, 128], [70, 130, 180], [0, 0, 142], [0, 90, 0], [9, 9, 9]]
+TOOL = load_tool('model_converters/export.py')
 _HEAD = dict(num_classes=len(CLASSES))
 _RESNET = dict(
     type='DeepLabResNet', depth=18, base_channels=8, out_indices=(3,)
@@ -163,3 +166,22 @@ def checkpoint_of(**networks):
     }
     meta = dict(dataset_meta=dict(classes=CLASSES, palette=PALETTE))
     return dict(meta=meta, state_dict=state)
+
+
+def method_files(folder):
+    """Write a config and a checkpoint of its training, with a teacher."""
+    segmentor = ANY_SIZE['deeplabv2']
+    student, teacher = (network_of(segmentor, seed) for seed in (1, 2))
+    checkpoint = checkpoint_of(segmentor=student, teacher=teacher)
+    torch.save(checkpoint, folder / 'iter_1.pth')
+    config = config_of(segmentor, bgr_to_rgb=False, teacher=True)
+    Config(config).dump(folder / 'method.py')
+    return folder
+
+
+def run(folder, out, *words):
+    """Run the tool; give the file that it writes."""
+    words = [folder / 'method.py', folder / 'iter_1.pth', *words]
+    words += ['--out', folder / out]
+    TOOL['main'](TOOL['parse_args']([str(word) for word in words]))
+    return folder / out

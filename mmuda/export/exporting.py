@@ -14,8 +14,9 @@ from mmuda.utils.checks import COUNT
 from mmuda.utils.checksums import sha256_of
 from mmuda.utils.compat import local_checkpoint
 from mmuda.utils.devices import device_of
-from mmuda.utils.errors import ConfigError, MMUDAError
+from mmuda.utils.errors import CheckpointError, ConfigError, MMUDAError
 from mmuda.utils.files import atomic_path
+from mmuda.utils.output_files import require_outputs
 from mmuda.version import __version__
 
 from .graph_files import INPUT, Graph, GraphFormat
@@ -28,6 +29,7 @@ from .parity import (
     ask,
     compare,
     compared_images,
+    is_finite,
     require_equal,
     street_like_images,
 )
@@ -94,15 +96,18 @@ def export_segmentor(
         options: How.
 
     Raises:
-        ConfigError: The network can't be written so, an option is wrong, or
-            a package is missing.
-        CheckpointError: The checkpoint does not fit, or the file computes
-            something else than PyTorch.
+        ConfigError: The network can't be written so, an option is wrong, the
+            file can't be written or is an input, or a package is missing.
+        CheckpointError: The checkpoint does not fit, the network gives
+            numbers that are not finite, or the file computes something else
+            than PyTorch.
     """
     kind.require_packages()
     _check_options(kind, options)
     device = device_of(options.device)
+    _check_files(cfg, checkpoint, out)
     trained = load_segmentor(cfg, checkpoint)
+    _require_one_file(trained, kind)
     if not options.fixed:
         _require_any_size(trained, kind)
     size = options.size or _size_of(trained)
@@ -111,6 +116,7 @@ def export_segmentor(
     )
     module.to(device).eval()
     expected = _expected(module, size, options, device)
+    _require_finite(expected, checkpoint)
     make_graph_friendly(module)
     example = street_like_images(2, size).to(device)
     graph = Graph(module, example, options.fixed, options.opset)
@@ -199,6 +205,30 @@ def _check_options(kind: GraphFormat, options: ExportOptions) -> None:
     if options.opset is not None and kind.option != '--onnx':
         raise ConfigError(
             f'--opset {options.opset}: {kind.name} has none; leave it out'
+        )
+
+
+def _check_files(cfg: Config, checkpoint: str, out: Path) -> None:
+    inputs = [checkpoint, *filter(None, [cfg.filename])]
+    require_outputs({'--out': out}, inputs)
+
+
+def _require_one_file(trained: TrainedSegmentor, kind: GraphFormat) -> None:
+    state = trained.network.state_dict().values()
+    count = sum(tensor.numel() * tensor.element_size() for tensor in state)
+    if kind.most_bytes is not None and count > kind.most_bytes:
+        raise ConfigError(
+            f'{kind.option}: {count / 2**20:,.0f} MiB of weights, but one '
+            f'file holds {kind.most_bytes / 2**20:,.0f} MiB at most; take '
+            '--torchscript or --torch-export'
+        )
+
+
+def _require_finite(expected: Sequence[Answer], checkpoint: str) -> None:
+    if not all(is_finite(answer.outputs) for answer in expected):
+        raise CheckpointError(
+            f'{checkpoint}: the network gives numbers that are not finite, '
+            'with which no file can be compared; export another checkpoint'
         )
 
 

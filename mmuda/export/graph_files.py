@@ -25,6 +25,9 @@ Runner = Callable[[Tensor], tuple[Tensor, ...]]
 METADATA_FILE = 'metadata.json'
 INPUT = 'image'
 OPSET = 18
+# Of larger ones PyTorch writes the weights into a second file, whose name the
+# first one holds.
+_ONNX_BYTES = 1536 * 2**20
 _AXES = {0: 'batch', 2: 'height', 3: 'width'}
 
 
@@ -57,6 +60,7 @@ class GraphFormat:
         pools_any_size: Whether its operators have adaptive pooling.
         write: Writes a graph and its metadata.
         open: Makes a function of a file, from images to outputs.
+        most_bytes: Of weights that one file holds; None is any number.
     """
 
     name: str
@@ -66,6 +70,7 @@ class GraphFormat:
     pools_any_size: bool
     write: Callable[[Graph, Path, Metadata], None]
     open: Callable[[Path], Runner]
+    most_bytes: int | None = None
 
     def require_packages(self) -> None:
         """Find what it needs.
@@ -207,6 +212,7 @@ FORMATS: tuple[GraphFormat, ...] = (
         False,
         _write_onnx,
         _open_onnx,
+        _ONNX_BYTES,
     ),
     GraphFormat(
         'TorchScript',

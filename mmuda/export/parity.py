@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -45,7 +44,8 @@ class Comparison:
 
     Attributes:
         difference: Largest difference of a logit by the largest absolute
-            logit of its images, or of a probability; 0 of labels alone.
+            logit of its images, or of a probability; 0 of labels alone,
+            infinite if a number is not finite.
         agreement: Share of pixels with the same class.
         seconds: Time of PyTorch for an image of the first size.
         seconds_exported: That of the file.
@@ -138,7 +138,8 @@ def compare(
         for kind, ours, theirs in zip(
             kinds, one.outputs, other.outputs, strict=True
         ):
-            if ours.shape != theirs.shape:
+            # No number is larger than NaN, and none differs from it.
+            if ours.shape != theirs.shape or not is_finite((ours, theirs)):
                 return _unlike(expected, found)
             if kind != 'labels':
                 scale = ours.abs().max().item() if kind == 'logits' else 1.0
@@ -149,12 +150,17 @@ def compare(
             pixels += alike.numel()
     height, width = expected[0].image.shape[2:]
     return Comparison(
-        difference if np.isfinite(difference) else float('inf'),
+        difference,
         same / pixels,
         expected[0].seconds,
         found[0].seconds,
         (height, width),
     )
+
+
+def is_finite(outputs: Sequence[Tensor]) -> bool:
+    """Whether all numbers of all outputs are finite."""
+    return all(bool(output.isfinite().all()) for output in outputs)
 
 
 def labels_of(output: Tensor, kind: Output) -> Tensor:

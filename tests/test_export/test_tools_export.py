@@ -20,12 +20,13 @@ from exported_networks import (
     PALETTE,
     checkpoint_of,
     config_of,
+    method_files,
     network_of,
+    run,
 )
 from mmcv import rescale_size
 from mmengine.config import Config
 from PIL import Image
-from tools_in_process import load_tool
 
 import mmuda
 from mmuda.export import (
@@ -41,29 +42,13 @@ from mmuda.utils.config_names import config_argument
 from mmuda.utils.errors import CheckpointError, ConfigError
 
 ONNX, TORCHSCRIPT, PROGRAM = FORMATS
-TOOL = load_tool('model_converters/export.py')
 SIZE = ('--size', '64', '96')
 EXAMPLE = 'predict_onnx.py'
 
 
 @pytest.fixture
 def files(tmp_path):
-    """A config and a checkpoint of its training, with a teacher."""
-    segmentor = ANY_SIZE['deeplabv2']
-    student, teacher = (network_of(segmentor, seed) for seed in (1, 2))
-    checkpoint = checkpoint_of(segmentor=student, teacher=teacher)
-    torch.save(checkpoint, tmp_path / 'iter_1.pth')
-    config = config_of(segmentor, bgr_to_rgb=False, teacher=True)
-    Config(config).dump(tmp_path / 'method.py')
-    return tmp_path
-
-
-def run(folder, out, *words):
-    """Run the tool; give the file that it writes."""
-    words = [folder / 'method.py', folder / 'iter_1.pth', *words]
-    words += ['--out', folder / out]
-    TOOL['main'](TOOL['parse_args']([str(word) for word in words]))
-    return folder / out
+    return method_files(tmp_path)
 
 
 def module_of(folder, **model):
