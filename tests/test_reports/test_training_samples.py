@@ -1,5 +1,9 @@
 """What is shown of a training is what it sees, and nothing is trained."""
 
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
 import demo_data
 import numpy as np
 import pytest
@@ -12,7 +16,11 @@ from tools_in_process import load_tool, run_loaded
 from mmuda.engine.runner import UDARunner
 from mmuda.models.players import unwrap
 from mmuda.registry import HOOKS, MODELS
-from mmuda.reports.sample_pages import write_samples
+from mmuda.reports.sample_pages import (
+    reduced_sample,
+    require_own_folder,
+    write_samples,
+)
 from mmuda.reports.training_samples import (
     TrainingSample,
     drawn_classes,
@@ -20,6 +28,7 @@ from mmuda.reports.training_samples import (
     training_samples,
 )
 from mmuda.utils.drawing import heat_map
+from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.mixed_precision import lay_out
 from mmuda.utils.setup_env import register_all_modules
 
@@ -163,6 +172,48 @@ def test_a_page_escapes_and_holds_its_pictures(tmp_path):
     assert Image.open(grid).size[1] == 2 * (20 + 8) + 20 * 2
 
 
+def test_a_large_picture_is_not_kept():
+    large = np.random.default_rng(0).integers(0, 256, (1500, 2000, 3))
+    large = large.astype(np.uint8)
+    tiles = dict(source=dict(image=large))
+    (tile,) = (
+        reduced_sample(replace(sample({0: 1}), tiles=tiles))
+        .tiles['source']
+        .values()
+    )
+    assert (tile == large[::3, ::3]).all()
+    assert tile.base is None
+
+
+def test_files_of_others_stay(tmp_path):
+    (tmp_path / 'source.png').write_text('mine')
+    with pytest.raises(ConfigError, match=r"'source.png' is there.*--overw"):
+        require_own_folder(tmp_path, ['source'], overwrite=False)
+    require_own_folder(tmp_path, ['source'], overwrite=True)
+    require_own_folder(tmp_path, ['target'], overwrite=False)
+
+
+def test_pictures_of_an_earlier_call_go_and_others_stay(tmp_path):
+    for name in ('mine.png', 'index.txt'):
+        (tmp_path / name).write_text('mine')
+    write_page(tmp_path)
+    record = tmp_path / 'samples.json'
+    assert json.loads(record.read_text())['files'] == [
+        *('index.html', 'source.png'),
+    ]
+    require_own_folder(tmp_path, ['source'], overwrite=False)
+    # As if the domain had another name then, and by somebody's hand.
+    (tmp_path / 'source.png').rename(tmp_path / 'paris.png')
+    (tmp_path.parent / 'out.png').write_text('mine')
+    record.write_text('{"files": ["index.html", "paris.png", "../out.png"]}')
+    write_page(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        *('index.html', 'index.txt', 'mine.png', 'samples.json'),
+        'source.png',
+    ]
+    assert (tmp_path.parent / 'out.png').exists()
+
+
 # The tool
 
 
@@ -184,7 +235,8 @@ def browse(data, tmp_path, monkeypatch, capsys):
 def test_pictures_and_a_page_are_all_that_is_written(browse, tmp_path):
     code, printed = browse()
     folder = tmp_path / 'work_dirs/browse/shown'
-    names = ['index.html', 'source.png', 'target.png']
+    names = ['.lock', 'index.html', 'samples.json']
+    names += ['source.png', 'target.png']
     assert (code, sorted(p.name for p in folder.iterdir())) == (0, names)
     assert not [*tmp_path.rglob('*.pth')]
     page = (folder / 'index.html').read_text()
@@ -196,11 +248,20 @@ def test_pictures_and_a_page_are_all_that_is_written(browse, tmp_path):
 def test_only_the_domains_that_are_asked_for(browse, tmp_path):
     assert browse('--domains', 'target', '--out', tmp_path / 'o')[0] == 0
     assert sorted(p.name for p in (tmp_path / 'o').iterdir()) == [
-        *('index.html', 'target.png'),
+        *('.lock', 'index.html', 'samples.json', 'target.png'),
     ]
     code, printed = browse('--domains', 'paris')
     assert code == 2
     assert '--domains paris: the config has source, target' in printed
+
+
+def test_a_folder_of_somebody_else(browse, tmp_path):
+    page = tmp_path / 'o/index.html'
+    page.parent.mkdir()
+    page.write_text('mine')
+    code, printed = browse('--out', page.parent)
+    assert (code, page.read_text()) == (2, 'mine')
+    assert "'index.html' is there" in printed
 
 
 def test_pseudo_labels_that_nobody_named(data, tmp_path, monkeypatch, capsys):
@@ -212,3 +273,12 @@ def test_pseudo_labels_that_nobody_named(data, tmp_path, monkeypatch, capsys):
     assert code == 0
     page = (tmp_path / 'o/index.html').read_text()
     assert 'pseudo-labels that nobody has named (--pseudo-labels DIR)' in page
+
+
+def test_a_checkpoint_with_words_for_its_iteration(tmp_path):
+    file = tmp_path / 'c.pth'
+    torch.save(dict(state_dict={}, meta=dict(iter='many')), file)
+    args = SimpleNamespace(start=None, checkpoint=str(file))
+    first = load_tool(TOOL)['first_iteration']
+    with pytest.raises(CheckpointError, match=r"meta.iter is 'many'.*--start"):
+        first(args, SimpleNamespace(warmup_iters=3), str(file))

@@ -18,9 +18,13 @@ from mmengine.device import get_device
 from mmuda.models.trained import load_trained
 from mmuda.models.uda import BaseUDA
 from mmuda.registry import MODELS
-from mmuda.reports.sample_pages import write_samples
+from mmuda.reports.sample_pages import (
+    reduced_sample,
+    require_own_folder,
+    write_samples,
+)
 from mmuda.reports.training_samples import training_loader, training_samples
-from mmuda.utils.checks import COUNT, SEED, WHOLE
+from mmuda.utils.checks import SEED, WHOLE, is_whole, whole_number
 from mmuda.utils.cli import (
     add_config_argument,
     add_config_options,
@@ -37,10 +41,14 @@ from mmuda.utils.config_data import (
     set_pseudo_label_root,
 )
 from mmuda.utils.config_keys import config_errors
-from mmuda.utils.errors import ConfigError
-from mmuda.utils.files import require_writable_folder
+from mmuda.utils.errors import CheckpointError, ConfigError
+from mmuda.utils.locks import only_writer
 from mmuda.utils.mixed_precision import lay_out, precision_of_config
 from mmuda.utils.setup_env import register_all_modules
+from mmuda.utils.text import shorten
+
+# All of them are kept, and are on one page.
+_MOST = 32
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,10 +58,10 @@ def parse_args() -> argparse.Namespace:
     add_config_argument(parser)
     add(
         '--count',
-        type=checked(COUNT),
+        type=checked(whole_number(1, _MOST)),
         default=4,
         metavar='N',
-        help='iterations to show (4)',
+        help=f'iterations to show, at most {_MOST} (4)',
     )
     add(
         '--start',
@@ -63,23 +71,34 @@ def parse_args() -> argparse.Namespace:
         'checkpoint, else those of a warm-up on the source alone',
     )
     add(
-        '--out',
-        type=Path,
-        metavar='DIR',
-        help='where to write (work_dirs/browse/<config>)',
-    )
-    add(
         '--domains',
         nargs='+',
         default=[],
         metavar='NAME',
         help='those to show, such as source target; by default all',
     )
+    _add_outputs(parser)
     _add_sources(parser)
     add_data_roots(parser)
     add_config_options(parser)
     add_traceback_option(parser)
     return parser.parse_args()
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        '--out',
+        type=Path,
+        metavar='DIR',
+        help='where to write (work_dirs/browse/<config>)',
+    )
+    add(
+        '--overwrite',
+        action='store_true',
+        help='replace pictures and a page in this folder that are of '
+        'something else',
+    )
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:
@@ -149,7 +168,12 @@ def first_iteration(
     done = 0
     if args.checkpoint and weights:
         done = load_checkpoint_meta(weights).get('iter', 0)
-    return max(int(done), model.warmup_iters)
+    if not is_whole(done) or done < 0:
+        raise CheckpointError(
+            f'{weights}: meta.iter is {shorten(repr(done))} and no number of '
+            'iterations; name them by --start'
+        )
+    return max(done, model.warmup_iters)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -159,16 +183,24 @@ def main(args: argparse.Namespace) -> None:
     if args.pseudo_labels:
         set_pseudo_label_root(cfg, args.pseudo_labels)
     register_all_modules()
-    runs_method = not remove_unset_loaders(cfg.get('train_dataloader'))
     out = args.out or Path('work_dirs', 'browse', Path(args.config).stem)
-    require_writable_folder(out, '--out')
+    with only_writer(out=out):
+        for path in browse(cfg, args, out):
+            print(path)
+
+
+def browse(cfg: Config, args: argparse.Namespace, out: Path) -> list[Path]:
+    """Draw samples and write them; return the files."""
+    runs_method = not remove_unset_loaders(cfg.get('train_dataloader'))
     seed = args.seed
     if seed is None:
         seed = (cfg.get('randomness') or {}).get('seed') or 0
     weights = weights_of(cfg, args.checkpoint)
     with config_errors(cfg):
         loader = training_loader(cfg, seed)
-        require_domains(args.domains, [*loader.dataset.domains])
+        known = [*loader.dataset.domains]
+        require_domains(args.domains, known)
+        require_own_folder(out, args.domains or known, args.overwrite)
         model = build_model(cfg, weights)
         meta = loader.dataset.metainfo
         model.dataset_meta = meta
@@ -176,7 +208,7 @@ def main(args: argparse.Namespace) -> None:
         drawn = training_samples(
             loader, model, args.count, start, seed, runs_method
         )
-        samples = list(drawn)
+        samples = [reduced_sample(sample) for sample in drawn]
     facts = [
         ('config', str(args.config)),
         ('method', type(model).__name__),
@@ -185,8 +217,7 @@ def main(args: argparse.Namespace) -> None:
         ('seed', str(seed)),
     ]
     notes = notes_on(weights, runs_method)
-    for path in write_samples(samples, meta, out, facts, notes, args.domains):
-        print(path)
+    return write_samples(samples, meta, out, facts, notes, args.domains)
 
 
 def require_domains(named: list[str], known: list[str]) -> None:
