@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """How much of each class pseudo-labels kept, and how right they are."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -48,7 +49,8 @@ def label_quality_html(config: Mapping[str, Any]) -> Iterator[str]:
         if key.rpartition('.')[2] == _ROOT and value
     ]
     for root in dict.fromkeys(roots):
-        folder = current_root(root) if Path(root).is_dir() else None
+        # Of any text: Path.is_dir raises if the system has no such names.
+        folder = current_root(root) if os.path.isdir(root) else None
         if folder is None:
             yield note_html(f'There are no labels in {root} any more.')
         else:

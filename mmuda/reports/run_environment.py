@@ -5,6 +5,7 @@ import json
 import platform
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from mmuda.utils.json_files import read_json
 from mmuda.version import __version__
 
 ENVIRONMENT = 'vis_data/environment.json'
+# With the zone, as it may be read elsewhere.
+_TIME = '%Y-%m-%d %H:%M:%S%z'
 
 
 def describe_environment(seed: int | None, finished: int) -> dict[str, Any]:
@@ -34,7 +37,7 @@ def describe_environment(seed: int | None, finished: int) -> dict[str, Any]:
     device = get_device()
     name = torch.cuda.get_device_name() if device == 'cuda' else device
     return dict(
-        started=time.strftime('%Y-%m-%d %H:%M:%S'),
+        started=time.strftime(_TIME),
         continues_from=finished,
         seed=seed,
         device=name,
@@ -85,3 +88,25 @@ def read_environment(run: Path) -> dict[str, Any]:
     """
     file = run / ENVIRONMENT
     return read_json(file, 'remove it') if file.exists() else {}
+
+
+def started_at(run: Path) -> float:
+    """When a run was started, in seconds as those of files.
+
+    Args:
+        run: As of :func:`write_environment`; one that did not tell has its
+            time as a name.
+
+    Returns:
+        0 if nothing tells.
+
+    Raises:
+        DataError: As of :func:`read_environment`.
+    """
+    told = str(read_environment(run).get('started'))
+    for text, form in ((told, _TIME), (run.name, '%Y%m%d_%H%M%S')):
+        try:
+            return datetime.strptime(text, form).timestamp()
+        except (ValueError, OverflowError, OSError):
+            continue
+    return 0.0

@@ -25,14 +25,27 @@ class RunHistory:
     Attributes:
         training: Values by name, at the iterations of the log.
         validation: Values by name, at the iterations of validations.
-        seconds: Time of all iterations that are logged.
+        seconds: About the time of all iterations that are logged; see
+            :func:`read_history`.
         runs: Folders of the runs that it went through, the first one first.
+        steps: Iterations at which training was logged, rising.
     """
 
     training: dict[str, Series]
     validation: dict[str, Series]
     seconds: float
     runs: list[Path]
+    steps: list[int]
+
+    @property
+    def done(self) -> int:
+        """The last iteration that was logged."""
+        return self.steps[-1]
+
+    @property
+    def next_step(self) -> int:
+        """Where the log would go on; what is finished lies before it."""
+        return self.done + int(np.diff([0, *self.steps]).max())
 
 
 def read_history(work_dir: Path) -> RunHistory:
@@ -40,7 +53,9 @@ def read_history(work_dir: Path) -> RunHistory:
 
     What a run has logged beyond the place from which a later one went on is
     left out, so that there is one line without gaps or returns. Of a folder
-    in which a training was started anew the last one is left.
+    in which a training was started anew the last one is left. The log holds
+    the mean time of the last iterations alone, by default ten
+    (``log_processor.window_size``), so that the time of all is an estimate.
 
     Args:
         work_dir: Of a training.
@@ -69,8 +84,21 @@ def read_history(work_dir: Path) -> RunHistory:
             f"'{work_dir}' holds no log of a training (<time>/vis_data/"
             'scalars.json, of LocalVisBackend); name the work directory of one'
         )
-    seconds = _seconds(training)
-    return RunHistory(_series(training), _series(validation), seconds, used)
+    return _history(training, validation, used)
+
+
+def _history(
+    training: Sequence[Mapping],
+    validation: Sequence[Mapping],
+    runs: list[Path],
+) -> RunHistory:
+    return RunHistory(
+        _series(training),
+        _series(validation),
+        _seconds(training),
+        runs,
+        [record[_STEP] for record in training],
+    )
 
 
 def read_records(file: Path) -> list[dict]:
@@ -123,7 +151,7 @@ def _points(
 
 
 def _seconds(records: Sequence[Mapping]) -> float:
-    """The log has the mean time of an iteration since its last line."""
+    """As if all iterations since a line took as long as the last of them."""
     total, last = 0.0, 0
     for record in records:
         time = record.get('time', math.nan)

@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Pictures that a training has drawn, some of them, from first to last."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -22,11 +23,20 @@ _BYTES = 3_500_000
 _NOTHING = f'The training has drawn none ({FOLDER}, DomainVisualizationHook).'
 
 
-def pictures_html(work_dir: Path, most_bytes: int = _BYTES) -> Iterator[str]:
+def pictures_html(
+    work_dir: Path,
+    before: float = math.inf,
+    since: float = 0.0,
+    most_bytes: int = _BYTES,
+) -> Iterator[str]:
     """Pictures of each domain, the earliest first.
 
     Args:
         work_dir: Of the training.
+        before: Iteration that the training has not reached; a picture of it
+            or of a later one is of another training.
+        since: When the training was started, as :func:`started_at` tells; an
+            older picture is of another one, too.
         most_bytes: Of all pictures together; fewer are shown to keep to it.
 
     Yields:
@@ -35,8 +45,14 @@ def pictures_html(work_dir: Path, most_bytes: int = _BYTES) -> Iterator[str]:
     Raises:
         DataError: A picture is damaged.
     """
-    found = drawn_pictures(work_dir)
-    if not found:
+    drawn = drawn_pictures(work_dir)
+    found, others = _own(drawn, before, since)
+    if others:
+        yield note_html(
+            f'{others} picture(s) in {FOLDER} are left out: they show what '
+            'was trained in this folder before and is no part of this.'
+        )
+    if not drawn:
         yield note_html(_NOTHING)
         return
     addresses, left_out = _encoded(found, most_bytes)
@@ -45,6 +61,13 @@ def pictures_html(work_dir: Path, most_bytes: int = _BYTES) -> Iterator[str]:
             f'{left_out} picture(s) would be too large for this page; they '
             f'lie in {FOLDER}.'
         )
+    yield from _figures(found, addresses)
+
+
+def _figures(
+    found: Mapping[str, Mapping[int, Path]],
+    addresses: Mapping[tuple[str, int], str],
+) -> Iterator[str]:
     for name, files in found.items():
         shown = [step for step in files if (name, step) in addresses]
         if shown:
@@ -56,6 +79,22 @@ def pictures_html(work_dir: Path, most_bytes: int = _BYTES) -> Iterator[str]:
                 f'{name}, iteration {step}',
             )
             yield f'<div class="box wide">{figure}</div>'
+
+
+def _own(
+    drawn: Mapping[str, Mapping[int, Path]], before: float, since: float
+) -> tuple[dict[str, dict[int, Path]], int]:
+    """Those of this training, and the number of the others."""
+    found = {}
+    for name, files in drawn.items():
+        own = {
+            step: path
+            for step, path in files.items()
+            if step < before and path.stat().st_mtime >= since
+        }
+        if own:
+            found[name] = own
+    return found, sum(map(len, drawn.values())) - sum(map(len, found.values()))
 
 
 def drawn_pictures(work_dir: Path) -> dict[str, dict[int, Path]]:

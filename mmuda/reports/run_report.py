@@ -21,7 +21,7 @@ from .html_pages import (
     table_html,
 )
 from .label_quality import label_quality_html
-from .run_environment import read_environment
+from .run_environment import read_environment, started_at
 from .run_history import RunHistory, Series, read_history
 from .run_panels import class_curves, panel_html, panels_of
 from .run_pictures import pictures_html
@@ -66,14 +66,18 @@ def report_html(work_dir: Path) -> str:
     """
     history = read_history(work_dir)
     config = _config_of(work_dir, history)
+    first, last = (started_at(history.runs[place]) for place in (0, -1))
     panels = ''.join(map(panel_html, panels_of(history)))
     settings = [(key, _shown(value)) for key, value in config.items()]
     parts = [
         table_html(_facts(work_dir, history, config)),
-        section_html('Has adaptation harmed?', harm_html(work_dir)),
+        section_html('Has adaptation harmed?', harm_html(work_dir, last)),
         section_html('Curves', f'<div class="grid">{panels}</div>'),
         section_html('IoU by class', *classes_html(history.validation)),
-        section_html('Pictures over time', *pictures_html(work_dir)),
+        section_html(
+            'Pictures over time',
+            *pictures_html(work_dir, history.next_step, first),
+        ),
         section_html('Pseudo-labels', *label_quality_html(config)),
         section_html('Runs and versions', *_runs_html(history.runs)),
         section_html(
@@ -95,13 +99,16 @@ def _config_of(work_dir: Path, history: RunHistory) -> dict[str, Any]:
 def _facts(
     work_dir: Path, history: RunHistory, config: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
-    done = max(steps[-1] for steps, _ in history.training.values())
     planned = config.get('train_cfg.max_iters')
     of = f' of {planned:,}' if isinstance(planned, int) else ''
     yield 'folder', str(work_dir)
     yield 'method', str(config.get('model.type', 'unknown'))
-    yield 'iterations', f'{done:,}{of}'
-    yield 'time of iterations', _duration(history.seconds)
+    yield 'iterations', f'{history.done:,}{of}'
+    yield (
+        'time of iterations',
+        f'about {_duration(history.seconds)}, by those just before each line '
+        'of the log',
+    )
     for name, (steps, values) in history.validation.items():
         if name.rpartition('/')[2] == 'mIoU' and np.isfinite(values).any():
             best = int(np.nanargmax(values))
@@ -110,9 +117,9 @@ def _facts(
                 f'{values[-1]:.2f} at the end, highest {values[best]:.2f} '
                 f'at iteration {steps[best]:,}',
             )
-    seeds = {read_environment(run).get('seed') for run in history.runs}
+    seeds = [read_environment(run).get('seed') for run in history.runs]
     seed = config.get('randomness.seed', 'unknown')
-    known = sorted(str(value) for value in seeds if value is not None)
+    known = sorted({str(value) for value in seeds if value is not None})
     yield 'seed', ', '.join(known) or str(seed)
 
 
@@ -126,11 +133,13 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def harm_html(work_dir: Path) -> str:
+def harm_html(work_dir: Path, since: float = 0.0) -> str:
     """What ``HarmReportHook`` or ``harm_report.py --out`` has found.
 
     Args:
         work_dir: Of the training.
+        since: When its last run was started, as :func:`started_at` tells; an
+            older report is not of what this run has trained.
 
     Returns:
         Nothing if it was not asked.
@@ -138,6 +147,11 @@ def harm_html(work_dir: Path) -> str:
     file = work_dir / HARM_REPORT
     if not file.exists():
         return ''
+    if file.stat().st_mtime < since:
+        return note_html(
+            f'{HARM_REPORT} is older than the last run and left out; '
+            'harm_report.py makes it anew.'
+        )
     found = read_json(file, 'make it anew by harm_report.py', _HarmReport)
     text = 'Adaptation has probably harmed.'
     if not found['harms']:

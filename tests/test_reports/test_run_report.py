@@ -1,6 +1,7 @@
 """report.html: what is on it, that it is safe, small and up to date."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -15,6 +16,7 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
 )
 from mmuda.reports.dumped_config import read_dumped_config
 from mmuda.reports.html_pages import table_html
+from mmuda.reports.label_quality import label_quality_html
 from mmuda.reports.run_pictures import pictures_html
 from mmuda.reports.run_report import report_html, write_report
 
@@ -73,7 +75,7 @@ def test_numbers_of_the_training(tmp_path):
     write_training(tmp_path, train_cfg=dict(max_iters=200))
     text = text_of(report_html(tmp_path))
     assert '<td>90 of 200</td>' in text
-    assert '<td>0:00:45 hours</td>' in text
+    assert '<td>about 0:00:45 hours, by those just before each' in text
     assert '90.00 at the end, highest 90.00 at iteration 90' in text
     row = ''.join(
         f'<td class="number">{v}</td>' for v in ('50.00', '90.00', '90.00')
@@ -98,6 +100,53 @@ def test_pictures_are_spread_from_first_to_last(tmp_path):
         draw(tmp_path, f'iter_{step}_source.png', (4, 4))
     shown = re.findall('iteration ([0-9]+)<', ''.join(pictures_html(tmp_path)))
     assert shown == ['1', '3', '5', '7', '9']
+
+
+def test_a_training_that_was_there_before_is_not_shown(tmp_path):
+    old = write_training(tmp_path)
+    for step in (1000, 2000):
+        draw(old, f'iter_{step}_source.png')
+    draw(old, 'iter_20_source.png')
+    harm = dict(harms=True, alarms={}, unknown=[])
+    (old / 'harm_report.json').write_text(json.dumps(harm))
+    run = write_run(tmp_path, '20260102_000000', [trained(10), trained(20)])
+    content = dict(started='2026-01-02 05:00:00+0500')
+    (run.parent / 'environment.json').write_text(json.dumps(content))
+    # In time: iteration 20 of the training before, the harm report, the run.
+    start = 1767312000
+    for name in ('vis_data/domains/iter_20_source.png', 'harm_report.json'):
+        os.utime(tmp_path / name, (start - 1, start - 1))
+    draw(tmp_path, 'iter_10_source.png')
+    text = text_of(report_html(tmp_path))
+    shown = re.findall(r'<figcaption>iteration ([\d,]+)</figcaption>', text)
+    assert shown == ['10']
+    # Those of 20, 50, 1,000 and 2,000.
+    assert '4 picture(s) in vis_data/domains are left out' in text
+    assert 'probably harmed' not in text
+    assert 'harm_report.json is older than the last run' in text
+
+
+def test_pictures_after_the_last_line_of_the_log_are_shown(tmp_path):
+    write_run(tmp_path, '20260101_000000', [trained(10), trained(20)])
+    for step in (20, 29, 30):
+        draw(tmp_path, f'iter_{step}_source.png', (4, 4))
+    text = text_of(report_html(tmp_path))
+    assert re.findall('iteration ([0-9]+)<', text) == ['20', '29']
+
+
+def test_a_log_of_iterations_alone_and_a_seed_of_words(tmp_path):
+    run = write_run(tmp_path, '20260101_000000', [dict(iter=10, step=10)])
+    content = dict(seed=['many'])
+    (run.parent / 'environment.json').write_text(json.dumps(content))
+    text = text_of(report_html(tmp_path))
+    assert '<td>iterations</td><td>10</td>' in text
+    assert '[&#x27;many&#x27;]' in text
+
+
+@pytest.mark.parametrize('root', ['a' * 5000, 'a\0b'])
+def test_labels_in_a_folder_that_no_system_names(root):
+    (note,) = label_quality_html({'pipeline[0].pseudo_label_root': root})
+    assert 'There are no labels in a' in note
 
 
 def test_pseudo_labels_of_the_config(tmp_path):
