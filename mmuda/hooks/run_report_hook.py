@@ -62,3 +62,7 @@ def _write(work_dir: Path) -> None:
             print_log(f'Report: {write_report(work_dir)}', 'current')
     except MMUDAError as error:
         print_log(f'No report: {error}', 'current', logging.WARNING)
+    # Whatever it is: the training has finished, and its result stays.
+    except Exception as error:
+        reason = f'{type(error).__name__}: {error}'
+        print_log(f'No report: {reason}', 'current', logging.WARNING)

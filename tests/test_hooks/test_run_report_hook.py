@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 from mmengine.visualization import LocalVisBackend, Visualizer
 from tiny_runs import runner
@@ -76,3 +77,15 @@ def test_a_folder_that_is_none_of_a_training(tmp_path, monkeypatch, capsys):
     code, printed = run_loaded(tool, [tmp_path], monkeypatch, capsys)
     assert code == 2
     assert f"'{tmp_path}' holds no log of a training" in printed
+
+
+def test_a_page_that_cannot_be_made_is_a_warning(tmp_path):
+    folder = tmp_path / '20200101_000000/vis_data'
+    folder.mkdir(parents=True)
+    # Larger than any float.
+    record = dict(iter=0, step=0, loss=10**400)
+    (folder / 'scalars.json').write_text(json.dumps(record))
+    run = train(tmp_path, 1)
+    assert run.iter == 1
+    log = Path(run.log_dir, f'{run.timestamp}.log').read_text()
+    assert 'No report: OverflowError: int too large' in log
