@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from mmcv import rescale_size
+from mmseg.datasets.transforms import ResizeShortestEdge
 from torch import Tensor
 
 from mmuda.datasets.domain_dataset import (
@@ -25,6 +26,8 @@ from mmuda.models.uda import BaseUDA
 from mmuda.utils.jobs import in_threads
 
 Size = tuple[int, int]
+# Images of a domain by whose halves it is told how far they are apart.
+_HALVES = 4
 # Pixels of an image whose colours are looked at.
 _PIXELS = 20_000
 
@@ -63,7 +66,7 @@ class DomainLook:
             before crops.
         colours: Of all that were read, each image counting alike.
         within: Distance of the colours of every second image from those of
-            the others.
+            the others; None of fewer than four images.
         pixels: (K,) labelled pixels of each class; None without labels.
         ignored: Part of the pixels without a label.
         entropy: Mean normalised entropy of a network in [0, 1], once asked.
@@ -74,7 +77,7 @@ class DomainLook:
     sizes: list[Size]
     seen: Size
     colours: Colours
-    within: float
+    within: float | None
     pixels: np.ndarray | None = None
     ignored: float | None = None
     entropy: float | None = None
@@ -111,7 +114,10 @@ def look_at_domain(
     read = partial(_read, dataset, len(dataset.metainfo['classes']))
     with in_threads(read, zip(indices), workers) as found:
         sizes, moments, pixels = zip(*found, strict=True)
-    halves = [_colours(half) for half in (moments[::2], moments[1::2]) if half]
+    within = None
+    if len(moments) >= _HALVES:
+        halves = _colours(moments[::2]), _colours(moments[1::2])
+        within = colour_distance(*halves)
     known = [counts for counts in pixels if counts is not None]
     total = sum(known) if known else None
     width, height = sizes[0]
@@ -121,7 +127,7 @@ def look_at_domain(
         list(sizes),
         seen_size(next(leaf_datasets(dataset)), (width, height)),
         _colours(moments),
-        colour_distance(*halves) if len(halves) > 1 else 0.0,
+        within,
         None if total is None else total[:-1],
         None if total is None else float(total[-1] / total.sum()),
     )
@@ -186,7 +192,8 @@ def colour_distance(first: Colours, second: Colours) -> float:
 def seen_size(leaf: SegmentationDataset, size: Size) -> Size:
     """Width and height of an image after all resizing of a pipeline.
 
-    Where the size is drawn, the one that is named counts; crops do not.
+    Where the size is drawn, the one that is named counts, of several the
+    middle one; crops do not.
 
     Args:
         leaf: A data set without wrappers.
@@ -199,18 +206,39 @@ def seen_size(leaf: SegmentationDataset, size: Size) -> Size:
 
 
 def _resized(step: Any, size: Size) -> Size:
-    scale = getattr(step, 'scale', None)
+    scale = _middle_scale(step)
     factor = getattr(step, 'scale_factor', None)
-    if isinstance(scale, list | tuple) and isinstance(scale[0], int):
-        # A random one holds the step that resizes.
-        inner = getattr(step, 'resize', step)
+    # A random one holds the step that resizes.
+    inner = getattr(step, 'resize', step)
+    for edged in (step, inner):
+        if isinstance(edged, ResizeShortestEdge):
+            edge = scale if isinstance(scale, int) else min(scale)
+            # (short edge, limit of the long one)
+            return rescale_size(size, (edge, max(edge, edged.max_size)))
+    if isinstance(scale, int) and scale:
+        scale = scale, scale
+    if isinstance(scale, tuple):
         if getattr(inner, 'keep_ratio', True):
-            return rescale_size(size, tuple(scale))
-        return scale[0], scale[1]
+            return rescale_size(size, scale)
+        return scale
     if factor is None:
         return size
     factors = factor if isinstance(factor, list | tuple) else (factor, factor)
     return round(size[0] * factors[0]), round(size[1] * factors[1])
+
+
+def _middle_scale(step: Any) -> Any:
+    """The scale of a step; of a range or of several the one between."""
+    if hasattr(step, 'scales'):
+        known = sorted(step.scales, key=lambda scale: np.prod(scale))
+        return known[len(known) // 2]
+    scale = getattr(step, 'scale', None)
+    if not isinstance(scale, list | tuple):
+        return scale
+    if isinstance(scale[0], list | tuple):
+        width, height = np.mean(scale, axis=0)
+        return round(width), round(height)
+    return tuple(scale)
 
 
 def class_distance(first: np.ndarray, second: np.ndarray) -> float:

@@ -36,7 +36,7 @@ def gap_table(looks: Sequence[DomainLook], source: DomainLook | None) -> Table:
         ('seen as, before crops', lambda x: '{}x{}'.format(*x.seen)),
         ('mean of R, G, B', lambda x: _three(x.colours.mean)),
         ('deviation of R, G, B', lambda x: _three(x.colours.deviation)),
-        ('colours: halves apart', lambda x: f'{x.within:.1f}'),
+        ('colours: halves apart', lambda x: _grey_levels(x.within)),
     ]
     if source is not None:
         rows.append(('colours: from the source', lambda x: _from(source, x)))
@@ -87,6 +87,10 @@ def _percent(share: float | None) -> str:
     return '–' if share is None else f'{100 * share:.1f} %'
 
 
+def _grey_levels(distance: float | None) -> str:
+    return '–' if distance is None else f'{distance:.1f}'
+
+
 def _number(value: float | None) -> str:
     return '–' if value is None else f'{value:.3f}'
 
@@ -109,7 +113,7 @@ def advice(
         Sentences.
     """
     for look in [*([source] if source else []), *targets]:
-        yield from _stretched(look)
+        yield from _stretched(look, source)
     if source is None:
         return
     for target in targets:
@@ -123,8 +127,16 @@ def advice(
 
 def _on_colours(source: DomainLook, target: DomainLook) -> str:
     distance = colour_distance(source.colours, target.colours)
-    usual = max(source.within, target.within)
+    known = [
+        look.within for look in (source, target) if look.within is not None
+    ]
     words = f'colours: {target.name!r} is {distance:.1f} grey levels away'
+    if not known:
+        return (
+            f'{words}, and too few images were read to tell whether images of '
+            'one domain are: compare more by --gap-images N'
+        )
+    usual = max(known)
     if distance <= _COLOURS * usual:
         return f'{words}, no more than images of one domain are: nothing to do'
     return (
@@ -151,14 +163,24 @@ def _on_sizes(source: DomainLook, target: DomainLook) -> str:
     )
 
 
-def _stretched(look: DomainLook) -> Iterator[str]:
+def _stretched(look: DomainLook, source: DomainLook | None) -> Iterator[str]:
     width, height = look.sizes[0]
-    factor = (look.seen[0] / look.seen[1]) / (width / height)
-    if max(factor, 1 / factor) >= _STRETCHED:
-        yield (
+    ratio = look.seen[0] / look.seen[1]
+    factor = ratio / (width / height)
+    if _apart(factor) >= _STRETCHED:
+        words = (
             f'shape: {look.name!r} is made {factor:.2f} times as wide for its '
-            'height as it is on disk: choose a scale of its own ratio, or '
-            'keep_ratio=True and a crop'
+            f'height as it is on disk, {ratio:.2f} times as wide as tall'
+        )
+        if source is not None and source is not look:
+            other = source.seen[0] / source.seen[1]
+            alike = _apart(ratio / other) < _STRETCHED
+            words += ', as the source is' if alike else ''
+            words += '' if alike else f' (the source: {other:.2f})'
+        yield (
+            f'{words}: were its files squeezed, and does this undo it? If '
+            'not, choose a scale of its own ratio, or keep_ratio=True and a '
+            'crop'
         )
     heights = [size[1] for size in look.sizes]
     if look.seen == look.sizes[0] and max(heights) >= _HEIGHTS * min(heights):
@@ -167,6 +189,10 @@ def _stretched(look: DomainLook) -> Iterator[str]:
             f'{max(heights)} pixels tall and not resized: add '
             "dict(type='ResizeToFit', scale=(width, height))"
         )
+
+
+def _apart(factor: float) -> float:
+    return max(factor, 1 / factor)
 
 
 def _on_entropy(source: DomainLook, target: DomainLook) -> Iterator[str]:

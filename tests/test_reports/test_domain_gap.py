@@ -102,6 +102,8 @@ def test_fewer_images_are_the_first_the_last_and_between(dataset):
     look = look_at_domain('mine', dataset, 2)
     assert look.colours.mean.tolist() == [100, 50, 25]
     assert len(look.sizes) == 2
+    # Halves of one image are no measure of a domain.
+    assert look.within is None
 
 
 @pytest.mark.parametrize(
@@ -124,6 +126,51 @@ def test_fewer_images_are_the_first_the_last_and_between(dataset):
             ],
             (60, 30),
         ),
+        (
+            [dict(type='RandomResize', scale=[(40, 20), (80, 60)])],
+            (60, 40),
+        ),
+        (
+            [
+                dict(
+                    type='RandomResize',
+                    scale=[(40, 20), (80, 60)],
+                    keep_ratio=True,
+                )
+            ],
+            (60, 30),
+        ),
+        (
+            [
+                dict(
+                    type='RandomChoiceResize',
+                    scales=[(9, 9), (60, 40), (4, 4)],
+                )
+            ],
+            (9, 9),
+        ),
+        (
+            [
+                dict(
+                    type='RandomChoiceResize',
+                    scales=[(80, 80), (60, 60), (40, 40)],
+                    keep_ratio=True,
+                )
+            ],
+            (60, 30),
+        ),
+        (
+            [
+                dict(
+                    type='RandomChoiceResize',
+                    scales=[10, 20, 30],
+                    resize_type='ResizeShortestEdge',
+                    max_size=60,
+                )
+            ],
+            (40, 20),
+        ),
+        ([dict(type='ResizeShortestEdge', scale=40, max_size=60)], (60, 30)),
     ],
 )
 def test_the_size_before_crops(steps, size):
@@ -134,7 +181,8 @@ def test_the_size_before_crops(steps, size):
 
 def look(name, seen=(100, 50), mean=(90, 90, 90), **kwargs):
     size = kwargs.pop('sizes', [seen])
-    return DomainLook(name, 5, size, seen, colours(mean), 4.0, **kwargs)
+    within = kwargs.pop('within', 4.0)
+    return DomainLook(name, 5, size, seen, colours(mean), within, **kwargs)
 
 
 SOURCE = look('source', pixels=np.array([600, 399, 1]), ignored=0.25)
@@ -166,9 +214,31 @@ def test_colours_are_compared_with_those_within_a_domain():
     assert 'nothing to do' in said(SOURCE, near)[0]
 
 
+def test_few_images_tell_nothing_of_a_domain():
+    one, target = replace(SOURCE, within=None), look('target', within=None)
+    assert 'too few images were read' in said(one, target)[0]
+    assert '--gap-images N' in said(one, target)[0]
+    far = replace(target, within=4.0)
+    assert 'images of one domain' in said(one, far)[0]
+    assert 'too few' not in said(one, far)[0]
+    titles, *columns = cells(gap_table([SOURCE, one], SOURCE))
+    place = titles.index('colours: halves apart')
+    assert [column[place] for column in columns] == ['4.0', '–']
+
+
 def test_stretched_and_mixed_shapes():
     flat = look('target', (100, 50), sizes=[(100, 100)])
     assert "'target' is made 2.00 times as wide" in said(SOURCE, flat)[0]
+    # The source of this config is squeezed on disk, too.
+    assert (
+        '2.00 times as wide as tall, as the source is:'
+        in said(replace(SOURCE, sizes=[(50, 50)]), flat)[1]
+    )
+    tall = look('target', (100, 100), sizes=[(100, 50)])
+    assert (
+        '1.00 times as wide as tall (the source: 2.00): were its files sq'
+        in (said(SOURCE, tall)[0])
+    )
     mixed = look('target', sizes=[(100, 50), (200, 100)])
     assert 'are 50 to 100 pixels tall and not resized' in said(None, mixed)[0]
 
