@@ -2,6 +2,7 @@
 
 import os
 import sys
+from types import SimpleNamespace
 
 import demo_data
 import pytest
@@ -11,6 +12,7 @@ from mmengine.config import Config
 from tools_in_process import load_tool, run_loaded
 
 from mmuda.registry import MODELS
+from mmuda.utils.errors import ConfigError
 
 TOOL = demo_data.ROOT / 'tools/misc/check_data.py'
 
@@ -185,3 +187,26 @@ def test_entropy_of_a_network(check, tmp_path):
     code, printed = check('--gap-images', '0', '--checkpoint', path)
     assert code == 2
     assert '--gap-images 0 compares none' in printed
+
+
+def test_a_checkpoint_that_is_not_there_is_told_before_any_fault(
+    check, tmp_path
+):
+    missing = '--data-root', f'source={tmp_path}/none'
+    code, printed = check(*missing, '--checkpoint', tmp_path / 'nothere.pth')
+    assert code == 2
+    assert 'nothere.pth: no such checkpoint file' in printed
+    there = tmp_path / 'there.pth'
+    there.touch()
+    code, printed = check(*missing, '--checkpoint', there)
+    assert code == 1
+    assert 'not compared before these faults are mended' in printed
+
+
+@pytest.mark.parametrize('lack', ['model', 'train_dataloader'])
+def test_a_checkpoint_that_nothing_would_be_done_with(lack):
+    has = dict(model=dict(type='A'), train_dataloader=dict(a=1))
+    cfg = Config(has | {lack: None})
+    args = SimpleNamespace(checkpoint='a.pth', gap_images=1, config='a.py')
+    with pytest.raises(ConfigError, match=f'a.py has no {lack}, so no'):
+        load_tool(TOOL)['check_checkpoint'](cfg, args)

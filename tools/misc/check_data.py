@@ -39,6 +39,7 @@ from mmuda.utils.cli import (
     checked,
     run_tool,
 )
+from mmuda.utils.compat import local_checkpoint
 from mmuda.utils.config import (
     load_config,
 )
@@ -176,14 +177,24 @@ def check_named_files(cfg: Config) -> int:
 
 
 def check_checkpoint(cfg: Config, args: argparse.Namespace) -> None:
-    """Refuse a checkpoint that nothing would be done with."""
-    if args.checkpoint and not args.gap_images:
+    """Refuse a checkpoint that nothing would be done with, or not there."""
+    if not args.checkpoint:
+        return
+    if not args.gap_images:
         raise ConfigError(
             '--checkpoint tells the entropy of the images that are compared, '
             'and --gap-images 0 compares none; leave one of the two out'
         )
-    if args.checkpoint and not cfg.get('model'):
-        raise ConfigError(f'--checkpoint: {args.config} has no model')
+    for key, lack in (
+        ('model', 'network to load it into'),
+        ('train_dataloader', 'domains to compare'),
+    ):
+        if not cfg.get(key):
+            raise ConfigError(
+                f'--checkpoint: {args.config} has no {key}, so no {lack}; '
+                'leave the option out'
+            )
+    local_checkpoint(args.checkpoint)
 
 
 def print_gap(cfg: Config, args: argparse.Namespace) -> None:
@@ -260,6 +271,8 @@ def main(args: argparse.Namespace) -> int:
     wrong = check_config(cfg, args.all, args.workers)
     if not wrong:
         print_gap(cfg, args)
+    elif args.checkpoint:
+        print('domains are not compared before these faults are mended')
     faults += wrong
     print(f'{faults} fault(s) found' if faults else 'no fault found')
     return 1 if faults else 0
