@@ -9,6 +9,7 @@ where an earlier run has stopped.
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -184,6 +185,28 @@ def network_of(
     )
 
 
+def written_of(
+    source: str | int, names: dict[str, str], files: PredictionFiles
+) -> dict[Path, str]:
+    """Files that will be written, with the image of each.
+
+    Args:
+        source: As of :func:`source_of`.
+        names: Of images, by path; none of a video or camera.
+        files: What is written.
+
+    Returns:
+        Paths of the images below the input, and names of videos.
+    """
+    if is_video(source):
+        return {path: path.name for path in videos_of(source, files).values()}
+    return {
+        path: os.path.relpath(image, source)
+        for image, name in names.items()
+        for path in files.paths(name).values()
+    }
+
+
 def main(args: argparse.Namespace) -> int:
     """Predict."""
     warnings.showwarning = _show_warning
@@ -201,10 +224,7 @@ def main(args: argparse.Namespace) -> int:
         precision=precision_of_args(args),
     )
     files = PredictionFiles(out, kinds_of(args), args.ids, segmenter.classes)
-    if is_video(source):
-        written = [*videos_of(source, files).values()]
-    else:
-        written = [p for n in names.values() for p in files.paths(n).values()]
+    written = written_of(source, names, files)
     network = network_of(args, segmenter)
     is_path = isinstance(source, str)
     given = str(Path(source).resolve()) if is_path else f'camera {source}'

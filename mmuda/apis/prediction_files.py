@@ -3,8 +3,9 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -27,12 +28,14 @@ FOLDERS = (LABELS, OVERLAY, ENTROPY, PROBABILITIES)
 TRAIN_IDS = 'train'
 RECORD = 'predictions.json'
 _FORMAT_VERSION = 1
+_REMEDY = 'name another folder, or replace them by --overwrite'
 _ENDINGS = {PROBABILITIES: '.npz'}
 
 
 class _Record(TypedDict):
     network: dict[str, Any]
-    inputs: list[str]
+    # Images by file, as paths below the folder, of each input.
+    inputs: dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -147,48 +150,121 @@ def claim_folder(
     folder: Path,
     network: Mapping[str, Any],
     given: str,
-    files: Sequence[Path],
+    files: Mapping[Path, str],
     overwrite: bool,
 ) -> None:
     """Compare what made the files of a folder with what will make them.
 
     A run that goes on would mix predictions of two networks otherwise, take
     those of another image for its own, or replace files of somebody else.
+    Files of the input that will be replaced, or whose names have become those
+    of other images, are removed.
 
     Args:
-        folder: Of the results; gets a record of network and inputs.
+        folder: Of the results; gets a record of the network and, by input,
+            of the files.
         network: What decides the predictions, as plain values.
         given: Path of the image, folder or video, or name of the camera.
-        files: Those that will be written.
+        files: Those that will be written, with the image of each.
         overwrite: Whether files that are there are replaced.
 
     Raises:
         ConfigError: They are of another network, of another input, or nobody
             knows of what.
     """
-    path, inputs = folder / RECORD, [given]
-    remedy = 'name another folder, or replace them by --overwrite'
-    if path.is_file() and not overwrite:
-        stored = read_json(path, remedy, _Record, newest=_FORMAT_VERSION)
-        if stored['network'] != network:
-            differ = _differences(stored['network'], network)
-            raise ConfigError(
-                f'--out {str(folder)!r} holds predictions that were made '
-                f'otherwise ({differ}); {remedy}'
-            )
-        inputs = stored['inputs']
-        if given in inputs:
-            return
-        inputs = [*inputs, given]
-    there = next((file for file in files if file.exists()), None)
-    if there is not None and not overwrite:
+    stored = _stored(folder / RECORD, overwrite)
+    inputs, changed = stored['inputs'], stored['network'] != network
+    if changed and inputs and not overwrite:
+        differ = _differences(stored['network'], network)
         raise ConfigError(
-            f'--out {str(folder)!r}: {str(there)!r} is there and of no '
-            f'prediction of {given!r} that is known; {remedy}'
+            f'--out {str(folder)!r} holds predictions that were made '
+            f'otherwise ({differ}); {_REMEDY}'
         )
-    content = dict(network=dict(network), inputs=inputs)
+    own = inputs.pop(given, {})
+    now = {f.relative_to(folder).as_posix(): i for f, i in files.items()}
+    there = {name for name in now if (folder / name).exists()}
+    if not overwrite:
+        _require_own(folder, given, there - set(own))
+    stale = _stale(own, now, changed)
+    # Before the record says that they are of this network: a run that is
+    # stopped halfway leaves none of another one.
+    for name in stale | there if overwrite else stale:
+        (folder / name).unlink(missing_ok=True)
+    left = {given: _without(own, stale)} | {
+        other: _without(images, now) for other, images in inputs.items()
+    }
+    left = {} if changed else left
+    left[given] = left.get(given, {}) | now
+    content = dict(network=dict(network), inputs=left)
     content = written_format(_FORMAT_VERSION) | content
-    atomic_write(path, json.dumps(content, indent=1) + '\n')
+    atomic_write(folder / RECORD, json.dumps(content, indent=1) + '\n')
+
+
+def _require_own(folder: Path, given: str, foreign: Collection[str]) -> None:
+    if foreign:
+        raise ConfigError(
+            f'--out {str(folder)!r}: {str(folder / min(foreign))!r} is there '
+            f'and of no prediction of {given!r} that is known; {_REMEDY}'
+        )
+
+
+def _without(
+    images: Mapping[str, str], files: Collection[str]
+) -> dict[str, str]:
+    return {file: i for file, i in images.items() if file not in files}
+
+
+def _stored(path: Path, overwrite: bool) -> _Record:
+    """What a record says; nothing if there is none."""
+    if path.is_file():
+        try:
+            stored = read_json(path, _REMEDY, _Record, newest=_FORMAT_VERSION)
+            for file in chain.from_iterable(stored['inputs'].values()):
+                _require_result(path, file)
+            return stored
+        except DataError:
+            # Its remedy.
+            if not overwrite:
+                raise
+    return _Record(network={}, inputs={})
+
+
+def _require_result(record: Path, file: str) -> None:
+    """Raise a DataError if a record names what may be anybody's file."""
+    kind, *below = Path(os.path.normpath(file)).parts
+    if kind not in FOLDERS or not below:
+        raise DataError(
+            f'{str(record)!r} is damaged: it names {file!r}, which is no file '
+            f'of a prediction; {_REMEDY}'
+        )
+
+
+def _stale(
+    own: Mapping[str, str], now: Mapping[str, str], all_kinds: bool
+) -> set[str]:
+    """Recorded files of an input that no longer show what their names say.
+
+    An image that comes to another one of its name changes the names of both.
+
+    Args:
+        own: Images by recorded file, as paths below the folder of results.
+        now: Likewise those that will be written.
+        all_kinds: Whether no file of an image of ``now`` is valid any longer.
+    """
+    images = {_name(file): image for file, image in now.items()}
+    names = {image: name for name, image in images.items()}
+    return {
+        file
+        for file, image in own.items()
+        if images.get(_name(file), image) != image
+        or names.get(image, _name(file)) != _name(file)
+        or (all_kinds and image in names)
+    }
+
+
+def _name(file: str) -> str:
+    """Name of a file's image, without its kind and ending."""
+    return os.path.splitext(file.partition('/')[2])[0]
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
