@@ -54,11 +54,13 @@ class Item(NamedTuple):
         image: (H, W, 3) array; None to read it from ``path``.
         path: The image or video; None of an array.
         is_bgr: Whether the order of channels is known, as of videos.
+        notes: About what ``image`` no longer tells.
     """
 
     image: np.ndarray | None
     path: str | None
     is_bgr: bool = False
+    notes: tuple[Note, ...] = ()
 
     @property
     def name(self) -> str:
@@ -129,7 +131,10 @@ def item_of(given: Any) -> Item:
         return Item(given, None)
     if isinstance(given, Image.Image):
         path = getattr(given, 'filename', None) or None
-        return Item(_of_pillow(given), path, is_bgr=True)
+        item = Item(_of_pillow(given), path, is_bgr=True)
+        if given.mode == 'LA':
+            item = item._replace(notes=(_grey(item.name),))
+        return item
     if isinstance(given, str | os.PathLike):
         return Item(None, os.fspath(given))
     raise _unknown(given)
@@ -221,8 +226,12 @@ def as_bgr(
 def _as_bytes(image: np.ndarray, name: str, notes: list[Note]) -> np.ndarray:
     if image.dtype == np.uint8 or not image.size:
         return image
-    if image.dtype.kind not in 'biuf':
+    if image.dtype.kind not in 'iuf':
         raise DataError(f'{name} holds {image.dtype}, which are no pixels')
+    if image.dtype.kind == 'u' and image.dtype.itemsize == 2:
+        notes.append(_deep(name))
+        # As OpenCV does when it reads such a file, of dark images, too.
+        return (image >> 8).astype(np.uint8)
     least, most = image.min(), image.max()
     if image.dtype.kind == 'f':
         if not np.isfinite([least, most]).all():
@@ -233,10 +242,6 @@ def _as_bytes(image: np.ndarray, name: str, notes: list[Note]) -> np.ndarray:
                 f'the network was trained on pixels from 0 to 255: {_FLOATS}'
             )
         image = np.rint(image)
-    if image.dtype == np.uint16 and most > 255:
-        notes.append(_deep(name))
-        # As OpenCV does when it reads such a file.
-        return (image >> 8).astype(np.uint8)
     if least < 0 or most > 255:
         raise DataError(
             f'{name} holds values from {least:g} to {most:g}, and pixels go '
@@ -257,12 +262,20 @@ def _wrong_shape(shape: tuple[int, ...], name: str) -> DataError:
 
 def _of_pillow(image: Image.Image) -> np.ndarray:
     """Pixels in the order of OpenCV: grey (H, W), BGR or BGR and alpha."""
-    if image.mode in (*_DEEP, '1', 'L'):
+    if image.mode in (*_DEEP, 'F', '1', 'L'):
         grey = image.convert('L') if image.mode == '1' else image
-        return np.asarray(grey)
+        values = np.asarray(grey)
+        # What Pillow before version 11 opens images of 16 bits as.
+        if values.dtype == np.int32 and _of_16_bits(values):
+            values = values.astype(np.uint16)
+        return values
     mode = 'RGBA' if image.mode in _ALPHA else 'RGB'
     values = np.asarray(image.convert(mode))
     return np.concatenate([values[..., 2::-1], values[..., 3:]], axis=2)
+
+
+def _of_16_bits(values: np.ndarray) -> bool:
+    return values.size > 0 and values.min() >= 0 and values.max() < 1 << 16
 
 
 def _grey(name: str) -> Note:

@@ -170,6 +170,7 @@ class PredictionPipeline:
             return loaded, notes_of_file(item.path)
         order = 'bgr' if item.is_bgr else order
         image, notes = as_bgr(item.image, order, item.name)
+        notes = [*item.notes, *notes]
         if self.loader.to_float32:
             image = image.astype(np.float32)
         results['img'] = image

@@ -47,14 +47,19 @@ def test_alpha_is_dropped():
     assert np.array_equal(values, IMAGE[..., ::-1])
 
 
-def test_the_upper_bits_of_16_are_taken():
-    deep = IMAGE.astype(np.uint16) * 256 + 7
+@pytest.mark.parametrize('order', '<>')
+def test_the_upper_bits_of_16_are_taken(order):
+    deep = (IMAGE.astype(np.uint16) * 256 + 7).astype(f'{order}u2')
     values, kinds = converted(deep)
     assert kinds == ['depth']
     assert np.array_equal(values, IMAGE)
+    # A dark image is not scaled otherwise than a bright one.
+    values, kinds = converted((deep % 256).astype(deep.dtype))
+    assert kinds == ['depth']
+    assert not values.any()
 
 
-@pytest.mark.parametrize('kind', [np.float32, np.int64, np.uint16])
+@pytest.mark.parametrize('kind', [np.float32, np.int64, np.uint32])
 def test_other_types_that_hold_pixels(kind):
     values, kinds = converted(IMAGE.astype(kind))
     assert kinds == []
@@ -73,6 +78,7 @@ def test_other_types_that_hold_pixels(kind):
         (IMAGE[None], r'list\(images\)'),
         (IMAGE[..., :2], r'pass \(H, W, 3\)'),
         (IMAGE[:0], 'no image'),
+        (IMAGE > 9, 'bool, which are no pixels'),
         (np.full((2, 2, 3), 'a'), 'no pixels'),
     ],
 )
@@ -88,6 +94,39 @@ def test_images_of_pillow():
     alpha = Image.fromarray(IMAGE).convert('RGBA')
     assert np.array_equal(item_of(alpha).image[..., :3], IMAGE[..., ::-1])
     assert item_of(Image.fromarray(IMAGE).convert('L')).image.ndim == 2
+
+
+def test_deep_images_of_pillow_are_as_their_arrays():
+    grey = IMAGE[..., 0].astype(np.int32)
+    for mode, deep in (('I', grey * 256), ('I', grey), ('F', grey)):
+        kind = np.float32 if mode == 'F' else np.int32
+        item = item_of(Image.fromarray(deep.astype(kind)))
+        values, kinds = converted(item.image)
+        if mode == 'F':
+            assert kinds == ['grey']
+            assert (values[..., 0] == grey).all()
+        else:
+            assert kinds == ['depth', 'grey']
+            assert (values[..., 0] == deep >> 8).all()
+    for image, match in (
+        (grey * 4096, 'pixels go from'),
+        (grey - 9, 'from -'),
+        ((grey / 255).astype(np.float32), 'floating point from'),
+    ):
+        with pytest.raises(DataError, match=match):
+            converted(item_of(Image.fromarray(image)).image)
+
+
+def test_grey_with_alpha_of_pillow_is_told_as_both(small):
+    own = Segmenter(small['config'], small['checkpoint'], 'cpu')
+    (path, *_) = predicting_network.images_below(small['images'])
+    image = Image.open(path).resize((256, 128)).convert('LA')
+    with pytest.warns(InputWarning) as told:
+        result = own.predict(image)
+    texts = [str(w.message) for w in told if w.category is InputWarning]
+    assert ['is grey' in text for text in texts] == [True, False]
+    assert 'alpha' in texts[1]
+    assert (result.image == result.image[..., :1]).all()
 
 
 @pytest.mark.parametrize('given', [3.5, None, dict(a=1)])
