@@ -409,6 +409,33 @@ def test_a_video_holds_no_values(predict, video, tmp_path, words):
     assert 'a video shows colours' in printed
 
 
+def test_a_video_that_ends_too_early_is_a_fault(predict, video, tmp_path):
+    whole = video.read_bytes()
+    with written_video(video, 10) as writer:
+        for frame in [*read_frames(video)] * 4:
+            writer.add(frame)
+    video.write_bytes(video.read_bytes()[: len(whole) * 2])
+    for _ in range(2):
+        code, printed = predict(video, '--out', tmp_path / 'out')
+        assert code == 1
+        count = len(list(read_frames(tmp_path / 'out/labels/drive.avi')))
+        assert 1 <= count < 14
+        assert f'Predicted {count} frame' in printed
+        assert f"drive.avi': {count} of 16 frames could be" in printed
+        assert 'image(s)' not in printed
+
+
+@pytest.mark.parametrize('name', ['drive.mp4', '99'])
+def test_what_cannot_be_opened_leaves_nothing(predict, tmp_path, name):
+    source = tmp_path / name if '.' in name else name
+    if '.' in name:
+        source.write_bytes(b'nothing')
+    code, printed = predict(source, '--out', tmp_path / 'out')
+    assert code == 2
+    assert 'cannot be opened' in printed
+    assert not (tmp_path / 'out').exists()
+
+
 def test_a_camera_ends_with_a_whole_file(small, video, tmp_path):
     own = Segmenter(small['config'], small['checkpoint'], 'cpu')
     files = PredictionFiles(tmp_path)

@@ -33,6 +33,7 @@ from mmuda.apis.prediction_runs import (
     predict_video,
     videos_of,
 )
+from mmuda.apis.video_files import video_facts
 from mmuda.datasets.server_formats import FORMATS
 from mmuda.utils.checks import COUNT
 from mmuda.utils.checksums import sha256_of
@@ -212,7 +213,11 @@ def main(args: argparse.Namespace) -> int:
     warnings.showwarning = _show_warning
     source, out = source_of(args.input), Path(args.out)
     # What can't be read is told before the network is built.
-    names = {} if is_video(source) else images_of(str(source), out)
+    if is_video(source):
+        names = {}
+        video_facts(source)
+    else:
+        names = images_of(str(source), out)
     segmenter = Segmenter(
         args.config,
         args.checkpoint,
@@ -248,14 +253,14 @@ def _tell(outcome: Outcome, out: Path) -> int:
     there = f', {outcome.there} there already' if outcome.there else ''
     print(f'Predicted {outcome.written} {what}{there}: {place}')
     for fault in outcome.faults:
-        print(f'left out: {fault}', file=sys.stderr)
-    if outcome.faults:
+        lead = 'error' if outcome.files else 'left out'
+        print(f'{lead}: {fault}', file=sys.stderr)
+    if outcome.faults and not outcome.files:
         print(
             f'error: {len(outcome.faults)} image(s) cannot be read',
             file=sys.stderr,
         )
-        return UNREADABLE
-    return 0
+    return UNREADABLE if outcome.faults else 0
 
 
 def _show_warning(message: Warning | str, category: type, *_, **__) -> None:

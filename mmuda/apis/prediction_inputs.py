@@ -6,6 +6,7 @@ else is converted if that is safe, with a note, or refused in words.
 """
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,8 +16,10 @@ from PIL import Image
 
 from mmuda.apis.video_files import (
     VIDEO_EXTENSIONS,
+    missing_frames,
     read_frames,
     require_video,
+    video_facts,
 )
 from mmuda.datasets.images.image_header import PNG_SIGNATURE, open_image
 from mmuda.datasets.images.image_io import read_bytes
@@ -112,13 +115,24 @@ def items_of(inputs: Any) -> Iterator[Item]:
         path = None if isinstance(inputs, int) else os.fspath(inputs)
         if path is not None:
             require_video(path)
-        return (Item(frame, path, True) for frame in read_frames(inputs))
+        return _of_video(inputs, path)
     if isinstance(inputs, str | os.PathLike):
         files = (os.path.join(inputs, name) for name in images_in(inputs))
         return (Item(None, path) for path in files)
     if isinstance(inputs, Iterable):
         return map(item_of, inputs)
     raise _unknown(inputs)
+
+
+def _of_video(source: Any, path: str | None) -> Iterator[Item]:
+    count = 0
+    for frame in read_frames(source):
+        count += 1
+        yield Item(frame, path, True)
+    frames = None if path is None else video_facts(path).frames
+    fault = missing_frames(source, count, frames)
+    if fault is not None:
+        warnings.warn(fault, InputWarning, stacklevel=2)
 
 
 def item_of(given: Any) -> Item:

@@ -20,6 +20,7 @@ from mmuda.apis.segmentation import Segmentation
 from mmuda.apis.segmenter import Segmenter
 from mmuda.apis.video_files import (
     VideoWriter,
+    missing_frames,
     require_video,
     video_facts,
     video_name,
@@ -40,7 +41,8 @@ class Outcome:
     Attributes:
         written: Number of images or frames that were predicted.
         there: Number of those that were there already.
-        faults: Messages of those that could not be read.
+        faults: Messages of those that could not be read, of a video that it
+            was damaged.
         files: Videos, if there are any.
     """
 
@@ -159,6 +161,10 @@ def predict_video(
         batch_size: As of ``Segmenter.predict``; of a camera 1.
         overwrite: Predict a video whose files are there.
 
+    Returns:
+        What became of them; a video that ends too early is a fault, and is
+        predicted anew by the next run.
+
     Raises:
         ConfigError: As of :func:`videos_of`.
         DataError: It can't be read.
@@ -167,10 +173,12 @@ def predict_video(
     camera = isinstance(inputs, int)
     paths = videos_of(inputs, files)
     outcome = Outcome(files=list(paths.values()))
-    if not (camera or overwrite) and _all_newer(paths.values(), str(inputs)):
+    facts = video_facts(inputs)
+    if not (camera or overwrite) and _all_whole(
+        paths.values(), str(inputs), facts.frames
+    ):
         outcome.there = 1
         return outcome
-    facts = video_facts(inputs)
     results = segmenter.predict(
         inputs, 1 if camera else batch_size, files.outputs
     )
@@ -183,6 +191,8 @@ def predict_video(
         outcome.written = write_frames(
             results, files, writers, facts.frames, camera
         )
+    fault = missing_frames(inputs, outcome.written, facts.frames)
+    outcome.faults += [fault] if fault else []
     return outcome
 
 
@@ -232,8 +242,14 @@ def _write_all(
         return sum(1 for _ in written)
 
 
-def _all_newer(paths: Iterable[Path], video: str) -> bool:
+def _all_whole(paths: Iterable[Path], video: str, frames: int | None) -> bool:
+    """Whether videos are there, newer than theirs and as long."""
     taken = os.stat(video).st_mtime_ns
-    return all(
-        path.is_file() and path.stat().st_mtime_ns >= taken for path in paths
-    )
+    try:
+        return all(
+            path.stat().st_mtime_ns >= taken
+            and not missing_frames(path, video_facts(path).frames or 0, frames)
+            for path in paths
+        )
+    except (OSError, DataError):
+        return False

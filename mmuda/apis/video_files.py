@@ -27,6 +27,8 @@ _OTHER = '.mp4'
 _FALLBACK = '.avi'
 _USUAL_RATE = 25.0
 _AHEAD = 4
+# Containers tell their number of frames more or less exactly.
+_UNSURE_FRAMES = 2
 _End = object()
 _T = TypeVar('_T')
 
@@ -101,6 +103,29 @@ def _frames(source: int | str | os.PathLike) -> Iterator[np.ndarray]:
         capture.release()
     if not found:
         raise DataError(f'{_name(source)} has no frame that can be decoded')
+
+
+def missing_frames(
+    source: int | str | os.PathLike, count: int, frames: int | None
+) -> str | None:
+    """Say if a video has ended before it should.
+
+    OpenCV tells no damage from the end.
+
+    Args:
+        source: The video.
+        count: Number of frames that were decoded.
+        frames: Number that the video says it has, as of :func:`video_facts`.
+
+    Returns:
+        A sentence; None of a whole video.
+    """
+    if frames is None or count >= frames - _UNSURE_FRAMES:
+        return None
+    return (
+        f'{_name(source)}: {count} of {frames} frames could be decoded; it is '
+        'damaged or not whole: copy it again'
+    )
 
 
 def ahead(items: Iterable[_T], depth: int) -> Iterator[_T]:

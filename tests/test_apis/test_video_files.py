@@ -1,13 +1,16 @@
 """Videos that are read and written, ahead of time and whole."""
 
 import threading
+import warnings
 
 import cv2
 import numpy as np
 import pytest
 
+from mmuda.apis.prediction_inputs import InputWarning, items_of
 from mmuda.apis.video_files import (
     ahead,
+    missing_frames,
     read_frames,
     video_facts,
     video_name,
@@ -91,6 +94,29 @@ def test_no_video(tmp_path):
         next(read_frames(tmp_path / 'b.avi'))
     with pytest.raises(DataError, match=r'a.avi.* cannot be opened'):
         next(read_frames(tmp_path / 'a.avi'))
+
+
+def test_a_video_that_is_cut_off_says_so(codec, tmp_path):
+    path = tmp_path / 'a.avi'
+    with written_video(path, 5) as writer:
+        for frame in grey_frames(12, 480, 640):
+            writer.add(frame)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert len(list(items_of(path))) == 12
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.warns(InputWarning, match=r'of 12 frames could be') as told:
+        count = len(list(items_of(path)))
+    assert 1 <= count < 10
+    assert f"a.avi': {count} of 12" in str(told[0].message)
+
+
+@pytest.mark.parametrize(
+    ('count', 'frames', 'whole'),
+    [(8, 10, True), (7, 10, False), (1, None, True), (11, 10, True)],
+)
+def test_two_frames_more_or_less_are_no_damage(count, frames, whole):
+    assert (missing_frames('a.avi', count, frames) is None) is whole
 
 
 def test_items_are_made_ahead_in_another_thread():
