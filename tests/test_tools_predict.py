@@ -436,6 +436,14 @@ def test_what_cannot_be_opened_leaves_nothing(predict, tmp_path, name):
     assert not (tmp_path / 'out').exists()
 
 
+def test_the_input_may_come_last():
+    tool = load_tool('predict.py')
+    words = ['--checkpoint', 'a.pth', '--checkpoint', 'b.pth', 'street.jpg']
+    args = tool['parse_args']([*words, '--out', 'o'])
+    assert args.input == 'street.jpg'
+    assert args.checkpoint == ['a.pth', 'b.pth']
+
+
 def test_a_camera_ends_with_a_whole_file(small, video, tmp_path):
     own = Segmenter(small['config'], small['checkpoint'], 'cpu')
     files = PredictionFiles(tmp_path)

@@ -66,11 +66,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--checkpoint',
-        nargs='+',
+        action='append',
         required=True,
         metavar='FILE',
-        help='trained weights; several predict as an ensemble, by the '
-        'weighted sum of their logits',
+        help='trained weights; given several times, those predict as an '
+        'ensemble, by the weighted sum of their logits',
     )
     parser.add_argument(
         '--weights',
