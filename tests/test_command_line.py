@@ -130,12 +130,8 @@ def test_messages_name_tools_as_the_user_calls_them():
                 and re.search(r'(?<![`_])tools/[a-z_/]+\.py', text)
             ):
                 written.add(str(path.relative_to(ROOT)))
-    assert written == {
-        # Tools that are of the repository alone.
-        'mmuda/model_selection/experiment_runs.py',
-        # No command to type.
-        'mmuda/apis/prediction_model.py',
-    }
+    # Its tools are of the repository alone.
+    assert written == {'mmuda/model_selection/experiment_runs.py'}
 
 
 def test_a_page_lists_the_commands():
