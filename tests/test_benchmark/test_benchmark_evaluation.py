@@ -32,7 +32,7 @@ def cfg(tmp_path):
     small = load_config(CONFIGS / '_base_/networks/deeplabv2_r18_small.py')
     cfg.model.segmentor = small.network.segmentor
     fill_model(cfg.model, num_classes=19, targets=[])
-    cfg.val_dataloader.num_workers = 0
+    cfg.val_dataloader.update(num_workers=0, persistent_workers=False)
     scale_sizes(cfg, 0.07)
     make_data(cfg, tmp_path, images=3, factor=0.07)
     return cfg
