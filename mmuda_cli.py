@@ -16,6 +16,7 @@ from types import ModuleType
 _PACKAGE = Path(__file__).resolve().with_name('mmuda')
 _USAGE_ERROR = 2
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_NOT_READ = 141  # 128 + SIGPIPE
 
 
 def main(program: str = 'mmuda') -> int:
@@ -28,7 +29,13 @@ def main(program: str = 'mmuda') -> int:
         The exit status, unless the tool has ended the program with its own.
     """
     try:
-        return _run(program, sys.argv[1:])
+        status = _run(program, sys.argv[1:])
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Whoever reads has enough, as of "| head"; at its end Python flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOT_READ
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr, flush=True)
         return _INTERRUPTED

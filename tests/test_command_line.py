@@ -1,6 +1,7 @@
 """The command ``mmuda`` before and around the tools that it runs."""
 
 import ast
+import os
 import re
 import shlex
 import subprocess
@@ -65,6 +66,25 @@ def command(tmp_path):
         )
 
     return run
+
+
+def test_help_that_nobody_reads_to_its_end_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [
+            *(sys.executable, '-c'),
+            'import mmuda_cli, sys; sys.exit(mmuda_cli.main())',
+            '--help',
+        ],
+        env=demo_data.ENVIRONMENT,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, '')
 
 
 @pytest.mark.parametrize('words', [(), ('--help',), ('-h',), ('help',)])
