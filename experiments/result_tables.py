@@ -180,7 +180,8 @@ def _miou(row: CollectedRow) -> str:
 
 def _gain(content: Collected, name: str) -> str:
     """Over source-only, by seed; says so in words if it is harm."""
-    if name == content['source_only']:
+    begun = _chain(content, content['source_only'])
+    if name in (*begun, *_chain(content, content['oracle'])[1:]):
         return _NONE
     reference = _values(content, content['source_only'])
     found = spread(gains(_values(content, name), reference))
@@ -191,7 +192,8 @@ def _gain(content: Collected, name: str) -> str:
 
 
 def _closed(content: Collected, name: str) -> str:
-    if name in (content['source_only'], content['oracle']):
+    bounds = content['source_only'], content['oracle']
+    if any(name in _chain(content, bound) for bound in bounds):
         return _NONE
     found = spread(
         closed_shares(
@@ -205,13 +207,21 @@ def _closed(content: Collected, name: str) -> str:
 
 def _hours(content: Collected, name: str) -> str:
     """Mean of the training, with those that it starts from."""
-    total, following = 0.0, name
-    while following in content['rows']:
-        row = content['rows'][following]
-        found = spread([run['seconds'] for run in row['runs'].values()])
+    total = 0.0
+    for row in _chain(content, name):
+        runs = content['rows'][row]['runs'].values()
+        found = spread([run['seconds'] for run in runs])
         total += found.mean if found else 0.0
-        following = row['starts_from'] or ''
     return f'{total / 3600:.2f}'
+
+
+def _chain(content: Collected, name: str | None) -> list[str]:
+    """A row, what it starts from, and so on; fewer iterations each."""
+    names: list[str] = []
+    while name in content['rows']:
+        names.append(name)
+        name = content['rows'][name]['starts_from']
+    return names
 
 
 def _legend(name: str, content: Collected) -> str:

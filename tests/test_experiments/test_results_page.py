@@ -135,6 +135,22 @@ def test_table_has_all_of_each_row(repository):
     assert full_table(collected(repository)) == FULL
 
 
+def test_what_bounds_start_from_is_no_method_that_harms(repository):
+    content = collected(repository)
+    rows = content['rows']
+    for name, other in (('shorter', 'plain'), ('short_best', 'best')):
+        run = dict(rows[other]['runs']['0'], metrics={'sun/mIoU': 25.0})
+        rows[name] = rows[other] | dict(title=name, runs={'0': run})
+        rows[other]['starts_from'] = name
+    cells = {
+        line.split(' | ')[0].strip('| '): line.split(' | ')[-5:-3]
+        for line in full_table(content).splitlines()
+    }
+    for name in ('shorter', 'short_best'):
+        assert cells[f'[{name}](../configs/x.py)'] == ['–', '–']
+    assert cells['[DACS](../configs/x.py)'] == ['+5.5 ± 0.7', '55 ± 7']
+
+
 def test_table_of_the_readme_has_gains(repository):
     assert short_table({'toys': collected(repository)}) == SHORT
 
