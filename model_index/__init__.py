@@ -4,9 +4,10 @@
 from model_index.entries import NUMBERS, read_entries, read_published
 from model_index.faults import find_faults
 from model_index.metafile import metafile
-from model_index.tables import with_tables
+from model_index.tables import HEADLINES, with_tables
 
 __all__ = [
+    'HEADLINES',
     'NUMBERS',
     'find_faults',
     'metafile',

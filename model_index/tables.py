@@ -7,6 +7,9 @@ from pathlib import Path
 from mmuda.utils.generated_pages import markdown_table, with_parts
 from model_index.entries import MEAN, Entry
 
+# The page of the headlines, and the way from it to the configs.
+HEADLINES = 'docs/methods/index.md'
+_CONFIGS = '../../configs/'
 COLUMNS = ('config', 'domains', 'network', 'published mIoU', 'provenance')
 # How a number is written in a matrix, and what that means.
 MARKS = dict(confirmed='{}', recalled='*{}*', doubtful='*{}*?')
@@ -91,7 +94,7 @@ def table(name: str, entries: dict[str, list[Entry]]) -> str:
     """The table of a folder, or of all headlines.
 
     Args:
-        name: The folder, or ``headlines``, for the page of the repository.
+        name: The folder, or ``headlines``, for the page of the methods.
         entries: By folder.
     """
     shown = entries.get(name) or [
@@ -103,7 +106,9 @@ def table(name: str, entries: dict[str, list[Entry]]) -> str:
     if name in entries and all('column' in entry.model for entry in shown):
         return matrix(shown)
     rows = [
-        row(entry, '' if name == entry.folder else f'configs/{entry.folder}/')
+        row(
+            entry, '' if name == entry.folder else f'{_CONFIGS}{entry.folder}/'
+        )
         for entry in shown
     ]
     return markdown_table([[*COLUMNS], *rows])

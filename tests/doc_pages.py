@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     str(path.relative_to(ROOT))
-    for pattern in ('*.md', 'docs/*.md', 'configs/*/*.md')
+    for pattern in ('*.md', 'docs/**/*.md', 'configs/*/*.md')
     for path in ROOT.glob(pattern)
 )
 _BLOCK = re.compile(r'^( *)```(\w*)\n(.*?)^\1```$', re.M | re.S)

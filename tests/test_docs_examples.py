@@ -18,7 +18,11 @@ from mmuda.utils.config import load_config
 from mmuda.utils.config_keys import check_config_keys
 
 EXAMPLES = examples()
-CONFIGS = sorted(name for name in EXAMPLES if name.startswith('configs/'))
+CONFIGS = sorted(
+    name
+    for name, code in EXAMPLES.items()
+    if name.startswith('configs/') or '\n_base_ = ' in code
+)
 METHOD = 'mmuda/models/uda/self_confident.py'
 
 

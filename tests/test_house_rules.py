@@ -19,7 +19,7 @@ PROGRAMS = (
 # The command, beside the package.
 COMMAND = Path('mmuda_cli.py')
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
-# A row of the README's table of floors: number, part.
+# A row of CONTRIBUTING's table of floors: number, part.
 ROW = re.compile(r'^\| (\d+) \| `([\w./]+)` \|', re.MULTILINE)
 
 
@@ -70,8 +70,8 @@ def is_setter(node):
 
 
 def floors():
-    """Floors by the dotted names of their parts, as README says."""
-    rows = ROW.findall((ROOT / 'README.md').read_text())
+    """Floors by the dotted names of their parts, as CONTRIBUTING says."""
+    rows = ROW.findall((ROOT / 'CONTRIBUTING.md').read_text())
     return {
         part.removesuffix('.py').strip('/').replace('/', '.'): int(floor)
         for floor, part in rows
@@ -104,7 +104,9 @@ def test_imports_go_down():
         own = part_of('.'.join(path.with_suffix('').parts), known)
         if path == Path('mmuda/__init__.py'):
             continue  # comes before every floor
-        assert own is not None, f'{path}: its part has no floor in README.md'
+        assert own is not None, (
+            f'{path}: its part has no floor in CONTRIBUTING.md'
+        )
         for name in imports(path):
             part = part_of(name, known)
             if part not in (own, None) and known[part] >= known[own]:

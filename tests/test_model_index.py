@@ -6,7 +6,13 @@ import yaml
 from tools_in_process import load_tool, run_loaded
 
 from mmuda.utils.errors import ConfigError
-from model_index import find_faults, metafile, read_entries, read_published
+from model_index import (
+    HEADLINES,
+    find_faults,
+    metafile,
+    read_entries,
+    read_published,
+)
 from model_index.entries import NUMBERS
 from model_index.tables import LEGEND, table
 
@@ -127,7 +133,8 @@ def repository(tmp_path):
         (configs / 'weather' / name).write_text(text)
     (tmp_path / NUMBERS).write_text(FILE)
     page = 'Before\n\n<!-- published: {} -->\nold\n<!-- end -->\n\nafter\n'
-    (tmp_path / 'README.md').write_text(page.format('headlines'))
+    (tmp_path / HEADLINES).parent.mkdir(parents=True)
+    (tmp_path / HEADLINES).write_text(page.format('headlines'))
     (configs / 'weather/README.md').write_text(page.format('weather'))
     return tmp_path
 
@@ -183,7 +190,7 @@ def test_table_of_headlines_leads_to_the_folder(repository):
     entries = read_entries(repository, read_published(repository))
     rows = table('headlines', entries).splitlines()[2:]
     assert [row.split(' |')[0] for row in rows] == [
-        '| [rain.py](configs/weather/rain.py)',
+        '| [rain.py](../../configs/weather/rain.py)',
         '| `night.py` + `rain.py`, ensemble',
     ]
 
@@ -338,7 +345,7 @@ def test_mistakes_in_the_file_are_told(old, new, message, repository):
     ],
 )
 def test_mistakes_in_a_page_are_told(old, new, message, repository):
-    change(repository, old, new, 'README.md')
+    change(repository, old, new, HEADLINES)
     wanted_files = load_tool('misc/published_numbers.py')['wanted_files']
     with pytest.raises(ConfigError, match=message):
         wanted_files(repository)
@@ -346,7 +353,7 @@ def test_mistakes_in_a_page_are_told(old, new, message, repository):
 
 def test_tool_lists_and_writes(repository, monkeypatch, capsys):
     tool = load_tool('misc/published_numbers.py')
-    listed = 'configs/weather/metafile.yml\nREADME.md\n'
+    listed = f'configs/weather/metafile.yml\n{HEADLINES}\n'
     listed += 'configs/weather/README.md\n'
 
     def run(*words):

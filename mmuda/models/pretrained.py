@@ -331,7 +331,7 @@ def _require_file(name: str, cfg: Mapping[str, Any]) -> None:
     if '://' not in file and not Path(file).expanduser().is_file():
         raise CheckpointError(
             f"{name}.init_cfg.checkpoint: '{file}' does not exist; see "
-            '"Published weights" in README.md'
+            'docs/weights.md'
         )
 
 

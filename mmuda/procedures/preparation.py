@@ -65,7 +65,7 @@ def check_data(procedure: CoTraining) -> None:
     for file in missing_weights(procedure):
         raise DataError(
             f"model.segmentor.backbone.init_cfg.checkpoint: '{file}' does not "
-            'exist; see "Published weights" in README.md'
+            'exist; see docs/weights.md'
         )
     for cfg in (procedure.baseline, cycle, procedure.final):
         with config_errors(cfg):

@@ -63,7 +63,7 @@ def _files(node: Any, place: str) -> Iterator[NamedFile]:
     if not isinstance(node, dict):
         return
     if node.get('type') == 'Pretrained' and node.get('checkpoint'):
-        remedy = 'put the weights there (README, "Published weights")'
+        remedy = 'put the weights there (docs/weights.md)'
         if str(node['checkpoint']).startswith(PREFIX):
             remedy = "pip install 'mmuda[pretrained]'"
         remedy += '; ' + _RANDOM.format(place=place)

@@ -20,7 +20,7 @@ from mmuda.models.segmentors.uda_encoder_decoder import allow_single_values
 from mmuda.registry import MODELS
 
 BN = dict(type='BN', requires_grad=True)
-# Those that the README names, and others.
+# Those that docs/networks.md names, and others.
 HEADS = dict(
     FCNHead=dict(num_convs=1),
     ASPPHead=dict(dilations=(1, 2)),

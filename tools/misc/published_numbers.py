@@ -16,6 +16,7 @@ from mmuda.utils.generated_pages import write_stale
 # This is beside tools/ in the repository, no part of the package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from model_index import (
+    HEADLINES,
     NUMBERS,
     find_faults,
     metafile,
@@ -58,7 +59,7 @@ def wanted_files(root: Path) -> dict[Path, str]:
         )
         for name, folder in folders.items()
     }
-    pages = {root / 'README.md': 'headlines'}
+    pages = {root / HEADLINES: 'headlines'}
     pages |= {root / 'configs' / n / 'README.md': n for n in folders}
     for page, name in pages.items():
         wanted[page] = with_tables(page, name, entries)

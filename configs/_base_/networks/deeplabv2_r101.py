@@ -1,6 +1,6 @@
 # DeepLab-V2 with two heads as in ADVENT (CVPR 2019): caffe-style ResNet-101 at
 # output stride 8, batch norm with frozen affine and live statistics.
-# The ImageNet weights are a file of ADVENT's release; see README.md.
+# The ImageNet weights are a file of ADVENT's release; see docs/weights.md.
 pretrained = 'pretrained/DeepLab_resnet_pretrained_imagenet.pth'
 norm_cfg = dict(type='BN', requires_grad=False)
 network = dict(
