@@ -105,6 +105,11 @@ def test_each_page_has_a_picture():
     assert shown == {name: [name] for name in DRAWINGS}
 
 
+def test_the_index_leads_to_each_page():
+    index = (ROOT / 'docs/methods/index.md').read_text()
+    assert {*re.findall(r'\]\((\w+)\.md\)', index)} == {*PAGES}
+
+
 @pytest.mark.parametrize('name', DRAWINGS)
 def test_picture_is_that_of_its_description(name):
     path = ROOT / 'docs/pictures/methods' / f'{name}.png'
