@@ -137,7 +137,7 @@ def test_nothing_overlaps_in_the_drawings():
             ['a -> c'],
             'a to c runs across b',
         ),
-        ({'b': 'loss 0.3 0 b'}, ['a -> b'], 'a to b is too short'),
+        ({'b': 'loss 0.25 0 b'}, ['a -> b'], 'a to b is too short'),
     ],
 )
 def test_faults_of_a_drawing_are_seen(boxes, arrows, fault):
