@@ -24,6 +24,8 @@ COAST = 'model_converters/coast.py'
 STREETS = 'dataset_converters/make_street_scenes.py'
 NUMBERS = 'misc/published_numbers.py'
 PAGES = 'misc/results_page.py'
+DRAWINGS = 'misc/draw_methods.py'
+VIEWS = 'misc/draw_views.py'
 
 
 @pytest.fixture(scope='module')
@@ -312,7 +314,8 @@ def test_command_lines(tools, data, tmp_path):
     (tmp_path / 'a.py').write_text('a = (')
     work_dir = ['--work-dir', tmp_path / 'work']
     cases = [Case(tool, ['--no-such-option'], '') for tool in TOOLS]
-    without = ('demo.py', 'analysis_tools/benchmark.py', NUMBERS, PAGES)
+    without = {'demo.py', 'analysis_tools/benchmark.py', NUMBERS, PAGES}
+    without |= {DRAWINGS, VIEWS}
     cases += [Case(tool, [], '') for tool in TOOLS if tool not in without]
     of_config = {
         'train.py': [],
@@ -388,6 +391,9 @@ def test_command_lines(tools, data, tmp_path):
         (STREETS, [tmp_path / 'a.txt', '--workers', '1'], 'a.txt'),
         ('analysis_tools/benchmark.py', ['--config', 'nothing.py'], 'nothing'),
         (NUMBERS, ['--root', tmp_path / 'away'], 'away'),
+        (DRAWINGS, ['--folder', tmp_path / 'away'], 'away'),
+        (DRAWINGS, ['nothing'], 'nothing'),
+        (VIEWS, ['--folder', tmp_path / 'a.txt'], 'a.txt'),
     ):
         cases.append(Case(tool, words, names))
     check('command lines', cases, tools, tmp_path)

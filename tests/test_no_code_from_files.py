@@ -80,6 +80,8 @@ COMMANDS = {
         ['--workers', '1', '--out', '{out}/classes.npz', *ROOTS],
     ),
     'misc/print_config.py': ([CONFIG], []),
+    'misc/draw_methods.py': (['minent'], ['--folder', '{out}']),
+    'misc/draw_views.py': ([], ['--folder', '{out}']),
     'misc/published_numbers.py': ([], ['--check']),
     'misc/results_page.py': ([], ['--check']),
     'run_experiments.py': ([EXPERIMENT], ['--out', '{out}', '--dry-run']),
