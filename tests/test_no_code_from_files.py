@@ -79,6 +79,10 @@ COMMANDS = {
         [CONFIG],
         ['--workers', '1', '--out', '{out}/classes.npz', *ROOTS],
     ),
+    'misc/draw_strip.py': (
+        [CONFIG, '{checkpoint}', CONFIG, '{checkpoint}'],
+        ['--out', '{out}/strip.png', *ROOTS],
+    ),
     'misc/print_config.py': ([CONFIG], []),
     'misc/draw_methods.py': (['minent'], ['--folder', '{out}']),
     'misc/draw_views.py': ([], ['--folder', '{out}']),
