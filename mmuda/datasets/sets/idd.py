@@ -134,7 +134,7 @@ Vertices = Sequence[tuple[float, float]]
 class Annotation(NamedTuple):
     """The polygons of an image.
 
-    Args:
+    Attributes:
         size: Width and height of the image.
         polygons: Label id and vertices (x, y) in pixels, in drawing order.
     """
