@@ -4,6 +4,7 @@
 from model_index.entries import NUMBERS, read_entries, read_published
 from model_index.faults import find_faults
 from model_index.metafile import metafile
+from model_index.model_zoo import with_zoo
 from model_index.tables import HEADLINES, with_tables
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     'read_entries',
     'read_published',
     'with_tables',
+    'with_zoo',
 ]

@@ -29,6 +29,24 @@ class Collection(TypedDict):
     techniques: list[str]
     certainty: NotRequired[Certainty]
     source: NotRequired[str]
+    licence: NotRequired[str]
+
+
+class Checkpoint(TypedDict):
+    """A published file of a model.
+
+    The head of the file says what each key means.
+    """
+
+    config: str
+    file: str
+    address: str
+    converter: str
+    options: NotRequired[str]
+    test: NotRequired[str]
+    score: NotRequired[float]
+    mean: NotRequired[bool]
+    note: NotRequired[str]
 
 
 class Model(TypedDict):
@@ -55,6 +73,7 @@ class Folder(TypedDict):
 
     collections: list[Collection]
     models: list[Model]
+    checkpoints: NotRequired[list[Checkpoint]]
 
 
 class Published(TypedDict):

@@ -136,6 +136,8 @@ def repository(tmp_path):
     (tmp_path / HEADLINES).parent.mkdir(parents=True)
     (tmp_path / HEADLINES).write_text(page.format('headlines'))
     (configs / 'weather/README.md').write_text(page.format('weather'))
+    marker = '<!-- checkpoints: all -->\n<!-- end -->\n'
+    (tmp_path / 'docs/model_zoo.md').write_text(marker)
     return tmp_path
 
 
@@ -354,7 +356,7 @@ def test_mistakes_in_a_page_are_told(old, new, message, repository):
 def test_tool_lists_and_writes(repository, monkeypatch, capsys):
     tool = load_tool('misc/published_numbers.py')
     listed = f'configs/weather/metafile.yml\n{HEADLINES}\n'
-    listed += 'configs/weather/README.md\n'
+    listed += 'configs/weather/README.md\ndocs/model_zoo.md\n'
 
     def run(*words):
         words = ('--root', repository, *words)

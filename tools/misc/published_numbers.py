@@ -23,6 +23,7 @@ from model_index import (
     read_entries,
     read_published,
     with_tables,
+    with_zoo,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,6 +64,8 @@ def wanted_files(root: Path) -> dict[Path, str]:
     pages |= {root / 'configs' / n / 'README.md': n for n in folders}
     for page, name in pages.items():
         wanted[page] = with_tables(page, name, entries)
+    zoo = root / 'docs/model_zoo.md'
+    wanted[zoo] = with_zoo(zoo, published, entries)
     return wanted
 
 

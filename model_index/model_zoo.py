@@ -1,0 +1,128 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""The page of published checkpoints: where they lie, what they must score."""
+
+import shlex
+from pathlib import Path
+
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.generated_pages import markdown_table, with_parts
+from model_index.entries import NUMBERS, Checkpoint, Entry, Published
+from model_index.tables import numbers_of
+
+COLUMNS = ('config', 'domains', 'file', 'must score')
+
+
+def entry_of(checkpoint: Checkpoint, entries: list[Entry]) -> Entry:
+    """The model that a checkpoint is one of.
+
+    Args:
+        checkpoint: Names its config.
+        entries: Of its folder.
+
+    Raises:
+        ConfigError: None has that config.
+    """
+    for entry in entries:
+        if checkpoint['config'] in map(_name, entry.leaves):
+            return entry
+    raise ConfigError(
+        f'{NUMBERS}: checkpoints: {checkpoint["config"]} is no config of a '
+        'model'
+    )
+
+
+def _name(leaf: str) -> str:
+    return Path(leaf).name
+
+
+def score(checkpoint: Checkpoint, entry: Entry) -> str:
+    """What a test of a checkpoint has to print.
+
+    Args:
+        checkpoint: Its own number goes before those of the paper.
+        entry: Its model.
+    """
+    if 'score' in checkpoint:
+        return f'{checkpoint["score"]:.2f}'
+    text = 'about ' * checkpoint.get('mean', False) + numbers_of(entry)
+    words = {*entry.certainty.values()} - {'confirmed'}
+    notes = [*sorted(words), *filter(None, [checkpoint.get('note')])]
+    return f'{text} ({"; ".join(notes)})' if notes else text
+
+
+def row(checkpoint: Checkpoint, entry: Entry) -> list[str]:
+    """Cells of a checkpoint.
+
+    Args:
+        checkpoint: Of the row.
+        entry: Its model.
+    """
+    name = checkpoint['config']
+    return [
+        f'[{name}](../configs/{entry.folder}/{name})',
+        entry.domains,
+        f'[{checkpoint["file"]}]({checkpoint["address"]})',
+        score(checkpoint, entry),
+    ]
+
+
+def commands(checkpoint: Checkpoint, entry: Entry) -> str:
+    """What converts a checkpoint and tests it.
+
+    Args:
+        checkpoint: As downloaded into the current folder.
+        entry: Its model.
+    """
+    config = f'configs/{entry.folder}/{checkpoint["config"]}'
+    ours = f'{Path(config).stem}.pth'
+    tool = f'tools/model_converters/{checkpoint["converter"]}.py'
+    theirs = shlex.quote(checkpoint['file'])
+    words = [tool, theirs, ours, checkpoint.get('options', '')]
+    test = ['tools/test.py', config, ours, checkpoint.get('test', '')]
+    lines = (' '.join(filter(None, line)) for line in (words, test))
+    return ''.join(f'python {line}\n' for line in lines)
+
+
+def zoo(published: Published, entries: dict[str, list[Entry]]) -> str:
+    """All checkpoints, by paper.
+
+    Args:
+        published: The file of numbers.
+        entries: By folder.
+    """
+    papers: dict[str, list[tuple[Checkpoint, Entry]]] = {}
+    for name, folder in published['folders'].items():
+        for checkpoint in folder.get('checkpoints', ()):
+            entry = entry_of(checkpoint, entries[name])
+            papers.setdefault(entry.paper['name'], []).append(
+                (checkpoint, entry)
+            )
+    return '\n'.join(_section(found) for found in papers.values())
+
+
+def _section(found: list[tuple[Checkpoint, Entry]]) -> str:
+    paper = found[0][1].paper
+    table = markdown_table([[*COLUMNS], *(row(*pair) for pair in found)])
+    typed = ''.join(commands(*pair) for pair in found)
+    code = f' ([code]({paper["code"]}))' if 'code' in paper else ''
+    licence = f'Licence{code}: {paper.get("licence", "unknown")}.'
+    return (
+        f'### {paper["name"]}\n\n{licence}\n\n{table}\n```bash\n{typed}```\n'
+    )
+
+
+def with_zoo(
+    page: Path, published: Published, entries: dict[str, list[Entry]]
+) -> str:
+    """Text of the page with all checkpoints anew.
+
+    Args:
+        page: With ``<!-- checkpoints: all -->`` and ``<!-- end -->``.
+        published: The file of numbers.
+        entries: By folder.
+
+    Raises:
+        ConfigError: The markers are missing, or a checkpoint's config is.
+    """
+    part = zoo(published, entries)
+    return with_parts(page, 'checkpoints', 'all', ['all'], lambda _: part)
