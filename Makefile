@@ -5,7 +5,7 @@ TEST_ARGS ?=
 # Tests at a time: most use one core, those of several processes two.
 TEST_WORKERS ?= 2
 
-.PHONY: demo test lint matrix clean
+.PHONY: demo test lint docs matrix clean
 
 demo: .venv/installed
 	.venv/bin/python tools/demo.py $(DEMO_ARGS)
@@ -17,6 +17,11 @@ lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+# Into build/site, for a browser or a server; a warning is an error.
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	.venv-docs/bin/python docs_site/site_check.py build/site
 
 # CELL is one of requirements/matrix.json: its Python, PyTorch and OpenMMLab.
 matrix:
@@ -30,5 +35,11 @@ matrix:
 	.venv/bin/pip install -e '.[pretrained,tests]'
 	touch .venv/installed
 
+# It needs neither PyTorch nor mmuda: docstrings are read, not imported.
+.venv-docs/installed: requirements/docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install -r requirements/docs.txt
+	touch .venv-docs/installed
+
 clean:
-	rm -rf .venv .matrix .mypy_cache build dist *.egg-info mmuda/.mim
+	rm -rf .venv .venv-docs .matrix .mypy_cache build dist *.egg-info mmuda/.mim

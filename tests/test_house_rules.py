@@ -14,7 +14,7 @@ MAX_CLASS_DEPTH = 3
 # What runs, without the tests; ``mmuda`` alone is installed.
 PROGRAMS = (
     *('mmuda', 'street_scenes', 'benchmarks', 'demo', 'model_index'),
-    *('experiments', 'tools'),
+    *('experiments', 'docs_site', 'tools'),
 )
 # The command, beside the package.
 COMMAND = Path('mmuda_cli.py')

@@ -1,0 +1,7 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""What makes the site of the documentation: ``make docs``.
+
+Pages are written for GitHub. On the way to the site their links, lists and
+formulas become those of MkDocs (``hooks.py``), files of the repository that
+they link to become pages of the site, and so do docstrings and notebooks.
+"""
