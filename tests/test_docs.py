@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import os
 import re
 import shlex
 from pathlib import Path
@@ -90,6 +91,18 @@ def test_the_first_page_is_short():
     lines = text_of('README.md').splitlines()
     assert len(lines) <= 150
     assert max(map(len, lines)) <= 200
+
+
+def test_every_page_is_reached_from_the_first():
+    reached, left = set(), ['README.md']
+    while left:
+        page = left.pop()
+        reached.add(page)
+        for link in LINK.findall(text_of(page)):
+            file = link.partition('#')[0]
+            linked = os.path.normpath(Path(page).parent / file)
+            left += {linked} & (set(PAGES) - reached)
+    assert sorted(set(PAGES) - reached) == []
 
 
 def test_commands_are_found():
