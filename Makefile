@@ -5,7 +5,7 @@ TEST_ARGS ?=
 # Tests at a time: most use one core, those of several processes two.
 TEST_WORKERS ?= 2
 
-.PHONY: demo test lint docs matrix clean
+.PHONY: demo test lint docs matrix tutorials clean
 
 demo: .venv/installed
 	.venv/bin/python tools/demo.py $(DEMO_ARGS)
@@ -26,6 +26,11 @@ docs: .venv-docs/installed
 # CELL is one of requirements/matrix.json: its Python, PyTorch and OpenMMLab.
 matrix:
 	$(PYTHON) tests/run_matrix.py $(CELL) -n $(TEST_WORKERS) --dist loadfile $(TEST_ARGS)
+
+# Runs the notebooks of docs/tutorials anew, or those of NAMES, in minutes.
+tutorials: .venv/installed
+	.venv/bin/pip install -r requirements/tutorials.txt
+	.venv/bin/python tools/misc/run_tutorials.py $(NAMES)
 
 # Made once, and again when what it depends on changes.
 .venv/installed: pyproject.toml setup.py $(wildcard requirements/*.txt)

@@ -18,7 +18,7 @@ REPOSITORY_ONLY = (
     *('demo.py', 'benchmark.py', 'make_street_scenes.py'),
     *('published_numbers.py', 'run_experiments.py', 'results_page.py'),
     *('draw_experiments.py', 'draw_methods.py'),
-    *('draw_strip.py', 'draw_views.py'),
+    *('draw_strip.py', 'draw_views.py', 'run_tutorials.py'),
 )
 # Of the folders that are packed; pages link to others that are not.
 UNPACKED = ('__pycache__', '*.py[cod]', '*.md', 'published.yml')

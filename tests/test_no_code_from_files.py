@@ -88,6 +88,7 @@ COMMANDS = {
     'misc/draw_views.py': ([], ['--folder', '{out}']),
     'misc/published_numbers.py': ([], ['--check']),
     'misc/results_page.py': ([], ['--check']),
+    'misc/run_tutorials.py': ([], ['--check']),
     'run_experiments.py': ([EXPERIMENT], ['--out', '{out}', '--dry-run']),
     'analysis_tools/draw_experiments.py': (
         [EXPERIMENT],
