@@ -21,6 +21,11 @@ _REPLACED = {
     r'\\begin\{(?:aligned|align|split)\*?\}': r'\\begin{array}{rl}',
     r'\\end\{(?:aligned|align|split)\*?\}': r'\\end{array}',
 }
+_FUNCTION = re.compile(
+    r'(</(?:mi|mn|msub|msup|msubsup|mrow)>)?'
+    r'(?<!<msub>)(?<!<msup>)(<mi>(?:log|ln|exp|tr|sin|cos|tanh)</mi>)(?=(<m\w+>)?)'
+)
+_SPACE = '<mspace width="0.167em" />'
 # Left over of a command or of the columns of an environment.
 _UNKNOWN = re.compile(r'\\[A-Za-z]+|>&<')
 
@@ -49,7 +54,14 @@ def as_mathml(formula: str, display: str) -> str:
         raise FormulaError(f'{formula}: {name}: {error}') from error
     if unknown := _UNKNOWN.search(html.unescape(text)):
         raise FormulaError(f'{formula}: {unknown[0]} is not known')
-    return text
+    return _FUNCTION.sub(_spaced, text)
+
+
+def _spaced(match: re.Match) -> str:
+    """A function's name with space to what it multiplies and to its sign."""
+    before = f'{match[1]}{_SPACE}' if match[1] else ''
+    after = '' if match[3] in (None, '<mo>') else _SPACE
+    return before + match[2] + after
 
 
 def with_mathml(page: str) -> str:

@@ -38,7 +38,9 @@ def _walk(entry: Any, left: list[str]) -> list[Any]:
         found = [page for page in found if '/' not in page]
     # The page of a folder goes before those in it.
     first = [f'{entry[:-1]}{name}' for name in _INDEXES]
-    return sorted(found, key=lambda page: (page not in first, page))
+    return sorted(
+        found, key=lambda page: (page not in first, page.removesuffix('.md'))
+    )
 
 
 def _leaves(nav: Any) -> Iterator[str]:
