@@ -281,3 +281,11 @@ def test_formulas_are_drawn(formula, part):
 def test_unknown_commands_are_refused():
     with pytest.raises(FormulaError, match=r'a \\unheard: \\unheard is not'):
         as_mathml(r'a \unheard', 'inline')
+
+
+def test_quick_start_repeats_the_numbers_of_the_demo():
+    """They are measured in one place and shown in two."""
+    row = re.compile(r'^\| (?:source only|HRDA), 300 .*$', re.M)
+    shown = row.findall(text_of('docs/quick_start.md'))
+    assert len(shown) == 3
+    assert [r for r in shown if r not in text_of('docs/demo.md')] == []
