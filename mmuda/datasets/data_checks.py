@@ -11,6 +11,10 @@ from mmengine.logging import MMLogger
 from mmuda.datasets.domain_dataset import DomainDataset, iter_leaves
 from mmuda.datasets.labels.label_content import LabelContent
 from mmuda.datasets.labels.label_verdict import Verdict, judge_labels
+from mmuda.datasets.labels.named_ids import (
+    describe_coverage,
+    unnamed_warnings,
+)
 from mmuda.datasets.pseudo_labels.pseudo_label_checks import (
     check_domain_labels,
     iter_pseudo_label_loaders,
@@ -151,9 +155,13 @@ def _examine(
         verdict = _judge(leaf, content)
     report.doubts.extend(f'{name}: {doubt}' for doubt in verdict.doubts)
     report.warnings.extend(f'{name}: {text}' for text in verdict.warnings)
+    named = getattr(leaf, 'named_ids', None)
+    if named is not None and content.paths:
+        unnamed = unnamed_warnings(content, named)
+        report.warnings.extend(f'{name}: {text}' for text in unnamed)
     report.incomplete.extend(_orphans(name, leaf))
     if not faults:
-        words = _describe_labels(content, leaf.metainfo['classes'])
+        words = _describe_labels(content, leaf.metainfo['classes'], named)
         report.lines.append(_describe(name, leaf, readings, words))
 
 
@@ -201,9 +209,15 @@ def _describe(
     )
 
 
-def _describe_labels(content: LabelContent, classes: Sequence[str]) -> str:
+def _describe_labels(
+    content: LabelContent,
+    classes: Sequence[str],
+    named: frozenset[int] | None,
+) -> str:
     if not content.paths:
         return 'labels not read'
+    if named is not None:
+        return describe_coverage(content, classes)
     found = content.classes
     share = 1 - sum(found.values()) / content.pixels
     names = [classes[i] for i in sorted(found)]

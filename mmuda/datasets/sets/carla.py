@@ -16,6 +16,7 @@ from mmuda.datasets.labels.carla_palette import (
 )
 from mmuda.datasets.labels.label_maps import LabelTable, lookup_table
 from mmuda.datasets.labels.label_maps import label_table as table_of
+from mmuda.datasets.labels.named_ids import own_table
 from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import DataError
@@ -78,6 +79,7 @@ class CARLATagsDataset(DomainSegDataset):
         seg_map_suffix: str = '.png',
         **kwargs,
     ) -> None:
+        label_table = own_table(label_table, AUTO, kwargs)
         self.label_table = label_table
         self.label_reader: PaletteReader | None = None
         self._label_set = label_set

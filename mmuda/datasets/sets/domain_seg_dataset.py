@@ -22,6 +22,7 @@ from mmuda.datasets.labels.label_maps import (
     lookup_table,
 )
 from mmuda.datasets.labels.label_verdict import check_file_names
+from mmuda.datasets.labels.named_ids import LabelMap, one_form
 from mmuda.datasets.sets.file_places import FilePlaces
 from mmuda.datasets.sets.listing import (
     keys_with_suffix,
@@ -68,6 +69,9 @@ class DomainSegDataset(BaseSegDataset):
             Cityscapes, such as ``_gtFine_labelTrainIds.png``, with any
             ``label_set``; None for files that hold the train ids of
             ``label_set`` itself. Both with 255 (or -1) for ignored pixels.
+        label_map: The table by names instead, ``{7: 'road', 26: 'car'}``; ids
+            that are left out, or have None, are ignored. It takes the place
+            of the table that a published data set has by default.
         label_channel: Channel, in RGB order, with the class if label files
             have several.
         include: Patterns with ``*`` and ``?``; a key must match one of them,
@@ -107,6 +111,7 @@ class DomainSegDataset(BaseSegDataset):
         label_orientation: str = 'auto',
         metainfo: dict | None = None,
         image_cache: Mapping[str, Any] | None = None,
+        label_map: LabelMap | None = None,
         **kwargs,
     ) -> None:
         prefix = self._require_images(data_prefix, kwargs.get('indices'))
@@ -114,6 +119,8 @@ class DomainSegDataset(BaseSegDataset):
         self.include, self.exclude = tuple(include), frozenset(exclude)
         metainfo = _merge_metainfo(label_set, metainfo)
         self.num_classes = len(metainfo['classes'])
+        label_table = one_form(label_map, label_table, metainfo['classes'])
+        self.named_ids = None if label_map is None else _ids_of(label_table)
         self.label_lut = _build_lut(label_set, label_table, self.num_classes)
         self.id_list = label_table if isinstance(label_table, str) else None
         if 'seg_map_suffix' in kwargs and 'seg_map_path' in prefix:
@@ -334,6 +341,11 @@ def _merge_metainfo(label_set: str | None, metainfo: dict | None) -> dict:
             'pass label_set=None to use your own'
         )
     return merged
+
+
+def _ids_of(table: LabelTable) -> frozenset[int]:
+    assert isinstance(table, Mapping), 'made of a label_map'
+    return frozenset(key for key in table if isinstance(key, int))
 
 
 def _build_lut(

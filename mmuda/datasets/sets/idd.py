@@ -18,6 +18,7 @@ from mmuda.datasets.images.image_header import open_image, require_size
 from mmuda.datasets.images.image_io import read_bytes
 from mmuda.datasets.labels.idd_labels import IDD_LABELS
 from mmuda.datasets.labels.label_maps import LabelTable
+from mmuda.datasets.labels.named_ids import own_table
 from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError, DataError
@@ -64,6 +65,7 @@ class IDDDataset(DomainSegDataset):
         **kwargs,
     ) -> None:
         polygons = seg_map_suffix.endswith('.json')
+        label_table = own_table(label_table, 'idd', kwargs)
         _check_id_type(label_table, seg_map_suffix, polygons)
         super().__init__(
             label_set=label_set,

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from mmuda.datasets.labels.named_ids import own_table
 from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.registry import DATASETS
 
@@ -22,7 +23,12 @@ class PublishedDataset(DomainSegDataset):
     def __init__(
         self, data_prefix: Mapping[str, str | None], **kwargs
     ) -> None:
-        super().__init__(data_prefix, **{**self.DEFAULTS, **kwargs})
+        options = {**self.DEFAULTS, **kwargs}
+        if 'label_table' in options:
+            default = self.DEFAULTS.get('label_table')
+            table = own_table(options['label_table'], default, options)
+            options['label_table'] = table
+        super().__init__(data_prefix, **options)
 
 
 @DATASETS.register_module()

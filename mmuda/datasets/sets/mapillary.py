@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from mmuda.datasets.images.image_io import decode_ids, read_bytes
 from mmuda.datasets.labels.label_maps import LabelTable
 from mmuda.datasets.labels.mapillary_labels import MAPILLARY_IDS
+from mmuda.datasets.labels.named_ids import own_table
 from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError, DataError
@@ -50,6 +51,7 @@ class MapillaryVistasDataset(DomainSegDataset):
         seg_map_suffix: str = '.png',
         **kwargs,
     ) -> None:
+        label_table = own_table(label_table, 'mapillary_vistas', kwargs)
         self.label_table = label_table
         root = kwargs.get('data_root')
         prefix = {

@@ -1,0 +1,163 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Label ids by the names of their classes: ``label_map={7: 'road'}``."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmuda.datasets.labels.label_content import LabelContent
+from mmuda.datasets.labels.label_maps import OTHERS, LabelTable
+from mmuda.utils.config_keys import did_you_mean
+from mmuda.utils.errors import ConfigError
+from mmuda.utils.names import IGNORE_ID
+from mmuda.utils.text import join_some, shorten
+
+# Id of a label file -> name of its class; None if it is ignored on purpose.
+LabelMap = Mapping[int | str, str | None]
+
+_FORM = "write {id: 'class'}, such as {7: 'road', 26: 'car', 0: None}"
+_LAST = 65535
+_SHOWN = 12
+
+
+def table_of_names(
+    label_map: LabelMap, classes: Sequence[str]
+) -> dict[int | str, int]:
+    """Turn ids by name into a table of train ids.
+
+    Args:
+        label_map: ``{id: class}``; None for an id that is ignored, as are all
+            that are left out. Keys may be text, as options of a command line
+            are; of ``7`` and ``'7'`` the later one counts. -1 is 255.
+        classes: Names of the train ids, in order.
+
+    Returns:
+        As of ``lookup_table``.
+
+    Raises:
+        ConfigError: It is of another form, an id is no whole number of 16
+            bits, a name is no class, or all is ignored.
+    """
+    if not isinstance(label_map, Mapping) or not label_map:
+        raise ConfigError(f'label_map={label_map!r}: {_FORM}')
+    table: dict[int | str, int] = {}
+    for key, name in label_map.items():
+        number = _id_of(key, name, classes)
+        table[number] = _train_id(number, name, classes)
+    if not {*table.values()} - {IGNORE_ID}:
+        raise ConfigError('label_map names no class, so nothing is learned')
+    return table | {OTHERS: IGNORE_ID}
+
+
+def _id_of(key: Any, name: Any, classes: Sequence[str]) -> int:
+    if key in classes:
+        raise ConfigError(
+            f'label_map={{{key!r}: {shorten(repr(name))}}} has a class before '
+            f'its id; {_FORM}'
+        )
+    if isinstance(key, bool) or not re.fullmatch(r'-?\d{1,9}', str(key)):
+        raise ConfigError(
+            f'label_map has the id {shorten(repr(key))}, which is no whole '
+            f'number; {_FORM}'
+        )
+    number = int(key)
+    if not -1 <= number <= _LAST:
+        raise ConfigError(
+            f'label_map has the id {number}; ids of label files are '
+            f'0..{_LAST}, or -1 for 255'
+        )
+    return IGNORE_ID if number == -1 else number
+
+
+def _train_id(number: int, name: Any, classes: Sequence[str]) -> int:
+    if name is None:
+        return IGNORE_ID
+    if not isinstance(name, str):
+        raise ConfigError(
+            f'label_map={{{number}: {shorten(repr(name))}}} has no name of a '
+            f'class; {_FORM}. Train ids are written in label_table'
+        )
+    if name not in classes:
+        raise ConfigError(
+            f'label_map={{{number}: {name!r}}}: there is no class {name!r}'
+            f'{did_you_mean(name, classes)}; the classes are '
+            f'{", ".join(classes)}. None ignores an id'
+        )
+    return list(classes).index(name)
+
+
+def own_table(
+    label_table: LabelTable, default: LabelTable, options: Mapping[str, Any]
+) -> LabelTable:
+    """The table of a data set whose class has one by default.
+
+    Args:
+        label_table: As given, or the default.
+        default: Of the class.
+        options: Further ones of the data set; ``label_map`` takes the place
+            of the default.
+    """
+    named = options.get('label_map') is not None
+    return None if named and label_table == default else label_table
+
+
+def one_form(
+    label_map: LabelMap | None, table: LabelTable, classes: Sequence[str]
+) -> LabelTable:
+    """The table of a data set, which may be given by names.
+
+    Raises:
+        ConfigError: It is given in both forms; see :func:`table_of_names`.
+    """
+    if label_map is None:
+        return table
+    if table is not None:
+        raise ConfigError(
+            f'label_map={shorten(repr(dict(label_map)))} and label_table='
+            f'{shorten(repr(table))} both say what the ids of label files '
+            'are; set label_table=None, or leave label_map out'
+        )
+    return table_of_names(label_map, classes)
+
+
+def describe_coverage(content: LabelContent, classes: Sequence[str]) -> str:
+    """Tell which part of the pixels each class has, the largest first.
+
+    Args:
+        content: Of the labels that were read.
+        classes: Names of the train ids.
+    """
+    found = content.classes
+    ordered = sorted(found, key=lambda i: -found[i])
+    parts = [f'{classes[i]} {found[i] / content.pixels:.2%}' for i in ordered]
+    ignored = 1 - sum(found.values()) / content.pixels
+    return f'by label_map {", ".join([*parts, f"ignored {ignored:.2%}"])}'
+
+
+def unnamed_warnings(
+    content: LabelContent, named: frozenset[int]
+) -> list[str]:
+    """Name ids of label files that a ``label_map`` leaves out.
+
+    Args:
+        content: Of the labels that were read.
+        named: Ids that it has.
+
+    Returns:
+        At most one sentence, with the part of the pixels of each.
+    """
+    unnamed = [
+        (i, pixels)
+        for i, pixels in content.ids.most_common()
+        if i not in named and i != IGNORE_ID
+    ]
+    if not unnamed:
+        return []
+    shares = [f'{i} ({n / content.pixels:.2%})' for i, n in unnamed]
+    total = sum(n for _, n in unnamed) / content.pixels
+    return [
+        f'label_map does not name {len(shares)} id(s) of the labels, '
+        f'{total:.2%} of the pixels, which are ignored: '
+        f'{join_some(shares, _SHOWN)}; name their classes, or None to ignore '
+        'them on purpose'
+    ]
