@@ -27,7 +27,7 @@ from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError, DataError
-from mmuda.utils.names import SOURCE, TARGET
+from mmuda.utils.names import LABELLED, LABELLED_TARGET, SOURCE, TARGET
 
 DatasetConfig = Mapping[str, Any] | Dataset | Sequence[Any]
 
@@ -51,8 +51,9 @@ class DomainDataset(Dataset):
 
     An item is ``{'inputs': {domain: (3, H, W) uint8}, 'data_samples':
     {domain: SegDataSample}}`` with the domains ``source`` and ``target``, or
-    the nick names of several targets. A domain with several samples in an
-    item has lists of them, which ``domain_collate`` puts into one batch.
+    the nick names of several targets, and ``labelled_target``. A domain with
+    several samples in an item has lists, which ``domain_collate`` puts into
+    one batch.
 
     An item depends on its ``DomainIndex`` only:
     random transforms are seeded by it, so neither the number of workers nor a
@@ -69,6 +70,9 @@ class DomainDataset(Dataset):
             ``batch_size`` of B there are B times as many in a batch. A number
             for ``source`` or ``target`` has no effect where the config has
             left that domain out.
+        labelled_target: Config of a few images of a target with labels, which
+            are learned as those of the source; its domain comes last, so that
+            the others have the same samples as without it.
         image_cache: ``dict(folder=..., max_gb=...)`` keeps images of all
             domains there as they are after the first steps of their
             pipelines, those without chance; see ``ImageCache``.
@@ -87,9 +91,12 @@ class DomainDataset(Dataset):
         targets: Mapping[str, DatasetConfig] | None = None,
         samples: Mapping[str, int] | None = None,
         image_cache: Mapping[str, Any] | None = None,
+        labelled_target: DatasetConfig | None = None,
     ) -> None:
         configs = _name_domains(source, target, targets)
-        absent = () if targets else (SOURCE, TARGET)
+        if labelled_target is not None:
+            configs[LABELLED_TARGET] = labelled_target
+        absent = (LABELLED_TARGET, *(() if targets else (SOURCE, TARGET)))
         numbers = samples_per_item(samples, configs, absent)
         self.samples = tuple(numbers.values())
         self.domains: dict[str, SegmentationDataset] = {
@@ -100,7 +107,7 @@ class DomainDataset(Dataset):
         for name, dataset in self.domains.items():
             if len(dataset) == 0:
                 raise DataError(f'domain {name!r} has no images')
-            if name != SOURCE:
+            if name not in LABELLED:
                 _require_no_labels(name, dataset)
         if image_cache is not None:
             cache = open_cache(image_cache)
@@ -164,7 +171,9 @@ class DomainDataset(Dataset):
         """Load a sample of a domain, its transforms seeded by some words."""
         seed_random_states(*words)
         sample = self.domains[name][index]
-        if name != SOURCE and 'gt_sem_seg' in sample.get('data_samples', ()):
+        if name not in LABELLED and 'gt_sem_seg' in sample.get(
+            'data_samples', ()
+        ):
             raise ConfigError(_label_leak(name))
         if 'inputs' not in sample:
             raise ConfigError(
@@ -237,11 +246,14 @@ def _name_domains(
             'DomainDataset got target and targets; name all targets in '
             'targets=dict(nick_name=config, ...)'
         )
-    named = {TARGET: target} if target is not None else dict(targets or {})
-    if SOURCE in named:
-        raise ConfigError(
-            f'a target is called {SOURCE!r}; choose another nick name'
-        )
+    named: dict[str, DatasetConfig] = dict(targets or {})
+    if target is not None:
+        named = {TARGET: target}
+    for name in LABELLED:
+        if name in named:
+            raise ConfigError(
+                f'a target is called {name!r}; choose another nick name'
+            )
     if source is not None:
         named = {SOURCE: source, **named}
     if not named:
@@ -294,7 +306,7 @@ def _label_leak(name: str) -> str:
     return (
         f'target domain {name!r} loads ground truth, which unsupervised '
         'training must not see; remove LoadLabels or LoadAnnotations from '
-        'its pipeline'
+        'its pipeline (a few labelled images of a target are labelled_target)'
     )
 
 

@@ -11,9 +11,9 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.nn.functional import pad
 
-from mmuda.models.method_checks import without_domains
+from mmuda.models.method_checks import require_learner, without_domains
 from mmuda.utils.errors import ConfigError, DataError
-from mmuda.utils.names import IGNORE_ID, SOURCE
+from mmuda.utils.names import IGNORE_ID, LABELLED, LABELLED_TARGET, SOURCE
 
 Samples = Sequence[BaseDataElement]
 
@@ -71,7 +71,7 @@ class DomainBatch:
             images: (N, 3, H, W).
             samples: Their samples.
         """
-        labels = _values(samples, _TRUTH if name == SOURCE else _PSEUDO)
+        labels = _values(samples, _TRUTH if name in LABELLED else _PSEUDO)
         soft = _values(samples, _SOFT)
         region = _values(samples, _REGION)
         return cls(
@@ -95,7 +95,7 @@ class DomainBatch:
         """
         size = self.images.shape[2:]
         if self.labels is None or self.labels.shape[1:] != size:
-            raise self._fault(_TRUTH if self.name == SOURCE else _PSEUDO)
+            raise self._fault(_TRUTH if self.name in LABELLED else _PSEUDO)
         return self.labels
 
     @property
@@ -103,7 +103,7 @@ class DomainBatch:
         """(N, H, W) bool, where labels are pseudo-labels; None for nowhere."""
         if self.mixed_in is not None:
             return ~self.mixed_in
-        if self.name == SOURCE or self.labels is None:
+        if self.name in LABELLED or self.labels is None:
             return None
         return torch.ones_like(self.labels, dtype=torch.bool)
 
@@ -161,11 +161,13 @@ class Batch:
         targets: Images of each target by name.
         pseudo_labelled: The targets by name with labels and weights of a
             teacher, as soon as a method has them, for terms to share.
+        labelled_target: Images of a target with labels, if there are some.
     """
 
     source: DomainBatch
     targets: dict[str, DomainBatch]
     pseudo_labelled: dict[str, PseudoLabelled] = field(default_factory=dict)
+    labelled_target: DomainBatch | None = None
 
     @classmethod
     def of_domains(
@@ -187,12 +189,15 @@ class Batch:
             name: DomainBatch.of_samples(name, images, data_samples[name])
             for name, images in inputs.items()
         }
-        return cls(parts.pop(SOURCE), parts)
+        few = parts.pop(LABELLED_TARGET, None)
+        return cls(parts.pop(SOURCE), parts, labelled_target=few)
 
     @property
     def domains(self) -> dict[str, DomainBatch]:
         """All domains by name, the source first."""
-        return {SOURCE: self.source} | self.targets
+        few = self.labelled_target
+        last = {} if few is None else {LABELLED_TARGET: few}
+        return {SOURCE: self.source} | self.targets | last
 
     def require_targets(self, names: Sequence[str] | None = None) -> list[str]:
         """Names of the targets.
@@ -250,7 +255,7 @@ class Batch:
         Raises:
             ConfigError: A side is shorter.
         """
-        for domain, part in self.domains.items():
+        for domain, part in ({SOURCE: self.source} | self.targets).items():
             height, width = part.images.shape[-2:]
             if min(height, width) < smallest:
                 raise ConfigError(
@@ -375,6 +380,8 @@ def prepared_batch(data: Mapping[str, Any], model: BaseModel) -> Batch:
         ):
             raise without_domains(model.data_preprocessor)
         batch = Batch.of_domains(images, batch['data_samples'])
+    if batch.labelled_target is not None:
+        require_learner(model)
     for learner in (model, *model.terms):
         if not learner.allows_padding:
             batch.refuse_padding(type(learner).__name__)

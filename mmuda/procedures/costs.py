@@ -25,7 +25,7 @@ from mmuda.pseudo_labels.labelling_options import (
 )
 from mmuda.registry import DATASETS, MODELS
 from mmuda.translation.lab_images import encode_image
-from mmuda.utils.names import SOURCE
+from mmuda.utils.names import LABELLED_TARGET, SOURCE
 
 from .stage import Measured, Procedure, Stage, Step
 from .state import ProcedureState, duration
@@ -107,6 +107,8 @@ def batch_images(cfg: Config) -> int:
     total = counts.get(SOURCE, 1)
     if not cfg.model.get('class_mix'):
         total += sum(counts.get(name, 1) for name in target_names(cfg))
+    if dataset.get(LABELLED_TARGET):
+        total += counts.get(LABELLED_TARGET, 1)
     return total * cfg.train_dataloader.batch_size
 
 

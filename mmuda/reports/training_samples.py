@@ -20,7 +20,7 @@ from mmuda.evaluation.training_pictures import input_tiles, shown_tiles
 from mmuda.models.batch import Batch, prepared_batch
 from mmuda.models.uda import BaseUDA
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.names import IGNORE_ID
+from mmuda.utils.names import IGNORE_ID, LABELLED
 from mmuda.utils.seeds import mix_seed, seed_all
 
 Tiles = dict[str, np.ndarray]
@@ -176,7 +176,7 @@ def _pixels(
     found = {}
     for name, part in batch.domains.items():
         if part.labels is not None:
-            words = 'labels' if name == 'source' else 'pseudo-labels'
+            words = 'labels' if name in LABELLED else 'pseudo-labels'
             found[f'{name}, {words}'] = part.labels
     for name, labelled in batch.pseudo_labelled.items():
         if labelled.labels is not None:

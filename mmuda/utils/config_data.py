@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from mmuda.utils.config_keys import did_you_mean, type_name
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.names import SOURCE, TARGET, UNSEEN
+from mmuda.utils.names import LABELLED_TARGET, SOURCE, TARGET, UNSEEN
 
 PSEUDO_LABEL_LOADERS = ('LoadPseudoLabels', 'LoadSoftPseudoLabels')
 LABEL_LOADERS = ('LoadLabels', 'LoadAnnotations')
@@ -26,13 +26,15 @@ def override_data_roots(
     if it had another one, the only target. It is a ``target`` of its own, or
     the one that it is named after, where the training has none. A target that
     is not trained on follows the source if it lies in the same folder and is
-    not named here: so it is of upper bounds.
+    not named here: so it is of upper bounds. A labelled target that is not
+    named follows the target whose folder it lies in.
 
     Args:
         cfg: A training config.
         data_roots: Folder by domain: ``source``, ``target``, or the names
-            in ``train_dataloader.dataset.targets``; of a domain of several
-            data sets, ``source.0``, ``source.1`` and so on.
+            in ``train_dataloader.dataset.targets``, or ``labelled_target``;
+            of a domain of several data sets, ``source.0``, ``source.1`` and
+            so on.
 
     Raises:
         ConfigError: If the config has no such domain, or the domain is made
@@ -43,7 +45,9 @@ def override_data_roots(
     given = {name.partition('.')[0] for name in data_roots}
     unseen = {*(cfg.get(UNSEEN) or {})} - given
     _let_follow_source(domains, unseen)
-    _add_evaluation_sets(cfg, domains, unseen)
+    if LABELLED_TARGET in domains and LABELLED_TARGET not in given:
+        _let_follow_targets(domains, domains.pop(LABELLED_TARGET))
+    _add_evaluation_sets(cfg, domains, unseen | {LABELLED_TARGET})
     for name, root in data_roots.items():
         domain, _, number = name.partition('.')
         if domain not in domains:
@@ -167,6 +171,7 @@ def _training_domains(cfg: Config) -> dict[str, list[dict]]:
     # A plain dataset is the source domain of a source-only training.
     source = dataset.get(SOURCE) or (dataset if not targets else None)
     parts = {SOURCE: source, **(targets or cfg.get(UNSEEN) or {})}
+    parts[LABELLED_TARGET] = dataset.get(LABELLED_TARGET)
     return {
         name: list(dataset_leaves(part))
         for name, part in parts.items()
@@ -188,6 +193,16 @@ def _let_follow_source(
         ]
 
 
+def _let_follow_targets(
+    domains: Mapping[str, list[dict]], labelled: Sequence[dict]
+) -> None:
+    """Add labelled images to the target in whose folder they lie."""
+    for name, leaves in domains.items():
+        roots = [leaf.get('data_root') for leaf in leaves]
+        if name != SOURCE:
+            leaves += [p for p in labelled if p.get('data_root') in roots]
+
+
 def _add_evaluation_sets(
     cfg: Config, domains: dict[str, list[dict]], others: Collection[str]
 ) -> None:
@@ -204,7 +219,8 @@ def _add_evaluation_sets(
         for leaf in leaves
         if name not in others and leaf.get('data_root')
     }
-    targets = [name for name in domains if name != SOURCE]
+    learned = SOURCE, LABELLED_TARGET
+    targets = [name for name in domains if name not in learned]
     only_target = targets[0] if len(targets) == 1 else None
     fallback = only_target if targets else TARGET
     for event in ('val', 'test'):
@@ -269,6 +285,7 @@ def data_sets(cfg: Config) -> dict[str, DatasetConfig]:
     training = loader.get('dataset') or {}
     found = {name: training.get(name) for name in (SOURCE, TARGET)}
     found |= training.get('targets') or {}
+    found[LABELLED_TARGET] = training.get(LABELLED_TARGET)
     for event in ('val', 'test'):
         found |= _evaluated(cfg, event)
     return {name: config for name, config in found.items() if config}

@@ -141,6 +141,14 @@ BUILT = Check('dict(...)', lambda v: isinstance(v, Mapping) or callable(v))
 DATA_SET = Check(
     'a data set, dict(type=...), or a list of such', lambda v: _is_data_set(v)
 )
+DATA_SETS = Check(
+    'dict(...) of data sets',
+    lambda v: v is None or all(map(DATA_SET.fits, v.values())),
+)
+NUMBERS = Check(
+    'dict(...) of whole numbers above 0',
+    lambda v: v is None or all(map(COUNT.fits, v.values())),
+)
 PROBABILITY = Check(
     'a number in [0, 1], or a list of such with a sum of at most 1',
     lambda v: SHARE.fits(v) or all(map(SHARE.fits, v)) and 0 < sum(v) <= 1,

@@ -10,22 +10,25 @@ from mmengine.config.config import DELETE_KEY
 
 from mmuda.utils.config_model import fill_model, fill_terms, merged
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.names import TARGET, UNSEEN
+from mmuda.utils.names import LABELLED_TARGET, TARGET, UNSEEN
+from mmuda.utils.setting_data import (
+    data_of,
+    data_set_of,
+    exception_of,
+    pipeline_of,
+    sources_of,
+)
 from mmuda.utils.setting_tables import (
     FOLLOWING,
     TABLES,
     check_names,
     check_tables,
     entry_of,
-    part_of,
 )
 from mmuda.utils.tool_commands import tool_command
 
 # In the name of a file it stands for that of the setting.
 NAME = '{setting}'
-_FOLDERS = ('img_path', 'seg_map_path')
-# Parts of the data that are there whatever a config says of target images.
-_NEEDED = ('train', 'val', 'test')
 
 
 def choose_setting(
@@ -75,7 +78,7 @@ def choose_setting(
     check_tables(cfg)
     setting, protocol = _look_up(cfg, name)
     _refuse_own(cfg, name, setting, protocol)
-    chosen = _data_of(cfg, setting, protocol)
+    chosen = data_of(cfg, setting, protocol)
     chosen |= copy.deepcopy(dict(protocol.get('config', {})))
     own = {key: cfg[key] for key in chosen if key in cfg}
     if asked is not None:
@@ -140,9 +143,9 @@ def _refuse_ratios(cfg: Config, own: str | None, asked: str) -> None:
 def _counted(cfg: Config, name: str) -> tuple:
     """What class ratios of a setting are counted in."""
     setting, protocol = _look_up(cfg, name)
-    sources = _sources_of(setting)
+    sources = sources_of(setting)
     labels = [
-        _exception(protocol, source).get(
+        exception_of(protocol, source).get(
             'label_set', protocol.get('label_set')
         )
         for source in sources
@@ -223,7 +226,7 @@ def _fill_pseudo_labels(
     if not isinstance(labels, dict) or 'pipeline' in labels:
         return
     shown = [
-        _pipeline_of(protocol, name, 'images_pipeline', 'images')
+        pipeline_of(protocol, name, 'images_pipeline', 'images')
         for name in setting['targets']
     ]
     if all(pipeline == shown[0] for pipeline in shown):
@@ -238,12 +241,12 @@ def _name_unseen(cfg: Config, setting: Mapping, protocol: Mapping) -> None:
     known = any(
         'images_pipeline' in part
         for name in targets
-        for part in (protocol, _exception(protocol, name))
+        for part in (protocol, exception_of(protocol, name))
     )
     if cfg.get('target_images', 'images') is None and known:
         alone = protocol.get('one_target') and len(targets) == 1
         cfg[UNSEEN] = {
-            TARGET if alone else name: _data_set(
+            TARGET if alone else name: data_set_of(
                 protocol, cfg.domains, name, 'images'
             )
             for name in targets
@@ -266,135 +269,10 @@ def _look_up(cfg: Config, name: str) -> tuple[Mapping, Mapping]:
     place = f'setting={name!r}'
     setting = entry_of(cfg.settings, pair, 'settings', place)
     check_names(setting, pair)
-    for domain in (*_sources_of(setting), *setting['targets']):
+    few = sources_of(setting, LABELLED_TARGET)
+    for domain in (*sources_of(setting), *setting['targets'], *few):
         entry_of(cfg.domains, domain, 'domains', f'settings.{pair}')
     if not variant:
         variant = setting.get('protocol', 'default')
         place = f'settings.{pair}.protocol={variant!r}'
     return setting, entry_of(cfg.protocol, variant, 'protocol', place)
-
-
-def _data_of(cfg: Config, setting: Mapping, protocol: Mapping) -> dict:
-    """Data loaders and evaluators of a setting."""
-    sources, targets = _sources_of(setting), setting['targets']
-    domains = {name: cfg.domains[name] for name in (*sources, *targets)}
-    labelled: Any = [
-        _data_set(protocol, domains, name, 'train') for name in sources
-    ]
-    labelled = labelled if len(sources) > 1 else labelled[0]
-    if 'sampling' in protocol:
-        labelled = dict(protocol['sampling'], dataset=labelled)
-    found: dict[str, Any] = dict(
-        targets=list(targets),
-        num_classes=protocol['num_classes'],
-        train_dataloader=dict(dataset=dict(source=labelled)),
-    )
-    # Of a warm-up: without the pseudo-labels that it makes possible.
-    shown = cfg.get('target_images', 'images')
-    images: Any = None
-    if shown is not None:
-        images = {
-            name: _data_set(protocol, domains, name, shown) for name in targets
-        }
-    alone = bool(protocol.get('one_target')) and len(targets) == 1
-    if alone:
-        found['train_dataloader']['dataset']['target'] = (
-            images and images[targets[0]]
-        )
-    else:
-        found['train_dataloader']['dataset']['targets'] = images
-    return found | _evaluation_of(protocol, domains, targets, alone)
-
-
-def _sources_of(setting: Mapping) -> list[str]:
-    source = setting['source']
-    return [source] if isinstance(source, str) else list(source)
-
-
-def _evaluation_of(
-    protocol: Mapping, domains: Mapping, targets: list[str], alone: bool
-) -> dict:
-    """Loaders and metrics: lists by target, or those of the one alone."""
-    evaluated = [name for name in targets if domains[name].get('val')]
-    metrics = [_metrics_of(protocol, domains, name) for name in evaluated]
-    found: dict[str, Any] = {}
-    for event in ('val', 'test') if evaluated else ():
-        loaders = [
-            dict(
-                protocol['evaluated'],
-                dataset=_data_set(
-                    protocol, domains, name, event, test_mode=True
-                ),
-            )
-            for name in evaluated
-        ]
-        found[f'{event}_dataloader'] = loaders[0] if alone else loaders
-        found[f'{event}_evaluator'] = copy.deepcopy(
-            metrics[0] if alone else metrics
-        )
-    return found
-
-
-def _metrics_of(
-    protocol: Mapping, domains: Mapping, name: str
-) -> dict | list[dict]:
-    metric = dict(type='DomainIoUMetric', iou_metrics=['mIoU'], prefix=name)
-    for part in (domains[name], protocol, _exception(protocol, name)):
-        metric |= part.get('metric', {})
-    more = protocol.get('more_metrics', [])
-    others = [dict(config, prefix=name) for config in more]
-    return [metric, *others] if others else metric
-
-
-def _data_set(
-    protocol: Mapping, domains: Mapping, name: str, part: str, **more
-) -> dict:
-    """A domain's ``train``, ``val`` or ``test``, or its images alone.
-
-    ``part`` says which: another name than these is that of the pipeline which
-    images for training without labels are shown through.
-    """
-    own = domains[name]
-    evaluated = part in ('val', 'test')
-    # A domain without a test split is tested where it is validated.
-    split = part if evaluated and part in own else 'val'
-    split = split if evaluated else 'train'
-    kind = part_of(domains, name, 'dataset', 'type')
-    files = dict(part_of(domains, name, split, 'img_path'))
-    prefix = {key: files.pop(key) for key in _FOLDERS if key in files}
-    if part == 'train' and 'seg_map_path' not in prefix:
-        raise ConfigError(
-            f'domains.{name}.train has no seg_map_path: a source needs labels'
-        )
-    if not evaluated and part != 'train':
-        prefix.pop('seg_map_path', None)
-    steps = f'{"val" if evaluated else part}_pipeline'
-    labels = _exception(protocol, name).get(
-        'label_set', protocol.get('label_set')
-    )
-    return copy.deepcopy(
-        dict(
-            kind,
-            data_prefix=prefix,
-            pipeline=_pipeline_of(protocol, name, steps, part),
-            **files,
-            **({} if labels is None else dict(label_set=labels)),
-            **more,
-        )
-    )
-
-
-def _pipeline_of(
-    protocol: Mapping, name: str, steps: str, part: str
-) -> list[dict]:
-    own = _exception(protocol, name)
-    if steps not in own and steps not in protocol:
-        raise ConfigError(
-            f'{steps}: the protocol of this setting has none'
-            + ('' if part in _NEEDED else f', but target_images={part!r}')
-        )
-    return own[steps] if steps in own else protocol[steps]
-
-
-def _exception(protocol: Mapping, name: str) -> Mapping:
-    return protocol.get('exceptions', {}).get(name) or {}

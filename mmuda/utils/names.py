@@ -4,6 +4,10 @@
 # Domains; several targets have nick names.
 SOURCE = 'source'
 TARGET = 'target'
+# A few images of a target whose labels training may see.
+LABELLED_TARGET = 'labelled_target'
+# Those whose ground truth is learned.
+LABELLED = (SOURCE, LABELLED_TARGET)
 # Key of a config: data sets of targets that a training does not see, by name.
 UNSEEN = 'unseen_targets'
 # Train id of a pixel that counts nowhere.

@@ -12,6 +12,7 @@ from mmuda.utils.checks import COUNT
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_ranges import BUILT, WEIGHTS
 from mmuda.utils.errors import ConfigError
+from mmuda.utils.names import LABELLED_TARGET
 from mmuda.utils.value_types import find_fault
 
 TABLES = ('domains', 'settings', 'protocol')
@@ -23,6 +24,9 @@ _Pipeline = list[Annotated[Any, BUILT]]
 class _Domain(TypedDict, total=False):
     dataset: dict
     train: dict
+    # Images of a target whose labels training may see, if a setting has it as
+    # its labelled target.
+    few: dict | None
     # None where there is nothing to evaluate on.
     val: dict | None
     test: dict | None
@@ -34,6 +38,7 @@ class _Setting(TypedDict, total=False):
     # Of the one that is chosen they are checked by `check_names`.
     source: Any
     targets: Any
+    labelled_target: Any
     protocol: str
     # Of the losses of heads, where a config does not say it.
     class_weight: Annotated[list[float], WEIGHTS] | None
@@ -185,19 +190,21 @@ def part_of(domains: Mapping, name: str, key: str, needed: str) -> Mapping:
 
 
 def check_names(setting: Mapping, name: str) -> None:
-    """Check the names of source and targets.
+    """Check the names of source, targets and labelled target.
 
     Raises:
         ConfigError: They are no names, or a target is there twice.
     """
-    for key in ('source', 'targets'):
+    for key in ('source', 'targets', LABELLED_TARGET):
         given = setting.get(key)
-        one = key == 'source' and isinstance(given, str)
+        if key == LABELLED_TARGET and given is None:
+            continue
+        one = key != 'targets' and isinstance(given, str)
         listed = given if isinstance(given, list | tuple) else []
         if not one and not (
             listed and all(isinstance(part, str) for part in listed)
         ):
-            what = 'a name or ' if key == 'source' else ''
+            what = '' if key == 'targets' else 'a name or '
             raise ConfigError(
                 f'settings.{name}.{key}={given!r}: must be {what}a list of '
                 'names'

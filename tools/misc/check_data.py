@@ -52,7 +52,7 @@ from mmuda.utils.config_data import (
 from mmuda.utils.config_files import named_files
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import ConfigError, MMUDAError
-from mmuda.utils.names import SOURCE
+from mmuda.utils.names import LABELLED, SOURCE
 from mmuda.utils.setup_env import register_all_modules
 
 
@@ -215,7 +215,7 @@ def print_gap(cfg: Config, args: argparse.Namespace) -> None:
             looks[name] = with_entropy(looks[name], part, model, count)
     source = looks.get(SOURCE)
     # A training on the source alone is for what it is tested on.
-    targets = [name for name in domains if name != SOURCE] or evaluated
+    targets = [n for n in domains if n not in LABELLED] or evaluated
     console, classes = Console(), dataset.metainfo['classes']
     for table in (
         gap_table([*looks.values()], source),

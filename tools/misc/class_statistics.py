@@ -57,7 +57,7 @@ def parse_args() -> argparse.Namespace:
         '--domain',
         default=SOURCE,
         help='what to count: source, target or the name of a target (with '
-        'labels), val, test, or one of several as val.NAME',
+        'labels), labelled_target, val, test, or one of several as val.NAME',
     )
     add(
         '--out',

@@ -187,6 +187,8 @@ domains = dict(
     cityscapes256=_folder(
         'data/Cityscapes256',
         train=_of('train'),
+        # 23 images of nine towns
+        few=_of('train', '*_000004_*', '*_000010_*', '*_000020_*'),
         val=_of('val'),
         test=_of('test'),
     ),
@@ -199,6 +201,12 @@ domains = dict(
             type='CityscapesLabelIdsDataset', data_root='data/demo/Cityscapes'
         ),
         train=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
+        # 8 of generated streets, 2 a town
+        few=dict(
+            img_path='leftImg8bit/train',
+            seg_map_path='gtFine/train',
+            include=['*_000000_*', '*_000001_*'],
+        ),
         val=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
     ),
     noon=_folder('data/IDDA', train=_of('weather_CN', *_towns)),
@@ -218,6 +226,14 @@ domains = dict(
 _carla = [0.62, 0.99, 0.73, 4.67, 4.14, 10.0, 1.52, 0.51, 9.33, 2.91]
 _day = [0.53, 1.46, 0.66, 2.75, 3.10, 2.86, 1.01, 0.76, 3.89, 1.35]
 _camvid = [0.55, 1.44, 0.65, 2.84, 3.09, 2.84, 0.98, 0.75, 3.85, 1.31]
+_idda = [
+    *(0.47, 0.79, 0.60, 1.70, 3.33, 2.48, 6.56, 10.0),
+    *(0.85, 2.19, 0.47, 6.66, 10.0, 1.90, 10.0, 10.0),
+]
+_streets = [
+    *(0.41, 1.12, 0.52, 2.86, 2.96, 1.73, 4.13, 3.42),
+    *(0.90, 3.13, 0.64, 3.34, 5.53, 1.08, 6.21, 5.41),
+]
 settings = dict(
     # those of carla2camvid.py
     carla2camvid_day=dict(class_weight=_carla),
@@ -228,10 +244,15 @@ settings = dict(
         source='idda',
         targets=['cityscapes256'],
         protocol='cityscapes',
-        class_weight=[
-            *(0.47, 0.79, 0.60, 1.70, 3.33, 2.48, 6.56, 10.0),
-            *(0.85, 2.19, 0.47, 6.66, 10.0, 1.90, 10.0, 10.0),
-        ],
+        class_weight=_idda,
+    ),
+    # the same, and a few images of the target with labels
+    idda2cs256_few=dict(
+        source='idda',
+        targets=['cityscapes256'],
+        labelled_target='cityscapes256',
+        protocol='cityscapes',
+        class_weight=_idda,
     ),
     idda_cn2cs_hrn=dict(
         source='noon',
@@ -246,10 +267,15 @@ settings = dict(
         source='gta5',
         targets=['cityscapes'],
         protocol='streets',
-        class_weight=[
-            *(0.41, 1.12, 0.52, 2.86, 2.96, 1.73, 4.13, 3.42),
-            *(0.90, 3.13, 0.64, 3.34, 5.53, 1.08, 6.21, 5.41),
-        ],
+        class_weight=_streets,
+    ),
+    # written with labels of the target's training images
+    streets_few=dict(
+        source='gta5',
+        targets=['cityscapes'],
+        labelled_target='cityscapes',
+        protocol='streets',
+        class_weight=_streets,
     ),
     # upper bounds: the targets with their labels as the source
     idda_cs_hrn=dict(

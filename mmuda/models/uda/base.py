@@ -2,7 +2,7 @@
 """What all methods of segmentation share."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -19,9 +19,11 @@ from torch import Tensor, nn
 from mmuda.models.batch import Batch, DomainBatch, DomainsMixin
 from mmuda.models.domain_norms import separate_statistics
 from mmuda.models.followers import FollowersMixin, Teacher
+from mmuda.models.labelled_target import labelled_steps
 from mmuda.models.losses import AverageOver, averaging_over
 from mmuda.models.method_checks import (
     check_choice,
+    check_number,
     check_pretrained,
     check_segmentor,
     without_domains,
@@ -30,10 +32,11 @@ from mmuda.models.norm_statistics import NormStatistics, statistics_options
 from mmuda.models.players import (
     Losses,
     PlayersMixin,
+    Steps,
     current_iteration,
     ddp_dummy_loss,
 )
-from mmuda.models.segmentors import Logits, Prediction
+from mmuda.models.segmentors import FullSize, Logits, Prediction
 from mmuda.models.term import add_losses
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
@@ -68,6 +71,9 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
             and saving (AdaBN), or a dict of options of
             ``TargetNormStatisticsHook``; or ``by_domain``, the target's own
             beside those of the source, kept apart in training (DSBN).
+        labelled_target_weight: Factor of the supervised losses on the
+            domain ``labelled_target``, if the data set has one; 0 leaves its
+            pass out. See :func:`labelled_steps`.
         average_over: What losses are the mean of, with several processes:
             the pixels that count (labelled, not rejected, no padding) of the
             whole ``batch``, so that the number of processes does not matter,
@@ -84,6 +90,7 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         shown: What pictures of this iteration show, by domain; None where
             none is drawn. See :meth:`show`.
         without_labels: Losses that had no pixel to learn from, once told.
+        learns_labelled_target: Whether a few labels of a target are learned.
 
     Raises:
         ConfigError: ``average_over``, ``predict_on`` or ``norm_statistics``
@@ -91,6 +98,7 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
     """
 
     network_type = BaseSegmentor
+    learns_labelled_target = True
     dataset_meta: Mapping[str, Any] | None = None
     shown: dict[str, dict[str, Tensor]] | None = None
 
@@ -105,6 +113,7 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         targets: Sequence[str] | None = None,
         norm_statistics: NormStatistics | dict[str, Any] = 'mixed',
         average_over: AverageOver = 'batch',
+        labelled_target_weight: float = 1.0,
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         pretrained: str | None = None,
@@ -118,6 +127,9 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         check_segmentor(self.segmentor)
         self.average_over = check_choice(
             'average_over', average_over, AverageOver
+        )
+        self.labelled_target_weight = check_number(
+            'labelled_target_weight', labelled_target_weight
         )
         self.without_labels: set[str] = set()
         self.prepare_followers(teacher, predict_on)
@@ -149,6 +161,12 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
             losses = super().train_step(data, optim_wrapper)
         _warn_without_labels(losses, self.without_labels)
         return losses
+
+    def _steps(self, batch: Batch) -> Steps:
+        """All of an iteration, at last what labels of a target teach."""
+        yield from super()._steps(batch)
+        if batch.labelled_target is not None:
+            yield from labelled_steps(self, batch.labelled_target)
 
     @torch.no_grad()
     def preview(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
@@ -365,32 +383,3 @@ def check_preprocessor(preprocessor: nn.Module) -> None:
     single = (SegDataPreProcessor, ImgDataPreprocessor)
     if type(preprocessor).forward in {kind.forward for kind in single}:
         raise without_domains(preprocessor)
-
-
-class FullSize(Mapping[str, Tensor]):
-    """Logits at the size of the images by head, made when first asked for.
-
-    Args:
-        logits: (N, C, h, w) by head.
-        resize: Brings them to (N, C, H, W).
-    """
-
-    def __init__(
-        self, logits: Mapping[str, Tensor], resize: Callable[[Tensor], Tensor]
-    ) -> None:
-        self._logits, self._resize = logits, resize
-        self._made: dict[str, Tensor] = {}
-
-    def __getitem__(self, head: str) -> Tensor:
-        if head not in self._made:
-            self._made[head] = self._resize(self._logits[head])
-        return self._made[head]
-
-    def __contains__(self, head: object) -> bool:
-        return head in self._logits
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._logits)
-
-    def __len__(self) -> int:
-        return len(self._logits)

@@ -152,6 +152,7 @@ class CollaborativeMixin(BaseModel):
 
     phases: tuple[str, ...] = ('distils', 'rectifies', 'transfers_style')
     learns_by_distillation_only = False
+    learns_labelled_target = False
     further_hooks: tuple[str, ...] = ('CollaborativeConsistencyHook',)
     data_preprocessor: SegDataPreProcessor
 

@@ -37,6 +37,7 @@ class AlignedTargetHeads(BaseModel):
     """
 
     allows_padding = True
+    learns_labelled_target = False
 
     def __init__(
         self,
