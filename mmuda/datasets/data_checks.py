@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.logging import MMLogger
 
+from mmuda.datasets.class_gaps import LabelsSeen, unlabelled_classes
 from mmuda.datasets.domain_dataset import DomainDataset, iter_leaves
 from mmuda.datasets.labels.label_content import LabelContent
 from mmuda.datasets.labels.label_verdict import Verdict, judge_labels
@@ -66,6 +67,7 @@ class Report(NamedTuple):
         doubts: Labels that hold what makes training worthless.
         incomplete: Labels without images.
         warnings: What may be meant so.
+        seen: What is known of the labels of each data set that has some.
     """
 
     lines: list[str]
@@ -73,6 +75,7 @@ class Report(NamedTuple):
     doubts: list[str]
     incomplete: list[str]
     warnings: list[str]
+    seen: list[LabelsSeen]
 
 
 def iter_domains(
@@ -112,7 +115,7 @@ def examine_dataset(
         DataError: If a domain has no images, or pseudo-labels do not belong
             to it.
     """
-    report = Report([], [], [], [], [])
+    report = Report([], [], [], [], [], [])
     run = partial(_call_all, workers=workers, progress=progress)
     for name, domain in iter_domains(dataset):
         if len(domain) == 0:
@@ -160,9 +163,24 @@ def _examine(
         unnamed = unnamed_warnings(content, named)
         report.warnings.extend(f'{name}: {text}' for text in unnamed)
     report.incomplete.extend(_orphans(name, leaf))
+    if content.paths:
+        report.seen.append(_labels_seen(name, leaf, content))
     if not faults:
         words = _describe_labels(content, leaf.metainfo['classes'], named)
         report.lines.append(_describe(name, leaf, readings, words))
+
+
+def _labels_seen(
+    name: str, leaf: SegmentationDataset, content: LabelContent
+) -> LabelsSeen:
+    classes = tuple(leaf.metainfo['classes'])
+    return LabelsSeen(
+        name,
+        classes,
+        unlabelled_classes(content.lut, classes),
+        tuple(classes[i] for i in sorted(content.classes)),
+        len(content.paths),
+    )
 
 
 def _judge(leaf: SegmentationDataset, content: LabelContent) -> Verdict:

@@ -34,7 +34,8 @@ class DomainIoUMetric(IoUMetric):
 
     One confusion of the whole set is evaluated, as in ADVENT. Values are in
     percent, rounded to two digits. A class that occurs neither in the labels
-    nor in the predictions is NaN and left out of the means.
+    nor in the predictions is NaN and left out of the means, and so is one
+    that the label files can't hold (``unlabelled_classes`` of the data set).
 
     Args:
         subsets: Names of classes by the name of their mean. SYNTHIA is
@@ -165,9 +166,9 @@ class DomainIoUMetric(IoUMetric):
         groups: dict[str, list[Areas]] = {}
         if self.group_by is not None:
             for areas, group in results:
-                groups.setdefault(group, []).append(_double(areas))
+                groups.setdefault(group, []).append(self._counted(areas))
             results = [areas for areas, _ in results]
-        images = [_double(areas) for areas in results]
+        images = [self._counted(areas) for areas in results]
         metrics = super().compute_metrics(images) | self._values_of(images)
         if groups:
             rows = {
@@ -180,6 +181,19 @@ class DomainIoUMetric(IoUMetric):
                 for mean in ('mIoU', *self.subsets):
                     metrics[f'{mean}.{name}'] = rows[name][mean]
         return metrics
+
+    def _counted(self, areas: Areas) -> Areas:
+        """In doubles, without predictions that no label can confirm."""
+        meta = self.dataset_meta or {}
+        absent = [
+            list(meta['classes']).index(name)
+            for name in meta.get('unlabelled_classes', ())
+        ]
+        # Sums over a data set exceed the whole numbers that float32 holds.
+        counted = tuple(area.double() for area in areas)
+        for area in counted:
+            area[absent] = 0
+        return counted
 
     @property
     def _means(self) -> tuple[str, ...]:
@@ -242,11 +256,6 @@ def group_tables(
     for part, first in ((table, 'group'), (classes, 'IoU')):
         part.align[first] = 'l'
     return f'Results by group:\n{table.get_string()}\n{classes.get_string()}'
-
-
-def _double(areas: Areas) -> Areas:
-    """Sums over a data set exceed the whole numbers that float32 holds."""
-    return tuple(area.double() for area in areas)
 
 
 def _total(images: Sequence[Areas]) -> Areas:

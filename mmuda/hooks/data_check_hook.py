@@ -9,6 +9,13 @@ from mmengine.model import BaseTTAModel
 from mmengine.runner import BaseLoop, Runner
 from mmseg.models.segmentors.base import BaseSegmentor
 
+from mmuda.datasets.class_gaps import (
+    UNLABELLED,
+    class_gap_notes,
+    class_gap_warnings,
+    left_out_of_means,
+    renamed,
+)
 from mmuda.datasets.data_checks import (
     AnyDataset,
     Report,
@@ -58,8 +65,9 @@ class DataCheckHook(Hook):
         check_class_counts(_num_classes(model_of(runner)), datasets)
         require_same_label_set(datasets)
         _check_save_best(runner)
+        reports = {}
         for name, dataset in datasets.items():
-            report = _examine_on_all_processes(dataset)
+            report = reports[name] = _examine_on_all_processes(dataset)
             if not self.strict:
                 report.warnings.extend(report.doubts)
                 report.doubts.clear()
@@ -73,6 +81,12 @@ class DataCheckHook(Hook):
                 runner.logger.info(f'{name} data, {line}')
             for line in report.incomplete + report.warnings:
                 runner.logger.warning(f'{name} data, {line}')
+        learned = reports.pop('training').seen
+        evaluated = renamed({f'{k} data': r.seen for k, r in reports.items()})
+        for line in class_gap_warnings(learned, evaluated):
+            runner.logger.warning(line)
+        for line in class_gap_notes(learned, evaluated):
+            runner.logger.info(line)
 
     def before_test(self, runner: Runner) -> None:
         """Check the classes; testing reads all samples at once anyway."""
@@ -85,6 +99,10 @@ class DataCheckHook(Hook):
             classes = dataset.metainfo['classes']
             file = 'the ensemble'
             require_trained_classes(trained, classes, file, f'{name} data')
+            absent = dataset.metainfo.get(UNLABELLED)
+            if absent:
+                words = left_out_of_means(f'{name} data', absent, classes)
+                runner.logger.warning(words)
 
 
 def check_class_counts(

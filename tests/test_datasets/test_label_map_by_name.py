@@ -58,14 +58,14 @@ def test_coverage_and_ids_that_are_not_named(folder):
     assert line.endswith(
         'by label_map road 50.00%, car 25.00%, ignored 25.00%'
     )
-    (warning,) = report.warnings
+    (warning,) = [text for text in report.warnings if 'label_map' in text]
     assert 'does not name 1 id(s) of the labels, 20.00% of' in warning
     assert ': 11 (20.00%);' in warning
 
 
 def test_an_id_that_is_ignored_on_purpose_is_not_told(folder):
     report = examine_dataset(build(folder, {7: 'road', 300: 'car', 11: None}))
-    assert report.warnings == []
+    assert [text for text in report.warnings if 'label_map' in text] == []
 
 
 def test_text_of_a_command_line():

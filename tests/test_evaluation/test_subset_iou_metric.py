@@ -117,3 +117,20 @@ def test_pixels_beyond_single_precision_are_counted():
         [count - 1, 0],
         [count - 2, 1],
     ]
+
+
+def test_class_that_labels_can_not_be_is_nan_whatever_is_predicted():
+    left_out = metric(dict(mean=['car', 'bike']))
+    left_out.dataset_meta = dict(
+        classes=CLASSES, unlabelled_classes=('sky', 'bike')
+    )
+    # Rows labels, columns predictions: road 3 1 1 0, car 0 2 0 1.
+    pairs = ([0, 0, 0, 1, 2], [0] * 5), ([1, 1, 3], [1] * 3)
+    values = evaluate(left_out, *(([p], [t]) for p, t in pairs))
+    assert np.isnan([values['IoU.sky'], values['IoU.bike']]).all()
+    assert values['IoU.road'] == 60.0
+    assert values['IoU.car'] == 50.0
+    assert values['mIoU'] == 55.0
+    assert values['mean'] == 50.0
+    assert values['aAcc'] == 62.5
+    assert values['mAcc'] == 63.33

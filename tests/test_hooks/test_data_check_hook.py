@@ -11,7 +11,7 @@ from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError, DataError
 
 
-def folder(root, classes=METAINFO['classes'], labels=True):
+def folder(root, classes=METAINFO['classes'], labels=True, **options):
     """Write one image with a label of the class e; return the config."""
     for name, values in (('images/x.jpg', 90), ('labels/x.png', 4)):
         path = root / name
@@ -26,6 +26,7 @@ def folder(root, classes=METAINFO['classes'], labels=True):
         data_prefix=prefix,
         label_set=None,
         metainfo=dict(classes=classes),
+        **options,
     )
 
 
@@ -107,3 +108,20 @@ def test_labels_that_teach_nothing_stop_a_training_or_warn(tmp_path):
     run.logger.removeHandler(handler)
     (warning,) = (line for line in handler.lines if 'is of a class' in line)
     assert warning.startswith('training data, source: no pixel of 1 of 1')
+
+
+def test_classes_that_one_side_lacks_are_named(tmp_path):
+    run = run_with(
+        tmp_path,
+        dict(label_map={4: 'e', 3: 'a'}),
+        dict(label_map={4: 'b'}, test_mode=True),
+    )
+    handler = Lines()
+    run.logger.setLevel(logging.INFO)
+    run.logger.addHandler(handler)
+    DataCheckHook().before_train(run)
+    told = '\n'.join(handler.lines)
+    assert 'no id of the labels of source stands for b, c, d: the' in told
+    assert 'no id of the labels of validation data stands for a, c, d,' in told
+    assert 'in none of 1 of source: b' in told
+    assert 'by label_map e 100.00%, ignored 0.00%' in told

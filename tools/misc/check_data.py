@@ -15,6 +15,12 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from rich.console import Console
 
+from mmuda.datasets.class_gaps import (
+    LabelsSeen,
+    class_gap_notes,
+    class_gap_warnings,
+    renamed,
+)
 from mmuda.datasets.data_checks import (
     describe_left_out,
     examine_dataset,
@@ -131,7 +137,7 @@ def not_evaluated(config: dict) -> str:
 
 def check_config(cfg: Config, scan: bool, workers: int) -> int:
     """Print what the data sets hold and what is wrong; return the faults."""
-    faults = 0
+    faults, seen = 0, {}
     for name, config, reason in dataset_configs(cfg):
         print(name, flush=True)
         if reason:
@@ -145,12 +151,24 @@ def check_config(cfg: Config, scan: bool, workers: int) -> int:
             for message in report.warnings:
                 print(f'  WARNING {message}')
             found = report.doubts + report.incomplete + report.faults
+            seen.setdefault(name, []).extend(report.seen)
         except MMUDAError as error:
             found = [str(error)]
         for message in found:
             print(f'  ERROR {message}', file=sys.stderr)
         faults += len(found)
+    print_class_gaps(seen)
     return faults
+
+
+def print_class_gaps(seen: dict[str, list[LabelsSeen]]) -> None:
+    """Print which classes only the training or only an evaluation has."""
+    learned, evaluated = seen.pop('train_dataloader', []), renamed(seen)
+    warnings = [*class_gap_warnings(learned, evaluated)]
+    notes = [*class_gap_notes(learned, evaluated)]
+    if warnings or notes:
+        print('classes')
+    print_lines([*(f'WARNING {text}' for text in warnings), *notes])
 
 
 def check_named_files(cfg: Config) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 from mmengine.logging import MMLogger
 from mmseg.datasets import BaseSegDataset
 
+from mmuda.datasets.class_gaps import UNLABELLED, unlabelled_classes
 from mmuda.datasets.labels.label_frame import LabelFrame
 from mmuda.datasets.labels.label_maps import (
     LabelTable,
@@ -178,6 +179,15 @@ class DomainSegDataset(BaseSegDataset):
                 'give a number, a list, or None for all'
             )
         return prefix
+
+    @property
+    def metainfo(self) -> dict:
+        """As mmengine's; evaluated labels tell the classes they can't be."""
+        meta = super().metainfo
+        if self.test_mode and self.has_labels:
+            classes = unlabelled_classes(self.label_lut, meta['classes'])
+            meta |= {UNLABELLED: classes} if classes else {}
+        return meta
 
     @property
     def has_labels(self) -> bool:
