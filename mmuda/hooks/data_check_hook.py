@@ -22,6 +22,7 @@ from mmuda.datasets.data_checks import (
     examine_dataset,
     require_sound,
 )
+from mmuda.datasets.learned_images import learned_and_evaluated
 from mmuda.datasets.segmentation_dataset import (
     SegmentationDataset,
     require_same_label_set,
@@ -84,6 +85,9 @@ class DataCheckHook(Hook):
         learned = reports.pop('training').seen
         evaluated = renamed({f'{k} data': r.seen for k, r in reports.items()})
         for line in class_gap_warnings(learned, evaluated):
+            runner.logger.warning(line)
+        training = datasets.pop('training')
+        for line in learned_and_evaluated(training, datasets):
             runner.logger.warning(line)
         for line in class_gap_notes(learned, evaluated):
             runner.logger.info(line)

@@ -15,6 +15,7 @@ from mmuda.datasets import (
     DomainInfiniteSampler,
     domain_collate,
 )
+from mmuda.datasets.learned_images import learned_and_evaluated
 from mmuda.engine.runner import UDARunner
 from mmuda.registry import DATASETS, MODELS
 from mmuda.reports.training_samples import training_loader
@@ -55,6 +56,15 @@ def test_other_domains_have_the_samples_of_a_training_without(configs):
         for domain in ('source', 'target'):
             ours, theirs = (item['inputs'][domain] for item in items)
             assert torch.equal(ours, theirs)
+
+
+def test_evaluated_images_whose_labels_are_learned_are_told(configs):
+    dataset = DomainDataset(**configs)
+    few = dataset.domains[DOMAIN]
+    target = DATASETS.build(configs['target'])
+    (line,) = learned_and_evaluated(dataset, dict(val=few, test=target))
+    assert line.startswith('2 images of val are learned with their labels')
+    assert [*learned_and_evaluated(dataset, dict(test=target))] == []
 
 
 def test_the_name_is_taken(configs):

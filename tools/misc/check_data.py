@@ -27,6 +27,7 @@ from mmuda.datasets.data_checks import (
     iter_domains,
 )
 from mmuda.datasets.domain_dataset import build_domain
+from mmuda.datasets.learned_images import learned_and_evaluated
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.sets.missing_labels import (
     labels_elsewhere,
@@ -137,7 +138,7 @@ def not_evaluated(config: dict) -> str:
 
 def check_config(cfg: Config, scan: bool, workers: int) -> int:
     """Print what the data sets hold and what is wrong; return the faults."""
-    faults, seen = 0, {}
+    faults, seen, built = 0, {}, {}
     for name, config, reason in dataset_configs(cfg):
         print(name, flush=True)
         if reason:
@@ -152,12 +153,16 @@ def check_config(cfg: Config, scan: bool, workers: int) -> int:
                 print(f'  WARNING {message}')
             found = report.doubts + report.incomplete + report.faults
             seen.setdefault(name, []).extend(report.seen)
+            built[f'{name} {len(built)}' if name in built else name] = dataset
         except MMUDAError as error:
             found = [str(error)]
         for message in found:
             print(f'  ERROR {message}', file=sys.stderr)
         faults += len(found)
     print_class_gaps(seen)
+    training = built.pop('train_dataloader', None)
+    for line in learned_and_evaluated(training, built):
+        print(f'WARNING {line}')
     return faults
 
 

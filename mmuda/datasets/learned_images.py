@@ -1,0 +1,45 @@
+# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+"""Images of a labelled target that an evaluation would judge, too."""
+
+import os
+from collections.abc import Iterator, Mapping
+
+from mmuda.datasets.domain_dataset import DomainDataset
+from mmuda.datasets.segmentation_dataset import SegmentationDataset
+from mmuda.utils.names import LABELLED_TARGET
+
+
+def learned_and_evaluated(
+    training: object, evaluated: Mapping[str, SegmentationDataset]
+) -> Iterator[str]:
+    """Tell which evaluations judge images whose labels are learned.
+
+    Args:
+        training: The data set of a training.
+        evaluated: Those of validation and test by name.
+
+    Yields:
+        A sentence for each that has images of the labelled target.
+    """
+    if not isinstance(training, DomainDataset):
+        return
+    few = training.domains.get(LABELLED_TARGET)
+    if few is None:
+        return
+    learned = _paths(few)
+    for name, dataset in evaluated.items():
+        both = sorted(learned & _paths(dataset))
+        if both:
+            yield (
+                f'{len(both)} images of {name} are learned with their labels, '
+                f'as they are in {LABELLED_TARGET!r}, too: what is measured '
+                'there says little about others. Leave them out of one of '
+                f'the two (exclude, ann_file); the first is {both[0]!r}'
+            )
+
+
+def _paths(dataset: SegmentationDataset) -> set[str]:
+    return {
+        os.path.realpath(dataset.get_data_info(index)['img_path'])
+        for index in range(len(dataset))
+    }
