@@ -105,7 +105,10 @@ def _whole(target_size, times=1, least=0.9):
             sampler=dict(type='DefaultSampler', shuffle=False),
         ),
         # of training with the target's labels
-        exceptions=dict(cityscapes256=dict(train_pipeline=labelled_target)),
+        exceptions=dict.fromkeys(
+            ('cityscapes256', 'cityscapes'),
+            dict(train_pipeline=labelled_target),
+        ),
         # also reported on 13, as those of SYNTHIA without wall, fence, pole
         metric=dict(subsets=dict(mIoU13=_thirteen)),
         config=dict(pseudo_labels=_labelled([_load, resize, _pack])),
