@@ -56,8 +56,8 @@ def parse_args() -> argparse.Namespace:
     add(
         '--domain',
         default=SOURCE,
-        help='what to count: source, target or the name of a target (with '
-        'labels), labelled_target, val, test, or one of several as val.NAME',
+        help='what to count: source, target or its name (with labels), '
+        'labelled_target, val, test, or one of several as val.NAME',
     )
     add(
         '--out',

@@ -119,11 +119,7 @@ class DomainSegDataset(BaseSegDataset):
         self.label_channel = label_channel
         self.include, self.exclude = tuple(include), frozenset(exclude)
         metainfo = _merge_metainfo(label_set, metainfo)
-        self.num_classes = len(metainfo['classes'])
-        label_table = one_form(label_map, label_table, metainfo['classes'])
-        self.named_ids = None if label_map is None else _ids_of(label_table)
-        self.label_lut = _build_lut(label_set, label_table, self.num_classes)
-        self.id_list = label_table if isinstance(label_table, str) else None
+        self._set_table(label_set, label_table, label_map, metainfo)
         if 'seg_map_suffix' in kwargs and 'seg_map_path' in prefix:
             check_file_names(self.id_list, [kwargs['seg_map_suffix']])
         self.img_suffixes = _as_suffixes(img_suffix)
@@ -141,6 +137,21 @@ class DomainSegDataset(BaseSegDataset):
             self._metainfo['label_set'] = label_set
         if image_cache is not None:
             cache_first_steps(self, open_cache(image_cache))
+
+    def _set_table(
+        self,
+        label_set: str | None,
+        label_table: LabelTable,
+        label_map: LabelMap | None,
+        metainfo: Mapping[str, Any],
+    ) -> None:
+        """Make the table from ids to train ids, in whichever form it is."""
+        classes = metainfo['classes']
+        self.num_classes = len(classes)
+        label_table = one_form(label_map, label_table, classes)
+        self.named_ids = None if label_map is None else _ids_of(label_table)
+        self.label_lut = _build_lut(label_set, label_table, self.num_classes)
+        self.id_list = label_table if isinstance(label_table, str) else None
 
     def _get_unserialized_subset(
         self, indices: int | Sequence[int]
