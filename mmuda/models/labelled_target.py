@@ -1,14 +1,12 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """A few labels of a target, beside what a method learns without them."""
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from mmseg.utils import add_prefix
 
 from mmuda.models.batch import DomainBatch
 from mmuda.models.players import Losses, Steps, ddp_dummy_loss
-from mmuda.models.segmentors import FullSize
 from mmuda.utils.names import SOURCE
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ def _losses_on(model: 'BaseUDA', labelled: DomainBatch) -> Losses:
     images, weight = labelled.images, model.labelled_target_weight
     prediction = model.segmentor(images, heads=model.heads_on(SOURCE))
     logits = prediction.logits
-    full = FullSize(logits, partial(model.upsample, images=images))
+    full = model.full_size(logits, images)
     losses = {
         name: weight * value if 'loss' in name else value
         for name, value in model.loss_on_source(

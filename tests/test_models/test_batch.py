@@ -5,7 +5,7 @@ import torch
 from mmengine.structures import PixelData
 from tiny_models import batch, preprocessor_config
 
-from mmuda.models.segmentors import FullSize
+from mmuda.models.uda.base import FullSize
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError, DataError
 

@@ -3,13 +3,12 @@ from .domain_tta import DomainTTAModel
 from .ensemble import SegmentorEnsemble
 from .hrda_encoder_decoder import HRDAEncoderDecoder
 from .multi_head_encoder_decoder import MultiHeadEncoderDecoder
-from .prediction import Box, FullSize, Logits, Prediction, View
+from .prediction import Box, Logits, Prediction, View
 from .uda_encoder_decoder import UDAEncoderDecoder
 
 __all__ = [
     'Box',
     'DomainTTAModel',
-    'FullSize',
     'HRDAEncoderDecoder',
     'Logits',
     'MultiHeadEncoderDecoder',

@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """What a segmentor is shown, and what it answers."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -104,32 +104,3 @@ def crop(box: Box, *maps: Tensor | None) -> tuple[Any, ...]:
     return tuple(
         None if values is None else values[:, rows, columns] for values in maps
     )
-
-
-class FullSize(Mapping[str, Tensor]):
-    """Logits at the size of the images by head, made when first asked for.
-
-    Args:
-        logits: (N, C, h, w) by head.
-        resize: Brings them to (N, C, H, W).
-    """
-
-    def __init__(
-        self, logits: Mapping[str, Tensor], resize: Callable[[Tensor], Tensor]
-    ) -> None:
-        self._logits, self._resize = logits, resize
-        self._made: dict[str, Tensor] = {}
-
-    def __getitem__(self, head: str) -> Tensor:
-        if head not in self._made:
-            self._made[head] = self._resize(self._logits[head])
-        return self._made[head]
-
-    def __contains__(self, head: object) -> bool:
-        return head in self._logits
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._logits)
-
-    def __len__(self) -> int:
-        return len(self._logits)

@@ -1,6 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
+from mmuda.models.preprocessor import DomainDataPreprocessor
+
 from .advent import AdvEnt
-from .base import BaseUDA, DomainDataPreprocessor
+from .base import BaseUDA
 from .ccl import CCL
 from .coast import CoaST
 from .cotraining import CoTraining

@@ -2,21 +2,19 @@
 """What all methods of segmentation share."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import ImgDataPreprocessor
 from mmengine.optim import OptimWrapper, OptimWrapperDict
-from mmseg.models import SegDataPreProcessor
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.models.utils import resize
 from mmseg.utils import SampleList, add_prefix
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmuda.models.batch import Batch, DomainBatch, DomainsMixin
+from mmuda.models.batch import Batch, DomainBatch
 from mmuda.models.domain_norms import separate_statistics
 from mmuda.models.followers import FollowersMixin, Teacher
 from mmuda.models.labelled_target import labelled_steps
@@ -26,7 +24,6 @@ from mmuda.models.method_checks import (
     check_number,
     check_pretrained,
     check_segmentor,
-    without_domains,
 )
 from mmuda.models.norm_statistics import NormStatistics, statistics_options
 from mmuda.models.players import (
@@ -36,7 +33,8 @@ from mmuda.models.players import (
     current_iteration,
     ddp_dummy_loss,
 )
-from mmuda.models.segmentors import FullSize, Logits, Prediction
+from mmuda.models.preprocessor import check_preprocessor
+from mmuda.models.segmentors import Logits, Prediction
 from mmuda.models.term import add_losses
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
@@ -203,7 +201,7 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
             features=any(term.needs_features for term in self.terms),
         )
         logits, is_source = prediction.logits, domain.name == SOURCE
-        full = FullSize(logits, partial(self.upsample, images=domain.images))
+        full = self.full_size(logits, domain.images)
         own = self.loss_on_source if is_source else self.loss_on_target
         losses = own(prediction, full, domain)
         if self.terms:
@@ -276,6 +274,10 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
             align_corners=self.align_corners,
             warning=False,
         )
+
+    def full_size(self, logits: Logits, images: Tensor) -> Logits:
+        """Logits (N, C, H, W) by head at the size of images, once asked."""
+        return FullSize(logits, partial(self.upsample, images=images))
 
     @property
     def align_corners(self) -> bool:
@@ -352,34 +354,30 @@ def detach(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: values.detach() for name, values in logits.items()}
 
 
-@MODELS.register_module()
-class DomainDataPreprocessor(DomainsMixin, SegDataPreProcessor):
-    """Apply mmseg's preprocessor to each domain of a training batch.
-
-    Where images are padded to one size, so are labels and pseudo-labels, with
-    a value that is ignored (``seg_pad_val``); see ``valid_pixels``.
+class FullSize(Mapping[str, Tensor]):
+    """Logits at the size of the images by head, made when first asked for.
 
     Args:
-        size_divisor: As in mmseg; the default of 1 pads only to the largest
-            image of a domain's batch.
-        **kwargs: Further arguments of mmseg's ``SegDataPreProcessor``.
+        logits: (N, C, h, w) by head.
+        resize: Brings them to (N, C, H, W).
     """
 
-    def __init__(self, size_divisor: int | None = 1, **kwargs) -> None:
-        if kwargs.get('size') is not None:
-            size_divisor = None
-        super().__init__(size_divisor=size_divisor, **kwargs)
+    def __init__(
+        self, logits: Mapping[str, Tensor], resize: Callable[[Tensor], Tensor]
+    ) -> None:
+        self._logits, self._resize = logits, resize
+        self._made: dict[str, Tensor] = {}
 
+    def __getitem__(self, head: str) -> Tensor:
+        if head not in self._made:
+            self._made[head] = self._resize(self._logits[head])
+        return self._made[head]
 
-def check_preprocessor(preprocessor: nn.Module) -> None:
-    """Refuse a preprocessor that takes one batch of images at a time.
+    def __contains__(self, head: object) -> bool:
+        return head in self._logits
 
-    Args:
-        preprocessor: Of a method.
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._logits)
 
-    Raises:
-        ConfigError: It is one of MMEngine's or mmseg's.
-    """
-    single = (SegDataPreProcessor, ImgDataPreprocessor)
-    if type(preprocessor).forward in {kind.forward for kind in single}:
-        raise without_domains(preprocessor)
+    def __len__(self) -> int:
+        return len(self._logits)

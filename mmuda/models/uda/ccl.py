@@ -31,7 +31,7 @@ from mmuda.models.players import (
     ddp_dummy_loss,
     unwrap,
 )
-from mmuda.models.segmentors import FullSize, Logits
+from mmuda.models.segmentors import Logits
 from mmuda.models.trained import check_cover
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
@@ -44,7 +44,7 @@ from .advent import (
     judged_maps,
     self_information_maps,
 )
-from .base import BaseUDA, detach
+from .base import BaseUDA, FullSize, detach
 from .collaborative_self_training import CollaborativeMixin, require_main_head
 
 
