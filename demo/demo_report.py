@@ -54,6 +54,8 @@ def rows(results: Mapping[str, Mapping]) -> list[list[str]]:
     for title, name, digits in figures:
         values = [_metric(results[method], name) for method in methods]
         table.append([title, *(f'{value:.{digits}f}' for value in values)])
+    lengths = [' + '.join(map(str, results[m]['iterations'])) for m in methods]
+    table.append(['iterations', *lengths])
     seconds = [f'{results[m]["seconds"]:.0f}' for m in methods]
     table.append(['seconds of training', *seconds])
     return table

@@ -15,15 +15,20 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from demo.demo_labels import use_pseudo_labels
 from mmuda.hooks import GracefulStopHook
-from mmuda.procedures.self_training_rounds import SelfTrainingOptions
 from mmuda.utils.cli import build_runner
 from mmuda.utils.config import load_config
 from mmuda.utils.config_data import override_data_roots
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
+from mmuda.utils.installed_files import installed_file
 from mmuda.utils.json_files import read_json
+from mmuda.utils.mixed_precision import (
+    AUTO,
+    Choice,
+    choose_precision,
+    enable_amp,
+)
 from mmuda.utils.resume import (
     checkpoints_by_iteration,
     find_resume_checkpoint,
@@ -43,7 +48,7 @@ _FOLDERS = {
     'idd': 'IDD',
 }
 _TESTED = ('Cityscapes', 'IDD')
-_SEVERAL = 'demo_mtkt_g2ci_19.py'
+_BOTH = 'streets_both'
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ class DemoSettings:
     """What the demo does.
 
     Attributes:
-        configs: Config of each method, by the name shown in the table.
+        configs: Config of each method, by the name shown in the table; those
+            that take longest stand last.
         data: Folder of the street scenes.
         out: Folder of all results.
         source_images: Images of the source.
@@ -79,19 +85,38 @@ def make_data(settings: DemoSettings) -> None:
     print(write_idd(settings.data / 'IDD', counts))
 
 
+@functools.cache
+def precision() -> Choice:
+    """In which precision methods are trained here, and why."""
+    return choose_precision(AUTO)
+
+
+def require_weights(settings: DemoSettings) -> None:
+    """Find the weights that the networks start with.
+
+    Args:
+        settings: What the demo does.
+
+    Raises:
+        CheckpointError: The package that has them is not installed; it says
+            how to install it.
+    """
+    for path in settings.configs.values():
+        installed_file(
+            _read(path).model.segmentor.backbone.init_cfg.checkpoint
+        )
+
+
 def needed_methods(settings: DemoSettings, name: str) -> list[str]:
-    """Methods whose labels or weights one starts with.
+    """Methods whose weights one starts with.
 
     Args:
         settings: What the demo does.
         name: Name of the method in ``settings.configs``.
     """
-    cfg, stems = demo_config(settings, name), []
-    if 'self_training' in cfg:
-        stems.append(Path(SelfTrainingOptions.from_config(cfg).initial).stem)
-    if cfg.load_from:
-        stems.append(Path(cfg.load_from).parent.name)
-    return [n for n, path in settings.configs.items() if path.stem in stems]
+    start = demo_config(settings, name).load_from
+    stem = Path(start).parent.name if start else None
+    return [n for n, path in settings.configs.items() if path.stem == stem]
 
 
 def method_folder(settings: DemoSettings, name: str) -> Path:
@@ -165,12 +190,13 @@ def run_method(settings: DemoSettings, name: str) -> dict:
 
     Args:
         settings: What the demo does.
-        name: Name of the method in ``settings.configs``; those whose labels
-            or weights it starts with are finished.
+        name: Name of the method in ``settings.configs``; that whose weights
+            it starts with is finished.
 
     Returns:
-        ``metrics`` of the target's validation split, ``seconds`` of training
-        (with those of earlier parts, except parts that were killed), the
+        ``metrics`` of the validation splits of both targets, ``seconds`` of
+        training (with those of earlier parts, except parts that were killed),
+        ``iterations`` of what it starts from and of its own, the
         ``checkpoint`` and the ``work_dir``.
 
     Raises:
@@ -182,18 +208,14 @@ def run_method(settings: DemoSettings, name: str) -> dict:
         print(f'done before, see {method_folder(settings, name)}')
         return done
     cfg = demo_config(settings, name)
-    earlier = {
-        settings.configs[other].stem: result_of(settings, other)
-        for other in needed_methods(settings, name)
-    }
+    iterations = [cfg.train_cfg.max_iters]
+    for other in needed_methods(settings, name):
+        earlier = result_of(settings, other)
+        cfg.load_from = earlier['checkpoint']
+        iterations = earlier['iterations'] + iterations
     print(f'{cfg.train_cfg.max_iters} iterations', flush=True)
-    record = _begun(settings, name)
-    with _adding_seconds(record, Path(cfg.work_dir)):
-        use_pseudo_labels(cfg, earlier)
-    if cfg.load_from:
-        initial = earlier[Path(cfg.load_from).parent.name]
-        cfg.load_from = initial['checkpoint']
-    result = _train_and_test(cfg, record)
+    result = _train_and_test(cfg, _begun(settings, name))
+    result['iterations'] = iterations
     _write(result, Path(cfg.work_dir))
     return result
 
@@ -233,11 +255,14 @@ def _write(record: dict, folder: Path) -> None:
 def demo_config(settings: DemoSettings, name: str) -> Config:
     """Config of one method with the demo's folders and length."""
     path = settings.configs[name]
-    cfg = _loaded(path)
+    cfg = copy.deepcopy(_read(path))
     cfg.work_dir = str(settings.out / path.stem)
     cfg.launcher = 'none'
     cfg.log_level = 'WARNING'
-    _test_on_both_targets(cfg)
+    enable_amp(cfg, precision().precision)
+    _test_on_both_targets(cfg, path)
+    # It would be the test on the first target once more.
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
     names = cfg.train_dataloader.dataset.get('targets') or ['target']
     override_data_roots(
         cfg,
@@ -250,34 +275,25 @@ def demo_config(settings: DemoSettings, name: str) -> Config:
         loader.dataset.data_root = str(settings.data / folder)
     if settings.max_iters:
         cfg.train_cfg.max_iters = settings.max_iters
-        cfg.train_cfg.val_interval = settings.max_iters
-        if 'warmup_iters' in cfg.model:
-            cfg.model.warmup_iters = settings.max_iters // 2
-        if 'consistency' in cfg.default_hooks:
-            hook = cfg.default_hooks.consistency
-            hook.distillation_begin = settings.max_iters // 2
     for hook in cfg.custom_hooks:
         if hook.type == 'ProgressBarHook':
             hook.line_interval = max(1, cfg.train_cfg.max_iters // 10)
     return cfg
 
 
-def _loaded(path: Path) -> Config:
-    return copy.deepcopy(_read(path))
-
-
 @functools.cache
-def _read(path: Path) -> Config:
-    return load_config(path)
+def _read(path: Path, setting: str | None = None) -> Config:
+    return load_config(path, setting and {'setting': setting})
 
 
-def _test_on_both_targets(cfg: Config) -> None:
+def _test_on_both_targets(cfg: Config, path: Path) -> None:
     """Test a method that adapts to one target on the second one, too."""
     if isinstance(cfg.test_dataloader, list):
         return
-    several = _loaded(Path(cfg.filename).with_name(_SEVERAL))
+    variant = cfg.setting.rpartition('_')[2]
+    both = copy.deepcopy(_read(path, f'{_BOTH}_{variant}'))
     for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
-        cfg[key] = several[key]
+        cfg[key] = both[key]
 
 
 def _train_and_test(cfg: Config, record: dict) -> dict:

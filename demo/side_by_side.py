@@ -1,8 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Methods of the demo in processes of their own, and how these end."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 
 from demo.runs import (
     DemoSettings,
@@ -14,8 +13,9 @@ from demo.runs import (
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.processes import (
     Command,
+    Job,
     ending_of,
-    run_side_by_side,
+    run_queue,
     was_stopped,
 )
 from mmuda.utils.threads import shared_among, usable_cores
@@ -26,9 +26,10 @@ _REMEDY = 'run one method at a time, with --method'
 def run_methods(
     settings: DemoSettings, command: Callable[[str], Command]
 ) -> dict[str, dict]:
-    """Train and test all methods, those side by side that need no others.
+    """Train and test all methods, side by side where there are cores.
 
-    A small network gains little from a second thread.
+    A small network gains little from a second thread. Those that take longest
+    begin first, as soon as what they need is there.
 
     Args:
         settings: What the demo does.
@@ -41,21 +42,24 @@ def run_methods(
         KeyboardInterrupt: A training was stopped; it can be continued.
         ConfigError: A method did not get to its end.
     """
-    threads = threads_of_each(settings)
-    for names in _waves(settings):
-        left = [name for name in names if finished(settings, name) is None]
-        for name in names:
-            if name not in left:
-                folder = method_folder(settings, name)
-                print(f'{name}: done before, see {folder}', flush=True)
-        commands = [command(name) for name in left]
-        codes = run_side_by_side(
-            [
-                replace(c, environment={**threads, **c.environment})
-                for c in commands
-            ]
+    left = []
+    for name in settings.configs:
+        if finished(settings, name) is None:
+            left.append(name)
+        else:
+            folder = method_folder(settings, name)
+            print(f'{name}: done before, see {folder}', flush=True)
+    jobs = [
+        Job(
+            name,
+            command(name),
+            [n for n in needed_methods(settings, name) if n in left],
         )
-        _require_success(left, codes)
+        for name in reversed(left)
+    ]
+    places = [threads_of_each(settings)] * _at_a_time(settings)
+    codes = run_queue(jobs, places, lambda name: None, lambda *ended: None)
+    _require_success(codes)
     return {name: result_of(settings, name) for name in settings.configs}
 
 
@@ -68,34 +72,31 @@ def threads_of_each(settings: DemoSettings) -> dict[str, str]:
     Args:
         settings: What the demo does.
     """
-    return shared_among(max(map(len, _waves(settings))))
+    return shared_among(_at_a_time(settings))
 
 
-def _require_success(names: Sequence[str], codes: Sequence[int]) -> None:
+def _require_success(codes: Mapping[str, int]) -> None:
     """Raise what methods that did not get to their end ask for."""
-    if any(map(was_stopped, codes)):
+    if any(map(was_stopped, codes.values())):
         raise KeyboardInterrupt
     ends = [
         f'{name} {ending_of(code, "see above", _REMEDY)}'
-        for name, code in zip(names, codes, strict=True)
+        for name, code in codes.items()
         if code
     ]
     if ends:
         raise ConfigError('; '.join(ends))
 
 
-def _waves(settings: DemoSettings) -> list[list[str]]:
-    """Each method in the first wave after all that it needs."""
+def _at_a_time(settings: DemoSettings) -> int:
+    """Methods that run at the same time, each on a core of its own."""
     needs = {name: needed_methods(settings, name) for name in settings.configs}
-    waves: list[list[str]] = []
+    most = 1
     while needs:
-        wave = [n for n in needs if not any(o in needs for o in needs[n])]
-        if not wave:
+        free = [n for n in needs if not any(o in needs for o in needs[n])]
+        if not free:
             names = ', '.join(needs)
             raise ConfigError(f'{names}: these start from each other')
-        waves.append(wave)
-        needs = {n: o for n, o in needs.items() if n not in wave}
-    # With one core they only take turns.
-    if usable_cores() == 1:
-        return [[name] for names in waves for name in names]
-    return waves
+        most = max(most, len(free))
+        needs = {n: o for n, o in needs.items() if n not in free}
+    return min(most, usable_cores())

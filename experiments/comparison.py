@@ -10,8 +10,7 @@ from experiments.run_records import Run
 from mmuda.datasets.images.image_io import read_image
 from mmuda.evaluation.comparison_pictures import (
     load_models,
-    logits_of,
-    spread_images,
+    spread_indices,
     title_of,
 )
 from mmuda.utils.drawing import colourise, legend, panel, stack
@@ -40,20 +39,19 @@ def compare_rows(
     }
     checkpoints = {name: str(run.checkpoint) for name, run in runs.items()}
     models = load_models(configs, checkpoints)
-    dataset, indices = spread_images(next(iter(configs.values())), count)
+    dataset = next(iter(models.values())).datasets[0]
     classes = dataset.metainfo['classes']
     palette = dataset.metainfo['palette']
     lines = []
-    for index in indices:
-        item = dataset[index]
-        sample = item['data_samples']
+    for index in spread_indices(dataset, count):
+        sample = dataset[index]['data_samples']
         label = sample.gt_sem_seg.data[0].numpy()
         tiles = {
             'target image': read_image(sample.img_path)[..., ::-1],
             'label': colourise(label, palette),
         }
         for name, model in models.items():
-            predicted = logits_of(model, item).argmax(1)[0].numpy()
+            predicted = model.logits(index).argmax(1)[0].numpy()
             title = title_of(name, predicted, label, len(classes))
             tiles[title] = colourise(predicted, palette)
         names = [*tiles]

@@ -16,12 +16,14 @@ import demo.side_by_side
 from demo import DemoSettings, named_lines, run_method, run_methods
 from demo.runs import RESULT, finished, method_folder
 from mmuda.utils import threads
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import CheckpointError, ConfigError
+from mmuda.utils.mixed_precision import Choice, precision_of_config
 from mmuda.utils.processes import Command
 
 TOOL = load_tool('demo.py')
 METHODS = TOOL['METHODS']
-FIRST, LATER = ['source-only', 'MinEnt', 'AdvEnt'], ['ESL', 'MTKT', 'DACS']
+FIRST, *LATER = METHODS
+BY_LENGTH = LATER[::-1]
 
 
 @pytest.fixture
@@ -33,23 +35,34 @@ class Runs:
     """Runs commands without processes; each method ends as it is told to.
 
     Attributes:
-        commands: Lists of those run side by side.
+        names: Methods in the order in which they are run, one list a queue.
+        commands: Of all of them.
+        places: Of each queue.
         codes: Exit codes by the method; 0 if there is none.
     """
 
     def __init__(self, settings):
-        self.settings, self.commands, self.codes = settings, [], {}
+        self.settings, self.codes = settings, {}
+        self.names, self.commands, self.places = [], [], []
 
-    def __call__(self, commands):
-        self.commands.append(commands)
-        names = [command.arguments[1] for command in commands]
-        for name in set(names) - set(self.codes):
-            finish(self.settings, name)
-        return [self.codes.get(name, 0) for name in names]
-
-    @property
-    def names(self):
-        return [[c.arguments[1] for c in wave] for wave in self.commands]
+    def __call__(self, jobs, places, started, ended):
+        """One after the other, each when those that it needs have ended."""
+        self.names.append([])
+        self.places.append(places)
+        codes = {}
+        while free := [
+            job
+            for job in jobs
+            if job.name not in codes
+            and all(codes.get(name) == 0 for name in job.needs)
+        ]:
+            name = free[0].name
+            self.names[-1].append(name)
+            self.commands.append(free[0].command)
+            codes[name] = self.codes.get(name, 0)
+            if codes[name] == 0:
+                finish(self.settings, name)
+        return codes
 
 
 def finish(settings, name):
@@ -57,6 +70,7 @@ def finish(settings, name):
         fingerprint=demo.runs._fingerprint(settings, name),
         metrics={'mIoU': 10.0},
         seconds=1.0,
+        iterations=[300],
         checkpoint=f'{name}.pth',
     )
     folder = method_folder(settings, name)
@@ -73,7 +87,7 @@ def use_cores(monkeypatch, count):
 @pytest.fixture
 def runs(settings, monkeypatch):
     runs = Runs(settings)
-    monkeypatch.setattr(demo.side_by_side, 'run_side_by_side', runs)
+    monkeypatch.setattr(demo.side_by_side, 'run_queue', runs)
     use_cores(monkeypatch, 2)
     return runs
 
@@ -89,73 +103,100 @@ def changed(settings, name, text):
     path = settings.out / METHODS[name].name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"_base_ = '{METHODS[name]}'\n{text}\n")
-    # read beside each config
-    several = METHODS['MTKT']
-    path.with_name(several.name).write_text(f"_base_ = '{several}'\n")
     return replace(settings, configs={**settings.configs, name: path})
+
+
+def started_from(method):
+    return f"load_from = '{METHODS[method].stem}/iter_4.pth'"
 
 
 def test_methods_wait_for_those_they_start_from(settings, runs):
     results = run(settings)
-    assert runs.names == [FIRST, LATER]
+    assert runs.names == [[FIRST, *BY_LENGTH]]
     checkpoints = [result['checkpoint'] for result in results.values()]
     assert checkpoints == [f'{name}.pth' for name in METHODS]
 
 
 def test_methods_wait_for_those_that_wait_themselves(settings, runs):
-    esl = METHODS['ESL'].stem
-    runs.settings = changed(
-        settings, 'MinEnt', f"load_from = '{esl}/iter_4.pth'"
-    )
+    runs.settings = changed(settings, 'HRDA', started_from('DACS'))
     run(runs.settings)
-    assert runs.names == [['source-only', 'AdvEnt'], LATER, ['MinEnt']]
+    rest = [name for name in BY_LENGTH if name not in ('DACS', 'HRDA')]
+    assert runs.names == [['source-only', 'DACS', 'HRDA', *rest]]
 
 
 def test_methods_that_start_from_each_other_are_refused(settings, runs):
-    esl = METHODS['ESL'].stem
-    circle = changed(settings, 'AdvEnt', f"load_from = '{esl}/iter_4.pth'")
-    with pytest.raises(ConfigError, match='^AdvEnt, ESL: these start from'):
+    circle = changed(settings, 'source-only', started_from('DACS'))
+    with pytest.raises(ConfigError, match='source-only.* these start from'):
         run(circle)
 
 
-def test_with_one_core_they_take_turns(settings, runs, monkeypatch):
-    use_cores(monkeypatch, 1)
-    run(settings)
-    assert runs.names == [[name] for name in FIRST + LATER]
-
-
-@pytest.mark.parametrize(('cores', 'share'), [(2, '1'), (7, '2')])
-def test_threads_do_not_depend_on_what_is_left(
-    settings, runs, monkeypatch, cores, share
+@pytest.mark.parametrize(
+    ('cores', 'places'),
+    [(1, [{}]), (2, [{threads.COUNT: '1'}] * 2)]
+    + [(11, [{threads.COUNT: '2'}] * len(LATER))],
+)
+def test_places_do_not_depend_on_what_is_left(
+    settings, runs, monkeypatch, cores, places
 ):
     use_cores(monkeypatch, cores)
-    for name in ('MinEnt', 'AdvEnt', 'MTKT', 'DACS'):
-        finish(settings, name)
     run(settings)
-    assert runs.names == [['source-only'], ['ESL']]
-    environments = [wave[0].environment for wave in runs.commands]
-    assert environments == [{threads.COUNT: share}] * 2
+    for name in LATER[1:]:
+        (method_folder(settings, name) / RESULT).unlink()
+    run(settings)
+    assert runs.names[1] == BY_LENGTH[:-1]
+    assert runs.places == [places] * 2
 
 
 def test_finished_methods_are_not_run_again(settings, runs, capsys):
     run(settings)
     run(settings)
-    assert runs.names[2:] == [[], []]
+    assert runs.names[1:] == [[]]
     assert capsys.readouterr().out.count('done before, see ') == len(METHODS)
 
 
 def test_a_finished_method_is_not_trained_again(settings, runs, capsys):
     run(settings)
-    assert run_method(settings, 'ESL')['checkpoint'] == 'ESL.pth'
-    folder = method_folder(settings, 'ESL')
+    assert run_method(settings, 'DACS')['checkpoint'] == 'DACS.pth'
+    folder = method_folder(settings, 'DACS')
     assert capsys.readouterr().out == f'done before, see {folder}\n'
 
 
 def test_what_starts_from_a_changed_method_is_run_again(settings, runs):
     run(settings)
-    other = changed(settings, 'AdvEnt', 'randomness = dict(seed=7)')
+    other = changed(settings, 'DACS', 'randomness = dict(seed=7)')
     left = [name for name in METHODS if not finished(other, name)]
-    assert left == ['AdvEnt', 'ESL']
+    assert left == ['DACS']
+    first = changed(settings, 'source-only', 'randomness = dict(seed=7)')
+    assert not any(finished(first, name) for name in METHODS)
+
+
+def test_another_precision_begins_anew(settings, runs, monkeypatch):
+    other = {'bf16': 'fp32', 'fp32': 'bf16'}[demo.runs.precision().precision]
+    run(settings)
+    monkeypatch.setattr(demo.runs, 'precision', lambda: Choice(other, ''))
+    cfg = demo.runs.demo_config(settings, 'DACS')
+    assert precision_of_config(cfg) == other
+    assert not any(finished(settings, name) for name in METHODS)
+
+
+def test_all_are_tested_on_both_targets_in_their_sizes(settings):
+    for name in METHODS:
+        cfg = demo.runs.demo_config(settings, name)
+        width = 640 if name == 'HRDA' else 320
+        for loader, folder in zip(
+            cfg.test_dataloader, ('Cityscapes', 'IDD'), strict=True
+        ):
+            assert loader.dataset.data_root == str(settings.data / folder)
+            assert loader.dataset.pipeline[1].scale == (width, width // 2)
+        prefixes = [part[0].prefix for part in cfg.test_evaluator]
+        assert prefixes == list(TOOL['TARGETS'])
+
+
+def test_lacking_weights_are_told_before_anything_else(settings, monkeypatch):
+    monkeypatch.setattr(sys, 'path', [])
+    with pytest.raises(CheckpointError, match=r'mmuda\[pretrained\]'):
+        TOOL['show'](settings, False)
+    assert not settings.data.exists()
 
 
 class Trainings:
@@ -203,24 +244,24 @@ def trainings(monkeypatch):
 def stop_twice(settings):
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            run_method(settings, 'MinEnt')
-    assert finished(settings, 'MinEnt') is None
+            run_method(settings, 'source-only')
+    assert finished(settings, 'source-only') is None
 
 
 def test_seconds_are_those_of_all_parts(settings, trainings):
     stop_twice(settings)
     trainings.stopped = False
-    assert run_method(settings, 'MinEnt')['seconds'] == 3
-    assert finished(settings, 'MinEnt')['seconds'] == 3
-    checkpoint = str(method_folder(settings, 'MinEnt') / 'iter_2.pth')
+    assert run_method(settings, 'source-only')['seconds'] == 3
+    assert finished(settings, 'source-only')['seconds'] == 3
+    checkpoint = str(method_folder(settings, 'source-only') / 'iter_2.pth')
     assert trainings.resumed == [None, checkpoint, checkpoint]
 
 
 def test_a_changed_method_begins_anew(settings, trainings):
     stop_twice(settings)
     trainings.stopped = False
-    other = changed(settings, 'MinEnt', 'randomness = dict(seed=7)')
-    assert run_method(other, 'MinEnt')['seconds'] == 1
+    other = changed(settings, 'source-only', 'randomness = dict(seed=7)')
+    assert run_method(other, 'source-only')['seconds'] == 1
     assert trainings.resumed[2:] == [None]
 
 
@@ -229,7 +270,7 @@ def test_a_stopped_method_stops_the_demo(settings, runs, code):
     runs.codes['MinEnt'] = code
     with pytest.raises(KeyboardInterrupt):
         run(settings)
-    assert runs.names == [FIRST]
+    assert runs.names[0][:2] == [FIRST, 'HRDA']
 
 
 @pytest.mark.parametrize(
@@ -243,8 +284,8 @@ def test_a_stopped_method_stops_the_demo(settings, runs, code):
     ],
 )
 def test_a_method_that_fails_is_named(settings, runs, code, told):
-    runs.codes['AdvEnt'] = code
-    with pytest.raises(ConfigError, match=f'^AdvEnt {told}'):
+    runs.codes['DACS'] = code
+    with pytest.raises(ConfigError, match=f'^DACS {told}'):
         run(settings)
     assert finished(settings, 'MinEnt')['checkpoint'] == 'MinEnt.pth'
 
@@ -255,7 +296,7 @@ def test_the_tool_starts_itself_for_each_method(settings, runs, monkeypatch):
     )
     runs.settings, drawn = settings, []
 
-    def draw(configs, checkpoints, folder):
+    def draw(configs, checkpoints, folder, targets):
         drawn.append(checkpoints)
         return [folder / 'a.png']
 
@@ -267,7 +308,7 @@ def test_the_tool_starts_itself_for_each_method(settings, runs, monkeypatch):
     TOOL['show'](settings, True)
     logger.setLevel(level)
     assert drawn == [{name: f'{name}.pth' for name in METHODS}]
-    for command in sum(runs.commands, []):
+    for command in runs.commands:
         monkeypatch.setattr(sys, 'argv', command.words()[1:])
         args = TOOL['parse_args']()
         assert TOOL['settings_from'](args) == settings
@@ -286,20 +327,21 @@ def run_by_hand(settings, method, monkeypatch):
 def test_a_method_has_the_threads_that_it_has_beside_others(
     settings, monkeypatch, given, told
 ):
-    use_cores(monkeypatch, 7)
+    use_cores(monkeypatch, 11)
     monkeypatch.setattr(threads, '_IS_GIVEN', given)
     numbers = []
     monkeypatch.setattr(torch, 'set_num_threads', numbers.append)
-    assert run_by_hand(settings, 'ESL', monkeypatch) == 2
+    assert run_by_hand(settings, 'DACS', monkeypatch) == 2
     assert numbers == told
 
 
 def test_errors_of_a_method_begin_with_its_name(settings, monkeypatch, capsys):
     monkeypatch.setattr(threads, '_IS_GIVEN', True)
-    assert run_by_hand(settings, 'ESL', monkeypatch) == 2
+    assert run_by_hand(settings, 'DACS', monkeypatch) == 2
     error = capsys.readouterr().err
-    assert error.startswith('ESL         error: AdvEnt is not finished; ')
-    assert 'tools/demo.py --method AdvEnt ' in error
+    start = 'DACS          error: source-only is not finished; '
+    assert error.startswith(start)
+    assert 'tools/demo.py --method source-only ' in error
 
 
 def test_lines_begin_with_a_name(capsys):

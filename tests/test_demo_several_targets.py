@@ -74,9 +74,12 @@ def test_each_target_is_validated_on_its_own_images(leaf):
         assert loader.dataset.data_root == targets[name].data_root
 
 
-@pytest.mark.parametrize('leaf', [n for n in LEAVES if 'load_from' in load(n)])
+STAGES_OF = [*DEMO.glob('*.py'), *(ROOT / 'demo/configs').glob('demo_*.py')]
+
+
+@pytest.mark.parametrize('leaf', sorted(STAGES_OF), ids=lambda path: path.stem)
 def test_stages_continue_a_demo(leaf):
-    cfg = load(leaf)
+    cfg = Config.fromfile(leaf)
     if cfg.load_from:
         folder, file = Path(cfg.load_from).parts[-2:]
         setting = folder.split('_')[-1]

@@ -1,6 +1,6 @@
-# DACS of make demo: the real method on the network and the data of the other
-# methods. It continues from source-only's weights, so that the row takes
-# little time. Images of both domains are mixed and so have one size.
+# DACS for the demo: the real method on the network of demo.py. It continues
+# from source-only's weights, so that it takes little time. Images of both
+# domains are mixed and so have one size.
 _base_ = [
     '../_base_/networks/deeplabv2_r101.py',
     '../_base_/methods/dacs.py',

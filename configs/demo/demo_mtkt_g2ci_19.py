@@ -1,6 +1,6 @@
-# MTKT of make demo: two targets with the classes of the other methods. It
+# MTKT for the demo, two targets with the classes of methods for one. It
 # continues from source-only's weights, with one image of each domain, so that
-# the row takes little time.
+# it takes little time.
 _base_ = [
     '../mtda/mtkt_deeplabv2-r101_g2cmi.py',
     '../_base_/demo_several_targets.py',

@@ -1,7 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Predictions and entropy before and after adaptation, side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,59 +23,40 @@ from mmuda.utils.files import atomic_path
 
 from .pixel_counts import count_pairs
 
+_WRONG = (230, 30, 30)
 
-def draw_comparison(
-    configs: Mapping[str, Config],
-    checkpoints: Mapping[str, str],
-    folder: Path,
-    count: int = 4,
-) -> list[Path]:
-    """Draw image, label and each model's prediction and entropy map.
 
-    Args:
-        configs: Config of each model, by its name.
-        checkpoints: Trained weights of each model.
-        folder: Where to write ``<key>.png``.
-        count: Number of validation images, spread over the set.
+@dataclass(frozen=True)
+class ComparedModel:
+    """A trained model, and how it sees the images that it is tested on.
 
-    Returns:
-        The files.
+    Attributes:
+        model: Ready to predict.
+        datasets: Test set of each target, in the sizes of this model.
     """
-    first = next(iter(configs.values()))
-    dataset, indices = spread_images(first, count)
-    models = load_models(configs, checkpoints)
-    files = []
-    for index in track(indices, description='pictures'):
-        picture = _draw(models, dataset[index], dataset.metainfo)
-        files.append(folder / f'scene_{index:03d}.png')
-        with atomic_path(files[-1]) as temporary:
-            Image.fromarray(picture).save(temporary)
-    return files
 
+    model: BaseModel
+    datasets: Sequence[SegmentationDataset]
 
-def spread_images(
-    config: Config, count: int
-) -> tuple[SegmentationDataset, list[int]]:
-    """Test images of a config, of the first target if there are several.
+    def logits(self, index: int, target: int = 0) -> torch.Tensor:
+        """Logits of a test image at the size of its label.
 
-    Args:
-        config: Of a model.
-        count: Number of images, spread over the set.
+        Args:
+            index: Of the image.
+            target: Which of the targets.
 
-    Returns:
-        The data set, and numbers of images in it.
-    """
-    loaders = config.test_dataloader
-    loader = loaders[0] if isinstance(loaders, list) else loaders
-    dataset = DATASETS.build(loader.dataset)
-    places = np.linspace(0, len(dataset) - 1, min(count, len(dataset)))
-    return dataset, [*map(int, places)]
+        Returns:
+            (1, C, H, W) class scores.
+        """
+        batch = pseudo_collate([self.datasets[target][index]])
+        with torch.no_grad():
+            return self.model.test_step(batch)[0].seg_logits.data[None]
 
 
 def load_models(
     configs: Mapping[str, Config], checkpoints: Mapping[str, str]
-) -> dict[str, BaseModel]:
-    """Models by name, ready to predict.
+) -> dict[str, ComparedModel]:
+    """Models by name.
 
     Args:
         configs: Config of each model, by its name.
@@ -82,24 +64,60 @@ def load_models(
     """
     models = {}
     for name, config in configs.items():
-        models[name] = MODELS.build(config.model)
-        load_trained(models[name], checkpoints[name])
-        models[name].eval()
+        model = MODELS.build(config.model)
+        load_trained(model, checkpoints[name])
+        model.eval()
+        loaders = config.test_dataloader
+        loaders = loaders if isinstance(loaders, list) else [loaders]
+        datasets = [DATASETS.build(loader.dataset) for loader in loaders]
+        models[name] = ComparedModel(model, datasets)
     return models
 
 
-def logits_of(model: BaseModel, item: dict) -> torch.Tensor:
-    """Logits of an image at the size of its label.
+def spread_indices(dataset: SegmentationDataset, count: int) -> list[int]:
+    """Numbers of images, spread over a data set.
 
     Args:
-        model: As of :func:`load_models`.
-        item: Of a test set.
+        dataset: Where they are.
+        count: How many, at most all.
+    """
+    places = np.linspace(0, len(dataset) - 1, min(count, len(dataset)))
+    return [*map(int, places)]
+
+
+def draw_comparison(
+    configs: Mapping[str, Config],
+    checkpoints: Mapping[str, str],
+    folder: Path,
+    targets: Sequence[str],
+    count: int = 2,
+) -> list[Path]:
+    """Draw what each model predicts, where it is wrong and how uncertain.
+
+    Args:
+        configs: Config of each model, by its name.
+        checkpoints: Trained weights of each model.
+        folder: Where to write ``<target>_<number>.png``.
+        targets: Names of the targets that all of them are tested on.
+        count: Number of test images of each, spread over the set.
 
     Returns:
-        (1, C, H, W) class scores.
+        The files.
     """
-    with torch.no_grad():
-        return model.test_step(pseudo_collate([item]))[0].seg_logits.data[None]
+    models = load_models(configs, checkpoints)
+    datasets = next(iter(models.values())).datasets
+    shown = [
+        (target, index)
+        for target in range(len(targets))
+        for index in spread_indices(datasets[target], count)
+    ]
+    files = []
+    for target, index in track(shown, description='pictures'):
+        picture = _draw(models, index, target, targets[target])
+        files.append(folder / f'{targets[target]}_{index:03d}.png')
+        with atomic_path(files[-1]) as temporary:
+            Image.fromarray(picture).save(temporary)
+    return files
 
 
 def title_of(
@@ -141,28 +159,39 @@ def image_miou(
     return float(100 * (same[shown] / union[shown]).mean())
 
 
-def _draw(models: Mapping, item: dict, metainfo: dict) -> np.ndarray:
-    sample = item['data_samples']
-    palette, classes = metainfo['palette'], metainfo['classes']
+def _draw(
+    models: Mapping[str, ComparedModel], index: int, target: int, domain: str
+) -> np.ndarray:
+    """Image and label, and below them a line of each model."""
+    dataset = next(iter(models.values())).datasets[target]
+    palette = dataset.metainfo['palette']
+    classes = dataset.metainfo['classes']
+    sample = dataset[index]['data_samples']
     image = read_image(sample.img_path)[..., ::-1]
     label = sample.gt_sem_seg.data[0].numpy()
-    columns = [
-        panel({'target image': image, 'label': colourise(label, palette)})
-    ]
+    known = label < len(classes)
+    lines = [panel({domain: image, 'label': colourise(label, palette)})]
     for name, model in models.items():
-        logits = logits_of(model, item)
+        logits = model.logits(index, target)
         prediction = logits.argmax(1)[0].numpy()
-        entropy = entropy_map(logits)[0].numpy()
-        columns.append(
-            panel(
-                {
-                    title_of(name, prediction, label, len(classes)): colourise(
-                        prediction, palette
-                    ),
-                    f'{name}: entropy (bright = uncertain)': heat_map(entropy),
-                }
-            )
-        )
-    width = max(column.shape[1] for column in columns)
-    columns.append(legend(classes, palette, width))
-    return stack(columns)
+        wrong = known & (prediction != label)
+        share = 100 * wrong.sum() / max(1, known.sum())
+        tiles = {
+            title_of(name, prediction, label, len(classes)): colourise(
+                prediction, palette
+            ),
+            f'{share:.1f} % of pixels wrong (red)': _marked(image, wrong),
+            'entropy (bright = uncertain)': heat_map(
+                entropy_map(logits)[0].numpy()
+            ),
+        }
+        lines.append(panel(tiles))
+    width = max(line.shape[1] for line in lines)
+    return stack([*lines, legend(classes, palette, width)])
+
+
+def _marked(image: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Show an image in grey and places (H, W) of it in red."""
+    grey = np.repeat(image.mean(2, keepdims=True).astype(np.uint8), 3, 2)
+    grey[places] = _WRONG
+    return grey

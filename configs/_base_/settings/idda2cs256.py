@@ -212,6 +212,11 @@ domains = dict(
         ),
         val=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
     ),
+    idd=dict(
+        dataset=dict(type='IDDDataset', data_root='data/demo/IDD'),
+        train=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
+        val=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
+    ),
     noon=_folder('data/IDDA', train=_of('weather_CN', *_towns)),
     **{
         name: _folder(
@@ -269,6 +274,12 @@ settings = dict(
     streets=dict(
         source='gta5',
         targets=['cityscapes'],
+        protocol='streets',
+        class_weight=_streets,
+    ),
+    streets_both=dict(
+        source='gta5',
+        targets=['cityscapes', 'idd'],
         protocol='streets',
         class_weight=_streets,
     ),

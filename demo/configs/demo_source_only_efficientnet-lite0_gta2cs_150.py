@@ -1,0 +1,10 @@
+# Source only for 150 more iterations: what the other methods of make demo have
+# to beat.
+_base_ = [
+    '../../configs/demo/demo_source_only_efficientnet-lite0_gta2cs.py',
+    './short.py',
+]
+load_from = _base_.short_start
+param_scheduler = _base_.short_scheduler
+train_cfg = _base_.short_train_cfg
+default_hooks = _base_.short_hooks
