@@ -147,6 +147,11 @@ def _value(node: ast.expr | None) -> Any:
         case ast.Call(func=ast.Name(id='dict'), args=[], keywords=words):
             if all(word.arg for word in words):
                 return {str(word.arg): _value(word.value) for word in words}
+        # as MMEngine writes keys that are no names, such as ids of labels
+        case ast.Call(
+            func=ast.Name(id='dict'), args=[ast.Dict() as part], keywords=[]
+        ):
+            return _value(part)
         case ast.Call(func=ast.Name(id='float'), args=[part], keywords=[]):
             return float(_value(part))
         case ast.Name(id=name) if name in _NUMBERS:

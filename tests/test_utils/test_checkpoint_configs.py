@@ -46,6 +46,15 @@ def test_the_text_of_a_config_is_read(tmp_path):
     assert 'train_cfg' not in again
 
 
+def test_ids_of_labels_are_read_as_they_are_recorded(tmp_path):
+    table = {7: 0, 26: 1, 'others': 255}
+    data = f'test_dataloader = dict(dataset=dict(label_table={table}))\n'
+    recorded = config_text(config_of_checkpoint(write(tmp_path, MODEL + data)))
+    assert 'label_table=dict({' in ''.join(recorded.split())
+    again = config_of_checkpoint(write(tmp_path, recorded))
+    assert again.test_dataloader.dataset.label_table == table
+
+
 @pytest.mark.parametrize(
     'text',
     [
@@ -58,6 +67,9 @@ def test_the_text_of_a_config_is_read(tmp_path):
         'model = (lambda: 1)',
         'model = open',
         'model = dict(a=1) | dict(b=2)',
+        "model = dict({'a': __import__('os').mkdir('made')})",
+        "model = dict({**__import__('os').environ})",
+        "model = dict([('a', 1)])",
         'model.a = 3',
         'a, b = 1, 2',
         'model = dict(',
