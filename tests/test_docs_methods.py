@@ -188,7 +188,7 @@ def test_tool_draws_what_is_asked_for(tmp_path, monkeypatch, capsys):
         color = picture.convert('RGB').getpixel((26, 28))
         assert color == pytest.approx((214, 230, 247), abs=4)
     code, told = run_loaded(TOOL, ['two', *words[1:]], monkeypatch, capsys)
-    assert code == 1
+    assert code == 2
     assert 'has no two' in told
 
 
