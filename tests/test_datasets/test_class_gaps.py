@@ -90,7 +90,8 @@ def test_check_names_them_before_training(
     folder, tmp_path, monkeypatch, capfd
 ):
     source = config(folder, 'a', {7: 'road', 11: 'sky', 3: 'car'})
-    val = config(folder, 'b', {7: 'road', 11: 'car'}, test_mode=True)
+    names = {7: 'road', 11: 'car', 5: 'sky'}
+    val = config(folder, 'b', names, test_mode=True)
     loaders = dict(
         train_dataloader=dict(
             batch_size=1, dataset=dict(type='DomainDataset', source=source)
@@ -111,7 +112,7 @@ def test_check_names_them_before_training(
         )
         for line in lines
     )
-    (left_out,) = [line for line in lines if 'mean of the other 2' in line]
+    (left_out,) = [line for line in lines if 'mean of the other 3' in line]
     assert 'labels of val_dataloader stands for sidewalk' in left_out
     (new,) = [line for line in lines if line.endswith('of source: car')]
     assert new.startswith('classes in 1 labels of val_dataloader')
