@@ -1,16 +1,16 @@
 # MinEnt on a small network with weights of ImageNet, IDDA -> Cityscapes at
-# 256x256: 300 iterations on the source alone, then adaptation. Roots:
+# 256x256: 1000 iterations on the source alone, then adaptation. Roots:
 # --data-root source=DIR target=DIR
 _base_ = [
     '../_base_/networks/aspp_efficientnet-lite0.py',
     '../_base_/methods/minent.py',
     '../_base_/settings/idda2cs256.py',
-    '../_base_/schedules/small_1000_pretrained.py',
+    '../_base_/schedules/small_2000_pretrained.py',
     '../_base_/default_runtime.py',
 ]
-setting = 'idda2cs256'
+setting = 'idda2cs256_rare'
 model = dict(
-    warmup_iters=300,
+    warmup_iters=1000,
     # ten times the published ones, as in minent_carla2camvid.py
     entropy_weights=dict(decode=1e-2),
 )

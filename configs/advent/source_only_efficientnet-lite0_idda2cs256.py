@@ -6,10 +6,10 @@ _base_ = [
     '../_base_/networks/aspp_efficientnet-lite0.py',
     '../_base_/methods/source_only_augmented.py',
     '../_base_/settings/idda2cs256.py',
-    '../_base_/schedules/small_1000_pretrained.py',
+    '../_base_/schedules/small_2000_pretrained.py',
     '../_base_/default_runtime.py',
 ]
-setting = 'idda2cs256'
+setting = 'idda2cs256_rare'
 # colours are changed by the setting
 model = dict(augmentation=False)
 train_dataloader = dict(batch_size=4)

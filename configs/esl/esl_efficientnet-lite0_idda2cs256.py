@@ -8,7 +8,7 @@ _base_ = [
     '../_base_/schedules/small_1000_pretrained_adversarial.py',
     '../_base_/default_runtime.py',
 ]
-setting = 'idda2cs256'
+setting = 'idda2cs256_rare'
 self_training = dict(
     initial='../advent/advent_efficientnet-lite0_idda2cs256.py', rounds=1
 )

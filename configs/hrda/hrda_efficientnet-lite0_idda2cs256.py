@@ -1,16 +1,16 @@
 # HRDA on a small network with weights of ImageNet, IDDA -> Cityscapes at
-# 256x256: 300 iterations on the source alone, then self-training, at twice the
-# size of the other methods, whose images are the context. Roots: --data-root
-# source=DIR target=DIR
+# 256x256: 1000 iterations on the source alone, then self-training, at twice
+# the size of the other methods, whose images are the context. Roots:
+# --data-root source=DIR target=DIR
 _base_ = [
     '../_base_/networks/hrda_efficientnet-lite0.py',
     '../_base_/methods/hrda.py',
     '../_base_/settings/idda2cs256.py',
-    '../_base_/schedules/small_1000_pretrained.py',
+    '../_base_/schedules/small_2000_pretrained.py',
     '../_base_/default_runtime.py',
 ]
 setting = 'idda2cs256_large'
 # the teacher labels images in their own colours
 target_images = 'weak'
-model = dict(warmup_iters=300)
+model = dict(warmup_iters=1000)
 default_hooks = dict(checkpoint=dict(interval=500))
