@@ -98,6 +98,7 @@ def test_classes_agree_between_data_and_network(leaf):
         'idda16': 16,
         'carla_camvid10': 10,
         'seven_class': 7,
+        'loveda7': 7,
     }
     default = {
         'CityscapesLabelIdsDataset': 'cityscapes19',

@@ -5,7 +5,9 @@ Sources: Cityscapes' evaluation script (label ids; names begin with city,
 sequence and frame); the submission page of ACDC (train ids at the size of the
 image, the image's name), which Dark Zurich shares; AutoNUE's
 ``evaluate_mIoU.py`` and ``anue_labels.py`` (level-3 ids, and the names of
-labels in a folder for each drive).
+labels in a folder for each drive); LoveDA's ``predict.py`` (0 to 6 under the
+name of the image) and what its authors answer to failed submissions (issues 6
+and 32: the files themselves in the archive, no folder).
 """
 
 import re
@@ -16,7 +18,7 @@ import numpy as np
 
 from mmuda.datasets.domain_dataset import leaf_datasets
 from mmuda.datasets.labels.idd_labels import IDD_LEVEL3_IDS
-from mmuda.datasets.labels.label_maps import ID_NAMES
+from mmuda.datasets.labels.label_maps import ID_NAMES, LABEL_SETS
 from mmuda.datasets.prediction_names import image_paths
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.utils.errors import ConfigError, DataError
@@ -29,11 +31,12 @@ class ServerFormat:
 
     Attributes:
         name: Of the format.
-        ids: Id of each class of Cityscapes.
+        ids: Id of each class.
         image: Regular expression that finds, in the path of an image, what
             names its prediction.
         example: Such a path, for messages.
         file: Path of a prediction without ``.png``, from what was found.
+        label_set: Whose classes have ids, for messages.
     """
 
     name: str
@@ -41,6 +44,7 @@ class ServerFormat:
     image: str
     example: str
     file: str
+    label_set: str = 'cityscapes19'
 
     def table(
         self, classes: Sequence[str], option: str = '--format'
@@ -55,14 +59,14 @@ class ServerFormat:
             (C,) uint8.
 
         Raises:
-            ConfigError: A class is none of Cityscapes'.
+            ConfigError: A class has no id.
         """
         unknown = [name for name in classes if name not in self.ids]
         if unknown:
             raise ConfigError(
                 f'{option} {self.name}: the server has no id for the classes '
-                f'{shorten(repr(unknown))}; test a model of classes of '
-                "Cityscapes, such as label_set='cityscapes19'"
+                f'{shorten(repr(unknown))}; test a model of its classes, '
+                f'such as label_set={self.label_set!r}'
             )
         return np.array([self.ids[name] for name in classes], np.uint8)
 
@@ -127,6 +131,14 @@ FORMATS = {
             r'([^/]+)/([^/]+)_leftImg8bit\.\w+$',
             '119/000123_leftImg8bit.png',
             '{}/{}_gtFine_labellevel3Ids',
+        ),
+        ServerFormat(
+            'loveda',
+            {name: i for i, name in enumerate(LABEL_SETS['loveda7'])},
+            r'(?:^|/)(\d+)\.png$',
+            '4191.png',
+            '{}',
+            'loveda7',
         ),
     )
 }

@@ -94,6 +94,17 @@ protocol = {
         metric=dict(subsets=dict(mIoU13=_base_.thirteen)),
     ),
     '7': dict(_nineteen, label_set='seven_class', num_classes=7),
+    # LoveDA, whose images are of one size (1024x1024)
+    'land_cover': dict(
+        _nineteen,
+        label_set='loveda7',
+        num_classes=7,
+        train_pipeline=[_load, _labels, _pack],
+        images_pipeline=[_load, _pack],
+        pseudo_labelled_pipeline=[_load, _pseudo_labels, _pack],
+        val_pipeline=[_load, _labels, _pack],
+        exceptions={},
+    ),
 }
 settings = dict(
     synthia2cs=dict(protocol='16'),

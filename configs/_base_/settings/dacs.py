@@ -58,6 +58,27 @@ _nineteen = dict(
         dark_zurich=_adverse,
     ),
 )
+# LoveDA (1024x1024) in its own size, as ports of DAFormer to it have it; from
+# above there is no upside down, so that all four flips are as likely.
+_any_flip = dict(
+    type='RandomFlip',
+    prob=0.75,
+    direction=['horizontal', 'vertical', 'diagonal'],
+)
+_crop = dict(type='RandomCrop', crop_size=crop_size)
+_land_cover = dict(
+    label_set='loveda7',
+    num_classes=7,
+    train_pipeline=[
+        _load,
+        _labels,
+        dict(_crop, cat_max_ratio=0.75),
+        _any_flip,
+        _pack,
+    ],
+    images_pipeline=[_load, _crop, _any_flip, _pack],
+    val_pipeline=[_load, _labels, _pack],
+)
 protocol = dict(
     default=_nineteen,
     # SYNTHIA-RAND-CITYSCAPES has 16 of the classes. Published networks have
@@ -68,6 +89,7 @@ protocol = dict(
             subsets=dict(mIoU16=_base_.sixteen, mIoU13=_base_.thirteen)
         ),
     ),
+    land_cover={**_nineteen, **_land_cover, 'exceptions': {}},
 )
 settings = dict(synthia2cs=dict(protocol='synthia'))
 train_dataloader = dict(

@@ -9,5 +9,7 @@ _sampling = dict(
     crop_pixels=1500,
 )
 protocol = dict(
-    default=dict(sampling=_sampling), synthia=dict(sampling=_sampling)
+    default=dict(sampling=_sampling),
+    synthia=dict(sampling=_sampling),
+    land_cover=dict(sampling=_sampling),
 )

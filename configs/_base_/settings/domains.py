@@ -72,6 +72,27 @@ domains = dict(
         train=dict(img_path='rgb_anon/train', include=['night/*']),
         val=dict(img_path='rgb_anon/val', seg_map_path='gt/val'),
     ),
+    # towns and country from the air
+    **{
+        f'loveda_{part.lower()}': dict(
+            dataset=dict(type='LoveDADataset', data_root='data/LoveDA'),
+            train=dict(
+                img_path=f'Train/{part}/images_png',
+                seg_map_path=f'Train/{part}/masks_png',
+            ),
+            val=dict(
+                img_path=f'Val/{part}/images_png',
+                seg_map_path=f'Val/{part}/masks_png',
+            ),
+        )
+        for part in ('Urban', 'Rural')
+    },
+)
+# Of the features from which DAFormer's term keeps the distance: ImageNet knows
+# no other thing of these classes.
+_from_the_air = dict(
+    protocol='land_cover',
+    terms=dict(FeatureDistance=dict(things=['building'])),
 )
 # From which domain to which, and options of terms that hold for the pair where
 # a method does not say them. A name is followed by a variant of the protocol
@@ -96,6 +117,12 @@ settings = dict(
         source='cityscapes',
         targets=['dark_zurich'],
         terms=dict(MaskedConsistency=dict(mode='separate')),
+    ),
+    urban2rural=dict(
+        source='loveda_urban', targets=['loveda_rural'], **_from_the_air
+    ),
+    rural2urban=dict(
+        source='loveda_rural', targets=['loveda_urban'], **_from_the_air
     ),
     gta_synscapes2cs=dict(
         source=['gta5', 'synscapes'], targets=['cityscapes']

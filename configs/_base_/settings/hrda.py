@@ -57,4 +57,21 @@ _nineteen = dict(
         dark_zurich=_adverse,
     ),
 )
-protocol = dict(default=_nineteen, synthia=_nineteen)
+# Crops are whole images of LoveDA.
+_crop = dict(type='RandomCrop', crop_size=crop_size)
+_any_flip = dict(_base_._any_flip)
+protocol = dict(
+    default=_nineteen,
+    synthia=_nineteen,
+    land_cover=dict(
+        sampling=_nineteen['sampling'],
+        train_pipeline=[
+            _load,
+            _labels,
+            dict(_crop, cat_max_ratio=0.75),
+            _any_flip,
+            _pack,
+        ],
+        images_pipeline=[_load, _crop, _any_flip, _pack],
+    ),
+)

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from mmuda.datasets.labels.land_cover import LOVEDA_TABLE
 from mmuda.datasets.labels.named_ids import own_table
 from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.registry import DATASETS
@@ -186,6 +187,26 @@ class CamVidDataset(PublishedDataset):
     """
 
     DEFAULTS = CARLADataset.DEFAULTS
+
+
+@DATASETS.register_module()
+class LoveDADataset(PublishedDataset):
+    """LoveDA (Wang et al., NeurIPS 2021): towns and country from the air.
+
+    Read as published, ``<split>/<Urban|Rural>/images_png/<number>.png`` of
+    1024x1024 and ``masks_png`` beside it, where mmseg's data set of the same
+    name needs a conversion that mixes both domains. Masks hold 1 to 7, and 0
+    where the image has no data; the test split has none. With
+    ``img_path='Val/*/images_png'`` and ``seg_map_path='Val/*/masks_png'`` a
+    data set is of both domains, and keys are ``Urban/<number>``.
+    """
+
+    DEFAULTS = dict(
+        label_set='loveda7',
+        label_table=LOVEDA_TABLE,
+        img_suffix='.png',
+        seg_map_suffix='.png',
+    )
 
 
 @DATASETS.register_module()

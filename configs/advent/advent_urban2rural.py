@@ -1,0 +1,3 @@
+# AdvEnt, LoveDA urban -> rural, 7 classes; the other way round by --setting.
+_base_ = './advent_gta2cs.py'
+setting = 'urban2rural'

@@ -1,0 +1,3 @@
+# HRDA, LoveDA urban -> rural, 7 classes; the other way round by --setting.
+_base_ = './hrda_gta2cs.py'
+setting = 'urban2rural'
