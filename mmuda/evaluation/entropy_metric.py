@@ -11,7 +11,7 @@ from mmuda.models.losses.alignment import entropy_map
 from mmuda.registry import METRICS
 from mmuda.utils.errors import ConfigError
 
-from .image_groups import compiled_groups, group_of
+from .image_groups import GroupBy, ImageGroups
 
 
 @METRICS.register_module()
@@ -22,21 +22,20 @@ class EntropyMetric(BaseMetric):
     (ADVENT, equation 2). It needs no labels.
 
     Args:
-        group_by: Regular expression that finds the name of a group of images
-            in their keys, as of ``SubsetIoUMetric``; each group gives
-            ``entropy.<group>`` as well.
+        group_by: Names groups of images by their keys, as of
+            ``DomainIoUMetric``; each group gives ``entropy.<group>`` as well.
         **kwargs: As of mmengine's ``BaseMetric``.
 
     Raises:
-        ConfigError: ``group_by`` is no regular expression.
+        ConfigError: ``group_by`` is no rule.
     """
 
     needs_labels = False
     needed_outputs = ('entropy',)
 
-    def __init__(self, group_by: str | None = None, **kwargs) -> None:
+    def __init__(self, group_by: GroupBy | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.group_by = None if group_by is None else compiled_groups(group_by)
+        self.group_by = None if group_by is None else ImageGroups(group_by)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Add up the entropy of each image.
@@ -69,7 +68,7 @@ class EntropyMetric(BaseMetric):
         total = entropy.sum(dtype=torch.float64).item()
         group = None
         if self.group_by is not None:
-            group = group_of(self.group_by, sample)
+            group = self.group_by.of(sample)
         self.results.append((total, entropy.numel(), group))
 
     def compute_metrics(

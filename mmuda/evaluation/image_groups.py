@@ -2,54 +2,124 @@
 """Groups of images that metrics report beside the whole set."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
 
+from mmuda.utils.checks import is_whole
 from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.json_files import read_json
+from mmuda.utils.text import shorten
 
+# How a config says which group an image is of: a regular expression, the
+# level of a folder, groups by key or pattern, or a JSON file with them.
+GroupBy = str | int | Mapping[str, str]
 # Of images of which the parenthesis of a pattern finds nothing.
 _OTHER = 'other'
+_FILE = '.json'
+_WILD = re.compile(r'[*?\[]')
 
 
-def compiled_groups(pattern: str) -> re.Pattern:
-    """Read the regular expression that groups images by their keys.
+class ImageGroups:
+    """Names the group of an image by its key.
 
     Args:
-        pattern: As of ``group_by`` of a metric.
+        rule: A regular expression, whose first parenthesis (or the whole,
+            without one) is the name where it is found in the key; the level
+            of the key's folder that is the name, 0 for the first and -1 for
+            the last; names by key or by pattern with ``*`` and ``?``, of
+            which an exact key counts first, then the first that fits; or the
+            path of a JSON file with such names, ``{"fog/*": "fog"}``.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is nothing of that.
+        DataError: The file can't be read.
     """
+
+    def __init__(self, rule: GroupBy) -> None:
+        self.rule = rule
+        self._find = _finder(rule)
+
+    def of(self, sample: Mapping) -> str:
+        """Name the group that an image is of.
+
+        Args:
+            sample: Of the image, with its ``key``.
+
+        Raises:
+            ConfigError: It has no key.
+            DataError: The rule says nothing of it.
+        """
+        key = sample.get('key')
+        if key is None:
+            raise ConfigError(
+                'evaluator.group_by groups images by their keys, which these '
+                'samples do not have; pack them with dict(type='
+                "'PackDomainInputs')"
+            )
+        name, remedy = self._find(key)
+        if name is None:
+            raise DataError(
+                f'evaluator.group_by={_words(self.rule)} finds nothing in '
+                f'the key {key!r} of {sample.get("img_path")!r}; {remedy}'
+            )
+        return name
+
+
+_Found = tuple[str | None, str]
+
+
+def _finder(rule: Any) -> Callable[[str], _Found]:
+    if is_whole(rule):
+        return lambda key: _folder_of(key, rule)
+    if isinstance(rule, str) and rule.endswith(_FILE):
+        remedy = 'evaluator.group_by needs {"<key or pattern>": "<group>"}'
+        rule = read_json(rule, remedy, dict[str, str])
+    if isinstance(rule, Mapping):
+        names = dict(rule)
+        if not names or not all(
+            isinstance(part, str) for pair in names.items() for part in pair
+        ):
+            raise ConfigError(
+                f'evaluator.group_by={_words(rule)}: must name at least one '
+                "group, {'<key or pattern>': '<group>'}"
+            )
+        patterns = {k: name for k, name in names.items() if _WILD.search(k)}
+        return lambda key: _listed(key, names, patterns)
     try:
-        return re.compile(pattern)
+        pattern = re.compile(rule)
     except (re.error, TypeError) as error:
         raise ConfigError(
-            f'evaluator.group_by={pattern!r} is no regular expression: {error}'
+            f'evaluator.group_by={rule!r} is no regular expression: {error}'
         ) from error
+    return lambda key: _searched(key, pattern)
 
 
-def group_of(pattern: re.Pattern, sample: Mapping) -> str:
-    """Name the group that an image is of.
-
-    Args:
-        pattern: What its first parenthesis matches in the image's key is the
-            name, or the whole without one.
-        sample: Of the image, with its ``key``.
-
-    Raises:
-        ConfigError: It has no key.
-        DataError: The pattern finds nothing in it.
-    """
-    key = sample.get('key')
-    if key is None:
-        raise ConfigError(
-            'evaluator.group_by groups images by their keys, which these '
-            "samples do not have; pack them with dict(type='PackDomainInputs')"
-        )
+def _searched(key: str, pattern: re.Pattern) -> _Found:
     found = pattern.search(key)
     if found is None:
-        raise DataError(
-            f'evaluator.group_by={pattern.pattern!r} finds nothing in the key '
-            f'{key!r} of {sample.get("img_path")!r}; correct it, or put what '
-            'may be missing in parentheses and a question mark behind them'
+        return None, (
+            'correct it, or put what may be missing in parentheses and a '
+            'question mark behind them'
         )
-    return found[1 if pattern.groups else 0] or _OTHER
+    return found[1 if pattern.groups else 0] or _OTHER, ''
+
+
+def _folder_of(key: str, level: int) -> _Found:
+    folders = key.split('/')[:-1]
+    if not -len(folders) <= level < len(folders):
+        return None, f'it lies in {len(folders)} folder(s), counted from 0'
+    return folders[level], ''
+
+
+def _listed(
+    key: str, names: Mapping[str, str], patterns: Mapping[str, str]
+) -> _Found:
+    if key in names:
+        return names[key], ''
+    fitting = (name for p, name in patterns.items() if fnmatchcase(key, p))
+    return next(fitting, None), f"add it, or '*': {_OTHER!r} at the end"
+
+
+def _words(rule: GroupBy) -> str:
+    return shorten(repr(dict(rule) if isinstance(rule, Mapping) else rule))

@@ -16,7 +16,7 @@ from mmuda.registry import METRICS
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.tool_commands import tool_command
 
-from .image_groups import compiled_groups, group_of
+from .image_groups import GroupBy, ImageGroups
 from .pixel_counts import count_pairs
 
 _RESERVED = ('aAcc', 'mIoU', 'mAcc')
@@ -41,27 +41,26 @@ class DomainIoUMetric(IoUMetric):
         subsets: Names of classes by the name of their mean. SYNTHIA is
             reported on 16 classes and on 13 (without wall, fence, pole):
             ``dict(mIoU13=[...])``.
-        group_by: Regular expression that finds the name of a group of images
-            in their keys: what its first parenthesis matches, or the whole
-            without one. ACDC is reported by condition: ``'[^/]+'``. Each
-            group is evaluated as the whole set is, and gives
-            ``mIoU.<group>``.
+        group_by: Names groups of images by their keys, see ``ImageGroups``:
+            a regular expression, the level of a folder, names by key or
+            pattern, or a JSON file with them. ACDC is reported by condition:
+            ``'[^/]+'``. Each group is evaluated as the whole set is, and
+            gives ``mIoU.<group>``.
         **kwargs: As of mmseg's ``IoUMetric``.
 
     Raises:
         ConfigError: A subset is empty, named as one of mmseg's values, or
-            holds a name that is no class; or ``group_by`` is no regular
-            expression.
+            holds a name that is no class; or ``group_by`` is no rule.
     """
 
     def __init__(
         self,
         subsets: Mapping[str, Sequence[str]] | None = None,
-        group_by: str | None = None,
+        group_by: GroupBy | None = None,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        self.group_by = None if group_by is None else compiled_groups(group_by)
+        self.group_by = None if group_by is None else ImageGroups(group_by)
         self._written: dict[str, str] = {}
         self.subsets = dict(subsets or {})
         for name, classes in self.subsets.items():
@@ -98,7 +97,7 @@ class DomainIoUMetric(IoUMetric):
         super().process(data_batch, data_samples)
         if self.group_by is not None and not self.format_only:
             areas = self.results[before:]
-            groups = [group_of(self.group_by, s) for s in data_samples]
+            groups = [self.group_by.of(s) for s in data_samples]
             self.results[before:] = zip(areas, groups, strict=True)
         if self.format_only:
             # mmengine takes no results for a mistake.

@@ -1,5 +1,7 @@
 """IoU by groups of images, which a regular expression finds in their keys."""
 
+import json
+
 import gloo
 import numpy as np
 import pytest
@@ -85,6 +87,12 @@ def test_the_values_of_the_whole_do_not_change():
         ('fog|night|snow', ['fog', 'night', 'snow']),
         ('^(fog)?', ['fog', 'other']),
         (r'\d$', ['1', '2']),
+        (0, ['fog', 'night', 'snow']),
+        (-1, ['A', 'B', 'C']),
+        (
+            {'*/[AB]/*': 'near', 'fog/A/1': 'mine', '*': 'far'},
+            ['far', 'mine', 'near'],
+        ),
     ],
 )
 def test_names_of_groups(pattern, groups):
@@ -149,7 +157,43 @@ def test_samples_without_keys():
         evaluate(metric(), [image])
 
 
-@pytest.mark.parametrize('pattern', ['(', 3])
-def test_no_regular_expression(pattern):
+@pytest.mark.parametrize('rule', ['(', 1.5])
+def test_no_regular_expression(rule):
     with pytest.raises(ConfigError, match='group_by=.*no regular expression'):
-        metric(pattern)
+        metric(rule)
+
+
+def test_a_level_that_keys_do_not_have():
+    with pytest.raises(DataError, match=r"group_by=2 .*'fog/A/1'.* 2 folder"):
+        evaluate(metric(2), samples())
+
+
+@pytest.mark.parametrize('names', [{}, {'fog/*': 3}, {1: 'fog'}])
+def test_names_that_are_none(names):
+    with pytest.raises(ConfigError, match='must name at least one group'):
+        metric(names)
+
+
+def test_an_image_that_a_mapping_leaves_out():
+    with pytest.raises(DataError, match="'night/B/1'.*'other' at the end"):
+        evaluate(metric({'fog/*': 'fog'}), samples())
+
+
+def test_conditions_in_a_file(tmp_path):
+    """As if the mapping stood in the config; the total stays as it is."""
+    names = {key: 'dim' if 'night' in key else 'bright' for key in KEYS}
+    path = tmp_path / 'conditions.json'
+    path.write_text(json.dumps(names))
+    images = samples()
+    found = evaluate(metric(str(path)), images)
+    dim = [image for image in images if 'night' in image['key']]
+    assert found['mIoU.dim'] == mean_iou(dim)
+    np.testing.assert_equal(found, evaluate(metric(names), images))
+    assert found['mIoU'] == evaluate(metric(None), images)['mIoU']
+
+
+def test_a_file_that_holds_something_else(tmp_path):
+    path = tmp_path / 'conditions.json'
+    path.write_text('["fog"]')
+    with pytest.raises(DataError, match=r'conditions\.json.*<group>'):
+        metric(str(path))

@@ -50,7 +50,7 @@ _whole = dict(
         _scale,
         *_augmentation,
     ],
-    val_pipeline=[_load, _resize, _labels, dict(type='PackSegInputs')],
+    val_pipeline=[_load, _resize, _labels, _pack],
     evaluated=dict(
         batch_size=1,
         num_workers=1,

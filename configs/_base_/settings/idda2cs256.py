@@ -97,7 +97,7 @@ def _whole(target_size, times=1, least=0.9):
             dict(type='Cutout', ratio=1 / 3),
             _pack,
         ],
-        val_pipeline=[_load, resize, _labels, dict(type='PackSegInputs')],
+        val_pipeline=[_load, resize, _labels, _pack],
         evaluated=dict(
             batch_size=1,
             num_workers=1,
