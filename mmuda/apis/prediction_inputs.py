@@ -237,6 +237,30 @@ def as_bgr(
     return np.ascontiguousarray(image), notes
 
 
+def as_stored(image: np.ndarray, order: ChannelOrder, name: str) -> np.ndarray:
+    """An array as a file that is read unchanged would give it.
+
+    Args:
+        image: (H, W) or (H, W, C) in the units of the training.
+        order: Of its first three channels, if there are as many.
+        name: Of the image, for messages.
+
+    Returns:
+        The same values, the first three channels BGR.
+
+    Raises:
+        DataError: It is of another shape, or holds what is no number.
+    """
+    if image.ndim not in (2, 3) or not image.size:
+        raise _wrong_shape(image.shape, name)
+    if image.dtype.kind not in 'iuf' or not np.isfinite(image).all():
+        raise DataError(f'{name} holds values that are no finite numbers')
+    if image.ndim == 3 and image.shape[2] > 2 and order == 'rgb':
+        rest = image[..., 3:]
+        image = np.concatenate([image[..., 2::-1], rest], axis=2)
+    return np.ascontiguousarray(image)
+
+
 def _as_bytes(image: np.ndarray, name: str, notes: list[Note]) -> np.ndarray:
     if image.dtype == np.uint8 or not image.size:
         return image

@@ -14,8 +14,11 @@ from mmuda.apis.prediction_inputs import (
     Item,
     Note,
     as_bgr,
+    as_stored,
     notes_of_file,
 )
+from mmuda.datasets.images.image_io import UNCHANGED
+from mmuda.datasets.transforms.image_loading import loaded_pixels
 from mmuda.registry import TRANSFORMS
 from mmuda.utils.config_data import (
     dataset_leaves,
@@ -23,6 +26,7 @@ from mmuda.utils.config_data import (
     without_label_loaders,
 )
 from mmuda.utils.config_keys import type_name
+from mmuda.utils.drawing import displayable
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.evaluation_config import AT_INPUT_SIZE
 
@@ -137,6 +141,7 @@ class PredictionPipeline:
                 f'{type_name(steps[0])}'
             )
         self.loader, self.steps, self.size = first, others, size
+        self.is_unchanged = first.color_type.startswith(UNCHANGED)
 
     def __call__(self, item: Item, order: ChannelOrder = 'bgr') -> Shown:
         """Read and prepare an image; may run in several threads.
@@ -149,7 +154,7 @@ class PredictionPipeline:
             DataError: It can't be read, or is no image.
         """
         results, notes = self._loaded(item, order)
-        image = _shown(results['img'])
+        image = displayable(results['img'])
         notes += self._far_size(image, item.name)
         for step in self.steps[:-1]:
             results = step(results)
@@ -167,13 +172,15 @@ class PredictionPipeline:
             loaded = self.loader(results)
             if loaded is None:
                 raise DataError(f'cannot read {item.path!r}')
-            return loaded, notes_of_file(item.path)
+            notes = [] if self.is_unchanged else notes_of_file(item.path)
+            return loaded, notes
         order = 'bgr' if item.is_bgr else order
-        image, notes = as_bgr(item.image, order, item.name)
-        notes = [*item.notes, *notes]
-        if self.loader.to_float32:
-            image = image.astype(np.float32)
-        results['img'] = image
+        if self.is_unchanged:
+            image, notes = as_stored(item.image, order, item.name), []
+        else:
+            image, notes = as_bgr(item.image, order, item.name)
+            notes = [*item.notes, *notes]
+        results['img'] = image = loaded_pixels(image, self.loader.to_float32)
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         return results, notes
 
@@ -194,10 +201,3 @@ class PredictionPipeline:
                 'size: objects look larger or smaller, or blurred',
             )
         ]
-
-
-def _shown(image: np.ndarray) -> np.ndarray:
-    """A loaded image (H, W, C) BGR as RGB of three channels and 8 bits."""
-    image = np.atleast_3d(image).astype(np.uint8, copy=False)
-    shape = *image.shape[:2], 3
-    return np.ascontiguousarray(np.broadcast_to(image[..., ::-1], shape))

@@ -162,6 +162,7 @@ def _examine(
     if named is not None and content.paths:
         unnamed = unnamed_warnings(content, named)
         report.warnings.extend(f'{name}: {text}' for text in unnamed)
+    report.warnings.extend(_lost_words(name, readings))
     report.incomplete.extend(_orphans(name, leaf))
     if content.paths:
         report.seen.append(_labels_seen(name, leaf, content))
@@ -181,6 +182,18 @@ def _labels_seen(
         tuple(classes[i] for i in sorted(content.classes)),
         len(content.paths),
     )
+
+
+def _lost_words(name: str, readings: Sequence[Reading]) -> list[str]:
+    """Tell once of what image files have and is not read."""
+    lost = [reading.lost for reading in readings if reading.lost is not None]
+    if not lost:
+        return []
+    return [
+        f'{name}: {len(lost)} of {len(readings)} images have {lost[0]} are '
+        "read; LoadImage(color_type='unchanged') reads all, if the network "
+        'and mean and std of data_preprocessor are made for it'
+    ]
 
 
 def _judge(leaf: SegmentationDataset, content: LabelContent) -> Verdict:

@@ -11,10 +11,18 @@ from typing import NamedTuple
 from mmcv.transforms import BaseTransform
 
 from mmuda.datasets.domain_dataset import iter_transforms
+from mmuda.datasets.images.image_header import (
+    JPEG_SIGNATURE,
+    PNG_SIGNATURE,
+    pixel_kind,
+)
+from mmuda.datasets.images.image_io import UNCHANGED, read_bytes
 from mmuda.datasets.labels.label_content import LabelFacts, read_with_facts
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.transforms.image_loading import LoadImage, LoadLabels
 from mmuda.utils.errors import ConfigError, DataError
+
+_PNG_HEADER = 33
 
 
 class Reading(NamedTuple):
@@ -24,11 +32,13 @@ class Reading(NamedTuple):
         shape: Height and width of the image; None if it can't be read.
         facts: Of its label; None without one, or if it can't be read.
         fault: Why it can't be used; None if it can.
+        lost: What its file has and the pipeline does not read.
     """
 
     shape: tuple[int, int] | None
     facts: LabelFacts | None
     fault: str | None
+    lost: str | None = None
 
 
 def load_raw(dataset: SegmentationDataset, index: int) -> dict:
@@ -58,17 +68,37 @@ def read_sample(leaf: SegmentationDataset, index: int) -> Reading:
         leaf: A data set without wrappers.
         index: Of the sample.
     """
-    shape = facts = None
+    shape = facts = lost = None
     try:
-        sample = _step(leaf, LoadImage)(leaf.get_data_info(index))
+        loader = _step(leaf, LoadImage)
+        sample = loader(leaf.get_data_info(index))
         shape = sample['img_shape']
+        lost = _lost(sample['img_path'], loader)
         if _is_labelled(sample):
             palette = leaf.metainfo.get('palette')
             ids, facts = read_with_facts(sample, palette)
             _step(leaf, LoadLabels).place(ids, sample)
     except DataError as error:
         return Reading(shape, facts, str(error))
-    return Reading(shape, facts, None)
+    return Reading(shape, facts, None, lost)
+
+
+def _lost(path: str, loader: BaseTransform) -> str | None:
+    """Tell what of an image file three colours of 8 bits leave out."""
+    if getattr(loader, 'color_type', UNCHANGED).startswith(UNCHANGED):
+        return None
+    with open(path, 'rb') as file:
+        begin = file.read(_PNG_HEADER)
+    if begin.startswith(JPEG_SIGNATURE):
+        return None
+    # The kind of any other file may stand anywhere in it.
+    is_png = begin.startswith(PNG_SIGNATURE)
+    kind = pixel_kind(begin if is_png else read_bytes(path), path)
+    if kind.bits > 8:
+        return f'{kind.bits} bits a channel, of which the upper 8'
+    # The fourth of a PNG is transparency.
+    is_more = kind.channels > 3 and not is_png
+    return f'{kind.channels} channels, of which three' if is_more else None
 
 
 def read_label_facts(

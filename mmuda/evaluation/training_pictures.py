@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from mmuda.models.losses import entropy_map
 from mmuda.models.players import unwrap
-from mmuda.models.uda.collaborative_self_training import to_rgb
-from mmuda.utils.drawing import colourise, heat_map
+from mmuda.models.uda.collaborative_self_training import denormalised, to_rgb
+from mmuda.utils.drawing import colourise, displayable, heat_map
 
+_COLOURS = 3
 _LABELS = {'gt_sem_seg': 'label', 'pseudo_sem_seg': 'pseudo-label'}
 
 
@@ -55,7 +56,8 @@ def input_tiles(
     Returns:
         (H, W, 3) pictures: image, and labels if any.
     """
-    tiles = {'image': image.flip(0).permute(1, 2, 0).cpu().numpy()}
+    # (C, H, W) -> (H, W, C)
+    tiles = {'image': displayable(image.permute(1, 2, 0).cpu().numpy())}
     for field, title in _LABELS.items():
         if field in sample:
             label = sample.get(field).data[0].cpu().numpy()
@@ -159,6 +161,9 @@ def shown_tiles(
 def _denormalised(
     image: Tensor, preprocessor: SegDataPreProcessor
 ) -> np.ndarray:
+    if len(image) != _COLOURS:
+        values = denormalised(preprocessor, image[None])[0].permute(1, 2, 0)
+        return displayable(values.cpu().numpy())
     colors = to_rgb(preprocessor, image[None])[0]
     colors = colors.round().clamp(0, 255).permute(1, 2, 0)
     return colors.cpu().numpy().astype(np.uint8)

@@ -27,6 +27,7 @@ from mmuda.datasets.segmentation_dataset import (
     SegmentationDataset,
     require_same_label_set,
 )
+from mmuda.hooks.channel_checks import check_image_channels
 from mmuda.models.players import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.class_names import require_trained_classes
@@ -49,8 +50,9 @@ class DataCheckHook(Hook):
         CheckpointError: The networks of an ensemble were trained for other
             classes.
         ConfigError: Training, validation or test set and model differ in the
-            number of classes, or in their label sets, or the best checkpoint
-            is to be chosen by a target that is not evaluated.
+            number of classes, in the channels of images, or in their label
+            sets, or the best checkpoint is to be chosen by a target that is
+            not evaluated.
         DataError: A sample cannot be read, or labels can't be meant so.
     """
 
@@ -65,6 +67,7 @@ class DataCheckHook(Hook):
         datasets |= evaluated_datasets('validation', runner.val_loop)
         check_class_counts(_num_classes(model_of(runner)), datasets)
         require_same_label_set(datasets)
+        check_image_channels(model_of(runner), datasets)
         _check_save_best(runner)
         reports = {}
         for name, dataset in datasets.items():

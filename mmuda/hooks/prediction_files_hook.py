@@ -5,7 +5,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence, Sized
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
@@ -31,7 +31,7 @@ from mmuda.datasets.transforms.image_loading import LoadImage, size_text
 from mmuda.engine.multi_target_loops import dataloaders_of
 from mmuda.registry import HOOKS
 from mmuda.utils.checks import one_of
-from mmuda.utils.drawing import label_image
+from mmuda.utils.drawing import displayable, label_image
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_path, require_writable_folder
 
@@ -322,10 +322,7 @@ def read_image(dataset: SegmentationDataset, path: str) -> np.ndarray:
         for step in iter_transforms(dataset)
         if isinstance(step, LoadImageFromFile | CropFraction)
     ]
-    results = dict(img_path=path, seg_fields=[])
+    results: dict[str, Any] = dict(img_path=path, seg_fields=[])
     for step in steps or [LoadImage()]:
         results = step(results)
-    image = np.atleast_3d(results['img']).astype(np.uint8)
-    return np.ascontiguousarray(
-        np.broadcast_to(image[..., ::-1], (*image.shape[:2], 3))
-    )
+    return displayable(results['img'])

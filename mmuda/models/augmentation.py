@@ -115,10 +115,14 @@ class StrongAugmentation:
 
         Returns:
             (N, 3, H, W) normalised images; what was given if nothing acts.
+
+        Raises:
+            ConfigError: Colours would change, and there are not three.
         """
         # Half precision is for networks, it would round the images.
         with torch.autocast(images.device.type, enabled=False):
             if draws.jitters:
+                require_colours(images.shape[1])
                 colors = (images * std + mean) / 255
                 colors = color_jitter(colors, draws.factors, draws.orders)
                 images = ((colors * 255 - mean) / std).to(images)
@@ -127,6 +131,25 @@ class StrongAugmentation:
                 kernel = blur_length(height), blur_length(width)
                 images = gaussian_blur(images, draws.sigmas, kernel)
         return images
+
+
+def require_colours(channels: int, place: str = 'model') -> None:
+    """Refuse to change the colours of what has no three of them.
+
+    Args:
+        channels: Of the images.
+        place: Keys that lead to ``augmentation`` in the config.
+
+    Raises:
+        ConfigError: There are not three.
+    """
+    if channels != 3:
+        raise ConfigError(
+            f'{place}.augmentation changes brightness, saturation and hue of '
+            f'RGB, and the images have {channels} channels; set '
+            f'{place}.augmentation=dict(jitter_probability=0), which still '
+            'blurs, or False'
+        )
 
 
 def augmentation_of(

@@ -11,6 +11,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.nn.functional import pad
 
+from mmuda.models.input_channels import check_channels
 from mmuda.models.method_checks import require_learner, without_domains
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.names import IGNORE_ID, LABELLED, LABELLED_TARGET, SOURCE
@@ -293,8 +294,10 @@ class DomainsMixin(BaseDataPreprocessor):
 
         Raises:
             ConfigError: If items of several samples were not collated.
+            DataError: An image has other channels than the mean.
         """
         if not isinstance(data['inputs'], dict):
+            check_channels(self, data['inputs'], data.get('data_samples'))
             return super().forward(data, training)
         for domain, images in data['inputs'].items():
             if isinstance(images[0], (list, tuple)):
@@ -303,6 +306,7 @@ class DomainsMixin(BaseDataPreprocessor):
                     "samples; set collate_fn=dict(type='domain_collate') in "
                     "train_dataloader, or train_cfg.type='UDATrainLoop'"
                 )
+            check_channels(self, images, data['data_samples'][domain])
         batches = {
             domain: super(DomainsMixin, self).forward(
                 dict(inputs=images, data_samples=data['data_samples'][domain]),

@@ -23,6 +23,7 @@ from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.evaluation.training_pictures import predict_logits
 from mmuda.models.losses import entropy_map
 from mmuda.models.uda import BaseUDA
+from mmuda.utils.drawing import displayable
 from mmuda.utils.jobs import in_threads
 
 Size = tuple[int, int]
@@ -151,8 +152,8 @@ def _read(
     image = sample['img']
     height, width = image.shape[:2]
     step = max(1, math.isqrt(height * width // _PIXELS))
-    # (H, W, 3) BGR -> (N, 3) RGB
-    colours = image[::step, ::step, ::-1].reshape(-1, 3).astype(float)
+    # (H, W, C) BGR -> (N, 3) RGB
+    colours = displayable(image)[::step, ::step].reshape(-1, 3).astype(float)
     moments = _Moments(colours.mean(0), colours.T @ colours / len(colours))
     if 'gt_seg_map' not in sample:
         return (width, height), moments, None

@@ -17,8 +17,39 @@ _FONT_SIZE = 14
 _LINE = 20
 _GAP = 6
 _LEAST_BAR = 100
+_DEEPEST = 2**16 - 1
 _WHITE = (255, 255, 255)
 _BLACK = (0, 0, 0)
+
+
+def displayable(image: np.ndarray) -> np.ndarray:
+    """Make a picture of an image of any number of channels and any units.
+
+    Of more than three channels the first three are shown, of less the first
+    one, grey. Fractions up to 1 count as shares, what goes beyond 255 as
+    16 bits, and what is no pixel at all is stretched from its least to its
+    largest value.
+
+    Args:
+        image: (H, W) or (H, W, C), the first three channels BGR.
+
+    Returns:
+        (H, W, 3) picture.
+    """
+    values = np.atleast_3d(image)
+    if values.dtype != np.uint8:
+        values = values.astype(np.float32)
+        low, high = float(values.min()), float(values.max())
+        if low < 0 or high > _DEEPEST:
+            values = (values - low) * (255 / max(high - low, 1e-12))
+        elif high > 255:
+            values = values * (255 / _DEEPEST)
+        elif high <= 1:
+            values = values * 255
+        values = np.rint(values).clip(0, 255).astype(np.uint8)
+    if values.shape[2] < 3:
+        values = np.repeat(values[..., :1], 3, axis=2)
+    return np.ascontiguousarray(values[..., 2::-1])
 
 
 def colourise(

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from mmuda.utils.errors import DataError
 
@@ -16,7 +17,17 @@ _FORMATS = (
     'WEBP',
 )
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
-_JPEG_SIGNATURE = b'\xff\xd8\xff'
+JPEG_SIGNATURE = b'\xff\xd8\xff'
+_TIFF_SIGNATURES = (b'II*\0', b'MM\0*')
+# Tags of TIFF: size, bits and meaning of values, and what is missing in files
+# that have the default.
+_WIDTH, _HEIGHT, _BITS, _ORIENTATION = 256, 257, 258, 274
+_SAMPLES, _SAMPLE_FORMAT = 277, 339
+_COLOURS, _PALETTE, _FLOATS = 262, 3, 3
+_UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, struct.error, KeyError, TypeError),
+    IndexError,
+)
 # Keyword of a text chunk with EXIF data, of older programs.
 _PNG_PROFILE = b'Raw profile type exif'
 # Where a PNG may have its EXIF data behind the pixels.
@@ -43,6 +54,20 @@ class ImageHeader(NamedTuple):
     format: str | None
 
 
+class PixelKind(NamedTuple):
+    """What the pixels of a file are.
+
+    Attributes:
+        channels: Values of a pixel, the colours of a palette being three.
+        bits: Of each.
+        has_fractions: Whether they are floating point.
+    """
+
+    channels: int
+    bits: int
+    has_fractions: bool = False
+
+
 def max_pixels() -> float:
     """Pixels beyond which no image is decoded: twice Pillow's limit.
 
@@ -67,7 +92,7 @@ def image_header(data: bytes, path: str) -> ImageHeader:
     header = None
     if data.startswith(PNG_SIGNATURE):
         header = _png_header(data, path)
-    elif data.startswith(_JPEG_SIGNATURE):
+    elif data.startswith(JPEG_SIGNATURE):
         header = _jpeg_header(data, path)
     if header is None:
         header = _pillow_header(data, path)
@@ -112,8 +137,60 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
+def pixel_kind(data: bytes, path: str) -> PixelKind:
+    """Tell what the pixels of an image are, without decoding them.
+
+    Args:
+        data: The file's content, or the begin of a PNG's.
+        path: The file's name, for messages.
+
+    Raises:
+        DataError: If it is no image of a usual format.
+    """
+    if data.startswith(PNG_SIGNATURE) and len(data) > 25:
+        channels = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}.get(data[25], 3)
+        return PixelKind(channels, 16 if data[24] == 16 else 8)
+    if data.startswith(_TIFF_SIGNATURES):
+        tags = _tiff_tags(data, path)
+        bits, formats = tags.get(_BITS, (1,)), tags.get(_SAMPLE_FORMAT, (1,))
+        palette = tags.get(_COLOURS) == _PALETTE
+        channels = 3 if palette else tags.get(_SAMPLES, len(bits))
+        return PixelKind(channels, max(bits), _FLOATS in formats)
+    bands = open_image(data, path).getbands()
+    return PixelKind(3 if bands == ('P',) else len(bands), 8)
+
+
+def _tiff_tags(data: bytes, path: str) -> ImageFileDirectory_v2:
+    """Tags of the first image of a TIFF."""
+    try:
+        file = io.BytesIO(data)
+        tags = ImageFileDirectory_v2(file.read(8))
+        file.seek(tags.next)
+        tags.load(file)
+    except _UNREADABLE as error:
+        raise DataError(f'cannot read {path!r}: {REPAIR}') from error
+    return tags
+
+
+def _tiff_header(data: bytes, path: str) -> ImageHeader:
+    """The header of a TIFF that Pillow has no mode for."""
+    tags = _tiff_tags(data, path)
+    try:
+        tag = int(tags.get(_ORIENTATION, 1))
+        width, height = int(tags[_WIDTH]), int(tags[_HEIGHT])
+    except _UNREADABLE as error:
+        raise DataError(f'cannot read {path!r}: {REPAIR}') from error
+    return ImageHeader(width, height, tag if 1 <= tag <= 8 else 1, 'TIFF')
+
+
 def _pillow_header(data: bytes, path: str) -> ImageHeader:
-    image = open_image(data, path)
+    try:
+        image = open_image(data, path)
+    except DataError:
+        if not data.startswith(_TIFF_SIGNATURES):
+            raise
+        # Of several channels of floating point, such as OpenCV writes.
+        return _tiff_header(data, path)
     tag = _orientation(image)
     width, height = image.size
     if image.format == 'TIFF' and tag > 4:

@@ -18,6 +18,7 @@ from mmuda.datasets.images.image_header import (
     image_header,
     jpeg_frame,
     open_image,
+    pixel_kind,
 )
 from mmuda.datasets.labels.label_maps import UNKNOWN_ID
 from mmuda.utils.errors import DataError
@@ -29,6 +30,7 @@ _TAIL = 4096
 # An uncompressed image of the largest size that is decoded has half of it.
 MAX_FILE_BYTES = 2**31
 STORED = '_ignore_orientation'  # ending of mmcv's flags
+UNCHANGED = 'unchanged'
 # Backends of mmcv that never turn an image.
 _NEVER_TURN = ('turbojpeg', 'tifffile')
 # Formats that change the ids of a label, and compressions of TIFF that do.
@@ -103,18 +105,21 @@ def decode_image(
         data: The file's content.
         path: The file's name, for messages.
         flag: Of ``mmcv.imfrombytes``. With ``_ignore_orientation`` the pixels
-            come as they are stored.
+            come as they are stored; ``unchanged`` gives any number of channels
+            and bits, and fractions.
         backend: Of ``mmcv.imfrombytes``.
 
     Returns:
         (H, W, 3) uint8 BGR for ``color``, and what the file says of itself.
 
     Raises:
-        DataError: If it is damaged, no image or too large.
+        DataError: If it is damaged, no image or too large, or has fractions
+            or values that are no numbers.
     """
     require_complete(data, path)
     header = image_header(data, path)
-    _refuse_fractions(data, path, header)
+    if not flag.startswith(UNCHANGED):
+        _refuse_fractions(data, path, header)
     try:
         image = mmcv.imfrombytes(
             data, flag=_stored_flag(flag, backend), backend=backend
@@ -123,6 +128,11 @@ def decode_image(
         raise DataError(f'cannot read {path!r}: {REPAIR}') from error
     if image is None:
         raise DataError(f'cannot read {path!r}: {REPAIR}')
+    if image.dtype.kind == 'f' and not np.isfinite(image).all():
+        raise DataError(
+            f'{path!r} holds values that are not finite; fill them, for one '
+            'would make all of training NaN'
+        )
     if header.orientation > 1:
         # OpenCV and Pillow turn a TIFF whatever they are told.
         if header.format == 'TIFF' and backend not in _NEVER_TURN:
@@ -141,10 +151,11 @@ def _stored_flag(flag: str, backend: str | None) -> str:
 
 def _refuse_fractions(data: bytes, path: str, header: ImageHeader) -> None:
     """Raise a DataError for pixels that OpenCV would cut to 0 and 1."""
-    if header.format == 'TIFF' and open_image(data, path).mode == 'F':
+    if header.format == 'TIFF' and pixel_kind(data, path).has_fractions:
         raise DataError(
             f'cannot read {path!r}: its pixels are fractions (floating '
-            'point); convert it to 8 bits'
+            'point); convert it to 8 bits, or read it in its own units by '
+            "LoadImage(color_type='unchanged')"
         )
 
 

@@ -39,7 +39,14 @@ class LoadImage(LoadImageFromFile):
     image that its camera has marked as turned (EXIF) is turned as viewers do,
     whatever its format.
 
-    Added keys: ``img`` ((H, W, 3) uint8, BGR), ``img_shape``, ``ori_shape``,
+    ``color_type='unchanged'`` gives the channels that the file has, such as
+    four of RGB and near infrared (in the order BGR and the fourth), and all
+    of their bits: what is not of 8 bits comes as float32 in the units of the
+    file. ``mean`` and ``std`` of the preprocessor and the first layer of the
+    network have to fit.
+
+    Added keys: ``img`` ((H, W, 3) uint8, BGR; with ``unchanged`` (H, W) or
+    (H, W, C), uint8 or float32), ``img_shape``, ``ori_shape``,
     ``image_header``, ``as_stored``.
 
     Args:
@@ -75,9 +82,24 @@ class LoadImage(LoadImageFromFile):
         )
         results['image_header'] = header
         results['as_stored'] = self.color_type.endswith(STORED)
-        results['img'] = img.astype(np.float32) if self.to_float32 else img
+        results['img'] = loaded_pixels(img, self.to_float32)
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results
+
+
+def loaded_pixels(image: np.ndarray, to_float32: bool = False) -> np.ndarray:
+    """Pixels in one of the two types that transforms and tensors know.
+
+    Args:
+        image: (H, W) or (H, W, C).
+        to_float32: Whether bytes become float32, too.
+
+    Returns:
+        uint8 or float32 of the same values.
+    """
+    if to_float32 or image.dtype != np.uint8:
+        return image.astype(np.float32)
+    return image
 
 
 def _require_reader(color_type: str, backend: str | None) -> None:

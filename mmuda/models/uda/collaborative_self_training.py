@@ -17,7 +17,7 @@ from mmuda.models.method_checks import (
     check_target_heads,
 )
 from mmuda.models.segmentors import Logits
-from mmuda.models.style import transfer_colors
+from mmuda.models.style import require_colours, transfer_colors
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import DECODE, head_name
 
@@ -324,6 +324,7 @@ def in_colors_of(
     Returns:
         (N, 3, H, W) normalised images.
     """
+    require_colours(images.shape[1])
     style = reference_colors(preprocessor, target, weak)
     places = torch.arange(len(images), device=style.device) % len(style)
     colors = transfer_colors(to_rgb(preprocessor, images), style[places])
@@ -340,10 +341,16 @@ def to_rgb(preprocessor: SegDataPreProcessor, images: Tensor) -> Tensor:
     Returns:
         (N, 3, H, W) float32 RGB in [0, 255].
     """
+    values = denormalised(preprocessor, images)
+    return values if _gives_rgb(preprocessor) else values.flip(1)
+
+
+def denormalised(preprocessor: SegDataPreProcessor, images: Tensor) -> Tensor:
+    """Images (N, C, H, W) as float32 in the units and order of their mean."""
     values = images.float()
     if preprocessor._enable_normalize:
         values = values * preprocessor.std + preprocessor.mean
-    return values if _gives_rgb(preprocessor) else values.flip(1)
+    return values
 
 
 def from_rgb(
