@@ -2,6 +2,7 @@
 """Whether images have the channels that everything on their way takes."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -72,7 +73,7 @@ def _followed(
     for title, dataset in datasets.items():
         for name, domain in iter_domains(dataset):
             for part, leaf in iter_leaves(name, domain):
-                steps = [*iter_transforms(leaf)]
+                steps = steps_of(leaf)
                 known = all(
                     type(step).__module__.partition('.')[0] in _PACKAGES
                     and type(step).__name__ not in _CHANGE_CHANNELS
@@ -82,9 +83,18 @@ def _followed(
                     yield f'{title} data, {part}', leaf
 
 
+def steps_of(leaf: SegmentationDataset) -> list[Any]:
+    """Steps of a pipeline in their order, and those inside of them.
+
+    Args:
+        leaf: A data set without wrappers.
+    """
+    _, *inner = iter_transforms(leaf)
+    return [step for step in inner if not hasattr(step, 'transforms')]
+
+
 def _first_image(leaf: SegmentationDataset) -> tuple[np.ndarray, str]:
-    loader = next(iter(iter_transforms(leaf)))
-    sample = loader(leaf.get_data_info(0))
+    sample = steps_of(leaf)[0](leaf.get_data_info(0))
     return sample['img'], sample['img_path']
 
 
@@ -97,7 +107,7 @@ def _check_steps(
 ) -> None:
     largest = float(image.max())
     is_bytes = image.dtype == np.uint8 or 1 < largest <= 255
-    for step in iter_transforms(leaf):
+    for step in steps_of(leaf):
         name = type(step).__name__
         if name in _COLOUR_STEPS and not (channels == 3 and is_bytes):
             raise ConfigError(

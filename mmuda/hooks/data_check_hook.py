@@ -67,7 +67,6 @@ class DataCheckHook(Hook):
         datasets |= evaluated_datasets('validation', runner.val_loop)
         check_class_counts(_num_classes(model_of(runner)), datasets)
         require_same_label_set(datasets)
-        check_image_channels(model_of(runner), datasets)
         _check_save_best(runner)
         reports = {}
         for name, dataset in datasets.items():
@@ -85,6 +84,8 @@ class DataCheckHook(Hook):
                 runner.logger.info(f'{name} data, {line}')
             for line in report.incomplete + report.warnings:
                 runner.logger.warning(f'{name} data, {line}')
+        # Of images that can be read.
+        check_image_channels(model_of(runner), datasets)
         learned = reports.pop('training').seen
         evaluated = renamed({f'{k} data': r.seen for k, r in reports.items()})
         for line in class_gap_warnings(learned, evaluated):
@@ -100,6 +101,7 @@ class DataCheckHook(Hook):
         datasets = evaluated_datasets('test', runner.test_loop)
         check_class_counts(_num_classes(model_of(runner)), datasets)
         require_same_label_set(datasets)
+        check_image_channels(model_of(runner), datasets)
         # That of a single checkpoint is compared when it is loaded.
         trained = getattr(model_of(runner), 'trained_classes', None)
         for name, dataset in datasets.items():
