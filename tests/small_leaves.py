@@ -97,9 +97,10 @@ def small_model(leaf):
     model.init_weights()
     source = load(leaf).train_dataloader.dataset.source
     source = source if isinstance(source, list) else [source]
-    if source[0].get('dataset', source[0]).get('label_set') == 'idda16':
+    label_set = source[0].get('dataset', source[0]).get('label_set')
+    if label_set in ('idda16', 'loveda7'):
         # as the loop that trains tells
-        model.dataset_meta = label_set_metainfo('idda16')
+        model.dataset_meta = label_set_metainfo(label_set)
     return model.train()
 
 

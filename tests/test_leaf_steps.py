@@ -18,6 +18,7 @@ KINDS = [
     'cotraining/cotraining_gta2cs.py',
     'daformer/daformer_cs2acdc.py',
     'daformer/daformer_deeplabv2_gta2cs.py',
+    'daformer/daformer_urban2rural.py',
     'demo/demo_ccl_g2ci.py',
     'demo/demo_coast_g2ci.py',
     'demo/demo_mlcl_g2ci.py',
