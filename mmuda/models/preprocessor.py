@@ -73,8 +73,8 @@ def normalise_by(
     preprocessor._enable_normalize = True
     for name, values in (('mean', mean), ('std', std)):
         # (C,) -> (C, 1, 1)
-        values = torch.tensor(values).view(-1, 1, 1)
-        preprocessor.register_buffer(name, values, False)
+        column = torch.tensor(values).view(-1, 1, 1)
+        preprocessor.register_buffer(name, column, False)
 
 
 def check_preprocessor(preprocessor: nn.Module) -> None:
