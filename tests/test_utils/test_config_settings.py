@@ -24,7 +24,12 @@ def test_every_method_takes_every_setting(network, variant):
     for pair in TABLES['settings']:
         cfg = copy.deepcopy(plain)
         cfg.setting = pair + variant
-        check_data(complete(cfg), pair, 19 if variant else 7)
+        needed = TABLES['settings'][pair].get('protocol', 'default')
+        if not variant and needed not in plain.protocol:
+            with pytest.raises(ConfigError, match=f'has no {needed!r}; it'):
+                complete(cfg)
+        else:
+            check_data(complete(cfg), pair, 19 if variant else 7)
 
 
 def check_data(cfg, pair, classes):

@@ -111,6 +111,11 @@ def test_every_method_of_one_target_takes_every_setting(leaf):
     for pair, setting in plain['settings'].items():
         cfg = Config(copy.deepcopy(plain))
         cfg.setting = pair
+        needed = setting.get('protocol', 'default')
+        if needed not in plain['protocol']:
+            with pytest.raises(ConfigError, match=f'has no {needed!r}; it'):
+                complete(cfg)
+            continue
         complete(cfg)
         variant = plain['protocol'][setting.get('protocol', 'default')]
         classes = variant['num_classes']
