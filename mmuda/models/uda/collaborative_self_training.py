@@ -12,10 +12,7 @@ from torch import Tensor
 
 from mmuda.models.batch import DomainBatch
 from mmuda.models.losses import rectification_weights, valid_at
-from mmuda.models.method_checks import (
-    check_number,
-    check_target_heads,
-)
+from mmuda.models.method_checks import check_number, check_target_heads
 from mmuda.models.segmentors import Logits
 from mmuda.models.style import require_colours, transfer_colors
 from mmuda.utils.errors import ConfigError
