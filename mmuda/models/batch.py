@@ -297,8 +297,7 @@ class DomainsMixin(BaseDataPreprocessor):
             DataError: An image has other channels than the mean.
         """
         if not isinstance(data['inputs'], dict):
-            check_channels(self, data['inputs'], data.get('data_samples'))
-            return super().forward(data, training)
+            return self._preprocess(data, training)
         for domain, images in data['inputs'].items():
             if isinstance(images[0], (list, tuple)):
                 raise ConfigError(
@@ -306,9 +305,8 @@ class DomainsMixin(BaseDataPreprocessor):
                     "samples; set collate_fn=dict(type='domain_collate') in "
                     "train_dataloader, or train_cfg.type='UDATrainLoop'"
                 )
-            check_channels(self, images, data['data_samples'][domain])
         batches = {
-            domain: super(DomainsMixin, self).forward(
+            domain: self._preprocess(
                 dict(inputs=images, data_samples=data['data_samples'][domain]),
                 training,
             )
@@ -322,6 +320,13 @@ class DomainsMixin(BaseDataPreprocessor):
                 for key in ('inputs', 'data_samples')
             )
         )
+
+    def _preprocess(self, data: dict[str, Any], training: bool) -> dict:
+        try:
+            return super().forward(data, training)
+        except RuntimeError:
+            check_channels(self, data['inputs'], data.get('data_samples'))
+            raise
 
 
 def valid_pixels(images: Tensor, samples: Samples) -> Tensor | None:
