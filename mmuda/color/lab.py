@@ -9,6 +9,8 @@ IEC 61966-2-1 (sRGB) and CIE 15 (Lab) for the white point D65, as in OpenCV.
 import torch
 from torch import Tensor
 
+from mmuda.utils.errors import ConfigError
+
 # Rows X, Y and Z of linear sRGB, each divided by its value for white.
 _TO_XYZ = torch.tensor(
     [
@@ -99,7 +101,16 @@ def transfer_colors(content: Tensor, style: Tensor) -> Tensor:
 
     Returns:
         (N, 3, H, W) RGB in [0, 255], float32 or better, not rounded.
+
+    Raises:
+        ConfigError: Images have not three channels.
     """
+    for images in (content, style):
+        if images.shape[1] != 3:
+            raise ConfigError(
+                'this method exchanges the colours of images, and these have '
+                f'{images.shape[1]} channels, not RGB; choose another method'
+            )
     lab = rgb_to_lab(_wide(content) / 255)
     mean, std = _moments(lab)
     wanted_mean, wanted_std = _moments(rgb_to_lab(_wide(style) / 255))

@@ -11,31 +11,15 @@ import torch
 from torch import Tensor
 
 from mmuda.color.lab import transfer_colors
-from mmuda.utils.errors import ConfigError
 
 __all__ = [
     'ChannelStatistics',
     'channel_statistics',
-    'require_colours',
     'swap_statistics',
     'transfer_colors',
 ]
 
 _EPSILON = 1e-5
-
-
-def require_colours(channels: int) -> None:
-    """Refuse an exchange of colours between images that have no three.
-
-    Raises:
-        ConfigError: There are not three channels.
-    """
-    if channels != 3:
-        raise ConfigError(
-            'CoaST and MLCL give source images the colours of a target, and '
-            f'the images have {channels} channels, not RGB; choose another '
-            'method'
-        )
 
 
 class ChannelStatistics(NamedTuple):

@@ -14,7 +14,7 @@ from mmuda.models.batch import DomainBatch
 from mmuda.models.losses import rectification_weights, valid_at
 from mmuda.models.method_checks import check_number, check_target_heads
 from mmuda.models.segmentors import Logits
-from mmuda.models.style import require_colours, transfer_colors
+from mmuda.models.style import transfer_colors
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import DECODE, head_name
 
@@ -321,7 +321,6 @@ def in_colors_of(
     Returns:
         (N, 3, H, W) normalised images.
     """
-    require_colours(images.shape[1])
     style = reference_colors(preprocessor, target, weak)
     places = torch.arange(len(images), device=style.device) % len(style)
     colors = transfer_colors(to_rgb(preprocessor, images), style[places])
