@@ -46,6 +46,7 @@ class Checkpoint(TypedDict):
     test: NotRequired[str]
     score: NotRequired[float]
     mean: NotRequired[bool]
+    server: NotRequired[str]
     note: NotRequired[str]
 
 

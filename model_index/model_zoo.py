@@ -10,6 +10,7 @@ from model_index.entries import NUMBERS, Checkpoint, Entry, Published
 from model_index.tables import numbers_of
 
 COLUMNS = ('config', 'domains', 'file', 'must score')
+SERVER = 'server, not printed'
 
 
 def entry_of(checkpoint: Checkpoint, entries: list[Entry]) -> Entry:
@@ -36,17 +37,19 @@ def _name(leaf: str) -> str:
 
 
 def score(checkpoint: Checkpoint, entry: Entry) -> str:
-    """What a test of a checkpoint has to print.
+    """What a checkpoint must score.
 
     Args:
-        checkpoint: Its own number goes before those of the paper.
+        checkpoint: Its own number goes before those of the paper. What a
+            server said is marked, because no test prints it.
         entry: Its model.
     """
     if 'score' in checkpoint:
         return f'{checkpoint["score"]:.2f}'
     text = 'about ' * checkpoint.get('mean', False) + numbers_of(entry)
     words = {*entry.certainty.values()} - {'confirmed'}
-    notes = [*sorted(words), *filter(None, [checkpoint.get('note')])]
+    server = SERVER if 'server' in checkpoint else None
+    notes = [*sorted(words), *filter(None, [server, checkpoint.get('note')])]
     return f'{text} ({"; ".join(notes)})' if notes else text
 
 
@@ -67,7 +70,7 @@ def row(checkpoint: Checkpoint, entry: Entry) -> list[str]:
 
 
 def commands(checkpoint: Checkpoint, entry: Entry) -> str:
-    """What converts a checkpoint and tests it.
+    """What converts a checkpoint and tests it, or exports for a server.
 
     Args:
         checkpoint: As downloaded into the current folder.
@@ -79,8 +82,22 @@ def commands(checkpoint: Checkpoint, entry: Entry) -> str:
     theirs = shlex.quote(checkpoint['file'])
     words = [tool, theirs, ours, checkpoint.get('options', '')]
     test = ['tools/test.py', config, ours, checkpoint.get('test', '')]
+    if 'server' in checkpoint:
+        test += _export(checkpoint['server'], entry, Path(config).stem)
     lines = (' '.join(filter(None, line)) for line in (words, test))
     return ''.join(f'python {line}\n' for line in lines)
+
+
+def _export(server: str, entry: Entry, folder: str) -> list[str]:
+    """Options that export test images, which lie beside those of ``val``."""
+    dataset = 'test_dataloader.dataset'
+    path = entry.cfg.test_dataloader.dataset.data_prefix['img_path']
+    parts = ['test' if part == 'val' else part for part in path.split('/')]
+    return [
+        f'--export exported/{folder} --format {server} --cfg-options',
+        shlex.quote(f'{dataset}.data_prefix.img_path={"/".join(parts)}'),
+        f'{dataset}.data_prefix.seg_map_path=None',
+    ]
 
 
 def zoo(published: Published, entries: dict[str, list[Entry]]) -> str:

@@ -1,11 +1,17 @@
 """The page of published checkpoints is made of the file of numbers."""
 
+import argparse
 import re
 import shlex
+from pathlib import Path
 
 import demo_data
 import pytest
+from mmengine.config import DictAction
 
+from mmuda.datasets.server_formats import FORMATS
+from mmuda.registry import DATASETS
+from mmuda.utils.config import load_config
 from mmuda.utils.errors import ConfigError
 from model_index import read_entries, read_published, with_zoo
 from model_index.entries import NUMBERS
@@ -45,6 +51,11 @@ folders:
       address: https://a.b/day
       converter: advent
       score: 44
+    - config: night.py
+      file: dusk.pth
+      address: https://a.b/dusk
+      converter: advent
+      server: cityscapes
 """
 PART = """\
 <!-- checkpoints: all -->
@@ -59,6 +70,8 @@ Licence ([code](https://a.b/code)): MIT.
 | [their night.pth](https://a.b/night) | about 43.8 (recalled; dark) |
 | [night.py](../configs/weather/night.py) | GTA5 → Cityscapes \
 | [day.pth](https://a.b/day) | 44.00 |
+| [night.py](../configs/weather/night.py) | GTA5 → Cityscapes \
+| [dusk.pth](https://a.b/dusk) | 43.8 (recalled; server, not printed) |
 
 ```bash
 python tools/model_converters/advent.py 'their night.pth' night.pth \
@@ -66,6 +79,11 @@ python tools/model_converters/advent.py 'their night.pth' night.pth \
 python tools/test.py configs/weather/night.py night.pth --tta
 python tools/model_converters/advent.py day.pth night.pth
 python tools/test.py configs/weather/night.py night.pth
+python tools/model_converters/advent.py dusk.pth night.pth
+python tools/test.py configs/weather/night.py night.pth \
+--export exported/night --format cityscapes --cfg-options \
+test_dataloader.dataset.data_prefix.img_path=leftImg8bit/test \
+test_dataloader.dataset.data_prefix.seg_map_path=None
 ```
 
 <!-- end -->
@@ -130,6 +148,48 @@ def test_every_checkpoint_has_a_converter_and_a_config(ours):
 def test_no_two_checkpoints_lie_in_one_place(ours):
     single = [c['address'] for _, c in ours if '/file/d/' in c['address']]
     assert len(single) == len({*single}) == 12
+
+
+def test_numbers_of_servers_are_not_told_to_be_printed(ours):
+    folders = read_published(ROOT)['folders']
+    by_server = {
+        model['config']
+        for folder in folders.values()
+        for model in folder['models']
+        if 'by the server' in model.get('note', '')
+    }
+    said = {c['config'] for _, c in ours if 'server' in c}
+    assert said == by_server & {c['config'] for _, c in ours}
+    assert len(said) == 6
+
+
+@pytest.mark.parametrize(
+    ('config', 'image'),
+    [
+        ('cs2acdc', 'data/ACDC/rgb_anon/fog/test/GP01/GP01_frame_000001'),
+        ('cs2darkzurich', 'data/DarkZurich/rgb_anon/test/night/G/G_frame_001'),
+    ],
+)
+def test_what_is_exported_are_test_images_with_names_of_the_server(
+    config, image, tmp_path, monkeypatch
+):
+    page = (ROOT / 'docs/model_zoo.md').read_text()
+    pattern = rf'^python tools/test.py \S+hrda_{config}.py .*'
+    words = shlex.split(re.search(pattern, page, re.M)[0])
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--format')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    given, _ = parser.parse_known_args(words)
+    cfg = load_config(ROOT / words[2])
+    cfg.merge_from_dict(given.cfg_options)
+    monkeypatch.chdir(tmp_path)
+    path = Path(f'{image}_rgb_anon.png')
+    path.parent.mkdir(parents=True)
+    path.touch()
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    assert FORMATS[given.format].names(dataset) == {
+        str(path): f'labelTrainIds/{path.stem}'
+    }
 
 
 def test_every_converter_of_trained_networks_is_in_the_zoo(ours):
