@@ -72,7 +72,12 @@ def source_page(path: str) -> str:
             if child.name[0] not in '._'
         )
         return title + ''.join(f'- `{name}`\n' for name in names)
-    if file.stat().st_size > _MOST_BYTES:
-        return f'{title}{file.stat().st_size} bytes of data.\n'
+    content = file.read_bytes()
+    if len(content) > _MOST_BYTES:
+        return f'{title}{len(content)} bytes of data.\n'
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return f'{title}{len(content)} bytes that are no text.\n'
     language = LANGUAGES.get(file.suffix, 'text')
-    return f'{title}~~~~~~~~ {language}\n{file.read_text()}\n~~~~~~~~\n'
+    return f'{title}~~~~~~~~ {language}\n{text}\n~~~~~~~~\n'
