@@ -26,6 +26,9 @@ from docs_site.repository_files import (
     written_pages,
 )
 
+# By this the theme's script knows a link to the repository, and then asks the
+# host of the repository for its stars.
+_ASKS_HOST = ' data-md-component="source"'
 LOG = logging.getLogger('mkdocs.plugins.docs_site')
 # Where pages that lie outside docs/ are written, by where the site has them.
 _written: dict[str, str] = {}
@@ -75,6 +78,16 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     if page.file.src_uri.startswith((SOURCE, 'api/')):
         return markdown
     return for_site(_repository_path(page.file), page.file.src_uri, markdown)
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Leave to the link to the repository nothing but the link."""
+    return output.replace(_ASKS_HOST, '')
+
+
+def on_post_template(output_content: str, **_: Any) -> str:
+    """The same for pages that have no Markdown."""
+    return output_content.replace(_ASKS_HOST, '')
 
 
 def on_page_content(html: str, page: Page, **_: Any) -> str:

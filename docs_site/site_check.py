@@ -19,6 +19,8 @@ _LOADED = {'script': 'src', 'img': 'src', 'iframe': 'src', 'link': 'href'}
 # These of the links in a head are read by search engines alone.
 _UNLOADED = {'canonical', 'next', 'prev', 'edit'}
 _CSS = re.compile(r'(?:url\(|@import )[\'"]?((?:https?:)?//[^\'")]+)')
+# What the script of the theme takes as a wish to be told of the repository.
+_ASKING = 'data-md-component="source"'
 _UNDRAWN = 'class="arithmatex"'
 
 
@@ -60,12 +62,12 @@ def faults(site: Path) -> Iterator[str]:
     Yields:
         A line for each fault.
     """
-    texts = {
-        path: path.read_text()
-        for path in sorted(site.rglob('*.html'))
-        # Its links begin where the server does.
-        if path != site / '404.html'
-    }
+    texts = {path: path.read_text() for path in sorted(site.rglob('*.html'))}
+    for path, text in texts.items():
+        if _ASKING in text:
+            yield f'{path.relative_to(site)}: asks the host of the repository'
+    # Its links begin where the server does.
+    texts.pop(site / '404.html', None)
     if not texts:
         yield f'{site}: has no page'
     pages = {path: _Page(text) for path, text in texts.items()}

@@ -163,6 +163,14 @@ def test_source_pages_show_files_and_folders():
     assert '- `hooks.py`\n' in repository_files.source_page('docs_site')
 
 
+def test_source_pages_show_no_data():
+    """Such as a link to a golden file leads to."""
+    path = 'tests/data/goldens/modern/lr_s0.npz'
+    size = (ROOT / path).stat().st_size
+    page = repository_files.source_page(path)
+    assert page.endswith(f'\n# `{path}`\n\n{size} bytes that are no text.\n')
+
+
 def test_every_class_of_the_registry_has_a_place_in_the_api():
     shown = {m for p in api_pages.packages() for m in api_pages.modules(p)}
     assert {'mmuda.apis.segmenter', 'mmuda.models.uda.dacs'} <= shown
@@ -227,10 +235,22 @@ def test_a_whole_site_has_no_faults(tmp_path):
             '<span class="arithmatex">',
             'a.html: has a formula that is not drawn',
         ),
+        (
+            '<a href="https://a.b/c" data-md-component="source">',
+            'a.html: asks the host of the repository',
+        ),
     ],
 )
 def test_faults_of_a_site(text, fault, tmp_path):
     assert site_of(tmp_path, a=text) == [fault]
+
+
+def test_the_page_of_what_is_missing_asks_nobody(tmp_path):
+    """Its links are those of a server, so that they are not looked at."""
+    page = '<a href="/x/"></a><a data-md-component="source"></a>'
+    assert site_of(tmp_path, **{'404': page, 'a': ''}) == [
+        '404.html: asks the host of the repository'
+    ]
 
 
 def test_style_sheets_fetch_nothing(tmp_path):

@@ -120,6 +120,20 @@ def test_jobs_of_the_workflow_need_jobs_and_targets_that_exist(jobs):
                 assert target in targets
 
 
+def test_the_workflow_tells_the_site_where_it_is_published(jobs):
+    """Else its map is empty, and its 404.html looks in the server's root."""
+    steps = jobs['docs']['steps']
+    made = next(i for i, s in enumerate(steps) if s.get('run') == 'make docs')
+    asked = next(s for s in steps[:made] if s.get('id') == 'pages')
+    assert asked['uses'].startswith('actions/configure-pages@')
+    assert asked['if'] == jobs['publish']['if']
+    assert steps[made]['env'] == {
+        'MMUDA_SITE': '${{ steps.pages.outputs.base_url }}'
+    }
+    assert 'MMUDA_SITE' in (ROOT / 'mkdocs.yml').read_text()
+    assert jobs['docs']['permissions'] == {'contents': 'read', 'pages': 'read'}
+
+
 def test_installations_of_a_cell():
     files = ROOT / 'requirements'
     cell = CELLS['py312-upstream']
