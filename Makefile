@@ -18,7 +18,8 @@ lint: .venv/installed
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-# Into build/site, for a browser or a server; a warning is an error.
+# Into build/site; a warning is an error. Its search needs a server, such as
+# python -m http.server -d build/site.
 docs: .venv-docs/installed
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
 	.venv-docs/bin/python docs_site/site_check.py build/site
