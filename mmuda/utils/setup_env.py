@@ -35,6 +35,8 @@ def register_all_modules(init_default_scope: bool = True) -> None:
     warnings.filterwarnings('ignore', message='When align_corners=True')
     # So it is in our configs; the tools draw if they are asked to.
     warnings.filterwarnings('ignore', message='The draw is False')
+    # mmseg says so to configs that ask for it, too, such as those of HRDA.
+    warnings.filterwarnings('ignore', message='Default ``avg_non_ignore``')
     if init_default_scope:
         mmengine.registry.init_default_scope('mmuda')
 

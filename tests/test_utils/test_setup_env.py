@@ -1,7 +1,10 @@
+import warnings
+
 import config_text
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
+from mmseg.models.losses import CrossEntropyLoss
 from yapf.yapflib import yapf_api
 
 from mmuda.utils.compat import load_from_file_or_url
@@ -36,3 +39,11 @@ def test_a_config_is_laid_out_once(monkeypatch):
     assert yapf_api.FormatCode.cache_info().hits == hits + 1
     config.model.type = 'MinEnt'
     assert config.pretty_text == text.replace('AdvEnt', 'MinEnt')
+
+
+def test_a_mean_that_a_config_asks_for_is_not_warned_of():
+    with warnings.catch_warnings(record=True) as found:
+        warnings.resetwarnings()
+        register_all_modules(init_default_scope=False)
+        CrossEntropyLoss(avg_non_ignore=False)
+    assert [str(warning.message) for warning in found] == []
