@@ -114,7 +114,11 @@ def check_outputs(notebook):
 
 
 def test_tutorials_are_found():
-    assert {'first_adaptation', 'which_checkpoint_without_labels'} <= {*NAMES}
+    assert NAMES == [
+        'first_adaptation',
+        'own_simulator_to_own_camera',
+        'which_checkpoint_without_labels',
+    ]
 
 
 def test_notebooks_are_in_step_with_their_sources():
@@ -160,8 +164,8 @@ def test_configs_that_are_written_are_valid(name, tmp_path):
 
 
 def test_written_configs_are_found():
-    found = written_configs('which_checkpoint_without_labels')
-    assert [*found] == ['my_minent.py']
+    found = [file for name in NAMES for file in written_configs(name)]
+    assert found == ['sim2camera.py', 'my_minent.py']
 
 
 @pytest.mark.parametrize('name', NAMES)

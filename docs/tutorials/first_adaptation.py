@@ -255,5 +255,7 @@ for path in target[0], target[13]:
 #
 # - A gain that is beyond doubt: the same steps with 300 iterations each, and
 #   `demo_hrda_efficientnet-lite0_gta2cs` in place of DACS.
-# - Your own images: [own data](../own_data.md).
+# - Your own images:
+#   [own_simulator_to_own_camera](own_simulator_to_own_camera.ipynb), and
+#   [own data](../own_data.md).
 # - What goes wrong, and why: [FAQ](../faq.md).
