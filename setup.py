@@ -17,7 +17,7 @@ MIM_ENTRIES = ('tools', 'configs', 'model-index.yml')
 REPOSITORY_ONLY = (
     *('demo.py', 'benchmark.py', 'make_street_scenes.py'),
     *('published_numbers.py', 'run_experiments.py', 'results_page.py'),
-    *('draw_experiments.py', 'draw_methods.py'),
+    *('draw_experiments.py', 'draw_methods.py', 'label_free_experiment.py'),
     *('draw_strip.py', 'draw_views.py', 'run_tutorials.py'),
 )
 # Of the folders that are packed; pages link to others that are not.

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mmuda.model_selection.experiment_runs import find_runs, source_only_of
+from experiments.label_free.experiment_runs import find_runs, source_only_of
 from mmuda.utils.errors import ConfigError, DataError
 
 

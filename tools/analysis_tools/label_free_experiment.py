@@ -16,13 +16,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mmuda.model_selection.experiment import Experiment, Record
-from mmuda.model_selection.experiment_cache import ExperimentCache
-from mmuda.model_selection.experiment_groups import (
-    groups_of,
-    harm_detections,
-)
-from mmuda.model_selection.experiment_tables import report_text
 from mmuda.model_selection.sampling_options import (
     add_sampling_options,
     sampling_of,
@@ -33,6 +26,16 @@ from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import without_nan
 from mmuda.utils.locks import only_writer
 from mmuda.utils.setup_env import register_all_modules
+
+# These are beside tools/ in the repository, no part of the package.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from experiments.label_free.experiment import Experiment, Record
+from experiments.label_free.experiment_cache import ExperimentCache
+from experiments.label_free.experiment_groups import (
+    groups_of,
+    harm_detections,
+)
+from experiments.label_free.experiment_tables import report_text
 
 
 def parse_args() -> argparse.Namespace:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from .experiment import HARM, Record
-from .experiment_groups import (
+from experiments.label_free.experiment import HARM, Record
+from experiments.label_free.experiment_groups import (
     METHOD,
     POOL,
     RUN,
@@ -15,7 +15,7 @@ from .experiment_groups import (
     quality_of,
     score_names,
 )
-from .validator_statistics import Detection
+from experiments.label_free.validator_statistics import Detection
 
 _COLUMNS = (
     *('score', 'groups', 'weighted Spearman', 'Spearman', 'regret'),

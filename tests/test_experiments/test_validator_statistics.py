@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mmuda.model_selection.validator_statistics import (
+from experiments.label_free.validator_statistics import (
     auroc,
     best_threshold,
     bootstrap_interval,

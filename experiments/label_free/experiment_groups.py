@@ -9,9 +9,8 @@ from operator import attrgetter
 
 import numpy as np
 
-from .experiment import Experiment, Record, group_scores
-from .score_ranks import best_first
-from .validator_statistics import (
+from experiments.label_free.experiment import Experiment, Record, group_scores
+from experiments.label_free.validator_statistics import (
     Detection,
     bootstrap_interval,
     choose,
@@ -19,6 +18,7 @@ from .validator_statistics import (
     spearman,
     weighted_spearman,
 )
+from mmuda.model_selection.score_ranks import best_first
 
 # What the tool for checkpoints sorts by: the guard, then mean ranks.
 FUSED_ORDER = 'select_checkpoint'

@@ -14,6 +14,7 @@ import torch
 from mmuda.evaluation.accuracy_estimates import SourceState
 from mmuda.evaluation.harm_alarms import Evidence
 from mmuda.evaluation.label_free_state import LabelFreeState
+from mmuda.model_selection.checkpoint_scores import Sampling
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path, atomic_write, read_arrays
 from mmuda.utils.json_files import (
@@ -21,8 +22,6 @@ from mmuda.utils.json_files import (
     read_plain_file,
     without_nan,
 )
-
-from .checkpoint_scores import Sampling
 
 # Of what is cached; another number makes all of it anew.
 _VERSION = 2

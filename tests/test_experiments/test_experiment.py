@@ -13,18 +13,14 @@ from tools_in_process import load_tool, run_loaded
 from toy_pools import demo_pool
 from typing_extensions import TypedDict
 
-from mmuda.evaluation.accuracy_estimates import SourceState
-from mmuda.evaluation.harm_alarms import Evidence
-from mmuda.evaluation.label_free_state import LabelFreeState
-from mmuda.model_selection import experiment as module
-from mmuda.model_selection.checkpoint_scores import Sampling
-from mmuda.model_selection.experiment import Record
-from mmuda.model_selection.experiment_cache import CacheKey, ExperimentCache
-from mmuda.model_selection.experiment_configs import (
+from experiments.label_free import experiment as module
+from experiments.label_free.experiment import Record
+from experiments.label_free.experiment_cache import CacheKey, ExperimentCache
+from experiments.label_free.experiment_configs import (
     configs_of_several,
     runs_by_target,
 )
-from mmuda.model_selection.experiment_groups import (
+from experiments.label_free.experiment_groups import (
     FUSED_ORDER,
     RUN,
     Group,
@@ -32,12 +28,16 @@ from mmuda.model_selection.experiment_groups import (
     quality_of,
     score_names,
 )
-from mmuda.model_selection.experiment_runs import (
+from experiments.label_free.experiment_runs import (
     ExperimentRun,
     find_runs,
     source_only_of,
 )
-from mmuda.model_selection.experiment_tables import report_text
+from experiments.label_free.experiment_tables import report_text
+from mmuda.evaluation.accuracy_estimates import SourceState
+from mmuda.evaluation.harm_alarms import Evidence
+from mmuda.evaluation.label_free_state import LabelFreeState
+from mmuda.model_selection.checkpoint_scores import Sampling
 from mmuda.utils.errors import ConfigError, DataError
 
 

@@ -11,11 +11,10 @@ from mmuda.datasets.domain_dataset import build_domain
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.evaluation.confusion_matrix import count_confusion
 from mmuda.evaluation.label_free_scores import mean_iou
+from mmuda.model_selection.selection_data import loader_of
 from mmuda.models.segmentors.strip_predictions import LOGITS, choose_outputs
 from mmuda.utils.config_data import data_sets
 from mmuda.utils.errors import ConfigError, DataError
-
-from .selection_data import loader_of
 
 
 def labelled_test_images(

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from mmengine.config import Config
 
+from experiments.label_free.experiment_runs import ExperimentRun
 from mmuda.models.followers import TEACHER
 from mmuda.pseudo_labels.labelling_options import target_names
 from mmuda.registry import MODELS
 from mmuda.utils.config_data import data_sets
-
-from .experiment_runs import ExperimentRun
 
 
 def data_of_pools(runs: Sequence[ExperimentRun]) -> dict[str, Config]:

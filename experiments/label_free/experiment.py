@@ -10,41 +10,47 @@ from typing import Any
 from mmengine.config import Config
 from typing_extensions import TypedDict
 
-from mmuda.evaluation.harm_alarms import Evidence, harm_report
-from mmuda.evaluation.label_free_scores import agreement
-from mmuda.utils.checksums import sha256_of
-from mmuda.utils.errors import CheckpointError
-
-from .checkpoint_pool import CheckpointPool
-from .checkpoint_scores import Sampling, chosen_images, score_rows
-from .experiment_cache import CacheKey, ExperimentCache
-from .experiment_configs import (
+from experiments.label_free.experiment_cache import CacheKey, ExperimentCache
+from experiments.label_free.experiment_configs import (
     configs_of_several,
     data_of_pools,
     data_text,
     network_text,
     runs_by_target,
 )
-from .experiment_runs import (
+from experiments.label_free.experiment_runs import (
     ExperimentRun,
     find_runs,
     iteration_of,
     source_only_of,
 )
-from .harm_comparison import thresholds_of
-from .pool_evaluation import (
+from experiments.label_free.true_accuracy import (
+    labelled_test_images,
+    true_miou,
+)
+from mmuda.evaluation.harm_alarms import Evidence, harm_report
+from mmuda.evaluation.label_free_scores import agreement
+from mmuda.model_selection.checkpoint_pool import CheckpointPool
+from mmuda.model_selection.checkpoint_scores import (
+    Sampling,
+    chosen_images,
+    score_rows,
+)
+from mmuda.model_selection.harm_comparison import thresholds_of
+from mmuda.model_selection.pool_evaluation import (
     PoolEvidence,
     Report,
     evaluate_source,
     evaluate_target,
 )
-from .selection_data import (
+from mmuda.model_selection.selection_data import (
     loader_of,
     source_images,
     spread_indices,
     target_images,
 )
-from .true_accuracy import labelled_test_images, true_miou
+from mmuda.utils.checksums import sha256_of
+from mmuda.utils.errors import CheckpointError
 
 Tell = Callable[[str], None]
 
