@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent
 MIM_ENTRIES = ('tools', 'configs', 'model-index.yml')
 # They use folders of the repository that are no part of the package, which
 # they would make larger than a megabyte.
-REPOSITORY_ONLY = (
+REPOSITORY_ONLY_TOOLS = (
     *('demo.py', 'benchmark.py', 'make_street_scenes.py'),
     *('published_numbers.py', 'run_experiments.py', 'results_page.py'),
     *('draw_experiments.py', 'draw_methods.py', 'label_free_experiment.py'),
@@ -22,6 +22,11 @@ REPOSITORY_ONLY = (
 )
 # Of the folders that are packed; pages link to others that are not.
 UNPACKED = ('__pycache__', '*.py[cod]', '*.md', 'published.yml')
+# By entry; those configs learn from streets that only the repository renders.
+REPOSITORY_ONLY = {
+    'tools': REPOSITORY_ONLY_TOOLS,
+    'configs': ('demo', 'demo*.py', '*_demo.py'),
+}
 
 
 def add_mim_extension(folder: Path, link: bool) -> None:
@@ -42,9 +47,7 @@ def add_mim_extension(folder: Path, link: bool) -> None:
             except OSError:  # Windows without developer mode
                 pass
         if (ROOT / name).is_dir():
-            # A base of configs has the name of one of these tools.
-            unpacked = UNPACKED + REPOSITORY_ONLY * (name == 'tools')
-            ignore = shutil.ignore_patterns(*unpacked)
+            ignore = shutil.ignore_patterns(*UNPACKED, *REPOSITORY_ONLY[name])
             shutil.copytree(ROOT / name, folder / name, ignore=ignore)
         else:
             shutil.copy2(ROOT / name, folder / name)

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -67,6 +68,17 @@ def run(checkout, tmp_path):  # noqa: F811
     return call
 
 
+def write_own(folder):
+    """Data, and a config of the user's own on top of one of the wheel's."""
+    demo_data.write(folder / 'data/demo')
+    configs = demo_data.ROOT / 'configs'
+    shutil.copy(configs / '_base_/demo.py', folder / 'sizes.py')
+    text = (configs / 'demo/demo_advent_gta2cs.py').read_text()
+    text = text.replace("'../advent/", "'mmuda::advent/")
+    text = text.replace("'../_base_/demo.py'", "'sizes.py'")
+    (folder / 'own.py').write_text(text)
+
+
 def test_from_an_installation_to_a_tested_model(run, tmp_path):
     assert run('mmuda --version') == f'mmuda {mmuda.__version__}\n'
     tools = run('mmuda --help').splitlines()[-1].rpartition(': ')[2]
@@ -78,11 +90,13 @@ def test_from_an_installation_to_a_tested_model(run, tmp_path):
     assert "did you mean 'advent_gta2cs'" in run(
         'mmuda print-config advent_gta2c', code=2
     )
-    demo_data.write(tmp_path / 'empty folder/data/demo')
     refusal = run('mmuda demo', code=2)
     assert refusal.endswith('in a clone of it: python tools/demo.py\n')
+    refusal = run('mmuda print-config demo_advent_gta2cs', code=2)
+    assert refusal.endswith('renders their streets: use a clone of it\n')
+    write_own(tmp_path / 'empty folder')
     options = ' '.join(SMALL)
-    trained = run(f'mmuda train demo_advent_gta2cs --cfg-options {options}')
+    trained = run(f'mmuda train own.py --cfg-options {options}')
     hint = re.search('Test: +(mmuda test .*)', trained)[1]
     tested = run(hint)
     iou = r'cityscapes/mIoU: ([\d.]+)'

@@ -3,6 +3,7 @@
 
 import difflib
 import os
+import re
 from functools import cache
 from pathlib import Path, PurePath
 
@@ -13,6 +14,9 @@ from mmuda.utils.tool_commands import tools_folder
 
 # As mmengine names the configs of a package.
 _PREFIX = 'mmuda::'
+# Configs of this name or folder learn from streets that the repository alone
+# renders, so that a wheel (setup.py) is without them.
+_DEMO = 'demo'
 
 
 def packaged_configs() -> Path:
@@ -76,12 +80,22 @@ def _leaves() -> dict[str, Path]:
     }
 
 
+def _is_of_demo(path: PurePath) -> bool:
+    words = re.split(r'\W|_', path.name)
+    return _DEMO in words or path.parent.name == _DEMO
+
+
 def _near(path: Path) -> str:
-    """Return `` (did you mean ...)``, or nothing if no name is close."""
+    """What may have been meant; nothing if no name is close."""
     near = near_names(path)
     if near:
         return near
     root, leaves = packaged_configs(), _leaves()
+    if _is_of_demo(path) and not (root / _DEMO).is_dir():
+        return (
+            '; the configs of the demo are of the repository alone, which '
+            'renders their streets: use a clone of it'
+        )
     if len(path.parts) == 1:
         asked, known = path.name.removesuffix('.py'), [*leaves]
     else:

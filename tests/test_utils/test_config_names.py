@@ -1,8 +1,11 @@
 """Configs by path and by name, from any folder."""
 
+import shutil
+
 import demo_data
 import pytest
 
+from mmuda.utils import config_names
 from mmuda.utils.config import default_work_dir, load_config
 from mmuda.utils.config_names import (
     config_argument,
@@ -83,6 +86,33 @@ def test_unknown_name_is_told_the_near_ones(tmp_path, name, near):
     text = str(caught.value)
     assert text.startswith(f'{name}: no such config file (did you mean {near}')
     assert str(config_argument(name)) == name
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'demo_minent_gta2cs',
+        'configs/demo/minent_gta2cs.py',
+        'cotraining_demo.py',
+    ],
+)
+def test_a_wheel_tells_where_the_configs_of_the_demo_are(
+    tmp_path, monkeypatch, name
+):
+    """A typing error in the repository gets a near name instead."""
+    with pytest.raises(ConfigError, match='did you mean'):
+        find_config('demo_minent_gta2c')
+    installed = tmp_path / 'site-packages/configs'
+    shutil.copytree(CONFIGS / 'advent', installed / 'advent')
+    monkeypatch.setattr(config_names, 'packaged_configs', lambda: installed)
+    uncached = config_names._leaves.__wrapped__
+    monkeypatch.setattr(config_names, '_leaves', uncached)
+    with pytest.raises(
+        ConfigError,
+        match='no such config file; the configs of'
+        ' the demo are of the repository alone',
+    ):
+        find_config(name)
 
 
 @pytest.mark.parametrize(
