@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shlex
+import subprocess
 import sys
 
 import numpy as np
@@ -147,6 +148,19 @@ def test_commands_are_understood_by_their_tools(name, monkeypatch):
         config = getattr(args, 'config', None)
         if config is not None and str(config) not in written:
             load_config(config, getattr(args, 'cfg_options', None))
+
+
+def test_each_notebook_gets_a_folder_of_its_own(tmp_path):
+    text = (FOLDER / 'README.md').read_text()
+    loop = re.search(r'^for .*?^done$', text, re.M | re.S)[0]
+    copied = tmp_path / 'docs/tutorials'
+    copied.mkdir(parents=True)
+    for name in NAMES:
+        (copied / f'{name}.ipynb').write_text(name)
+    subprocess.run(['bash', '-ec', loop], cwd=tmp_path, check=True)
+    made = [*(tmp_path / 'work_dirs').rglob('*.ipynb')]
+    assert sorted(path.stem for path in made) == NAMES
+    assert len({path.parent for path in made}) == len(NAMES)
 
 
 @pytest.mark.parametrize('name', NAMES)

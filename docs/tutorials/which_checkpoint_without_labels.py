@@ -11,7 +11,7 @@
 # This notebook trains one run that is sound and one that is ruined on purpose,
 # chooses without labels, and only then looks at the labels, to see how good
 # the choice was. Read [first_adaptation](first_adaptation.ipynb) before; it
-# needs the same installation and about five minutes.
+# needs the same installation and about ten minutes.
 
 # %% language="bash"
 # mmuda streets data/demo --layouts gta5 cityscapes \
