@@ -360,7 +360,7 @@ def map_ids(ids: np.ndarray, lut: np.ndarray, path: str) -> np.ndarray:
     Args:
         ids: (H, W) integers as :func:`decode_ids` gives them.
         lut: (>= 256,) uint8 train ids, ``UNKNOWN_ID`` where undefined.
-        path: The file of the ids, for the message.
+        path: The file of the ids.
 
     Returns:
         (H, W) uint8 train ids.
@@ -380,10 +380,11 @@ def map_ids(ids: np.ndarray, lut: np.ndarray, path: str) -> np.ndarray:
     if train_ids is None or (train_ids == UNKNOWN_ID).any():
         known = np.flatnonzero(lut != UNKNOWN_ID)
         unknown = np.setdiff1d(ids, known).tolist()
+        keys = 'label_table, ' if known.size < lut.size else ''
         raise DataError(
             f'label {path!r} has ids {unknown[:10]} that its data set does '
-            f'not define (known are {_ranges(known.tolist())}); correct '
-            'label_table or seg_map_suffix, or the file'
+            f'not define (known are {_ranges(known.tolist())}); correct {keys}'
+            'seg_map_suffix, or the file'
         )
     return train_ids
 

@@ -250,6 +250,8 @@ LabelTable = str | Mapping[int | str, int] | Sequence[int] | None
 UNKNOWN_ID = 254
 # Key of a table for all ids that it does not list.
 OTHERS = 'others'
+# Of label files: what 16 bits hold.
+LAST_ID = 65535
 
 
 def identity_table(num_classes: int) -> dict[int | str, int]:
@@ -271,7 +273,8 @@ def lookup_table(
         num_classes: Train ids must be below it, or 255.
 
     Returns:
-        uint8 array of at least 256 train ids.
+        uint8 array of at least 256 train ids; with ``'others'`` of all ids
+        that there can be.
 
     Raises:
         ConfigError: If an id or train id of the table is not possible.
@@ -287,17 +290,18 @@ def lookup_table(
             f'label_table has train ids {wrong}; they must be '
             f'0..{num_classes - 1} or {IGNORE_ID}'
         )
+    size = LAST_ID + 1 if OTHERS in train_ids else 256
     others = train_ids.pop(OTHERS, UNKNOWN_ID)
     ids = {int(key): value for key, value in train_ids.items()}
     if -1 in ids:
         ids[255] = ids.pop(-1)
-    outside = [i for i in ids if not 0 <= i <= 65535]
+    outside = [i for i in ids if not 0 <= i <= LAST_ID]
     if outside or not ids:
         raise ConfigError(
             f'label_table has ids {outside}; a table needs at least one id '
-            'and all within 0..65535'
+            f'and all within 0..{LAST_ID}'
         )
-    dense = np.full(max(256, max(ids) + 1), others, dtype=np.uint8)
+    dense = np.full(max(size, max(ids) + 1), others, dtype=np.uint8)
     dense[list(ids)] = list(ids.values())
     return dense
 
