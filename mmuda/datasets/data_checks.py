@@ -202,6 +202,7 @@ def _judge(leaf: SegmentationDataset, content: LabelContent) -> Verdict:
         leaf.metainfo['classes'],
         getattr(leaf, 'id_list', None),
         is_whole=len(content.paths) == len(leaf),
+        is_named=getattr(leaf, 'named_ids', None) is not None,
     )
 
 

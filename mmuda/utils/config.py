@@ -7,13 +7,14 @@ import inspect
 import os
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmuda.utils.checks import is_whole
 from mmuda.utils.config_bases import lacking
 from mmuda.utils.config_completion import (
     PARTS,
@@ -180,11 +181,46 @@ def _merge_options(
             )
     require_parts(cfg, options)
     try:
-        cfg.merge_from_dict(dict(options))
+        cfg.merge_from_dict({k: _text_keys(v) for k, v in options.items()})
     except _MISFITS as error:
         raise ConfigError(
             f'{path}: an option does not fit: {describe_error(error)}'
         ) from error
+    for option in options:
+        _settle_ids(cfg._cfg_dict, option.split('.'))
+
+
+class _IdKey(str):
+    """An id that is the key of an option's dict."""
+
+
+def _text_keys(value: Any) -> Any:
+    """Write ids that are keys as text, since MMEngine merges nothing else."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        _IdKey(key) if is_whole(key) else key: _text_keys(part)
+        for key, part in value.items()
+    }
+
+
+def _settle_ids(part: Any, keys: Sequence[str]) -> None:
+    """Let ids of an option, which are text, replace those of the config.
+
+    Args:
+        part: Of the config, with the option.
+        keys: What leads to the option from there.
+    """
+    if isinstance(part, list | tuple) and keys and keys[0].isdecimal():
+        _settle_ids(part[int(keys[0])], keys[1:])
+    if not isinstance(part, dict):
+        return
+    for key in [*part]:
+        if isinstance(key, str) and re.fullmatch(r'-?\d{1,9}', key):
+            if isinstance(key, _IdKey) or int(key) in part:
+                part[int(key)] = part.pop(key)
+        elif key in keys[:1] or not keys:
+            _settle_ids(part[key], keys[1:])
 
 
 def _checked(cfg: Config) -> Config:

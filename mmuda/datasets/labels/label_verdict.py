@@ -44,6 +44,7 @@ def judge_labels(
     classes: Sequence[str],
     id_list: str | None,
     is_whole: bool,
+    is_named: bool = False,
 ) -> Verdict:
     """Judge what labels hold together.
 
@@ -52,6 +53,7 @@ def judge_labels(
         classes: Names of the classes.
         id_list: The data set's ``label_table`` if it is one of ours.
         is_whole: Whether it is all of the data set's labels.
+        is_named: Whether the data set has a ``label_map``.
     """
     if not content.paths:
         return Verdict([], [])
@@ -60,7 +62,7 @@ def judge_labels(
         *_edge_doubts(content),
         *_colour_doubts(content, classes),
     ]
-    rare = [] if doubts else _missing_class_doubts(content, classes)
+    rare = [] if doubts else _missing_class_doubts(content, classes, is_named)
     if doubts or rare:
         return Verdict(doubts + rare, [], bool(rare))
     warnings = [
@@ -128,23 +130,25 @@ def _colour_doubts(content: LabelContent, classes: Sequence[str]) -> list[str]:
 
 
 def _missing_class_doubts(
-    content: LabelContent, classes: Sequence[str]
+    content: LabelContent, classes: Sequence[str], is_named: bool
 ) -> list[str]:
     """Doubts that labels which were not read may refute."""
     ids = sorted(content.ids)
+    table = 'label_map' if is_named else 'label_table'
     if len(classes) == 2 and ids == [0, 255] and content.lut[255] == 255:
+        low, high = classes if is_named else (0, 1)
         return [
             f'the labels hold 0 and 255 only, and 255 is ignored, so that '
             f"'{classes[1]}' never occurs; the first is "
             f'{content.paths[0]!r}. If 255 is {classes[1]!r}, set '
-            'label_table={0: 0, 255: 1}'
+            f'{table}={{0: {low!r}, 255: {high!r}}}'
         ]
     if content.classes:
         return []
     return [
         f'no pixel of {_count(len(content.paths), content)} labels is of a '
         f'class: their ids {_shown(ids)} are ignored; the first is '
-        f'{content.paths[0]!r}. Correct label_table, label_set or '
+        f'{content.paths[0]!r}. Correct {table}, label_set or '
         'seg_map_suffix'
     ]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmuda.datasets.labels.label_content import LabelContent
-from mmuda.datasets.labels.label_maps import OTHERS, LabelTable
+from mmuda.datasets.labels.label_maps import LAST_ID, OTHERS, LabelTable
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import IGNORE_ID
@@ -16,7 +16,6 @@ from mmuda.utils.text import join_some, shorten
 LabelMap = Mapping[int | str, str | None]
 
 _FORM = "write {id: 'class'}, such as {7: 'road', 26: 'car', 0: None}"
-_LAST = 65535
 _SHOWN = 12
 
 
@@ -28,7 +27,7 @@ def table_of_names(
     Args:
         label_map: ``{id: class}``; None for an id that is ignored, as are all
             that are left out. Keys may be text, as options of a command line
-            are; of ``7`` and ``'7'`` the later one counts. -1 is 255.
+            are. -1 is 255.
         classes: Names of the train ids, in order.
 
     Returns:
@@ -36,17 +35,31 @@ def table_of_names(
 
     Raises:
         ConfigError: It is of another form, an id is no whole number of 16
-            bits, a name is no class, or all is ignored.
+            bits or has two classes, a name is no class, or all is ignored.
     """
-    if not isinstance(label_map, Mapping) or not label_map:
-        raise ConfigError(f'label_map={label_map!r}: {_FORM}')
+    _require_form(label_map)
     table: dict[int | str, int] = {}
     for key, name in label_map.items():
         number = _id_of(key, name, classes)
-        table[number] = _train_id(number, name, classes)
+        train_id = _train_id(number, name, classes)
+        if table.setdefault(number, train_id) != train_id:
+            raise ConfigError(
+                f'label_map has two classes for the id {number}: its key '
+                f'{key!r} says {name!r}, another one of the same id '
+                f'{_name_of(table[number], classes)!r}; leave one of them out'
+            )
     if not {*table.values()} - {IGNORE_ID}:
         raise ConfigError('label_map names no class, so nothing is learned')
     return table | {OTHERS: IGNORE_ID}
+
+
+def _require_form(label_map: Any) -> None:
+    if not isinstance(label_map, Mapping) or not label_map:
+        raise ConfigError(f'label_map={shorten(repr(label_map))}: {_FORM}')
+
+
+def _name_of(train_id: int, classes: Sequence[str]) -> str | None:
+    return None if train_id == IGNORE_ID else classes[train_id]
 
 
 def _id_of(key: Any, name: Any, classes: Sequence[str]) -> int:
@@ -61,10 +74,10 @@ def _id_of(key: Any, name: Any, classes: Sequence[str]) -> int:
             f'number; {_FORM}'
         )
     number = int(key)
-    if not -1 <= number <= _LAST:
+    if not -1 <= number <= LAST_ID:
         raise ConfigError(
             f'label_map has the id {number}; ids of label files are '
-            f'0..{_LAST}, or -1 for 255'
+            f'0..{LAST_ID}, or -1 for 255'
         )
     return IGNORE_ID if number == -1 else number
 
@@ -111,6 +124,7 @@ def one_form(
     """
     if label_map is None:
         return table
+    _require_form(label_map)
     if table is not None:
         raise ConfigError(
             f'label_map={shorten(repr(dict(label_map)))} and label_table='
