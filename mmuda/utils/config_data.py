@@ -27,7 +27,8 @@ def override_data_roots(
     the one that it is named after, where the training has none. A target that
     is not trained on follows the source if it lies in the same folder and is
     not named here: so it is of upper bounds. A labelled target that is not
-    named follows the target whose folder it lies in.
+    named follows the target whose folder it lies in. What follows a domain of
+    several data sets goes with the one in whose folder it lies.
 
     Args:
         cfg: A training config.
@@ -48,6 +49,11 @@ def override_data_roots(
     if LABELLED_TARGET in domains and LABELLED_TARGET not in given:
         _let_follow_targets(domains, domains.pop(LABELLED_TARGET))
     _add_evaluation_sets(cfg, domains, unseen | {LABELLED_TARGET})
+    before = {
+        id(leaf): leaf.get('data_root')
+        for leaves in domains.values()
+        for leaf in leaves
+    }
     for name, root in data_roots.items():
         domain, _, number = name.partition('.')
         if domain not in domains:
@@ -57,7 +63,12 @@ def override_data_roots(
             )
         leaves = domains[domain]
         if number:
-            leaves = [_numbered(name, parts.get(domain, ()), number)]
+            own = parts.get(domain, ())
+            part = _numbered(name, own, number)
+            others = [leaf for leaf in leaves if not _is_in(leaf, own)]
+            folder = before[id(part)]
+            leaves = [leaf for leaf in others if before[id(leaf)] == folder]
+            leaves.append(part)
         elif (
             len({leaf.get('data_root') for leaf in parts.get(domain, ())}) > 1
         ):
@@ -67,6 +78,10 @@ def override_data_roots(
             )
         for leaf in leaves:
             leaf['data_root'] = str(root)
+
+
+def _is_in(leaf: dict, leaves: Sequence[dict]) -> bool:
+    return any(leaf is other for other in leaves)
 
 
 def _numbered(name: str, leaves: Sequence[dict], number: str) -> dict:
@@ -287,7 +302,7 @@ def data_sets(cfg: Config) -> dict[str, DatasetConfig]:
     found |= training.get('targets') or {}
     found[LABELLED_TARGET] = training.get(LABELLED_TARGET)
     for event in ('val', 'test'):
-        found |= _evaluated(cfg, event)
+        found |= evaluation_data(cfg, event)
     return {name: config for name, config in found.items() if config}
 
 
@@ -311,7 +326,18 @@ def data_set(cfg: Config, name: str, option: str) -> DatasetConfig:
     return found[name]
 
 
-def _evaluated(cfg: Config, event: str) -> dict[str, DatasetConfig | None]:
+def evaluation_data(
+    cfg: Config, event: str
+) -> dict[str, DatasetConfig | None]:
+    """Data sets of :func:`data_sets` that are evaluated.
+
+    Args:
+        cfg: A whole config.
+        event: ``val`` or ``test``.
+
+    Returns:
+        A single one may be None.
+    """
     loaders = cfg.get(f'{event}_dataloader') or {}
     if not isinstance(loaders, (list, tuple)):
         return {event: loaders.get('dataset')}
