@@ -3,19 +3,19 @@
 
 The rule: what no label of the training can be, the network does not learn,
 and its IoU of 0 counts wherever it is evaluated. What the labels of an
-evaluated set can't be has an IoU of NaN there, and no part in its means. What
-labels could be, but are not, is up to mmseg: an IoU of 0 if a pixel is
-predicted so, else NaN.
+evaluated set can't be has an IoU of NaN there by ``DomainIoUMetric``, and no
+part in its means. What labels could be, but are not, is up to mmseg: an IoU
+of 0 if a pixel is predicted so, else NaN; so is all by its own ``IoUMetric``.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmuda.utils.text import join_some
 
-# Key of meta information of an evaluated data set: names of classes that its
+# Key of meta information of a labelled data set: names of classes that its
 # label files can't hold.
 UNLABELLED = 'unlabelled_classes'
 _SHOWN = 12
@@ -52,18 +52,15 @@ def unlabelled_classes(
     return tuple(name for i, name in enumerate(classes) if i not in held)
 
 
-def class_gap_warnings(
-    learned: Sequence[LabelsSeen], evaluated: Sequence[LabelsSeen]
-) -> Iterator[str]:
-    """Name the classes that labels can't be, and what follows.
+def class_gap_warnings(learned: Sequence[LabelsSeen]) -> Iterator[str]:
+    """Name the classes that no learned label can be, and what follows.
 
     Args:
         learned: Data sets whose labels are learned: of the source, and a
             labelled target.
-        evaluated: Data sets for validation or test, with labels.
 
     Yields:
-        Sentences for the log.
+        At most one sentence for the log.
     """
     if learned:
         never = _in_all([part.unlabelled for part in learned])
@@ -75,25 +72,34 @@ def class_gap_warnings(
                 'them; a mean without them is a subset of DomainIoUMetric, or '
                 'take a label_set without them'
             )
-    for part in evaluated:
-        if part.unlabelled:
-            yield left_out_of_means(part.name, part.unlabelled, part.classes)
 
 
 def left_out_of_means(
-    name: str, unlabelled: Sequence[str], classes: Collection[str]
-) -> str:
-    """Say that classes have no part in the means of an evaluation.
+    name: str, meta: Mapping[str, Any], is_left_out: bool
+) -> Iterator[str]:
+    """Say what becomes of classes that evaluated labels can't be.
 
     Args:
         name: Of the data set.
-        unlabelled: Classes that its labels can't be.
-        classes: All.
+        meta: Its meta information.
+        is_left_out: Whether the metric has no part for them in its means.
+
+    Yields:
+        A sentence, if there are such classes.
     """
-    return (
+    unlabelled = meta.get(UNLABELLED)
+    if not unlabelled:
+        return
+    rest = len(meta['classes']) - len(unlabelled)
+    yield (
         f'no id of the labels of {name} stands for '
-        f'{join_some(unlabelled, _SHOWN)}: their IoU there is nan, and mIoU '
-        f'the mean of the other {len(classes) - len(unlabelled)} classes'
+        f'{join_some(unlabelled, _SHOWN)}: '
+    ) + (
+        f'their IoU there is nan, and mIoU the mean of the other {rest} '
+        'classes'
+        if is_left_out
+        else 'each has an IoU of 0 there if a pixel is predicted so, which '
+        'lowers mIoU; DomainIoUMetric leaves them out'
     )
 
 
@@ -104,7 +110,7 @@ def class_gap_notes(
 
     Args:
         learned: As of :func:`class_gap_warnings`.
-        evaluated: As of :func:`class_gap_warnings`.
+        evaluated: Data sets for validation or test, with labels.
 
     Yields:
         Sentences; all is of the labels that were read, which may be few.

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 from mmcv.transforms import LoadAnnotations
-from mmengine.dataset import ConcatDataset
 from mmengine.registry import FUNCTIONS
 from torch.utils.data import Dataset
 
+from mmuda.datasets.concatenation import concatenate
 from mmuda.datasets.segmentation_dataset import (
     SegmentationDataset,
     require_same_classes,
@@ -263,11 +263,13 @@ def _name_domains(
     return named
 
 
-def build_domain(name: str, config: DatasetConfig) -> SegmentationDataset:
+def build_domain(
+    name: str | None, config: DatasetConfig
+) -> SegmentationDataset:
     """Build the data set of a domain.
 
     Args:
-        name: Of the domain, for messages.
+        name: Of the domain, for messages; None if the caller adds it.
         config: Of a data set, or several to concatenate.
 
     Raises:
@@ -280,17 +282,17 @@ def build_domain(name: str, config: DatasetConfig) -> SegmentationDataset:
         try:
             return DATASETS.build(config)
         except (ConfigError, DataError) as error:
+            if name is None:
+                raise
             # Several targets may lie in folders of the same names.
             raise type(error)(f'domain {name!r}: {error}') from error
     if not isinstance(config, Sequence) or not config:
         raise ConfigError(
-            f'domain {name!r} must be a dataset config or a list of them, '
-            f'got {config!r}'
+            f'{f"domain {name!r}" if name else "dataset"} must be a dataset '
+            f'config or a list of them, got {config!r}'
         )
     parts = [build_domain(name, part) for part in config]
-    # Checked first, since ConcatDataset's message does not name the classes.
-    require_same_classes({f'{name}[{i}]': p for i, p in enumerate(parts)})
-    return ConcatDataset(parts, ignore_keys='palette')
+    return concatenate(name or 'dataset', parts)
 
 
 def _require_no_labels(name: str, dataset: SegmentationDataset) -> None:

@@ -3,6 +3,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from typing import TypeGuard
 
 from mmuda.datasets.domain_dataset import DomainDataset
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
@@ -21,12 +22,9 @@ def learned_and_evaluated(
     Yields:
         A sentence for each that has images of the labelled target.
     """
-    if not isinstance(training, DomainDataset):
+    if not has_labelled_target(training):
         return
-    few = training.domains.get(LABELLED_TARGET)
-    if few is None:
-        return
-    learned = _paths(few)
+    learned = _paths(training.domains[LABELLED_TARGET])
     for name, dataset in evaluated.items():
         both = sorted(learned & _paths(dataset))
         if both:
@@ -36,6 +34,18 @@ def learned_and_evaluated(
                 'there says little about others. Leave them out of one of '
                 f'the two (exclude, ann_file); the first is {both[0]!r}'
             )
+
+
+def has_labelled_target(training: object) -> TypeGuard[DomainDataset]:
+    """Whether a training learns labels of a target.
+
+    Args:
+        training: Its data set.
+    """
+    return (
+        isinstance(training, DomainDataset)
+        and LABELLED_TARGET in training.domains
+    )
 
 
 def _paths(dataset: SegmentationDataset) -> set[str]:

@@ -21,7 +21,6 @@ from mmuda.datasets.transforms.kept_steps import kept_first_steps
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT, POSITIVE, WHOLE, Check, optional
 from mmuda.utils.errors import ConfigError, DataError
-from mmuda.utils.names import SOURCE
 
 _TEMPERATURE = Check(f'{POSITIVE.expected}; DAFormer uses 0.01', POSITIVE.fits)
 
@@ -119,8 +118,9 @@ class RareClassSampling(BaseDataset):
         COUNT.require(num_workers, 'RareClassSampling.num_workers')
         optional(WHOLE).require(crop_pixels, 'RareClassSampling.crop_pixels')
         _TEMPERATURE.require(temperature, 'RareClassSampling.temperature')
-        # It builds lists, and compares their classes.
-        self.dataset = build_domain(SOURCE, dataset)
+        # It builds lists, and compares their classes. Whose domain they are
+        # is known to what builds this.
+        self.dataset = build_domain(None, dataset)
         self.temperature = temperature
         self.min_pixels = min_pixels
         self.statistics = statistics

@@ -1,16 +1,16 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Finding faults of the data before training starts."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import BaseLoop, Runner, TestLoop, ValLoop
 from mmseg.models.segmentors.base import BaseSegmentor
 
 from mmuda.datasets.class_gaps import (
-    UNLABELLED,
     class_gap_notes,
     class_gap_warnings,
     left_out_of_means,
@@ -22,16 +22,23 @@ from mmuda.datasets.data_checks import (
     examine_dataset,
     require_sound,
 )
-from mmuda.datasets.learned_images import learned_and_evaluated
+from mmuda.datasets.domain_dataset import build_domain
+from mmuda.datasets.learned_images import (
+    has_labelled_target,
+    learned_and_evaluated,
+)
 from mmuda.datasets.segmentation_dataset import (
     SegmentationDataset,
     require_same_label_set,
 )
+from mmuda.evaluation.subset_iou_metric import DomainIoUMetric
 from mmuda.hooks.channel_checks import check_image_channels
 from mmuda.models.players import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.class_names import require_trained_classes
+from mmuda.utils.config_data import evaluation_data
 from mmuda.utils.errors import ConfigError, MMUDAError
+from mmuda.utils.names import LABELLED_TARGET
 
 
 @HOOKS.register_module()
@@ -88,10 +95,11 @@ class DataCheckHook(Hook):
         check_image_channels(model_of(runner), datasets)
         learned = reports.pop('training').seen
         evaluated = renamed({f'{k} data': r.seen for k, r in reports.items()})
-        for line in class_gap_warnings(learned, evaluated):
-            runner.logger.warning(line)
-        training = datasets.pop('training')
-        for line in learned_and_evaluated(training, datasets):
+        for line in (
+            *class_gap_warnings(learned),
+            *_left_out('validation', runner.val_loop),
+            *_overlaps(runner, datasets.pop('training'), datasets),
+        ):
             runner.logger.warning(line)
         for line in class_gap_notes(learned, evaluated):
             runner.logger.info(line)
@@ -108,10 +116,8 @@ class DataCheckHook(Hook):
             classes = dataset.metainfo['classes']
             file = 'the ensemble'
             require_trained_classes(trained, classes, file, f'{name} data')
-            absent = dataset.metainfo.get(UNLABELLED)
-            if absent:
-                words = left_out_of_means(f'{name} data', absent, classes)
-                runner.logger.warning(words)
+        for line in _left_out('test', runner.test_loop):
+            runner.logger.warning(line)
 
 
 def check_class_counts(
@@ -145,13 +151,48 @@ def evaluated_datasets(
         name: Of the event, such as ``test``.
         loop: Of validation or test; None has none.
     """
-    if loop is None:
-        return {}
-    loops = getattr(loop, 'loops', {'': loop})
-    return {
-        f'{name} {target}'.strip(): part.dataloader.dataset
-        for target, part in loops.items()
-    }
+    return {key: part.dataloader.dataset for key, part in _parts(name, loop)}
+
+
+def _parts(
+    name: str, loop: BaseLoop | None
+) -> Iterator[tuple[str, ValLoop | TestLoop]]:
+    """Yield the loop of each target, by a name for messages."""
+    if loop is not None:
+        for target, part in getattr(loop, 'loops', {'': loop}).items():
+            yield f'{name} {target}'.strip(), part
+
+
+def _left_out(name: str, loop: BaseLoop | None) -> Iterator[str]:
+    """Tell what becomes of classes that evaluated labels can't be."""
+    for key, part in _parts(name, loop):
+        metrics = part.evaluator.metrics
+        known = any(isinstance(m, DomainIoUMetric) for m in metrics)
+        meta = part.dataloader.dataset.metainfo
+        yield from left_out_of_means(f'{key} data', meta, known)
+
+
+def _overlaps(
+    runner: Runner,
+    training: AnyDataset,
+    validation: Mapping[str, SegmentationDataset],
+) -> Iterator[str]:
+    """Tell which labels of images that are evaluated are learned."""
+    if not has_labelled_target(training):
+        return
+    evaluated = dict(validation)
+    known = evaluation_data(runner.cfg, 'val').values()
+    for key, config in evaluation_data(runner.cfg, 'test').items():
+        if config is None or config in known:
+            continue
+        try:
+            evaluated[key] = build_domain(None, copy.deepcopy(config))
+        except MMUDAError as error:
+            # It may come after the training; the test itself will tell.
+            runner.logger.info(
+                f'{key} data is not compared with {LABELLED_TARGET!r}: {error}'
+            )
+    yield from learned_and_evaluated(training, evaluated)
 
 
 def _check_save_best(runner: Runner) -> None:

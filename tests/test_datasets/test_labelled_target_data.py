@@ -21,7 +21,7 @@ from mmuda.registry import DATASETS, MODELS
 from mmuda.reports.training_samples import training_loader
 from mmuda.utils.config import load_config
 from mmuda.utils.config_data import data_sets, override_data_roots
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
 from street_scenes import write_cityscapes, write_gta5
 
 SIZE = (96, 48)
@@ -106,6 +106,33 @@ def test_folders_of_the_target_are_its_own_too():
     assert found == dict(
         source='s', target='other', labelled_target='few', val='other'
     )
+
+
+def test_labelled_images_go_with_the_part_in_whose_folder_they_lie():
+    data = dict(
+        source=of('s'), target=[of('a'), of('b')], labelled_target=of('b')
+    )
+    cfg = Config(
+        dict(
+            train_dataloader=dict(dataset=data),
+            val_dataloader=dict(dataset=of('a')),
+        )
+    )
+    # As if it were all at once: what moves to b is not of b.
+    override_data_roots(cfg, {'target.0': 'b', 'target.1': 'c'})
+    data = cfg.train_dataloader.dataset
+    assert [part.data_root for part in data.target] == ['b', 'c']
+    assert data.labelled_target.data_root == 'c'
+    assert cfg.val_dataloader.dataset.data_root == 'b'
+
+
+def test_a_missing_folder_of_sampled_images_is_of_their_domain(configs):
+    lost = dict(configs[DOMAIN], data_root='/nowhere')
+    few = dict(type='RareClassSampling', dataset=lost, min_pixels=1)
+    for dataset in (lost, [lost]):
+        with pytest.raises(DataError) as caught:
+            DomainDataset(**configs | {DOMAIN: dict(few, dataset=dataset)})
+        assert str(caught.value).startswith("domain 'labelled_target': data_r")
 
 
 def test_a_setting_names_the_domain():

@@ -7,7 +7,7 @@ from tiny_runs import METAINFO, runner
 
 from mmuda.datasets import DomainDataset
 from mmuda.hooks import DataCheckHook
-from mmuda.registry import DATASETS
+from mmuda.registry import DATASETS, METRICS
 from mmuda.utils.errors import ConfigError, DataError
 
 
@@ -125,3 +125,39 @@ def test_classes_that_one_side_lacks_are_named(tmp_path):
     assert 'no id of the labels of validation data stands for a, c, d,' in told
     assert 'in none of 1 of source: b' in told
     assert 'by label_map e 100.00%, ignored 0.00%' in told
+    assert 'their IoU there is nan, and mIoU the mean of the other 1' in told
+
+
+def test_what_mmsegs_metric_makes_of_classes_without_labels(tmp_path):
+    run = run_with(tmp_path, None, dict(label_map={4: 'b'}))
+    metric = METRICS.build(dict(type='IoUMetric'))
+    run.val_loop.evaluator.metrics = [metric]
+    handler = Lines()
+    run.logger.addHandler(handler)
+    DataCheckHook().before_train(run)
+    run.logger.removeHandler(handler)
+    told = '\n'.join(handler.lines)
+    assert 'IoU there is nan' not in told
+    assert 'validation data stands for a, c, d, e: each has an IoU of' in told
+
+
+def test_tests_of_images_whose_labels_are_learned_are_told(tmp_path):
+    run = run_with(tmp_path)
+    few = folder(tmp_path / 'few')
+    parts = run.train_dataloader.dataset.domains
+    parts['labelled_target'] = DATASETS.build(few)
+    images = dict(few, data_prefix=dict(img_path='images'))
+    absent = dict(few, data_root=str(tmp_path / 'later'))
+    loaders = [dict(dataset=part) for part in (images, absent)]
+    metrics = [dict(prefix=name) for name in ('rome', 'oslo')]
+    run.cfg.test_dataloader, run.cfg.test_evaluator = loaders, metrics
+    handler = Lines()
+    run.logger.setLevel(logging.INFO)
+    run.logger.addHandler(handler)
+    DataCheckHook().before_train(run)
+    run.logger.removeHandler(handler)
+    (line,) = (line for line in handler.lines if 'are learned with' in line)
+    assert line.startswith('1 images of test.rome are learned with their lab')
+    (line,) = (line for line in handler.lines if 'not compared' in line)
+    assert line.startswith("test.oslo data is not compared with 'labelled_t")
+    assert 'later' in line

@@ -8,7 +8,8 @@ sizes and classes, and in the entropy of a network with --checkpoint.
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 from mmengine.config import Config
@@ -19,6 +20,7 @@ from mmuda.datasets.class_gaps import (
     LabelsSeen,
     class_gap_notes,
     class_gap_warnings,
+    left_out_of_means,
     renamed,
 )
 from mmuda.datasets.data_checks import (
@@ -57,7 +59,7 @@ from mmuda.utils.config_data import (
     set_pseudo_label_root,
 )
 from mmuda.utils.config_files import named_files
-from mmuda.utils.config_keys import config_errors
+from mmuda.utils.config_keys import config_errors, type_name
 from mmuda.utils.errors import ConfigError, MMUDAError
 from mmuda.utils.names import LABELLED, SOURCE
 from mmuda.utils.setup_env import register_all_modules
@@ -105,8 +107,8 @@ def dataset_configs(cfg: Config) -> Iterator[tuple[str, dict, str]]:
     """Yield what there is to check, no twins.
 
     Yields:
-        Name of the loader, config of a data set and, of a target that is not
-        evaluated, the reason.
+        Name of the loader, such as ``val_dataloader[1]`` of several, config
+        of a data set and, of a target that is not evaluated, the reason.
     """
     seen = []
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
@@ -122,10 +124,11 @@ def dataset_configs(cfg: Config) -> Iterator[tuple[str, dict, str]]:
         # Labels that are all missing where others lie are no choice.
         if all(reasons) and any(map(labels_elsewhere, configs)):
             reasons = [''] * len(reasons)
-        for config, reason in zip(configs, reasons, strict=True):
+        for number, config in enumerate(configs):
             if config not in seen:
                 seen.append(config)
-                yield name, config, reason
+                part = f'{name}[{number}]' if several else name
+                yield part, config, reasons[number]
 
 
 def not_evaluated(config: dict) -> str:
@@ -152,28 +155,51 @@ def check_config(cfg: Config, scan: bool, workers: int) -> int:
             for message in report.warnings:
                 print(f'  WARNING {message}')
             found = report.doubts + report.incomplete + report.faults
-            seen.setdefault(name, []).extend(report.seen)
-            built[f'{name} {len(built)}' if name in built else name] = dataset
+            seen[name], built[name] = report.seen, dataset
         except MMUDAError as error:
             found = [str(error)]
         for message in found:
             print(f'  ERROR {message}', file=sys.stderr)
         faults += len(found)
-    print_class_gaps(seen)
     training = built.pop('train_dataloader', None)
+    print_class_gaps(cfg, seen, built)
     for line in learned_and_evaluated(training, built):
         print(f'WARNING {line}')
     return faults
 
 
-def print_class_gaps(seen: dict[str, list[LabelsSeen]]) -> None:
+def print_class_gaps(
+    cfg: Config,
+    seen: dict[str, list[LabelsSeen]],
+    built: Mapping[str, SegmentationDataset],
+) -> None:
     """Print which classes only the training or only an evaluation has."""
     learned, evaluated = seen.pop('train_dataloader', []), renamed(seen)
-    warnings = [*class_gap_warnings(learned, evaluated)]
+    warnings = [*class_gap_warnings(learned)]
+    for name, dataset in built.items():
+        known = leaves_classes_out(cfg, name)
+        warnings += left_out_of_means(name, dataset.metainfo, known)
     notes = [*class_gap_notes(learned, evaluated)]
     if warnings or notes:
         print('classes')
     print_lines([*(f'WARNING {text}' for text in warnings), *notes])
+
+
+def leaves_classes_out(cfg: Config, loader: str) -> bool:
+    """Whether a metric ignores classes that labels can't be.
+
+    Args:
+        cfg: A whole config.
+        loader: As of :func:`dataset_configs`.
+    """
+    name, _, number = loader.rstrip(']').partition('[')
+    metrics = cfg.get(name.replace('dataloader', 'evaluator')) or []
+    if number:
+        metrics = metrics[int(number) :][:1]
+    while any(isinstance(part, list | tuple) for part in metrics):
+        metrics = [*chain.from_iterable(metrics)]
+    listed = [metrics] if isinstance(metrics, dict) else metrics
+    return any(type_name(part) == 'DomainIoUMetric' for part in listed)
 
 
 def check_named_files(cfg: Config) -> int:

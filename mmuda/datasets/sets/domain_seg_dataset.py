@@ -193,9 +193,9 @@ class DomainSegDataset(BaseSegDataset):
 
     @property
     def metainfo(self) -> dict:
-        """As mmengine's; evaluated labels tell the classes they can't be."""
+        """As mmengine's, with the classes that the labels can't be."""
         meta = super().metainfo
-        if self.test_mode and self.has_labels:
+        if self.has_labels:
             classes = unlabelled_classes(self.label_lut, meta['classes'])
             meta |= {UNLABELLED: classes} if classes else {}
         return meta
