@@ -1,5 +1,7 @@
 """The row of pictures of the first page."""
 
+import re
+
 import numpy as np
 import predicting_network
 import pytest
@@ -8,12 +10,15 @@ from mmengine.dataset import pseudo_collate
 from PIL import Image
 from tools_in_process import load_tool, run_loaded
 
+from demo.strip import middle_gain
 from mmuda.models.trained import load_trained
 from mmuda.registry import DATASETS, MODELS
 from mmuda.utils.drawing import colourise
+from mmuda.utils.errors import DataError
 
 WIDTH, HEIGHT, GAP, LINE = 264, 132, 6, 20  # of a picture; space; a title
 FILE = 'docs/pictures/strip.png'
+README = text_of('README.md')
 
 
 @pytest.fixture
@@ -64,7 +69,39 @@ def test_strip_shows_both_domains_and_both_predictions(
     assert len({tuple(c) for c in tiles[2].reshape(-1, 3)}) > 1
 
 
+@pytest.mark.parametrize(
+    ('gains', 'place'),
+    [
+        ([9, -4, 2], 2),
+        ([3, 1, 2, 0], 2),
+        ([0, 0], 1),
+        ([float('nan'), 5, 7, float('nan'), -1], 1),
+    ],
+)
+def test_image_of_the_strip_has_the_middle_gain(gains, place):
+    assert middle_gain(gains) == place
+
+
+def test_strip_without_any_label_ends_in_words():
+    with pytest.raises(DataError, match='no labels'):
+        middle_gain([float('nan')])
+
+
+def test_caption_has_the_numbers_of_training_as_long():
+    row = next(x for x in README.splitlines() if 'mIoU' in x and 'HRDA' in x)
+    said = re.search(r'mIoU ([\d.]+) and ([\d.]+)', row)
+    table = text_of('docs/demo.md').split('<!-- demo-table -->')[1]
+    rows = [
+        [cell.strip() for cell in line.strip('|').split('|')]
+        for line in table.strip().split('\n\n')[0].splitlines()
+    ]
+    values = dict(
+        zip(rows[0], next(r for r in rows if r[0] == 'mIoU'), strict=True)
+    )
+    assert said.groups() == (values['source-longer'], values['HRDA'])
+
+
 def test_strip_of_the_first_page_is_small():
-    assert f']({FILE})' in text_of('README.md')
+    assert f']({FILE})' in README
     assert (ROOT / FILE).stat().st_size < 150_000
     assert Image.open(ROOT / FILE).size[0] == 4 * WIDTH + 3 * GAP

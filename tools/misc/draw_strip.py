@@ -1,8 +1,9 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Draw the row of pictures of the first page.
 
-A source image, a target image, and what is predicted of it before and after
-adaptation, each with its mIoU on that image.
+A source image, a target image, and what is predicted of it without and
+with adaptation, each with its mIoU on that image, whose gain is the median of
+those of all test images.
 """
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
@@ -24,7 +25,7 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('before', help='config of the training that adaptation starts from')
+    add('before', help='config of what is compared with, such as source only')
     add('before_checkpoint', help='its checkpoint')
     add('after', help='config of the adapted network')
     add('after_checkpoint', help='its checkpoint')
