@@ -168,4 +168,5 @@ for who, name in ('entropy', by_entropy), ('mmuda select', scores['best']):
 # - What the sound run has gained is not all adaptation: source only would have
 #   gained by training on, as [first_adaptation](first_adaptation.ipynb) shows.
 # - The real use of the referees is to keep you from the ruined ones.
-# - A hundred labelled images of the target are worth more than all of it.
+# - A few labelled images of the target, where you have them, measure what the
+#   referees guess.
