@@ -12,3 +12,10 @@ train_cfg = _base_.pretrained_train_cfg
 default_hooks = dict(
     checkpoint=dict(new_parts=['attention_head'], interval=100)
 )
+# pictures of what is learned while it is learned
+custom_hooks = [
+    dict(hook, interval=100)
+    if hook['type'] == 'DomainVisualizationHook'
+    else hook
+    for hook in _base_.custom_hooks
+]

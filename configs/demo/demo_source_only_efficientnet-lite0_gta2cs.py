@@ -10,3 +10,10 @@ param_scheduler = _base_.pretrained_scheduler
 train_cfg = _base_.pretrained_train_cfg
 train_dataloader = dict(batch_size=2)
 default_hooks = _base_.pretrained_hooks
+# pictures of what is learned while it is learned
+custom_hooks = [
+    dict(hook, interval=100)
+    if hook['type'] == 'DomainVisualizationHook'
+    else hook
+    for hook in _base_.custom_hooks
+]

@@ -139,8 +139,20 @@ _label_pipeline = [
     dict(type='Resize', scale=_cityscapes_size, keep_ratio=False),
     _pack,
 ]
+# of generated streets, whose training images of the target have no labels
+_street_images = dict(
+    _whole(_cityscapes_size),
+    **_alone,
+    config=dict(
+        pseudo_labels=dict(_labelled(_label_pipeline), ground_truth=None)
+    ),
+)
 protocol = dict(
-    default=_carla_parts,
+    # of a setting that names none, such as one of your own: streets with
+    # labels of 16 classes (docs/small_data.md)
+    default=dict(_street_images, _delete_=True),
+    streets=_street_images,
+    carla=dict(_base_.protocol.default, **_carla_parts),
     alone=_carla_parts,
     cityscapes=dict(_whole(_cityscapes_size), **_alone),
     # of DAFormer, and of HRDA, which sees images at twice the size: settings
@@ -148,14 +160,6 @@ protocol = dict(
     rare=dict(_whole(_cityscapes_size), **_alone, sampling=_sampling(1)),
     large=dict(_whole(_cityscapes_size, 2), **_alone, sampling=_sampling(2)),
     weather=_whole(_idda_size),
-    # of generated streets, whose training images of the target have no labels
-    streets=dict(
-        _whole(_cityscapes_size),
-        **_alone,
-        config=dict(
-            pseudo_labels=dict(_labelled(_label_pipeline), ground_truth=None)
-        ),
-    ),
 )
 
 
@@ -245,9 +249,11 @@ _streets = [
 settings = dict(
     # those of carla2camvid.py
     carla2camvid_day=dict(class_weight=_carla),
-    carla2camvid=dict(class_weight=_carla),
+    carla2camvid=dict(class_weight=_carla, protocol='carla'),
     camvid_day=dict(class_weight=_day),
-    camvid=dict(class_weight=_camvid),
+    camvid=dict(class_weight=_camvid, protocol='carla'),
+    carla2day=dict(protocol='carla'),
+    carla2dusk=dict(protocol='carla'),
     idda2cs256=dict(
         source='idda',
         targets=['cityscapes256'],
