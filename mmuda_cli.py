@@ -105,7 +105,7 @@ def _remedy(error: ImportError) -> str:
     """What to type for a package that pip would have brought."""
     if not isinstance(error, ModuleNotFoundError):
         return ''
-    return '; pip install mmuda brings what is missing'
+    return '; in a clone of mmuda, pip install . brings what is missing'
 
 
 def _help(program: str, table: ModuleType) -> str:

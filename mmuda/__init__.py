@@ -151,8 +151,6 @@ def _commands(faults: Iterable[str]) -> list[str]:
     stack = [package for package in faults if package != 'torch']
     if stack and _has_upstream():
         commands.append(_UPSTREAM_COMMAND)
-    elif len(stack) == len(_STACK) and _is_distributed('mmuda'):
-        commands.append('pip install "mmuda[stack]"')
     else:
         names = [_INSTALL_COMMANDS[package].split()[-1] for package in stack]
         commands += [f'pip install {" ".join(names)}'] if names else []

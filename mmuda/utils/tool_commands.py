@@ -80,7 +80,7 @@ COMMANDS = {
     'print-config': ToolCommand(
         'misc/print_config.py', 'print a config with all its bases'
     ),
-    'demo': ToolCommand('demo.py', 'train six methods on generated streets'),
+    'demo': ToolCommand('demo.py', 'compare methods on generated streets'),
     'streets': ToolCommand(
         'dataset_converters/make_street_scenes.py',
         'generate streets in the layouts of published data sets',
