@@ -113,3 +113,17 @@ def test_example_dataset_reads_its_layout(rainville, tmp_path):
     )
     label = dataset[0]['data_samples'].gt_sem_seg.data[0]
     assert label.tolist() == [[0, 1, 10, 13], [255, 255, 0, 0]]
+
+
+def test_own_camera_on_a_small_network(checkout):
+    """The size of its images, its classes and what is drawn of the source."""
+    cfg = load_config(checkout / 'my_city_small.py')
+    assert cfg.model.segmentor.decode_head.num_classes == 16
+    loss = cfg.model.segmentor.decode_head.loss_decode
+    assert len(loss.class_weight) == 16
+    data = cfg.train_dataloader.dataset
+    assert data.source.type == 'RareClassSampling'
+    assert data.source.dataset.data_root == 'data/GTA5'
+    shown = [data.target, cfg.val_dataloader.dataset]
+    assert [part.pipeline[1].scale for part in shown] == [(284, 160)] * 2
+    assert [part.label_table for part in shown] == ['train_ids'] * 2

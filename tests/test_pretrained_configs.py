@@ -196,6 +196,23 @@ def test_other_small_settings_are_to_be_had(setting):
     assert cfg.model.segmentor.decode_head.num_classes == 10
 
 
+def test_a_setting_of_ones_own_has_the_classes_of_streets(tmp_path):
+    """Not those of CARLA -> CamVid, from which the tables are inherited."""
+    leaf = tmp_path / 'own.py'
+    leaf.write_text(
+        "_base_ = 'mmuda::dacs/dacs_efficientnet-lite0_idda2cs256.py'\n"
+        "settings = dict(own=dict(source='gta5', targets=['cityscapes']))\n"
+        "setting = 'own'\n"
+    )
+    cfg = load_config(leaf)
+    assert cfg.model.segmentor.decode_head.num_classes == 16
+    data = cfg.train_dataloader.dataset
+    assert [data.source.label_set, data.target.label_set] == ['idda16'] * 2
+    assert data.target.pipeline[1].scale == (320, 160)
+    assert cfg.val_dataloader.dataset.pipeline[1].scale == (320, 160)
+    assert cfg.pseudo_labels.ground_truth is None
+
+
 def test_generated_streets_are_to_be_had(tmp_path):
     write_streets(tmp_path, count=2)
     cfg = load('dacs/dacs_efficientnet-lite0_idda2cs256.py', tmp_path, STREETS)

@@ -2,10 +2,10 @@
 """Show what adaptation does on generated street scenes.
 
 Renders the scenes, trains a small network with weights of ImageNet on the
-source, then for half as long again by the source alone, MinEnt, DACS and HRDA, side
-by side where there are cores, and tests all of them on two targets, of which
-the methods see the first. Prints one table, draws predictions, errors and
-entropy maps. What an earlier run finished is reused.
+source, then for half as long again by the source alone, MinEnt, DACS and HRDA,
+side by side where there are cores, and tests all of them on two targets, of
+which the methods see the first. Prints one table, draws predictions, errors
+and entropy maps. What an earlier run finished is reused.
 """
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)

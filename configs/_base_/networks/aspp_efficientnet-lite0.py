@@ -1,4 +1,4 @@
-# EfficientNet-Lite0 from the ImageNet weights that the extra pretrained installs,
+# EfficientNet-Lite0 from the ImageNet weights of the extra "pretrained",
 # for what a laptop trains, under a small ASPPSEHead that sees its maps of
 # stride 8 and 16. Any method may copy the head. Norms that learn from batches
 # of both domains in turn have statistics of neither: those of the backbone
