@@ -228,6 +228,17 @@ def test_generated_streets_are_to_be_had(tmp_path):
     assert tested[0]['inputs'].shape == (3, 160, 320)
 
 
+@pytest.mark.parametrize('method', ['source_only', 'dacs', 'hrda'])
+def test_the_demo_draws_while_it_trains(method):
+    cfg = load(f'demo/demo_{method}_efficientnet-lite0_gta2cs.py')
+    (interval,) = (
+        hook.interval
+        for hook in cfg.custom_hooks
+        if hook.type == 'DomainVisualizationHook'
+    )
+    assert 3 * interval == cfg.train_cfg.max_iters
+
+
 @pytest.mark.parametrize('variant', ['', '_rare', '_large'])
 def test_streets_lie_where_the_demo_makes_them(variant):
     leaf = 'hrda/hrda_efficientnet-lite0_idda2cs256.py'
