@@ -9,6 +9,8 @@ from mmuda.utils.generated_pages import markdown_table, with_parts
 from model_index.entries import NUMBERS, Checkpoint, Entry, Published
 from model_index.tables import numbers_of
 
+# What some published codes call each of their checkpoints.
+_SHARED = ('latest.pth', 'model_final.pth')
 COLUMNS = ('config', 'domains', 'file', 'must score')
 SERVER = 'server, not printed'
 
@@ -73,14 +75,17 @@ def commands(checkpoint: Checkpoint, entry: Entry) -> str:
     """What converts a checkpoint and tests it, or exports for a server.
 
     Args:
-        checkpoint: As downloaded into the current folder.
+        checkpoint: As downloaded into the current folder, under a name of
+            its own.
         entry: Its model.
     """
     config = f'configs/{entry.folder}/{checkpoint["config"]}'
     ours = f'{Path(config).stem}.pth'
     tool = f'tools/model_converters/{checkpoint["converter"]}.py'
-    theirs = shlex.quote(checkpoint['file'])
-    words = [tool, theirs, ours, checkpoint.get('options', '')]
+    theirs = checkpoint['file']
+    if theirs in _SHARED:
+        theirs = f'{Path(config).stem}_{theirs}'
+    words = [tool, shlex.quote(theirs), ours, checkpoint.get('options', '')]
     test = ['tools/test.py', config, ours, checkpoint.get('test', '')]
     if 'server' in checkpoint:
         test += _export(checkpoint['server'], entry, Path(config).stem)

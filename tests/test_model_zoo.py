@@ -47,7 +47,7 @@ folders:
       mean: true
       note: dark
     - config: night.py
-      file: day.pth
+      file: latest.pth
       address: https://a.b/day
       converter: advent
       score: 44
@@ -69,7 +69,7 @@ Licence ([code](https://a.b/code)): MIT.
 | [night.py](../configs/weather/night.py) | GTA5 → Cityscapes \
 | [their night.pth](https://a.b/night) | about 43.8 (recalled; dark) |
 | [night.py](../configs/weather/night.py) | GTA5 → Cityscapes \
-| [day.pth](https://a.b/day) | 44.00 |
+| [latest.pth](https://a.b/day) | 44.00 |
 | [night.py](../configs/weather/night.py) | GTA5 → Cityscapes \
 | [dusk.pth](https://a.b/dusk) | 43.8 (recalled; server, not printed) |
 
@@ -77,7 +77,7 @@ Licence ([code](https://a.b/code)): MIT.
 python tools/model_converters/advent.py 'their night.pth' night.pth \
 --single-level
 python tools/test.py configs/weather/night.py night.pth --tta
-python tools/model_converters/advent.py day.pth night.pth
+python tools/model_converters/advent.py night_latest.pth night.pth
 python tools/test.py configs/weather/night.py night.pth
 python tools/model_converters/advent.py dusk.pth night.pth
 python tools/test.py configs/weather/night.py night.pth \
