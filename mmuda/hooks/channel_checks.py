@@ -1,8 +1,9 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Whether images have the channels that everything on their way takes."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -11,7 +12,7 @@ from mmseg.models.segmentors.base import BaseSegmentor
 from mmuda.datasets.data_checks import AnyDataset, iter_domains
 from mmuda.datasets.domain_dataset import iter_leaves, iter_transforms
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
-from mmuda.datasets.transforms.image_loading import LoadImage
+from mmuda.datasets.transforms.image_loading import LoadImage, loaded_pixels
 from mmuda.models.augmentation import StrongAugmentation, require_colours
 from mmuda.models.input_channels import (
     channel_fault,
@@ -21,20 +22,37 @@ from mmuda.models.input_channels import (
 from mmuda.models.players import unwrap
 from mmuda.utils.errors import ConfigError
 
-# Steps that change colours of three bytes; what changes the number of
-# channels is not followed, nor steps of other packages, which may.
+# Steps that change colours of three bytes, and bytes of any channels; what
+# changes the number of channels is not followed, nor steps of other packages,
+# which may, nor what comes after a change of the values' range.
 _COLOUR_STEPS = (
     *('PhotoMetricDistortion', 'ColorJitter', 'StrongAugmentation'),
     'LabTranslation',
 )
+_BYTE_STEPS = ('CLAHE', 'AdjustGamma', 'Cutout')
 _CHANGE_CHANNELS = ('RGB2Gray',)
+_CHANGE_VALUES = ('Rerange', 'Albu', 'Normalize')
 _PACKAGES = ('mmuda', 'mmseg', 'mmcv')
 _PILLOW = 'pillow'
 
 
+class SeenImage(NamedTuple):
+    """The first image of a data set, as the network sees it.
+
+    Attributes:
+        path: Its file.
+        channels: After the preprocessor.
+        is_bytes: Whether its values are those of 8 bits, as far as known.
+    """
+
+    path: str
+    channels: int
+    is_bytes: bool
+
+
 def check_image_channels(
     model: BaseSegmentor, datasets: Mapping[str, AnyDataset]
-) -> None:
+) -> list[SeenImage]:
     """Refuse images that a pipeline, the mean or the network does not fit.
 
     The first image of each data set is read.
@@ -43,17 +61,19 @@ def check_image_channels(
         model: With its preprocessor.
         datasets: By the name that messages call them.
 
+    Returns:
+        What was read, of data sets whose steps are known.
+
     Raises:
-        ConfigError: A step or an augmentation changes colours of what has
-            none, or the image does not fit the preprocessor or the network;
-            names the file.
+        ConfigError: A step changes colours of what has none, or the image
+            does not fit the preprocessor or the network; names the file.
         DataError: An image can't be read.
     """
-    found: int | None = None
+    seen = []
     for title, leaf in _followed(datasets):
-        image, path = _first_image(leaf)
+        image, stored, path = _first_image(leaf)
         channels = 1 if image.ndim == 2 else image.shape[2]
-        _check_steps(title, leaf, image, channels, path)
+        is_bytes = _check_steps(title, leaf, image, stored, path)
         fault = channel_fault(
             channels,
             normalised_channels(model.data_preprocessor),
@@ -61,9 +81,41 @@ def check_image_channels(
         )
         if fault is not None:
             raise ConfigError(f'{title}: {path!r} {fault}')
-        found = normalised_channels(model.data_preprocessor) or channels
-    if found is not None:
-        _check_augmentation(model, found)
+        shown = normalised_channels(model.data_preprocessor) or channels
+        seen.append(SeenImage(path, shown, is_bytes))
+    return seen
+
+
+def check_colour_changes(
+    model: BaseSegmentor, seen: Sequence[SeenImage], exchanges: bool
+) -> None:
+    """Refuse a method that changes colours of images that have none.
+
+    Args:
+        model: The method.
+        seen: Images that it learns from.
+        exchanges: Whether a method that can exchange the colours of images
+            will do it.
+
+    Raises:
+        ConfigError: The images have not three channels of 8 bits.
+    """
+    for image in seen:
+        _check_augmentation(model, image)
+        fits = image.channels == 3 and image.is_bytes
+        if (
+            exchanges
+            and getattr(model, 'exchanges_colours', False)
+            and not fits
+        ):
+            units = '' if image.is_bytes else ' that are not of 8 bits'
+            raise ConfigError(
+                f'{type(model).__name__} exchanges the colours of images, '
+                f'three channels from 0 to 255, and {image.path!r} has '
+                f'{image.channels} channels{units}; set style_begin=None of '
+                'CollaborativeConsistencyHook in custom_hooks, or choose '
+                'another method'
+            )
 
 
 def _followed(
@@ -93,27 +145,46 @@ def steps_of(leaf: SegmentationDataset) -> list[Any]:
     return [step for step in inner if not hasattr(step, 'transforms')]
 
 
-def _first_image(leaf: SegmentationDataset) -> tuple[np.ndarray, str]:
-    sample = steps_of(leaf)[0](leaf.get_data_info(0))
-    return sample['img'], sample['img_path']
+def _first_image(
+    leaf: SegmentationDataset,
+) -> tuple[np.ndarray, np.dtype, str]:
+    """The image, the type of its values in the file, and the file."""
+    loader = copy.copy(steps_of(leaf)[0])
+    wanted, loader.to_float32 = loader.to_float32, False
+    sample = loader(leaf.get_data_info(0))
+    image = sample['img']
+    return loaded_pixels(image, wanted), image.dtype, sample['img_path']
 
 
 def _check_steps(
     title: str,
     leaf: SegmentationDataset,
     image: np.ndarray,
-    channels: int,
+    stored: np.dtype,
     path: str,
-) -> None:
-    largest = float(image.max())
-    is_bytes = image.dtype == np.uint8 or 1 < largest <= 255
+) -> bool:
+    """Refuse steps that an image does not fit.
+
+    Returns:
+        Whether its values are those of 8 bits afterwards. The type tells it:
+        the values of a dark image of 16 bits do not.
+    """
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    is_bytes = stored == np.uint8
     for step in steps_of(leaf):
         name = type(step).__name__
-        if name in _COLOUR_STEPS and not (channels == 3 and is_bytes):
+        if name in _CHANGE_VALUES:
+            return True
+        colours = name in _COLOUR_STEPS
+        fits = is_bytes and (channels == 3 or not colours)
+        if (colours or name in _BYTE_STEPS) and not fits:
+            what = 'colours of three channels' if colours else 'values'
             raise ConfigError(
-                f'{title}: {name} changes colours of three channels from 0 to '
-                f'255, and {path!r} has {channels} up to {largest:g}; leave '
-                'it out of the pipeline'
+                f'{title}: {name} changes {what} from 0 to 255, and {path!r} '
+                f'has {channels} {"channel" if channels == 1 else "channels"} '
+                f'up to {float(image.max()):g}'
+                f'{"" if is_bytes else ", not of 8 bits"}; leave it out of '
+                'the pipeline'
             )
         if _backend(step) == _PILLOW and not (
             channels in (1, 3) and image.dtype == np.uint8
@@ -124,6 +195,7 @@ def _check_steps(
                 f"has {channels} channels of {image.dtype}; set backend='cv2' "
                 "or 'torch'"
             )
+    return is_bytes
 
 
 def _backend(step: BaseTransform) -> str | None:
@@ -138,7 +210,7 @@ def _taken_by(model: BaseSegmentor) -> int | None:
     return None if backbone is None else first_channels(backbone)
 
 
-def _check_augmentation(model: BaseSegmentor, channels: int) -> None:
+def _check_augmentation(model: BaseSegmentor, image: SeenImage) -> None:
     places = {'model': model}
     for term in getattr(model, 'terms', ()):
         places[f'model.terms: {type(term).__name__}'] = term
@@ -148,4 +220,4 @@ def _check_augmentation(model: BaseSegmentor, channels: int) -> None:
             isinstance(augmentation, StrongAugmentation)
             and augmentation.jitter_probability > 0
         ):
-            require_colours(channels, place)
+            require_colours(image.channels, place, image.is_bytes)

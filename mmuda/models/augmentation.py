@@ -133,20 +133,25 @@ class StrongAugmentation:
         return images
 
 
-def require_colours(channels: int, place: str = 'model') -> None:
+def require_colours(
+    channels: int, place: str = 'model', is_bytes: bool = True
+) -> None:
     """Refuse to change the colours of what has no three of them.
 
     Args:
         channels: Of the images.
         place: Keys that lead to ``augmentation`` in the config.
+        is_bytes: Whether their values are those of 8 bits. Of others all that
+            is above 255 would become white.
 
     Raises:
-        ConfigError: There are not three.
+        ConfigError: There are not three, or they are not of 8 bits.
     """
-    if channels != 3:
+    if channels != 3 or not is_bytes:
+        units = '' if is_bytes else ' that are not of 8 bits'
         raise ConfigError(
             f'{place}.augmentation changes brightness, saturation and hue of '
-            f'RGB, and the images have {channels} channels; set '
+            f'RGB, and the images have {channels} channels{units}; set '
             f'{place}.augmentation=dict(jitter_probability=0), which still '
             'blurs, or False'
         )

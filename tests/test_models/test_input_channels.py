@@ -1,13 +1,18 @@
 """Images, the mean that they are normalised by, and the first layer."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmseg.structures import SegDataSample
 from tiny_models import segmentor_config
 
+from mmuda.evaluation.training_pictures import shown_tiles
+from mmuda.hooks.channel_checks import SeenImage, check_colour_changes
 from mmuda.models.augmentation import StrongAugmentation
 from mmuda.models.input_channels import channel_fault, first_channels
 from mmuda.models.style import transfer_colors
+from mmuda.models.uda import CCL, MLCL, CoaST
 from mmuda.registry import MODELS
 from mmuda.utils.errors import CheckpointError, ConfigError, DataError
 
@@ -29,7 +34,8 @@ def test_what_fits(channels, normalised, taken):
     ('channels', 'normalised', 'taken', 'words'),
     [
         (4, 3, 3, 'mean and std of 3: give it 4'),
-        (3, 4, 4, 'has 3 channels, and .*mean and std of 4'),
+        (3, 4, 4, "and std of 4: give it 3, .* or read all .*'unchanged'"),
+        (3, 3, 4, "takes 4: read all channels .*'unchanged'.* in_channels=3"),
         (4, 4, 3, 'first layer takes 3: set in_channels=4'),
         (1, 3, 1, 'has 3 channels when it reaches the network'),
         (1, None, 3, 'set in_channels=1'),
@@ -100,7 +106,60 @@ def test_colours_of_four_channels_do_not_jitter():
     assert torch.allclose(blur.apply(images, draws), torch.cat(each, dim=1))
 
 
+def colours(jitter=1.0, exchanges_colours=False):
+    return SimpleNamespace(
+        augmentation=StrongAugmentation(jitter_probability=jitter),
+        exchanges_colours=exchanges_colours,
+    )
+
+
+def test_values_of_16_bits_do_not_jitter():
+    deep = [SeenImage('a.tiff', 3, False)]
+    with pytest.raises(ConfigError, match='3 channels that are not of 8 bits'):
+        check_colour_changes(colours(), deep, exchanges=True)
+    check_colour_changes(colours(), [SeenImage('a', 3, True)], exchanges=True)
+    check_colour_changes(colours(jitter=0), deep, exchanges=True)
+
+
+@pytest.mark.parametrize('image', [(3, False), (4, True)])
+def test_colours_of_other_units_are_not_exchanged(image):
+    method, seen = colours(0, True), [SeenImage('a.tiff', *image)]
+    with pytest.raises(ConfigError, match=r"'a\.tiff' has .*style_begin=None"):
+        check_colour_changes(method, seen, exchanges=True)
+    check_colour_changes(method, seen, exchanges=False)
+    assert MLCL.exchanges_colours
+    assert CCL.exchanges_colours
+    assert not CoaST.exchanges_colours
+
+
 def test_colours_are_not_exchanged():
     images = torch.rand(2, 4, 4, 6) * 255
     with pytest.raises(ConfigError, match='colours of images.* 4 channels'):
         transfer_colors(images, images[:, :3])
+
+
+@pytest.mark.parametrize(
+    ('image', 'expected'),
+    [
+        ([[0.0, 100.0, 255.4]], [[0, 100, 255]]),
+        # 14 bits, shares of white, and what is no pixel
+        ([[0.0, 8000.0, 16383.0]], [[0, 125, 255]]),
+        ([[0.0, 0.2, 1.0]], [[0, 51, 255]]),
+        ([[-100.0, 0.0, 100.0]], [[0, 128, 255]]),
+    ],
+)
+def test_pictures_of_what_a_network_learned(image, expected):
+    """Three channels in any units, as they were before normalisation."""
+    preprocessor = MODELS.build(
+        dict(
+            type='DomainDataPreprocessor',
+            mean=[50.0, 60.0, 70.0],
+            std=[4.0, 5.0, 6.0],
+            bgr_to_rgb=True,
+        )
+    )
+    values = torch.tensor(image).expand(3, 1, 3)
+    normalised = (values - preprocessor.mean) / preprocessor.std
+    shown = dict(mixed=normalised)
+    found = shown_tiles(shown, (1, 3), preprocessor, [[0, 0, 0]])['mixed']
+    assert found[..., 0].tolist() == expected

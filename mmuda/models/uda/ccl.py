@@ -92,6 +92,7 @@ class CCL(CollaborativeMixin, BaseUDA):
 
     seams = ('extra',)
     phases = ('distils', 'transfers_style')
+    exchanges_colours = True
     learns_by_distillation_only = True
     sees_domains_apart = False
     targets: tuple[str, ...]

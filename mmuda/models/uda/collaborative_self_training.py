@@ -145,8 +145,11 @@ class CollaborativeMixin(BaseModel):
         phases: Parts of a :class:`Phase` that the method asks for.
         learns_by_distillation_only: Whether the network or head that
             predicts has no other loss.
+        exchanges_colours: Whether styles are the colours of images, which
+            are three channels of 8 bits then.
     """
 
+    exchanges_colours = False
     phases: tuple[str, ...] = ('distils', 'rectifies', 'transfers_style')
     learns_by_distillation_only = False
     learns_labelled_target = False

@@ -68,6 +68,8 @@ class MLCL(CollaborativeSelfTraining, BaseUDA):
             ``ensemble_slots`` is unknown.
     """
 
+    exchanges_colours = True
+
     targets: tuple[str, ...]
 
     def __init__(
