@@ -2,7 +2,7 @@
 """Groups of images that metrics report beside the whole set."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -16,6 +16,8 @@ from mmuda.utils.text import shorten
 GroupBy = str | int | Mapping[str, str]
 # Of images of which the parenthesis of a pattern finds nothing.
 _OTHER = 'other'
+# How tables call all images together.
+ALL = 'all'
 _FILE = '.json'
 _WILD = re.compile(r'[*?\[]')
 
@@ -38,7 +40,8 @@ class ImageGroups:
 
     def __init__(self, rule: GroupBy) -> None:
         self.rule = rule
-        self._find = _finder(rule)
+        self.names = _names_of(rule)
+        self._find = _finder(rule, self.names)
 
     def of(self, sample: Mapping) -> str:
         """Name the group that an image is of.
@@ -47,7 +50,7 @@ class ImageGroups:
             sample: Of the image, with its ``key``.
 
         Raises:
-            ConfigError: It has no key.
+            ConfigError: It has no key, or the group is called as the whole.
             DataError: The rule says nothing of it.
         """
         key = sample.get('key')
@@ -63,15 +66,62 @@ class ImageGroups:
                 f'evaluator.group_by={_words(self.rule)} finds nothing in '
                 f'the key {key!r} of {sample.get("img_path")!r}; {remedy}'
             )
+        if name == ALL:
+            raise ConfigError(
+                f'evaluator.group_by={_words(self.rule)} names the group of '
+                f'the key {key!r} {ALL!r}, as all images together are '
+                'called; choose another name'
+            )
         return name
+
+    def unused(self, keys: Iterable[str]) -> list[str]:
+        """Entries of a mapping or file that no image is looked up by.
+
+        Args:
+            keys: Of all images.
+        """
+        left = dict(self.names or {})
+        for key in keys:
+            left.pop(_entry_of(key, self.names or {}) or '', None)
+        return [*left]
+
+
+def examine_groups(groups: ImageGroups, dataset: Any) -> list[str]:
+    """Find the group of each image of a data set before it is evaluated.
+
+    Args:
+        groups: As a metric has them.
+        dataset: Any data set; what has no keys without its pipeline is left
+            to the evaluation.
+
+    Returns:
+        A warning, if entries of a mapping or file fit no image.
+
+    Raises:
+        ConfigError: A group is called as the whole.
+        DataError: The rule says nothing of an image.
+    """
+    if not hasattr(dataset, 'get_data_info'):
+        return []
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    known = [info for info in infos if info.get('key') is not None]
+    for info in known:
+        groups.of(info)
+    unused = groups.unused(info['key'] for info in known) if known else []
+    if not unused:
+        return []
+    shown = shorten(', '.join(map(repr, unused)))
+    return [
+        f'evaluator.group_by={_words(groups.rule)}: {len(unused)} of its '
+        f'entries fit no image, as {shown}'
+    ]
 
 
 _Found = tuple[str | None, str]
 
 
-def _finder(rule: Any) -> Callable[[str], _Found]:
-    if is_whole(rule):
-        return lambda key: _folder_of(key, rule)
+def _names_of(rule: Any) -> dict[str, str] | None:
+    """Groups by key or pattern; None of a rule of another kind."""
     if isinstance(rule, str) and rule.endswith(_FILE):
         remedy = 'evaluator.group_by needs {"<key or pattern>": "<group>"}'
         rule = read_json(rule, remedy, dict[str, str])
@@ -84,8 +134,17 @@ def _finder(rule: Any) -> Callable[[str], _Found]:
                 f'evaluator.group_by={_words(rule)}: must name at least one '
                 "group, {'<key or pattern>': '<group>'}"
             )
-        patterns = {k: name for k, name in names.items() if _WILD.search(k)}
-        return lambda key: _listed(key, names, patterns)
+        return names
+    return None
+
+
+def _finder(
+    rule: Any, names: Mapping[str, str] | None
+) -> Callable[[str], _Found]:
+    if is_whole(rule):
+        return lambda key: _folder_of(key, rule)
+    if names is not None:
+        return lambda key: _listed(key, names)
     try:
         pattern = re.compile(rule)
     except (re.error, TypeError) as error:
@@ -112,13 +171,18 @@ def _folder_of(key: str, level: int) -> _Found:
     return folders[level], ''
 
 
-def _listed(
-    key: str, names: Mapping[str, str], patterns: Mapping[str, str]
-) -> _Found:
+def _listed(key: str, names: Mapping[str, str]) -> _Found:
+    entry = _entry_of(key, names)
+    if entry is not None:
+        return names[entry], ''
+    return None, f"add it, or '*': {_OTHER!r} at the end"
+
+
+def _entry_of(key: str, names: Mapping[str, str]) -> str | None:
     if key in names:
-        return names[key], ''
-    fitting = (name for p, name in patterns.items() if fnmatchcase(key, p))
-    return next(fitting, None), f"add it, or '*': {_OTHER!r} at the end"
+        return key
+    fitting = (p for p in names if _WILD.search(p) and fnmatchcase(key, p))
+    return next(fitting, None)
 
 
 def _words(rule: GroupBy) -> str:

@@ -16,12 +16,10 @@ from mmuda.registry import METRICS
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.tool_commands import tool_command
 
-from .image_groups import GroupBy, ImageGroups
+from .image_groups import ALL, GroupBy, ImageGroups
 from .pixel_counts import count_pairs
 
 _RESERVED = ('aAcc', 'mIoU', 'mAcc')
-# Of images whose key has nothing where the name of a group would be.
-_ALL = 'all'
 
 # Pixels of each class in the intersection, the union, the prediction and the
 # label, (K,) each.
@@ -174,7 +172,7 @@ class DomainIoUMetric(IoUMetric):
                 name: self._row_of(groups[name]) for name in sorted(groups)
             }
             counts = {name: len(groups[name]) for name in rows}
-            rows[_ALL], counts[_ALL] = self._row_of(images), len(images)
+            rows[ALL], counts[ALL] = self._row_of(images), len(images)
             print_log(group_tables(rows, counts, self._means), 'current')
             for name in sorted(groups):
                 for mean in ('mIoU', *self.subsets):

@@ -31,8 +31,15 @@ from mmuda.datasets.segmentation_dataset import (
     SegmentationDataset,
     require_same_label_set,
 )
+from mmuda.evaluation.image_groups import examine_groups
 from mmuda.evaluation.subset_iou_metric import DomainIoUMetric
-from mmuda.hooks.channel_checks import check_image_channels
+from mmuda.hooks.channel_checks import (
+    check_colour_changes,
+    check_image_channels,
+)
+from mmuda.hooks.collaborative_consistency_hook import (
+    CollaborativeConsistencyHook,
+)
 from mmuda.models.players import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.class_names import require_trained_classes
@@ -58,9 +65,10 @@ class DataCheckHook(Hook):
             classes.
         ConfigError: Training, validation or test set and model differ in the
             number of classes, in the channels of images, or in their label
-            sets, or the best checkpoint is to be chosen by a target that is
-            not evaluated.
-        DataError: A sample cannot be read, or labels can't be meant so.
+            sets, colours would change of images that have none, or the best
+            checkpoint is to be chosen by a target that is not evaluated.
+        DataError: A sample cannot be read, labels can't be meant so, or
+            ``group_by`` of a metric says nothing of an image.
     """
 
     priority = 'VERY_HIGH'
@@ -91,8 +99,9 @@ class DataCheckHook(Hook):
                 runner.logger.info(f'{name} data, {line}')
             for line in report.incomplete + report.warnings:
                 runner.logger.warning(f'{name} data, {line}')
-        # Of images that can be read.
-        check_image_channels(model_of(runner), datasets)
+        _check_channels(runner, datasets)
+        for line in _check_groups(runner.val_loop):
+            runner.logger.warning(line)
         learned = reports.pop('training').seen
         evaluated = renamed({f'{k} data': r.seen for k, r in reports.items()})
         for line in (
@@ -110,6 +119,8 @@ class DataCheckHook(Hook):
         check_class_counts(_num_classes(model_of(runner)), datasets)
         require_same_label_set(datasets)
         check_image_channels(model_of(runner), datasets)
+        for line in _check_groups(runner.test_loop):
+            runner.logger.warning(line)
         # That of a single checkpoint is compared when it is loaded.
         trained = getattr(model_of(runner), 'trained_classes', None)
         for name, dataset in datasets.items():
@@ -193,6 +204,34 @@ def _overlaps(
                 f'{key} data is not compared with {LABELLED_TARGET!r}: {error}'
             )
     yield from learned_and_evaluated(training, evaluated)
+
+
+def _check_channels(
+    runner: Runner, datasets: Mapping[str, AnyDataset]
+) -> None:
+    """Of images that can be read."""
+    model, evaluated = model_of(runner), dict(datasets)
+    training = dict(training=evaluated.pop('training'))
+    begins = [
+        hook.begins['transfers_style']
+        for hook in runner.hooks
+        if isinstance(hook, CollaborativeConsistencyHook)
+    ]
+    seen = check_image_channels(model, training)
+    check_colour_changes(model, seen, begins != [None])
+    check_image_channels(model, evaluated)
+
+
+def _check_groups(loop: BaseLoop | None) -> list[str]:
+    """Refuse images without a group; warn of what no image is of."""
+    lines = []
+    for part in getattr(loop, 'loops', {'': loop}).values():
+        metrics = getattr(getattr(part, 'evaluator', None), 'metrics', ())
+        for metric in metrics:
+            groups = getattr(metric, 'group_by', None)
+            if groups is not None:
+                lines += examine_groups(groups, part.dataloader.dataset)
+    return lines
 
 
 def _check_save_best(runner: Runner) -> None:

@@ -9,6 +9,7 @@ import torch
 from mmengine.logging import MMLogger
 
 from mmuda.evaluation import DomainIoUMetric
+from mmuda.evaluation.image_groups import ImageGroups, examine_groups
 from mmuda.utils.errors import ConfigError, DataError
 
 CLASSES = ('road', 'car', 'sky', 'bike')
@@ -197,3 +198,25 @@ def test_a_file_that_holds_something_else(tmp_path):
     path.write_text('["fog"]')
     with pytest.raises(DataError, match=r'conditions\.json.*<group>'):
         metric(str(path))
+
+
+@pytest.mark.parametrize('rule', ['all', {'fog/*': 'fog', '*': 'all'}])
+def test_a_group_is_not_called_as_the_whole(rule):
+    groups = ImageGroups(rule)
+    with pytest.raises(ConfigError, match="'all', as all images together"):
+        groups.of(dict(key='overall/1'))
+
+
+class Keys(list):
+    def get_data_info(self, index):
+        return dict(key=self[index], img_path=f'{self[index]}.png')
+
+
+def test_groups_are_looked_up_before_the_evaluation():
+    groups = ImageGroups({'fog/*': 'fog', 'snow/A/1': 'snow', 'sun/*': 'sun'})
+    with pytest.raises(DataError, match="nothing in the key 'night/B/1'"):
+        examine_groups(groups, Keys(KEYS))
+    (line,) = examine_groups(groups, Keys(['fog/A/1', 'snow/A/1']))
+    assert line.endswith("1 of its entries fit no image, as 'sun/*'")
+    assert examine_groups(groups, Keys(['fog/1', 'snow/A/1', 'sun/2'])) == []
+    assert examine_groups(groups, [1, 2]) == []

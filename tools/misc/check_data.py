@@ -36,6 +36,7 @@ from mmuda.datasets.sets.missing_labels import (
     missing_labels,
     unlabelled,
 )
+from mmuda.evaluation.image_groups import ImageGroups, examine_groups
 from mmuda.models.trained import load_trained
 from mmuda.models.uda import BaseUDA
 from mmuda.registry import DATASETS, MODELS
@@ -103,12 +104,15 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def dataset_configs(cfg: Config) -> Iterator[tuple[str, dict, str]]:
+def dataset_configs(
+    cfg: Config,
+) -> Iterator[tuple[str, dict, str, list[dict]]]:
     """Yield what there is to check, no twins.
 
     Yields:
         Name of the loader, such as ``val_dataloader[1]`` of several, config
-        of a data set and, of a target that is not evaluated, the reason.
+        of a data set, of a target that is not evaluated the reason, and
+        metrics that evaluate it.
     """
     seen = []
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
@@ -124,11 +128,15 @@ def dataset_configs(cfg: Config) -> Iterator[tuple[str, dict, str]]:
         # Labels that are all missing where others lie are no choice.
         if all(reasons) and any(map(labels_elsewhere, configs)):
             reasons = [''] * len(reasons)
+        metrics = cfg.get(name.replace('dataloader', 'evaluator')) or []
+        metrics = metrics if several and metrics else [metrics] * len(configs)
         for number, config in enumerate(configs):
             if config not in seen:
                 seen.append(config)
                 part = f'{name}[{number}]' if several else name
-                yield part, config, reasons[number]
+                own = metrics[number]
+                own = own if isinstance(own, list) else [own]
+                yield part, config, reasons[number], own
 
 
 def not_evaluated(config: dict) -> str:
@@ -142,7 +150,7 @@ def not_evaluated(config: dict) -> str:
 def check_config(cfg: Config, scan: bool, workers: int) -> int:
     """Print what the data sets hold and what is wrong; return the faults."""
     faults, seen, built = 0, {}, {}
-    for name, config, reason in dataset_configs(cfg):
+    for name, config, reason, metrics in dataset_configs(cfg):
         print(name, flush=True)
         if reason:
             print(f'  not evaluated: {reason}{labels_elsewhere(config)}')
@@ -152,6 +160,10 @@ def check_config(cfg: Config, scan: bool, workers: int) -> int:
             report = examine_dataset(dataset, scan, workers, progress=scan)
             print_lines(describe_left_out(dataset))
             print_lines(report.lines)
+            for metric in metrics if not reason else ():
+                if metric.get('group_by') is not None:
+                    groups = ImageGroups(metric['group_by'])
+                    report.warnings.extend(examine_groups(groups, dataset))
             for message in report.warnings:
                 print(f'  WARNING {message}')
             found = report.doubts + report.incomplete + report.faults
