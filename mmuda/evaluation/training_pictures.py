@@ -17,6 +17,9 @@ from mmuda.models.uda.collaborative_self_training import denormalised, to_rgb
 from mmuda.utils.drawing import colourise, displayable, heat_map
 
 _COLOURS = 3
+_BRIGHTEST = 255
+# Of what was normalised, in shares of white.
+_ROUNDING = 1e-3
 _LABELS = {'gt_sem_seg': 'label', 'pseudo_sem_seg': 'pseudo-label'}
 
 
@@ -164,9 +167,21 @@ def _denormalised(
     if len(image) != _COLOURS:
         values = denormalised(preprocessor, image[None])[0].permute(1, 2, 0)
         return displayable(values.cpu().numpy())
-    colors = to_rgb(preprocessor, image[None])[0]
-    colors = colors.round().clamp(0, 255).permute(1, 2, 0)
-    return colors.cpu().numpy().astype(np.uint8)
+    colors = to_rgb(preprocessor, image[None])[0].permute(1, 2, 0)
+    rounded = colors.round()
+    if _is_share(colors):
+        rounded = colors.clamp(0, 1)
+    elif rounded.min() >= 0 and rounded.max() <= _BRIGHTEST:
+        return rounded.cpu().numpy().astype(np.uint8)
+    # Of other units than those of 8 bits; BGR is what it takes.
+    return displayable(rounded.flip(2).cpu().numpy())
+
+
+def _is_share(colors: Tensor) -> bool:
+    """Whether values go from 0 to 1, and are not those of a black image."""
+    least, most = float(colors.min()), float(colors.max())
+    parts = float((colors - colors.round()).abs().max())
+    return least > -_ROUNDING and most < 1 + _ROUNDING and parts > _ROUNDING
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 All pictures are RGB, uint8, of shape (H, W, 3).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import cv2
@@ -26,9 +27,9 @@ def displayable(image: np.ndarray) -> np.ndarray:
     """Make a picture of an image of any number of channels and any units.
 
     Of more than three channels the first three are shown, of less the first
-    one, grey. Fractions up to 1 count as shares, what goes beyond 255 as
-    16 bits, and what is no pixel at all is stretched from its least to its
-    largest value.
+    one, grey. Fractions up to 1 count as shares, what goes beyond 255 as of
+    the least number of bits that holds it, up to 16, and what is no pixel at
+    all is stretched from its least to its largest value.
 
     Args:
         image: (H, W) or (H, W, C), the first three channels BGR.
@@ -43,7 +44,8 @@ def displayable(image: np.ndarray) -> np.ndarray:
         if low < 0 or high > _DEEPEST:
             values = (values - low) * (255 / max(high - low, 1e-12))
         elif high > 255:
-            values = values * (255 / _DEEPEST)
+            deepest = 2 ** math.ceil(math.log2(high + 1)) - 1
+            values = values * (255 / deepest)
         elif high <= 1:
             values = values * 255
         values = np.rint(values).clip(0, 255).astype(np.uint8)

@@ -84,6 +84,13 @@ def test_values_that_are_no_numbers(tmp_path, value):
         load(tmp_path / 'a.tiff', color_type='unchanged')
 
 
+def test_values_that_are_no_numbers_in_single_precision(tmp_path):
+    path = tmp_path / 'a.tiff'
+    cv2.imwrite(str(path), np.full((6, 8), 1e300))
+    with pytest.raises(DataError, match='not finite'):
+        load(path, color_type='unchanged')
+
+
 def test_a_palette_has_three_channels(tmp_path):
     path = tmp_path / 'a.png'
     Image.fromarray(np.zeros((4, 4), np.uint8)).convert('P').save(path)
@@ -108,6 +115,8 @@ def test_a_tiff_that_is_cut_off(tmp_path, cut):
         (np.full((1, 1, 3), [0.0, 0.2, 1.0], np.float32), [255, 51, 0]),
         (np.full((1, 1, 3), [0.0, 100, 200], np.float32), [200, 100, 0]),
         (np.full((1, 1, 3), [0, 257, 65535], np.uint16), [255, 1, 0]),
+        (np.full((1, 1, 3), [0, 1000, 4000], np.uint16), [249, 62, 0]),
+        (np.full((1, 1, 3), [0.0, 256, 511], np.float32), [255, 128, 0]),
         (np.full((1, 1, 3), [-1.0, 0.0, 1.0], np.float32), [255, 128, 0]),
     ],
 )
