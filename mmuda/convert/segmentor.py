@@ -9,6 +9,7 @@ from mmengine.registry import Registry
 from torch import Tensor
 
 import mmuda.registry
+from mmuda.datasets.images.image_io import UNCHANGED
 from mmuda.datasets.labels.label_maps import label_set_metainfo
 from mmuda.utils.config_completion import complete
 from mmuda.utils.config_data import dataset_leaves
@@ -16,6 +17,7 @@ from mmuda.utils.config_keys import class_of, known_classes
 from mmuda.utils.config_values import parameter_defaults
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.names import DECODE
+from mmuda.utils.tool_commands import tool_command
 
 from .state_dicts import StateDict
 
@@ -37,6 +39,7 @@ _KEPT_KEYS = (
 #: Folder that a config of mmseg's types alone names for test data.
 OWN_TEST_DATA = 'data/own'
 
+_COLOURS = 'BGR'
 _TWO_SCALES = 'HRDAEncoderDecoder'
 # Of a segmentor with heads for each target.
 _KEYS_OF_TARGETS = (
@@ -94,7 +97,8 @@ def plain_config(cfg: Config) -> Config:
         cfg: Config of a method, with ``model.segmentor``.
 
     Raises:
-        ConfigError: If ``model.segmentor`` is missing.
+        ConfigError: If ``model.segmentor`` is missing, or images have not the
+            one or three channels that mmseg's preprocessor takes.
     """
     if 'segmentor' not in cfg.get('model', {}):
         raise ConfigError(
@@ -184,6 +188,14 @@ def _plain_model(method: dict) -> dict:
         model['type'] = 'UDAEncoderDecoder'
     preprocessor = method.get('data_preprocessor')
     if preprocessor is not None:
+        channels = len(preprocessor.get('mean') or _COLOURS)
+        if channels not in (1, len(_COLOURS)):
+            raise ConfigError(
+                f'model.data_preprocessor: mean and std of {channels} '
+                "channels; mmseg's SegDataPreProcessor takes three or one, so "
+                'a plain segmentor of these images does not exist; predict '
+                f'by {tool_command("predict.py", "CONFIG", "CHECKPOINT")}'
+            )
         preprocessor['type'] = 'SegDataPreProcessor'
         if preprocessor.get('size') is None:
             preprocessor.setdefault('size_divisor', 1)
@@ -275,7 +287,11 @@ def _plain_step(step: dict) -> dict:
     """A step of mmseg that does the same for a prediction."""
     kind = step['type'].removeprefix('mmuda.')
     if kind == 'LoadImage':
-        return dict(type='LoadImageFromFile')
+        kept = {k: v for k, v in step.items() if k != 'type'}
+        if str(step.get('color_type')).startswith(UNCHANGED):
+            # mmseg packs no 16 bits.
+            kept |= dict(color_type=UNCHANGED, to_float32=True)
+        return dict(type='LoadImageFromFile', **kept)
     if kind == 'Resize':
         # Pillow's filters, which that backend computes faster.
         pillow = (
