@@ -54,19 +54,37 @@ def channel_fault(
             return (
                 f'has {channels} channels, and model.data_preprocessor has '
                 f'mean and std of {normalised}: give it {channels}, in the '
-                "order of the file's (BGR first), or read three colours by "
-                "LoadImage(color_type='color')"
+                "order of the file's (BGR first), or read "
+                f'{_other_reading(channels, normalised)}'
             )
         seen = normalised
     if taken in (None, seen):
         return None
-    return (
+    start = (
         f'has {seen} channels when it reaches the network, whose first layer '
-        f'takes {taken}: set in_channels={seen} of the backbone (weights of '
-        'ImageNet do not fit its first layer then; partial=[...] of init_cfg '
-        'names what keeps its initial value), or read three colours by '
-        "LoadImage(color_type='color')"
+        f'takes {taken}: '
     )
+    if seen < taken:
+        return (
+            f'{start}read {_other_reading(seen, taken)}, with as many values '
+            'in mean and std of model.data_preprocessor, or set '
+            f'in_channels={seen} of the backbone'
+        )
+    return (
+        f'{start}set in_channels={seen} of the backbone (weights of '
+        'ImageNet do not fit its first layer then; partial=[...] of init_cfg '
+        'names what keeps its initial value), or read '
+        f'{_other_reading(seen, taken)}'
+    )
+
+
+def _other_reading(channels: int, wanted: int | None) -> str:
+    if wanted is not None and channels < wanted:
+        return (
+            "all channels of the file by LoadImage(color_type='unchanged') "
+            'in every pipeline'
+        )
+    return "three colours by LoadImage(color_type='color')"
 
 
 def check_channels(
