@@ -128,7 +128,8 @@ def decode_image(
         raise DataError(f'cannot read {path!r}: {REPAIR}') from error
     if image is None:
         raise DataError(f'cannot read {path!r}: {REPAIR}')
-    if image.dtype.kind == 'f' and not np.isfinite(image).all():
+    largest = np.finfo(np.float32).max  # networks compute in it
+    if image.dtype.kind == 'f' and not (abs(image) <= largest).all():
         raise DataError(
             f'{path!r} holds values that are not finite; fill them, for one '
             'would make all of training NaN'
