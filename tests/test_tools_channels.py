@@ -11,7 +11,10 @@ from PIL import Image
 from tools_in_process import load_tool, run_loaded
 
 from mmuda.apis import Segmenter
-from mmuda.utils.errors import DataError
+from mmuda.apis.prediction_inputs import Item
+from mmuda.convert import plain_config
+from mmuda.utils.config import load_config
+from mmuda.utils.errors import ConfigError, DataError
 
 MEAN, STD = [9000.0, 8000.0, 7000.0, 20000.0], [4000.0, 4000.0, 4000.0, 9000.0]
 CONFIG = """
@@ -144,6 +147,16 @@ def test_predictions_are_those_of_the_network(trained, data):
         np.testing.assert_array_equal(found.label_map, of_file.label_map)
 
 
+def test_values_of_other_units_are_told(trained, data):
+    segmenter = Segmenter(*map(str, trained), device='cpu')
+    image = cv2.imread(str(data / f'images/{KEYS[0]}.tiff'), -1)
+    kinds = {}
+    for name, array in (('deep', image), ('bytes', (image >> 8).astype('u1'))):
+        shown = segmenter._pipeline(Item(array, None))
+        kinds[name] = [note.kind for note in shown.notes]
+    assert kinds == dict(deep=[], bytes=['units'])
+
+
 def test_pictures_show_the_first_three_channels(trained, data):
     segmenter = Segmenter(*map(str, trained), device='cpu')
     path = data / f'images/{KEYS[0]}.tiff'
@@ -194,7 +207,7 @@ def test_tests_checks_and_pictures(
         (
             dict(step="dict(type='PhotoMetricDistortion'), "),
             r'PhotoMetricDistortion changes colours of three channels .*'
-            r'field_0\.tiff. has 4 up to \d+; leave it out',
+            r'field_0\.tiff. has 4 channels up to \d+, not of 8 bits; leave',
         ),
         (
             dict(
@@ -225,6 +238,74 @@ def test_what_does_not_fit_is_refused_before_training(
     assert not list((tmp_path / 'work').glob('*.pth'))
 
 
+@pytest.mark.parametrize(
+    ('step', 'message'),
+    [
+        ('', r'model\.augmentation changes .* 3 channels that are not of 8 b'),
+        ("dict(type='CLAHE'), ", 'CLAHE changes values from 0 to 255'),
+        ("dict(type='AdjustGamma'), ", 'AdjustGamma changes values from 0'),
+        ("dict(type='Cutout'), ", 'Cutout changes values from 0 to 255'),
+    ],
+)
+def test_three_channels_of_16_bits_are_no_colours(
+    data, tmp_path, step, message
+):
+    """A dark first image does not make bytes of them."""
+    three = tmp_path / 'three'
+    for part in ('images', 'labels'):
+        (three / part).mkdir(parents=True)
+    for seed, key in enumerate(KEYS):
+        image, ids = field(seed)
+        image = image[..., :3] // (1 if seed else 100)
+        cv2.imwrite(str(three / f'images/{key}.tiff'), image)
+        Image.fromarray(ids).save(three / f'labels/{key}.png')
+    config = write(
+        three,
+        tmp_path / 'three.py',
+        method='dacs',
+        step=step,
+        mean=MEAN[:3],
+        std=STD[:3],
+    )
+    text = config.read_text().replace('in_channels=4', 'in_channels=3')
+    config.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        train(config, tmp_path / 'work')
+
+
+def train(config, folder):
+    tool = load_tool('train.py')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            'sys.argv', ['t', str(config), '--work-dir', str(folder)]
+        )
+        tool['main'](tool['parse_args']())
+
+
+def test_a_file_of_groups_that_lacks_an_image(data, tmp_path):
+    config = write(data, tmp_path / 'grouped.py')
+    groups = "prefix='fields', group_by={'field_[01]': 'dusk'})"
+    text = config.read_text().replace("prefix='fields')", groups)
+    config.write_text(text)
+    with pytest.raises(DataError, match="nothing in the key 'field_2'"):
+        train(config, tmp_path / 'work')
+    assert not list((tmp_path / 'work').rglob('*.pth'))
+
+
+def test_no_plain_segmentor_of_four_channels(trained):
+    with pytest.raises(ConfigError, match='of 4 channels; .* three or one'):
+        plain_config(load_config(str(trained[0])))
+
+
+def test_a_plain_segmentor_reads_all_bits(trained):
+    cfg = load_config(str(trained[0]))
+    cfg.model.data_preprocessor.update(mean=MEAN[:3], std=STD[:3])
+    first = plain_config(cfg).test_dataloader.dataset.pipeline[0]
+    assert first == dict(
+        type='LoadImageFromFile', color_type='unchanged', to_float32=True
+    )
+
+
 def test_three_channels_into_a_network_of_four(data, tmp_path):
     """Read as colours, the images lack what the first layer takes."""
     config = write(data, tmp_path / 'wrong.py', mean=MEAN[:3], std=STD[:3])
@@ -235,6 +316,6 @@ def test_three_channels_into_a_network_of_four(data, tmp_path):
         words = ['tool', str(config), '--work-dir', str(tmp_path / 'work')]
         patch.setattr('sys.argv', words)
         with pytest.raises(
-            Exception, match='has 3 channels .* first layer takes 4: set in_ch'
+            Exception, match=r"has 3 channels .* 4: read all .*'unchanged'"
         ):
             tool['main'](tool['parse_args']())

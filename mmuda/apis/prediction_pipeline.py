@@ -32,6 +32,12 @@ from mmuda.utils.evaluation_config import AT_INPUT_SIZE
 
 # Ratio of an image's size to that of the training from which on it is told.
 _FAR = 2
+# Likewise of values: deviations from the mean, and parts of it.
+_FAR_OFF = 6
+_DARK = 1 / 8
+
+# Mean and standard deviation of each channel, in the order of a file.
+Usual = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -120,20 +126,40 @@ def training_size(cfg: Config) -> tuple[int, int] | None:
     return None
 
 
+def usual_values(cfg: Config) -> Usual | None:
+    """Values that images of the training have, if the config says so.
+
+    Args:
+        cfg: With ``mean`` and ``std`` of ``model.data_preprocessor``.
+    """
+    part = (cfg.get('model') or {}).get('data_preprocessor') or {}
+    if not part.get('mean') or not part.get('std'):
+        return None
+    mean, std = (np.atleast_1d(part[key]) for key in ('mean', 'std'))
+    is_rgb = part.get('bgr_to_rgb') or part.get('rgb_to_bgr')
+    order = -1 if is_rgb and len(mean) == 3 else 1
+    return mean[::order], std[::order]
+
+
 class PredictionPipeline:
     """The steps of a pipeline, for files and arrays.
 
     Args:
         steps: As of :func:`pipeline_of`.
         size: Width and height in training; None if it is not known.
+        usual: Values in training; None if they are not known.
 
     Raises:
         ConfigError: The first step reads no image.
     """
 
     def __init__(
-        self, steps: Sequence[dict], size: tuple[int, int] | None = None
+        self,
+        steps: Sequence[dict],
+        size: tuple[int, int] | None = None,
+        usual: Usual | None = None,
     ) -> None:
+        self.usual = usual
         first, *others = map(TRANSFORMS.build, steps)
         if not isinstance(first, LoadImageFromFile):
             raise ConfigError(
@@ -156,6 +182,7 @@ class PredictionPipeline:
         results, notes = self._loaded(item, order)
         image = displayable(results['img'])
         notes += self._far_size(image, item.name)
+        notes += self._far_values(results['img'], item.name)
         for step in self.steps[:-1]:
             results = step(results)
         height, width = image.shape[:2]
@@ -199,5 +226,26 @@ class PredictionPipeline:
                 f'{name} is {width}x{height} (width x height), and the '
                 f'network was trained at {then}, {ratio:.1f} times another '
                 'size: objects look larger or smaller, or blurred',
+            )
+        ]
+
+    def _far_values(self, image: np.ndarray, name: str) -> list[Note]:
+        """Of an image in other units, such as 8 bits for 16."""
+        image = np.atleast_3d(image)
+        if not self.is_unchanged or self.usual is None:
+            return []
+        mean, std = self.usual
+        if len(mean) not in (1, image.shape[2]):
+            return []
+        values, most = image.mean(axis=(0, 1)), image.max(axis=(0, 1))
+        far = abs(values - mean) > _FAR_OFF * std
+        if not (far | (most < _DARK * mean)).all():
+            return []
+        return [
+            Note(
+                'units',
+                f'{name} has values of {values.mean():.3g} on average, and '
+                f'the network was trained on {mean.mean():.3g}: show it '
+                'images in the units of its training, such as all 16 bits',
             )
         ]

@@ -26,6 +26,7 @@ from mmuda.apis.prediction_pipeline import (
     PredictionPipeline,
     Shown,
     training_size,
+    usual_values,
 )
 from mmuda.apis.segmentation import Segmentation
 from mmuda.models.losses import entropy_map
@@ -104,7 +105,7 @@ class Segmenter:
         self.device = device_of(device)
         register_all_modules(init_default_scope=False)
         cfg = _config(config, files[0], options or {})
-        size = training_size(cfg)
+        size, usual = training_size(cfg), usual_values(cfg)
         network = build_network(cfg, files, weights, tta, head)
         self.precision = precision
         self.model = network.model.to(self.device)
@@ -114,7 +115,7 @@ class Segmenter:
         self.config_digest = network.digest
         scope = cfg.get('default_scope') or 'mmseg'
         with DefaultScope.overwrite_default_scope(scope):
-            self._pipeline = PredictionPipeline(network.steps, size)
+            self._pipeline = PredictionPipeline(network.steps, size, usual)
         self._told: set[str] = set()
         self._asked: frozenset[str] | None = None
 
