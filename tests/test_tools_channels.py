@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from demo_data import ROOT
+from mmengine.config import Config
 from PIL import Image
 from tools_in_process import load_tool, run_loaded
 
@@ -217,7 +218,7 @@ def test_tests_checks_and_pictures(
         ),
         (
             dict(method='dacs'),
-            r'model\.augmentation changes brightness.* 4 channels; set '
+            r'model\.augmentation changes brightness.* 4 channels.*; set '
             r'model\.augmentation=dict\(jitter_probability=0\)',
         ),
     ],
@@ -297,11 +298,30 @@ def test_no_plain_segmentor_of_four_channels(trained):
         plain_config(load_config(str(trained[0])))
 
 
-def test_a_plain_segmentor_reads_all_bits(trained):
-    cfg = load_config(str(trained[0]))
-    cfg.model.data_preprocessor.update(mean=MEAN[:3], std=STD[:3])
-    first = plain_config(cfg).test_dataloader.dataset.pipeline[0]
-    assert first == dict(
+def test_a_plain_segmentor_reads_all_bits():
+    network = dict(
+        type='UDAEncoderDecoder',
+        backbone=dict(type='ResNetV1c', depth=18),
+        decode_head=dict(
+            type='FCNHead', in_channels=512, channels=8, num_classes=3
+        ),
+        test_cfg=dict(mode='whole'),
+    )
+    preprocessor = dict(
+        type='DomainDataPreprocessor', mean=MEAN[:3], std=STD[:3]
+    )
+    steps = [
+        dict(type='LoadImage', color_type='unchanged'),
+        dict(type='PackDomainInputs'),
+    ]
+    cfg = dict(
+        model=dict(
+            type='MinEnt', segmentor=network, data_preprocessor=preprocessor
+        ),
+        test_pipeline=steps,
+        default_scope='mmuda',
+    )
+    assert plain_config(Config(cfg)).test_pipeline[0] == dict(
         type='LoadImageFromFile', color_type='unchanged', to_float32=True
     )
 
