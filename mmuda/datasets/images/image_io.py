@@ -131,7 +131,7 @@ def decode_image(
     largest = np.finfo(np.float32).max  # networks compute in it
     if image.dtype.kind == 'f' and not (abs(image) <= largest).all():
         raise DataError(
-            f'{path!r} holds values that are not finite in float32; fill them'
+            f'{path!r} holds values that are not finite; fill them'
         )
     if header.orientation > 1:
         # OpenCV and Pillow turn a TIFF whatever they are told.
