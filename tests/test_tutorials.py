@@ -150,6 +150,54 @@ def test_commands_are_understood_by_their_tools(name, monkeypatch):
             load_config(config, getattr(args, 'cfg_options', None))
 
 
+def explained(name):
+    """Words of "What to look at", with what stands above in the notebook."""
+    notebook, printed = read(name), []
+    for cell in notebook['cells']:
+        printed += texts(dict(cells=[cell]))
+        if cell['cell_type'] == 'markdown':
+            _, _, text = ''.join(cell['source']).partition('hat to look at:')
+            for word in re.findall(r'`([^`]+)`', text):
+                yield word, '\n'.join(printed)
+
+
+@pytest.mark.parametrize(
+    ('name', 'words'),
+    [
+        ('first_adaptation', {'loss.segmentor', 'acc_seg', 'aAcc'}),
+        ('which_checkpoint_without_labels', {'source_mIoU', 'certainty'}),
+    ],
+)
+def test_what_to_look_at_is_printed(name, words):
+    found = [*explained(name)]
+    assert words <= {word for word, _ in found}
+    assert [word for word, printed in found if word not in printed] == []
+
+
+def test_titles_tell_the_iou_of_a_picture(tmp_path):
+    cell = next(
+        cell.text
+        for cell in cells('first_adaptation')
+        if 'def image_mean_iou' in cell.text
+    )
+    body = [
+        part
+        for part in ast.parse(cell).body
+        if isinstance(part, ast.FunctionDef)
+        or (isinstance(part, ast.Assign) and part.targets[0].id == 'IDS')
+    ]
+    names = dict(np=np, Image=Image)
+    exec(compile(ast.Module(body, []), 'cell', 'exec'), names)
+    image = tmp_path / 'leftImg8bit/val/a_leftImg8bit.png'
+    label = tmp_path / 'gtFine/val/a_gtFine_labelIds.png'
+    label.parent.mkdir(parents=True)
+    ids = np.array([[7, 8], [7, 0]], np.uint8)  # road, sidewalk, no class
+    Image.fromarray(ids).save(label)
+    score = names['image_mean_iou']
+    assert score(np.array([[0, 1], [0, 9]]), image) == 100
+    assert score(np.array([[0, 1], [1, 0]]), image) == 50
+
+
 def test_each_notebook_gets_a_folder_of_its_own(tmp_path):
     text = (FOLDER / 'README.md').read_text()
     loop = re.search(r'^for .*?^done$', text, re.M | re.S)[0]
