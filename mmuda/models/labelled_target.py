@@ -19,7 +19,8 @@ def labelled_steps(model: 'BaseUDA', labelled: DomainBatch) -> Steps:
     .. math:: L = L_{method} + w \, L_{seg}(x_l, y_l)
 
     with the method's own loss on source labels as the second one: the same
-    heads, class weights and mean. It is a pass of its own after all others,
+    heads, class weights and mean, on images changed as those of the source
+    (``BaseUDA.as_learned``). It is a pass of its own after all others,
     so that these draw the same random numbers as without it; with w = 0 there
     is none, which would change running statistics of batch norm. No terms
     ride on it, and it is there while a method warms up.
@@ -36,6 +37,7 @@ def labelled_steps(model: 'BaseUDA', labelled: DomainBatch) -> Steps:
 
 
 def _losses_on(model: 'BaseUDA', labelled: DomainBatch) -> Losses:
+    labelled = model.as_learned(labelled)
     images, weight = labelled.images, model.labelled_target_weight
     prediction = model.segmentor(images, heads=model.heads_on(SOURCE))
     logits = prediction.logits

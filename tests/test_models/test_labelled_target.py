@@ -1,5 +1,6 @@
 """A few labels of a target in an iteration, beside plain PyTorch."""
 
+import copy
 import warnings
 
 import collaborative_models
@@ -11,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.dist import get_rank
 from mmengine.optim import build_optim_wrapper
+from small_leaves import batch_of, load, small_model
 from tiny_models import (
     batch,
     logits_of,
@@ -18,9 +20,11 @@ from tiny_models import (
     optim_config,
     sample,
     segmentor_config,
+    source_batch,
 )
 
 from mmuda.models import UDADistributedDataParallel
+from mmuda.models.augmentation import StrongAugmentation
 from mmuda.models.losses import entropy_loss
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError, DataError
@@ -159,6 +163,68 @@ def test_source_only_takes_it_beside_the_source():
         del values['target']
     (logs,) = train(model, 'SourceOnly', data)
     assert logs['labelled_target.decode.loss_ce'] > 0
+
+
+def test_images_are_augmented_as_those_of_the_source():
+    sure = dict(strength=0.2, jitter_probability=1.0, blur_probability=1.0)
+    model = build('SourceOnly', augmentation=sure)
+    data = model.data_preprocessor(with_labels(source_batch(count=2), 2), True)
+    few = data.labelled_target
+    torch.manual_seed(7)
+    augmentation = StrongAugmentation(**sure)
+    augmentation.draw(2)  # for the source
+    images = StrongAugmentation.apply(
+        few.images, augmentation.draw(2), 127.5, 127.5
+    )
+    expected, plain = (
+        model.segmentor.losses(
+            model.segmentor(shown, heads=model.segmentor.heads()), few.labels
+        )['decode.loss_ce'].item()
+        for shown in (images, few.images)
+    )
+    torch.manual_seed(7)
+    (logs,) = train(model, 'SourceOnly', with_labels(source_batch(count=2), 2))
+    learned = logs['labelled_target.decode.loss_ce'].item()
+    assert learned == pytest.approx(expected, rel=1e-6)
+    assert learned != pytest.approx(plain, rel=1e-4)
+
+
+def first_step(leaf, weight):
+    """Log and weights after a step, with labels of as many target images."""
+    model = small_model(leaf)
+    model.warmup_iters, model.labelled_target_weight = 0, weight
+    data = batch_of(leaf)
+    for values in data.values():
+        values[DOMAIN] = copy.deepcopy(values['source'][::-1])
+    optimizers = build_optim_wrapper(model, load(leaf).optim_wrapper)
+    torch.manual_seed(4)
+    return model.train_step(data, optimizers), model
+
+
+@pytest.mark.parametrize(
+    'leaf',
+    [
+        'esl/ssl_synthia2cs.py',
+        'cotraining/cotraining_final_deeplabv2_gta2cs.py',
+        'mtda/multi_dis_deeplabv2-r101_g2cmi.py',
+        'daformer/daformer_deeplabv2_gta2cs.py',
+        'hrda/hrda_efficientnet-lite0_idda2cs256.py',
+        'mic/mic_hrda_efficientnet-lite0_idda2cs256.py',
+    ],
+)
+def test_every_kind_of_method_learns_it_beside_its_own(leaf):
+    (logs, model), (weighted, other) = (
+        first_step(leaf, weight) for weight in (1.0, 0.25)
+    )
+    assert logs.keys() == weighted.keys()
+    more = [k for k in logs if k.startswith(DOMAIN) and 'loss' in k]
+    assert more
+    for name in more:
+        assert logs[name] > 0
+        torch.testing.assert_close(weighted[name], 0.25 * logs[name])
+    for name in logs.keys() - {*more, 'loss.segmentor'}:
+        assert torch.equal(logs[name], weighted[name]), name
+    assert not same_state(model, other)
 
 
 def test_several_targets_of_one_network():

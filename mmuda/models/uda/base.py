@@ -195,12 +195,15 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         Returns:
             Losses named ``<domain>.<head>.<loss>``.
         """
+        is_source = domain.name == SOURCE
+        if is_source:
+            domain = self.as_learned(domain)
         prediction = self.segmentor(
             domain.images,
             heads=self.heads_on(domain.name),
             features=any(term.needs_features for term in self.terms),
         )
-        logits, is_source = prediction.logits, domain.name == SOURCE
+        logits = prediction.logits
         full = self.full_size(logits, domain.images)
         own = self.loss_on_source if is_source else self.loss_on_target
         losses = own(prediction, full, domain)
@@ -223,6 +226,14 @@ class BaseUDA(FollowersMixin, PlayersMixin, BaseSegmentor):
         if self.shown is not None:
             first = {name: values[0].detach() for name, values in maps.items()}
             self.shown.setdefault(domain, {}).update(first)
+
+    def as_learned(self, labelled: DomainBatch) -> DomainBatch:
+        """How images with ground truth are learned; here as they are.
+
+        Args:
+            labelled: Of the source, or of a target with a few labels.
+        """
+        return labelled
 
     def loss_on_source(
         self, prediction: Prediction, full: Logits, source: DomainBatch

@@ -10,7 +10,7 @@ from mmuda.models.augmentation import (
     augmentation_of,
     normalisation_of,
 )
-from mmuda.models.batch import Batch
+from mmuda.models.batch import Batch, DomainBatch
 from mmuda.models.players import Steps
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
@@ -32,8 +32,9 @@ class SourceOnly(BaseUDA):
 
     Args:
         segmentor: Config of a ``UDAEncoderDecoder``.
-        augmentation: Options of ``StrongAugmentation`` for the images, or
-            whether; by default they stay as they are.
+        augmentation: Options of ``StrongAugmentation`` for the images, those
+            of a labelled target, too, or whether; by default they stay as
+            they are.
         **kwargs: As of :class:`BaseUDA`.
 
     Raises:
@@ -62,16 +63,14 @@ class SourceOnly(BaseUDA):
                 'train_dataloader.dataset.target=None, and no model.targets'
             )
 
-    def source_steps(self, batch: Batch, seen: dict[str, Any]) -> Steps:
-        """What is learned from the source, as augmented."""
-        draws = self.draw_augmentation(len(batch.source.images))
-        if draws is not None:
-            mean, std = normalisation_of(self.data_preprocessor)
-            images = StrongAugmentation.apply(
-                batch.source.images, draws, mean, std
-            )
-            batch = replace(batch, source=replace(batch.source, images=images))
-        yield from super().source_steps(batch, seen)
+    def as_learned(self, labelled: DomainBatch) -> DomainBatch:
+        """The images as augmented, with new draws at each call."""
+        draws = self.draw_augmentation(len(labelled.images))
+        if draws is None:
+            return labelled
+        mean, std = normalisation_of(self.data_preprocessor)
+        images = StrongAugmentation.apply(labelled.images, draws, mean, std)
+        return replace(labelled, images=images)
 
     def draw_augmentation(self, count: int) -> AugmentationDraws | None:
         """Draw how N images are augmented; None for not at all."""
