@@ -127,6 +127,26 @@ def test_class_ratios_that_are_not_there(whole_config, tmp_path):
     assert f'class_statistics.py CONFIG --ratios {path}' in err
 
 
+@pytest.mark.parametrize(('method', 'faults'), [('MLCL', 1), ('DACS', 0)])
+def test_labels_of_a_target_that_a_method_does_not_learn(
+    method, faults, capsys
+):
+    few = dict(labelled_target=dict(type='FolderDataset'))
+    cfg = Config(
+        dict(model=dict(type=method), train_dataloader=dict(dataset=few))
+    )
+    tool = load_tool('misc/check_data.py')
+    assert tool['check_labelled_target'](cfg) == faults
+    told = 'labelled_target: MLCL does not learn labels of a target'
+    assert (told in capsys.readouterr().err) == bool(faults)
+
+
+def test_a_weight_of_labels_that_are_not_there(whole_config):
+    code, out, _ = run(whole_config(labelled_target_weight=0.5))
+    assert code == 0
+    assert 'WARNING model.labelled_target_weight=0.5 has no effect' in out
+
+
 def test_target_without_labels_is_no_fault(config, data, tmp_path):
     folder = tmp_path / 'none'
     key = 'val_dataloader.dataset.data_prefix.seg_map_path'

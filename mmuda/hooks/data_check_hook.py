@@ -20,6 +20,7 @@ from mmuda.datasets.data_checks import (
     AnyDataset,
     Report,
     examine_dataset,
+    iter_domains,
     require_sound,
 )
 from mmuda.datasets.domain_dataset import build_domain
@@ -40,6 +41,8 @@ from mmuda.hooks.channel_checks import (
 from mmuda.hooks.collaborative_consistency_hook import (
     CollaborativeConsistencyHook,
 )
+from mmuda.models.labelled_target import weight_without_images
+from mmuda.models.method_checks import require_learner
 from mmuda.models.players import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.class_names import require_trained_classes
@@ -65,8 +68,9 @@ class DataCheckHook(Hook):
             classes.
         ConfigError: Training, validation or test set and model differ in the
             number of classes, in the channels of images, or in their label
-            sets, colours would change of images that have none, or the best
-            checkpoint is to be chosen by a target that is not evaluated.
+            sets, colours would change of images that have none, the best
+            checkpoint is to be chosen by a target that is not evaluated, or
+            the method does not learn labels of a target, and there are some.
         DataError: A sample cannot be read, labels can't be meant so, or
             ``group_by`` of a metric says nothing of an image.
     """
@@ -83,6 +87,7 @@ class DataCheckHook(Hook):
         check_class_counts(_num_classes(model_of(runner)), datasets)
         require_same_label_set(datasets)
         _check_save_best(runner)
+        _check_labelled_target(runner)
         reports = {}
         for name, dataset in datasets.items():
             report = reports[name] = _examine_on_all_processes(dataset)
@@ -253,6 +258,17 @@ def _check_save_best(runner: Runner) -> None:
                     f"no labels of '{target}' to choose it by "
                     f"({unlabelled[target]}); use 'mean/mIoU'"
                 )
+
+
+def _check_labelled_target(runner: Runner) -> None:
+    """Refuse labels of a target that nothing learns, or tell what lacks."""
+    domains = dict(iter_domains(runner.train_dataloader.dataset))
+    if LABELLED_TARGET in domains:
+        require_learner(type(model_of(runner)))
+        return
+    words = weight_without_images(runner.cfg.get('model'))
+    if words is not None:
+        runner.logger.warning(words)
 
 
 def model_of(runner: Runner) -> BaseSegmentor:

@@ -390,7 +390,7 @@ def prepared_batch(data: Mapping[str, Any], model: BaseModel) -> Batch:
             raise without_domains(model.data_preprocessor)
         batch = Batch.of_domains(images, batch['data_samples'])
     if batch.labelled_target is not None:
-        require_learner(model)
+        require_learner(type(model))
     for learner in (model, *model.terms):
         if not learner.allows_padding:
             batch.refuse_padding(type(learner).__name__)

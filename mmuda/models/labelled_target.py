@@ -1,7 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """A few labels of a target, beside what a method learns without them."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from mmseg.utils import add_prefix
 
@@ -50,3 +51,22 @@ def _losses_on(model: 'BaseUDA', labelled: DomainBatch) -> Losses:
     }
     losses |= ddp_dummy_loss(model.segmentor, logits)
     return add_prefix(losses, labelled.name)
+
+
+def weight_without_images(model: Mapping[str, Any] | None) -> str | None:
+    """What to tell of a weight in a config that has no labelled target.
+
+    Args:
+        model: Config of a method.
+
+    Returns:
+        None if it has no weight, or that of no such images.
+    """
+    weight = (model or {}).get('labelled_target_weight')
+    if not weight:
+        return None
+    return (
+        f'model.labelled_target_weight={weight} has no effect: '
+        'train_dataloader.dataset has no labelled_target; name the images, or '
+        'leave the weight out'
+    )

@@ -54,18 +54,18 @@ def without_domains(preprocessor: nn.Module) -> ConfigError:
     )
 
 
-def require_learner(model: BaseModel) -> None:
+def require_learner(method: type) -> None:
     """Refuse labels of a target that a method would not learn.
 
     Args:
-        model: A method; ``learns_labelled_target`` says whether it does.
+        method: Its class; ``learns_labelled_target`` says whether it does.
 
     Raises:
         ConfigError: It doesn't.
     """
-    if not getattr(model, 'learns_labelled_target', False):
+    if not getattr(method, 'learns_labelled_target', False):
         raise ConfigError(
-            f'train_dataloader.dataset.labelled_target: {type(model).__name__}'
+            f'train_dataloader.dataset.labelled_target: {method.__name__}'
             ' does not learn labels of a target (a head or network for each '
             'target could not tell whose they are); leave it out, or take a '
             'method with one network for all targets, such as AdvEnt, '

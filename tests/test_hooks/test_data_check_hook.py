@@ -1,5 +1,6 @@
 import logging
 
+import collaborative_models
 import cv2
 import numpy as np
 import pytest
@@ -161,3 +162,30 @@ def test_tests_of_images_whose_labels_are_learned_are_told(tmp_path):
     (line,) = (line for line in handler.lines if 'not compared' in line)
     assert line.startswith("test.oslo data is not compared with 'labelled_t")
     assert 'later' in line
+
+
+@pytest.mark.parametrize(
+    'method', ['MTKT', 'MultiHeadAdvEnt', 'CCL', 'CoaST', 'MLCL']
+)
+def test_labels_of_a_target_that_a_method_does_not_learn(tmp_path, method):
+    run = run_with(tmp_path)
+    run.train_dataloader.dataset.domains['labelled_target'] = DATASETS.build(
+        folder(tmp_path / 'few')
+    )
+    DataCheckHook().before_train(run)
+    run.model = collaborative_models.build(method)
+    with pytest.raises(ConfigError, match=f'{method} does not learn labels'):
+        DataCheckHook().before_train(run)
+
+
+@pytest.mark.parametrize('weight', [0, 0.5])
+def test_a_weight_of_labels_that_are_not_there_is_told(tmp_path, weight):
+    run = run_with(tmp_path)
+    run.cfg.model = dict(type='CoaST', labelled_target_weight=weight)
+    handler = Lines()
+    run.logger.addHandler(handler)
+    DataCheckHook().before_train(run)
+    told = [line for line in handler.lines if 'has no effect' in line]
+    assert len(told) == (weight > 0)
+    for line in told:
+        assert line.startswith('model.labelled_target_weight=0.5 has no eff')

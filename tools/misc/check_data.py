@@ -36,7 +36,12 @@ from mmuda.datasets.sets.missing_labels import (
     missing_labels,
     unlabelled,
 )
+<<<<<<< HEAD
 from mmuda.evaluation.image_groups import ImageGroups, examine_groups
+=======
+from mmuda.models.labelled_target import weight_without_images
+from mmuda.models.method_checks import require_learner
+>>>>>>> eb6303d (Refuse labels of a target before training, where a method learns none)
 from mmuda.models.trained import load_trained
 from mmuda.models.uda import BaseUDA
 from mmuda.registry import DATASETS, MODELS
@@ -62,7 +67,7 @@ from mmuda.utils.config_data import (
 from mmuda.utils.config_files import named_files
 from mmuda.utils.config_keys import config_errors, type_name
 from mmuda.utils.errors import ConfigError, MMUDAError
-from mmuda.utils.names import LABELLED, SOURCE
+from mmuda.utils.names import LABELLED, LABELLED_TARGET, SOURCE
 from mmuda.utils.setup_env import register_all_modules
 
 
@@ -237,6 +242,25 @@ def check_named_files(cfg: Config) -> int:
     return faults
 
 
+def check_labelled_target(cfg: Config) -> int:
+    """Print what is wrong between it and the method; return the faults."""
+    loader, model = cfg.get('train_dataloader'), cfg.get('model') or {}
+    if not loader or not loader['dataset'].get(LABELLED_TARGET):
+        words = weight_without_images(model)
+        if words is not None:
+            print(f'WARNING {words}')
+        return 0
+    method = model.get('type')
+    method = MODELS.get(method) if isinstance(method, str) else method
+    try:
+        if isinstance(method, type):
+            require_learner(method)
+    except ConfigError as error:
+        print(f'  ERROR {error}', file=sys.stderr)
+        return 1
+    return 0
+
+
 def check_checkpoint(cfg: Config, args: argparse.Namespace) -> None:
     """Refuse a checkpoint that nothing would be done with, or not there."""
     if not args.checkpoint:
@@ -328,7 +352,7 @@ def main(args: argparse.Namespace) -> int:
     if remove_unset_loaders(cfg.get('train_dataloader')):
         print('pseudo-labels: none named, so none checked (--pseudo-labels)')
     check_checkpoint(cfg, args)
-    faults = check_named_files(cfg)
+    faults = check_named_files(cfg) + check_labelled_target(cfg)
     wrong = check_config(cfg, args.all, args.workers)
     if not wrong:
         print_gap(cfg, args)
