@@ -12,6 +12,8 @@ from mmuda.utils.names import LABELLED_TARGET, SOURCE
 from mmuda.utils.setting_tables import part_of
 
 _FOLDERS = ('img_path', 'seg_map_path')
+# What steps have that resize.
+_SIZE_KEYS = {'scale', 'scales'}
 # Parts of the data that are there whatever a config says of target images.
 _NEEDED = ('train', 'few', 'val', 'test')
 
@@ -145,7 +147,11 @@ def data_set_of(
     if not evaluated and not learned:
         prefix.pop('seg_map_path', None)
     shown = 'val' if evaluated else 'train' if learned else part
-    steps = f'{shown}_pipeline'
+    pipeline = (
+        _few_pipeline(protocol, name)
+        if part == 'few'
+        else pipeline_of(protocol, name, f'{shown}_pipeline', part)
+    )
     labels = exception_of(protocol, name).get(
         'label_set', protocol.get('label_set')
     )
@@ -153,7 +159,7 @@ def data_set_of(
         dict(
             kind,
             data_prefix=prefix,
-            pipeline=pipeline_of(protocol, name, steps, part),
+            pipeline=pipeline,
             **files,
             **({} if labels is None else dict(label_set=labels)),
             **more,
@@ -182,6 +188,30 @@ def pipeline_of(
             + ('' if part in _NEEDED else f', but target_images={part!r}')
         )
     return own[steps] if steps in own else protocol[steps]
+
+
+def _few_pipeline(protocol: Mapping, name: str) -> list[dict]:
+    """Steps of a few labelled images: those of a source, as large as others.
+
+    Unless a ``few_pipeline`` says it, or the domain has steps as a source,
+    they are resized as the images of the target without labels.
+    """
+    own = exception_of(protocol, name)
+    for given, key in (
+        (own, 'few_pipeline'),
+        (own, 'train_pipeline'),
+        (protocol, 'few_pipeline'),
+    ):
+        if key in given:
+            return given[key]
+    learned = pipeline_of(protocol, name, 'train_pipeline', 'few')
+    images = own.get('images_pipeline', protocol.get('images_pipeline', []))
+    sizes = [step for step in images if _SIZE_KEYS.intersection(step)]
+    places = [k for k, s in enumerate(learned) if _SIZE_KEYS.intersection(s)]
+    if len(sizes) != len(places):
+        return learned
+    resized = dict(zip(places, sizes, strict=True))
+    return [resized.get(k, step) for k, step in enumerate(learned)]
 
 
 def exception_of(protocol: Mapping, name: str) -> Mapping:

@@ -50,6 +50,7 @@ class _Exception(TypedDict, total=False):
     label_set: str | None
     metric: dict
     train_pipeline: _Pipeline
+    few_pipeline: _Pipeline
     images_pipeline: _Pipeline
     val_pipeline: _Pipeline
 

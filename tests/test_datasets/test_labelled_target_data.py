@@ -1,5 +1,7 @@
 """A few labelled images of a target: data, configs and a short training."""
 
+import math
+
 import demo_data
 import pytest
 import torch
@@ -74,14 +76,24 @@ def test_the_name_is_taken(configs):
 
 
 def test_rare_classes_are_drawn_more_often(configs, tmp_path):
-    few = dict(
+    folder = make_folder(tmp_path / 'more', 'abcdefg')
+    make_folder(folder, 'z', ids=1)
+    few = folder_config(folder, pipeline=LOAD + RANDOM)
+    rare = dict(
         type='RareClassSampling',
-        dataset=configs[DOMAIN],
+        dataset=few,
+        temperature=0.5,
         min_pixels=1,
         statistics=str(tmp_path / 'counts.json'),
     )
-    dataset = DomainDataset(**configs | {DOMAIN: few})
-    assert dataset[DomainIndex((0, 0, 0), 0)]['inputs'][DOMAIN].shape
+    # exp((1 - 1/8) / 0.5) of the sum with exp((1 - 7/8) / 0.5)
+    share = 1 / (1 + math.exp((1 / 8 - 7 / 8) / 0.5))
+    for part, expected in ((rare, share), (few, 1 / 8)):
+        dataset = DomainDataset(**configs | {DOMAIN: part})
+        sampler = DomainInfiniteSampler(dataset, seed=0)
+        items = (dataset[sampler.index_at(k)] for k in range(240))
+        drawn = [item['data_samples'][DOMAIN].key for item in items]
+        assert drawn.count('z') / 240 == pytest.approx(expected, abs=0.08)
 
 
 def of(root, **more):
@@ -151,6 +163,68 @@ def test_a_setting_names_the_domain():
     few = rare.train_dataloader.dataset[DOMAIN]
     assert few.type == 'RareClassSampling'
     assert 'include' in few.dataset
+
+
+OWN_CITY = """
+_base_ = '{base}'
+domains = dict(
+    my_city=dict(
+        dataset=dict(type='FolderDataset', data_root='data/my_city'),
+        train=dict(img_path='train'),
+        few=dict(img_path='train', seg_map_path='labels'),
+        val=dict(img_path='val', seg_map_path='val_labels'),
+    )
+)
+settings = dict(
+    few=dict(source='gta5', targets=['my_city'], labelled_target='my_city')
+)
+setting = 'few'
+"""
+
+
+def own_city(tmp_path, leaf, more=''):
+    path = tmp_path / 'my_city.py'
+    base = demo_data.ROOT / f'configs/{leaf}.py'
+    path.write_text(OWN_CITY.format(base=base) + more)
+    return load_config(path).train_dataloader.dataset
+
+
+@pytest.mark.parametrize(
+    'leaf', ['advent/gta2cs', 'dacs/dacs_gta2cs', 'vfm/vfm_uda_gta2cs']
+)
+def test_a_setting_shows_it_as_the_source_in_the_size_of_the_target(
+    tmp_path, leaf
+):
+    data = own_city(tmp_path, leaf)
+    few, source = (
+        part.get('dataset', part).pipeline
+        for part in (data[DOMAIN], data.source)
+    )
+    assert [s.type for s in few] == [s.type for s in source]
+    (size,) = (step for step in data.target.pipeline if 'scale' in step)
+    (place,) = (k for k, step in enumerate(few) if 'scale' in step)
+    assert few[place] == size
+    assert source[place].scale != size.scale
+
+
+def test_steps_of_its_own_come_first(tmp_path):
+    steps = "[dict(type='LoadImage'), dict(type='LoadLabels')]"
+    more = f'protocol = dict(default=dict(few_pipeline={steps}))\n'
+    few = own_city(tmp_path, 'dacs/dacs_gta2cs', more)[DOMAIN]
+    assert [step.type for step in few.pipeline] == ['LoadImage', 'LoadLabels']
+
+
+def test_steps_beside_rare_class_sampling_are_refused(tmp_path):
+    steps = "pipeline=[dict(type='LoadImage')]"
+    for inner, fault in ((steps, True), (f'dataset=dict({steps})', False)):
+        data = f'dataset=dict({DOMAIN}=dict({inner}))'
+        more = f'train_dataloader = dict({data})\n'
+        if fault:
+            with pytest.raises(ConfigError, match=r"takes no 'pipeline'"):
+                own_city(tmp_path, 'daformer/daformer_gta2cs', more)
+        else:
+            found = own_city(tmp_path, 'daformer/daformer_gta2cs', more)
+            assert found[DOMAIN].dataset.pipeline == [dict(type='LoadImage')]
 
 
 def test_a_setting_whose_domain_has_no_few_images():
