@@ -36,12 +36,9 @@ from mmuda.datasets.sets.missing_labels import (
     missing_labels,
     unlabelled,
 )
-<<<<<<< HEAD
 from mmuda.evaluation.image_groups import ImageGroups, examine_groups
-=======
 from mmuda.models.labelled_target import weight_without_images
 from mmuda.models.method_checks import require_learner
->>>>>>> eb6303d (Refuse labels of a target before training, where a method learns none)
 from mmuda.models.trained import load_trained
 from mmuda.models.uda import BaseUDA
 from mmuda.registry import DATASETS, MODELS
