@@ -62,7 +62,12 @@ WRITERS = dict(
     config=saved_config,
     confusion_matrix=confusion,
     demo=lambda d: write_results(
-        {'a' * 2000: dict(metrics={'IoU.road': 1.0}, seconds=1.0)}, d
+        {
+            'a' * 2000: dict(
+                metrics={'IoU.road': 1.0}, seconds=1.0, iterations=[1]
+            )
+        },
+        d,
     ),
     picture=picture,
     recipe=lambda d: require_same_recipe(d, dict(config='a' * 5000)),

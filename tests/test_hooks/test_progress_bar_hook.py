@@ -49,11 +49,12 @@ def test_negative_interval_of_lines():
 
 
 def test_demo_forces_no_bar_into_files():
-    config = demo_data.ROOT / 'configs/demo/demo_advent_gta2cs.py'
+    name = 'demo_minent_efficientnet-lite0_gta2cs_150.py'
+    config = demo_data.ROOT / 'demo/configs' / name
     settings = DemoSettings(
-        {'AdvEnt': config}, Path('data'), Path('out'), 16, 16, 6, max_iters=40
+        {'MinEnt': config}, Path('data'), Path('out'), 16, 16, 6, max_iters=40
     )
-    hooks = demo_config(settings, 'AdvEnt').custom_hooks
+    hooks = demo_config(settings, 'MinEnt').custom_hooks
     (bar,) = [hook for hook in hooks if hook.type == 'ProgressBarHook']
     assert 'force' not in bar
     assert bar.line_interval == 4
