@@ -57,21 +57,23 @@ _nineteen = dict(
         dark_zurich=_adverse,
     ),
 )
-# Crops are whole images of LoveDA.
-_crop = dict(type='RandomCrop', crop_size=crop_size)
-_any_flip = dict(_base_._any_flip)
+
+
+# Of LoveDA all is as for DACS but the crops, which are whole images.
+def _in_large_crops(pipeline):
+    return [
+        dict(step, crop_size=crop_size) if 'crop_size' in step else dict(step)
+        for step in pipeline
+    ]
+
+
+_land_cover = _base_.protocol.land_cover
 protocol = dict(
     default=_nineteen,
     synthia=_nineteen,
     land_cover=dict(
         sampling=_nineteen['sampling'],
-        train_pipeline=[
-            _load,
-            _labels,
-            dict(_crop, cat_max_ratio=0.75),
-            _any_flip,
-            _pack,
-        ],
-        images_pipeline=[_load, _crop, _any_flip, _pack],
+        train_pipeline=_in_large_crops(_land_cover.train_pipeline),
+        images_pipeline=_in_large_crops(_land_cover.images_pipeline),
     ),
 )
