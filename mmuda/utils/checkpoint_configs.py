@@ -7,10 +7,7 @@ are scopes of other packages and types that no registry has, which MMEngine
 would import by their name.
 """
 
-import ast
-import math
 import os
-from collections.abc import Iterator
 from typing import Any
 
 from mmengine.config import Config
@@ -21,6 +18,7 @@ from mmuda.utils.errors import CheckpointError
 from mmuda.utils.setup_env import register_all_modules
 from mmuda.utils.text import join_some
 from mmuda.utils.value_types import join
+from mmuda.utils.written_configs import read_config_text
 
 # What a prediction needs; a loader or a hook could name anything.
 _BUILT = ('model', 'test_pipeline', 'tta_model', 'tta_pipeline')
@@ -32,7 +30,6 @@ _REFUSED = {
     *('LoadBiomedicalAnnotation', 'LoadBiomedicalData'),
     'LoadBiomedicalImageFromFile',
 }
-_NUMBERS = dict(inf=math.inf, nan=math.nan)
 _REMEDY = 'pass the config that it was trained with (--config)'
 
 
@@ -53,8 +50,8 @@ def config_of_checkpoint(path: str | os.PathLike) -> Config:
     if not isinstance(text, str) or not text.strip():
         raise CheckpointError(f'{path} holds no config; {_REMEDY}')
     try:
-        values = dict(_assignments(ast.parse(text)))
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        values = read_config_text(text)
+    except ValueError as error:
         raise CheckpointError(
             f'{path}: its config is more than data ({error}), and is not run; '
             f'{_REMEDY}'
@@ -118,45 +115,3 @@ def _plain_type(kind: object) -> object:
         for scope in _SCOPES:
             kind = kind.removeprefix(f'{scope}.')
     return kind if isinstance(kind, str) else None
-
-
-def _assignments(module: ast.Module) -> Iterator[tuple[str, Any]]:
-    for node in module.body:
-        names = node.targets if isinstance(node, ast.Assign) else []
-        if len(names) != 1 or not isinstance(names[0], ast.Name):
-            line = getattr(node, 'lineno', '?')
-            raise ValueError(f'line {line} assigns no value to a name')
-        assert isinstance(node, ast.Assign), 'it has targets'
-        yield names[0].id, _value(node.value)
-
-
-def _value(node: ast.expr | None) -> Any:
-    """The plain value that an expression writes down."""
-    match node:
-        case ast.Constant(value=value):
-            return value
-        case ast.List(elts=parts):
-            return [*map(_value, parts)]
-        case ast.Tuple(elts=parts):
-            return tuple(map(_value, parts))
-        case ast.Set(elts=parts):
-            return {*map(_value, parts)}
-        case ast.Dict(keys=keys, values=parts) if None not in keys:
-            names = map(_value, keys)
-            return dict(zip(names, map(_value, parts), strict=True))
-        case ast.Call(func=ast.Name(id='dict'), args=[], keywords=words):
-            if all(word.arg for word in words):
-                return {str(word.arg): _value(word.value) for word in words}
-        # as MMEngine writes keys that are no names, such as ids of labels
-        case ast.Call(
-            func=ast.Name(id='dict'), args=[ast.Dict() as part], keywords=[]
-        ):
-            return _value(part)
-        case ast.Call(func=ast.Name(id='float'), args=[part], keywords=[]):
-            return float(_value(part))
-        case ast.Name(id=name) if name in _NUMBERS:
-            return _NUMBERS[name]
-        case ast.UnaryOp(op=ast.USub(), operand=part):
-            return -_value(part)
-    line = getattr(node, 'lineno', '?')
-    raise ValueError(f'line {line} holds {type(node).__name__}')

@@ -209,6 +209,33 @@ def test_a_config_is_read_and_not_run(tmp_path):
     }
 
 
+def test_ids_of_labels_in_a_config_are_shown(tmp_path):
+    """A dump writes keys that are no names as a call with a dict."""
+    file = tmp_path / 'config.py'
+    Config(dict(label_table={7: 0, 'others': 255})).dump(file)
+    assert 'dict({7:' in ''.join(file.read_text().split())
+    assert read_dumped_config(file) == {
+        'label_table.7': 0,
+        'label_table.others': 255,
+    }
+
+
+@pytest.mark.parametrize('text', ['', '# nothing', 'import a'])
+def test_a_config_that_assigns_nothing(tmp_path, text):
+    file = tmp_path / 'config.py'
+    file.write_text(text)
+    assert read_dumped_config(file) == {}
+
+
+@pytest.mark.parametrize('text', ['a = dict(', 'a = ' + '-' * 5000 + '1'])
+def test_a_file_that_is_no_config(tmp_path, text):
+    file = tmp_path / 'config.py'
+    file.write_text(text)
+    found = read_dumped_config(file)
+    assert list(found) == ['config.py']
+    assert found['config.py'].startswith('no config (')
+
+
 def test_only_columns_of_numbers_are_aligned():
     table = table_html([('2 km', '39.8 % of all', '-1.5')], ('a', 'b', 'c'))
     assert '<td>2 km</td><td>39.8 % of all</td>' in table

@@ -74,6 +74,13 @@ def test_ids_of_labels_are_read_as_they_are_recorded(tmp_path):
         'a, b = 1, 2',
         'model = dict(',
         'model = ' + '(' * 500 + ')' * 500,
+        'model = ' + '-' * 5000 + '1',
+        # no values either, and no reason to stop with a traceback
+        "model = -'a'",
+        'model = {[1]: 2}',
+        'model = {[1]}',
+        'model = float([1])',
+        f'model = float({10**400})',
     ],
 )
 def test_code_is_refused(tmp_path, monkeypatch, text):
