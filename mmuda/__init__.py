@@ -56,7 +56,8 @@ def check_version(package: str, version: str) -> None:
             f'mmuda needs {package}>={minimum}, but {version} is installed: '
             f'{_INSTALL_COMMANDS[package]}'
         )
-    if Version(version) >= Version(untested):
+    # A release in the making is before it, and not tested any more than it.
+    if Version(version).release >= Version(untested).release:
         warnings.warn(
             f'mmuda is not tested with {package} {version}, only below '
             f'{untested}',

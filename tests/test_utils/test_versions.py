@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -45,11 +46,41 @@ def test_old_version_is_an_error_with_the_command(package, version):
 
 @pytest.mark.parametrize(
     ('package', 'version'),
-    [('torch', '3.0.0'), ('mmengine', '1.0.0'), ('mmseg', '2.1')],
+    [
+        ('torch', '2.14.0'),
+        ('torch', '2.14.0.dev20261201+cu130'),
+        ('torch', '3.0.0'),
+        ('mmengine', '1.0.0'),
+        ('mmseg', '2.1'),
+    ],
 )
 def test_untested_version_is_a_warning(package, version):
     with pytest.warns(UserWarning, match=f'not tested with {package}'):
         check_version(package, version)
+
+
+def test_mmuda_is_imported_with_a_newer_pytorch():
+    script = "import torch; torch.__version__ = '3.1.0'; import mmuda"
+    result = subprocess.run(
+        [sys.executable, '-c', script],
+        capture_output=True,
+        text=True,
+        env=os.environ | dict(PYTHONPATH=str(ROOT)),
+    )
+    assert result.returncode == 0, result.stderr
+    assert 'not tested with torch 3.1.0, only below 2.' in result.stderr
+
+
+def test_nothing_that_pip_reads_bounds_pytorch_from_above():
+    """But the file of the tested version, which is no part of a package."""
+    files = {*(ROOT / 'requirements').glob('*.txt')}
+    texts = {file.name: file.read_text() for file in files}
+    texts['pyproject.toml'] = (ROOT / 'pyproject.toml').read_text()
+    bound = re.compile(r'^[\s"\']*torch\b\s*[<>=~!]', re.MULTILINE)
+    assert [name for name in texts if bound.search(texts[name])] == [
+        'torch.txt'
+    ]
+    assert 'torch.txt' not in texts['pyproject.toml']
 
 
 def test_missing_package_is_named_with_the_command():
