@@ -20,6 +20,8 @@ from mmuda.utils.processes import (
 TOOL = """\
 import os, sys, time
 folder, name, code, until = sys.argv[1:]
+with open(os.path.join(folder, f'{name}.pid'), 'w') as file:
+    file.write(str(os.getpid()))
 running = os.path.join(folder, f'{name}.running')
 open(running, 'w').close()
 deadline = time.monotonic() + 60
@@ -129,13 +131,22 @@ def test_after_a_signal_nothing_is_started(tools, number):
 
 def test_an_error_ends_all_tools(tools):
     tools.add('a', until='never')
-    tools.add('b')
-    tools.ended = lambda *_: 1 / 0
-    start = time.monotonic()
+    tools.add('b', until='a.running')
+    seen = []
+
+    def fail(*ended):
+        seen.append(ended[:2])
+        raise ZeroDivisionError
+
+    tools.ended = fail
     with pytest.raises(ZeroDivisionError):
         tools.run(places=2)
-    # The tool waits for a minute.
-    assert time.monotonic() - start < 50
+    # Of the other, which waits for a minute, nothing was waited for.
+    assert seen == [('b', 0)]
+    pid = int((tools.folder / 'a.pid').read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert (tools.folder / 'a.running').exists()
 
 
 @pytest.mark.parametrize(
