@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mmuda.utils.errors import ConfigError
+
 ROOT = Path(__file__).parents[2]
 CONFIG = """
 _base_ = [
@@ -91,6 +93,13 @@ def test_a_part_that_does_not_exist_is_refused(tool, capsys):
     with pytest.raises(SystemExit):
         tool.parse_args(['--only', 'weather'])
     assert 'weather' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('device', ['gpu', 'cuda:99', 'meta'])
+def test_a_device_that_does_not_exist_is_refused(tool, device):
+    words = ['--only', 'sampler', '--rounds', '1', '--device', device]
+    with pytest.raises(ConfigError, match=f"--device '{device}': take cpu"):
+        tool.main(tool.parse_args(words))
 
 
 @pytest.mark.parametrize(('cores', 'processes'), [(1, (1,)), (16, (1, 2))])

@@ -31,6 +31,7 @@ from mmuda.utils.cli import (
     checked,
     run_tool,
 )
+from mmuda.utils.devices import device_of
 from mmuda.utils.setup_env import register_all_modules
 from mmuda.utils.threads import usable_cores
 
@@ -166,6 +167,7 @@ def add_several_targets_options(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Measure the chosen parts and print the table."""
+    device_of(args.device)  # now, not after parts that need none
     register_all_modules()
     # Networks log each weight that they initialise.
     MMLogger.get_instance('benchmark', log_level='ERROR')
