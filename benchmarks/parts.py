@@ -42,6 +42,7 @@ from benchmarks.several_targets_evaluation import (
 from benchmarks.several_targets_memory import (
     several_targets_memory_rows,
 )
+from benchmarks.start_up import start_up_rows
 from benchmarks.steps import step_rows
 from benchmarks.training import memory_rows, speed_rows
 from benchmarks.training_case import TrainingCase
@@ -53,6 +54,7 @@ from mmuda.utils.config_data import (
 )
 
 PARTS = (
+    'start_up',
     'speed',
     'steps',
     'memory',
@@ -115,6 +117,10 @@ class Benchmark:
     def tick(self, step: str) -> None:
         """Tell which step of the current part begins."""
         self.tell(f'{self.part}: {step}')
+
+    def start_up(self) -> list[Row]:
+        """The import against that of mmseg, and the command's help."""
+        return start_up_rows(**self.timing)
 
     def speed(self) -> list[Row]:
         """Iterations against the bare network."""

@@ -19,6 +19,7 @@ setting = 'gta2cs'
 val_dataloader = dict(num_workers=0, persistent_workers=False)
 """
 PARTS = (
+    'start_up',
     'speed',
     'steps',
     'memory',

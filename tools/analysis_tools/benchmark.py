@@ -1,8 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Measure what training, evaluation and labelling cost beyond the network.
 
-Goals on time, but one, are ratios of two things measured in turns in this run,
-so that they hold on any machine; times stand beside them for information.
+Nearly all goals on time are ratios of two things measured in turns in this
+run, so that they hold on any machine; times stand beside them for information.
 Images are generated in a temporary folder unless --data-root is given.
 """
 
