@@ -15,14 +15,14 @@ import mmuda
 
 pytestmark = pytest.mark.slow
 checkout = test_packaging.checkout
-CONFIG = 'demo_advent_gta2cs.py'
+CONFIG = 'minent_gta2cs.py'
 
 
 @pytest.fixture
 def mim(tmp_path):
     """Run a command of ``mim`` from an empty folder, or from a given one."""
     if importlib.util.find_spec('mim') is None:
-        pytest.skip('openmim is not installed')
+        pytest.skip('pip install -r requirements/mim.txt')
     (tmp_path / 'empty').mkdir()
 
     def run(*words, path, folder=tmp_path / 'empty'):
@@ -71,7 +71,7 @@ def assert_mim_finds_all(mim, configs, **where):
         ('test', ['--checkpoint', 'iter_1.pth']),
     ):
         code, text = mim(tool, 'mmuda', CONFIG, *words, '--nope', **where)
-        assert f'{configs}/demo/{CONFIG} instead' in text
+        assert f'{configs}/advent/{CONFIG} instead' in text
         # It came as far as the options of the tool.
         assert 'unrecognized arguments: --nope' in text
         assert code != 0

@@ -120,6 +120,17 @@ def test_jobs_of_the_workflow_need_jobs_and_targets_that_exist(jobs):
                 assert target in targets
 
 
+def test_the_workflow_runs_the_tests_of_mim(jobs):
+    runs = [s['run'] for s in jobs['mim']['steps'] if 'run' in s]
+    assert runs[-2].endswith('pip install -r requirements/mim.txt')
+    assert runs[-1].endswith('pytest -m slow tests/test_distributions.py')
+
+
+def test_mim_takes_a_setuptools_that_the_tests_take():
+    both = [requirements(name)['setuptools'] for name in ('mim', 'tests')]
+    assert all('80.9.0' in specifier for specifier in both)
+
+
 def test_the_workflow_tells_the_site_where_it_is_published(jobs):
     """Else its map is empty, and its 404.html looks in the server's root."""
     steps = jobs['docs']['steps']
