@@ -48,4 +48,4 @@ tutorials: .venv/installed
 	touch .venv-docs/installed
 
 clean:
-	rm -rf .venv .venv-docs .matrix .mypy_cache build dist *.egg-info mmuda/.mim
+	rm -rf .venv .venv-docs .matrix .mypy_cache build dist *.egg-info mmuda/.mim demo_wheel/build demo_wheel/*.egg-info

@@ -76,12 +76,7 @@ def _run_tool(program: str, words: Sequence[str], table: ModuleType) -> int:
     name = words[0]
     tool = table.tools_folder() / table.COMMANDS[name].tool
     if not tool.is_file():
-        print(
-            f'error: {name} needs folders of the repository that are not '
-            f'installed; type in a clone of it: python tools/'
-            f'{table.COMMANDS[name].tool}',
-            file=sys.stderr,
-        )
+        print(f'error: {name} is in {table.DEMO_PACKAGE}', file=sys.stderr)
         return _USAGE_ERROR
     os.environ[table.PROGRAM] = program
     module = ModuleType('__main__')

@@ -12,20 +12,22 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 MIM_ENTRIES = ('tools', 'configs', 'model-index.yml')
-# They use folders of the repository that are no part of the package, which
-# they would make larger than a megabyte.
+# They use folders of the repository that are no part of the package.
 REPOSITORY_ONLY_TOOLS = (
-    *('demo.py', 'benchmark.py', 'make_street_scenes.py'),
-    *('published_numbers.py', 'run_experiments.py', 'results_page.py'),
-    *('draw_experiments.py', 'draw_methods.py', 'label_free_experiment.py'),
+    *('benchmark.py', 'published_numbers.py', 'run_experiments.py'),
+    *('results_page.py', 'draw_experiments.py', 'draw_methods.py'),
     *('draw_strip.py', 'draw_views.py', 'run_tutorials.py'),
+    'label_free_experiment.py',
 )
+# With the demo the wheel would be larger than a megabyte: its tools, and the
+# configs that learn from its streets, are in the wheel of demo_wheel/.
+DEMO_TOOLS = ('demo.py', 'make_street_scenes.py')
+DEMO_CONFIGS = ('demo', 'demo*.py', '*_demo.py')
 # Of the folders that are packed; pages link to others that are not.
 UNPACKED = ('__pycache__', '*.py[cod]', '*.md', 'published.yml')
-# By entry; those configs learn from streets that only the repository renders.
-REPOSITORY_ONLY = {
-    'tools': REPOSITORY_ONLY_TOOLS,
-    'configs': ('demo', 'demo*.py', '*_demo.py'),
+LEFT_OUT = {
+    'tools': (*REPOSITORY_ONLY_TOOLS, *DEMO_TOOLS),
+    'configs': DEMO_CONFIGS,
 }
 
 
@@ -47,7 +49,7 @@ def add_mim_extension(folder: Path, link: bool) -> None:
             except OSError:  # Windows without developer mode
                 pass
         if (ROOT / name).is_dir():
-            ignore = shutil.ignore_patterns(*UNPACKED, *REPOSITORY_ONLY[name])
+            ignore = shutil.ignore_patterns(*UNPACKED, *LEFT_OUT[name])
             shutil.copytree(ROOT / name, folder / name, ignore=ignore)
         else:
             shutil.copy2(ROOT / name, folder / name)

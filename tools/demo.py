@@ -27,7 +27,7 @@ from mmuda.utils.processes import Command
 from mmuda.utils.setup_env import register_all_modules
 from mmuda.utils.threads import COUNT
 
-# These are beside tools/ in the repository, no part of the package.
+# Beside tools/, in the repository and in the wheel of the demo.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from demo import (
     DemoSettings,

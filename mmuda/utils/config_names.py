@@ -10,12 +10,12 @@ from pathlib import Path, PurePath
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.renamed_configs import near_names, successor
 from mmuda.utils.text import alternatives
-from mmuda.utils.tool_commands import tools_folder
+from mmuda.utils.tool_commands import DEMO_PACKAGE, tools_folder
 
 # As mmengine names the configs of a package.
 _PREFIX = 'mmuda::'
-# Configs of this name or folder learn from streets that the repository alone
-# renders, so that a wheel (setup.py) is without them.
+# Configs of this name or folder learn from generated streets, and are in the
+# wheel that renders them (demo_wheel/).
 _DEMO = 'demo'
 
 
@@ -92,10 +92,7 @@ def _near(path: Path) -> str:
         return near
     root, leaves = packaged_configs(), _leaves()
     if _is_of_demo(path) and not (root / _DEMO).is_dir():
-        return (
-            '; the configs of the demo are of the repository alone, which '
-            'renders their streets: use a clone of it'
-        )
+        return f'; the configs of the demo are in {DEMO_PACKAGE}'
     if len(path.parts) == 1:
         asked, known = path.name.removesuffix('.py'), [*leaves]
     else:

@@ -15,6 +15,11 @@ from typing import NamedTuple
 # Set by the command ``mmuda`` to how it was called, also for the tools that
 # are started by the one that it runs.
 PROGRAM = 'MMUDA_PROGRAM'
+# What tools and configs a wheel of mmuda lacks are in, and what to type.
+DEMO_PACKAGE = (
+    'the package mmuda-demo, which is not installed; type in a clone of '
+    'mmuda: pip install ./demo_wheel'
+)
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 

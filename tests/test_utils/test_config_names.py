@@ -109,8 +109,8 @@ def test_a_wheel_tells_where_the_configs_of_the_demo_are(
     monkeypatch.setattr(config_names, '_leaves', uncached)
     with pytest.raises(
         ConfigError,
-        match='no such config file; the configs of'
-        ' the demo are of the repository alone',
+        match='no such config file; the configs of the demo are in the '
+        r'package mmuda-demo.*: pip install \./demo_wheel$',
     ):
         find_config(name)
 

@@ -17,7 +17,7 @@ from mmuda.utils.checks import COUNT, SEED, WHOLE
 from mmuda.utils.cli import add_traceback_option, checked, run_tool
 from mmuda.utils.threads import usable_cores
 
-# These are beside tools/ in the repository, no part of the package.
+# Beside tools/, in the repository and in the wheel of the demo.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from street_scenes import WriteReport, write_scenes
 from street_scenes.layouts import LAYOUTS, SceneLayout
