@@ -17,6 +17,11 @@ _PACKAGE = Path(__file__).resolve().with_name('mmuda')
 _USAGE_ERROR = 2
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _NOT_READ = 141  # 128 + SIGPIPE
+# Its folder below mmuda/ comes first, and has no __init__.py.
+_HIDDEN = (
+    'mmuda-demo is installed beside an editable mmuda, which has all of it, '
+    'and hides it; type: pip uninstall mmuda-demo'
+)
 
 
 def main(program: str = 'mmuda') -> int:
@@ -86,7 +91,10 @@ def _run_tool(program: str, words: Sequence[str], table: ModuleType) -> int:
     sys.argv = [f'{program} {name}', *words[1:]]
     try:
         # Here, as it names what is to be installed.
-        import mmuda  # noqa: F401
+        import mmuda
+
+        if mmuda.__file__ is None:
+            raise ImportError(_HIDDEN)
     except ImportError as error:
         if os.environ.get('MMUDA_TRACEBACK') == '1':
             raise

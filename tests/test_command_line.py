@@ -33,6 +33,13 @@ sys.argv = ['mmuda', 'train', 'gta2cs']
 from mmuda_cli import main
 sys.exit(main())
 """
+# Runs its file where Python finds nothing but the standard library.
+HIDDEN = """
+import runpy, sys
+main = runpy.run_path(sys.argv[1])['main']
+sys.argv = ['mmuda', 'train', 'gta2cs']
+sys.exit(main())
+"""
 
 
 def light(*words):
@@ -214,6 +221,21 @@ def test_all_that_is_missing_is_named_at_once(missing, expected):
     assert done.returncode == 2
     needs = [f'{name}, which is not installed' for name in missing]
     assert done.stderr == f'error: mmuda needs {"; ".join(needs)}{expected}\n'
+
+
+def test_a_folder_that_hides_the_package_is_named(tmp_path):
+    """That of the demo's wheel beside an editable installation."""
+    (tmp_path / 'mmuda/.mim/demo').mkdir(parents=True)
+    done = subprocess.run(
+        [sys.executable, '-S', '-c', HIDDEN, str(ROOT / 'mmuda_cli.py')],
+        env=os.environ | dict(PYTHONPATH=str(tmp_path), MMUDA_TRACEBACK='0'),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith('type: pip uninstall mmuda-demo\n')
 
 
 def test_hints_name_the_command_that_was_used(command, tmp_path):
