@@ -15,7 +15,7 @@ import mmuda
 
 pytestmark = pytest.mark.slow
 checkout = test_packaging.checkout
-CONFIG = 'minent_gta2cs.py'
+CONFIG = 'advent/minent_gta2cs.py'
 
 
 @pytest.fixture
@@ -66,15 +66,18 @@ def assert_mim_finds_all(mim, configs, **where):
     code, text = mim('search', 'mmuda', *words, **where)
     assert code == 0, text
     assert 'configs/advent/minent_gta2cs.py' in text
-    for tool, words in (
-        ('train', []),
-        ('test', ['--checkpoint', 'iter_1.pth']),
-    ):
-        code, text = mim(tool, 'mmuda', CONFIG, *words, '--nope', **where)
-        assert f'{configs}/advent/{CONFIG} instead' in text
-        # It came as far as the options of the tool.
-        assert 'unrecognized arguments: --nope' in text
-        assert code != 0
+    assert_mim_runs(mim, 'train', configs, CONFIG, [], **where)
+    words = ['--checkpoint', 'iter_1.pth']
+    assert_mim_runs(mim, 'test', configs, CONFIG, words, **where)
+
+
+def assert_mim_runs(mim, tool, configs, config, words, **where):
+    name = config.split('/')[-1]
+    code, text = mim(tool, 'mmuda', name, *words, '--nope', **where)
+    assert f'{configs}/{config} instead' in text
+    # It came as far as the options of the tool.
+    assert 'unrecognized arguments: --nope' in text
+    assert code != 0
 
 
 def test_mim_finds_the_configs_of_a_wheel(checkout, tmp_path, mim):
@@ -82,6 +85,10 @@ def test_mim_finds_the_configs_of_a_wheel(checkout, tmp_path, mim):
     zipfile.ZipFile(build('build_wheel', checkout)).extractall(target)
     configs = os.path.realpath(target / 'mmuda' / '.mim' / 'configs')
     assert_mim_finds_all(mim, configs, path=target)
+    demo = build('build_wheel', checkout / 'demo_wheel')
+    zipfile.ZipFile(demo).extractall(target)
+    config = 'demo/demo_advent_gta2cs.py'
+    assert_mim_runs(mim, 'train', configs, config, [], path=target)
 
 
 def test_mim_finds_those_of_an_editable_installation_in_its_folder(
