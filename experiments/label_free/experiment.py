@@ -2,7 +2,7 @@
 """Label-free scores and true mIoU of all checkpoints of all runs."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from typing_extensions import TypedDict
 
 from experiments.label_free.experiment_cache import CacheKey, ExperimentCache
 from experiments.label_free.experiment_configs import (
-    configs_of_several,
     data_of_pools,
     data_text,
     network_text,
@@ -31,26 +30,15 @@ from experiments.label_free.true_accuracy import (
 from mmuda.evaluation.harm_alarms import Evidence, harm_report
 from mmuda.evaluation.label_free_scores import agreement
 from mmuda.model_selection.checkpoint_pool import CheckpointPool
-from mmuda.model_selection.checkpoint_scores import (
-    Sampling,
-    chosen_images,
-    score_rows,
-)
+from mmuda.model_selection.checkpoint_scores import score_rows
 from mmuda.model_selection.harm_comparison import thresholds_of
-from mmuda.model_selection.pool_evaluation import (
-    PoolEvidence,
-    Report,
-    evaluate_source,
-    evaluate_target,
-)
-from mmuda.model_selection.selection_data import (
-    loader_of,
-    source_images,
-    spread_indices,
-    target_images,
-)
+from mmuda.model_selection.member_configs import with_data_of
+from mmuda.model_selection.pool_evaluation import Report, evaluate_pool
+from mmuda.model_selection.pool_evidence import PoolEvidence
+from mmuda.model_selection.pool_members import Member
+from mmuda.model_selection.selection_data import Sampling
 from mmuda.utils.checksums import sha256_of
-from mmuda.utils.errors import CheckpointError
+from mmuda.utils.errors import CheckpointError, ConfigError
 
 Tell = Callable[[str], None]
 
@@ -137,16 +125,17 @@ class Experiment:
         return records
 
     def _of_run(self, run: ExperimentRun) -> list[Record]:
-        cfg = run.load()
-        key = self._key(run, network_text(cfg))
+        members = self._members(run)
+        cfg = members[0].cfg
+        key = self._key(run, data_text(cfg), network_text(cfg))
         sums = [sha256_of(path) for path in run.checkpoints]
         names = [key.of([checksum]) for checksum in sums]
         # Not the name of its only checkpoint.
         together = key.of(['together', *sums])
         known = [self.cache.read_evidence(name) for name in names]
         if self.cache.read(together, _OfPool) is None or None in known:
-            self._evaluate(run, cfg, names, together)
-        self._test(run, cfg, names)
+            self._evaluate(run, members, names, together)
+        self._test(run, members, names)
         pool = self.cache.read(together, _OfPool)
         assert pool is not None, 'just written'
         records = []
@@ -170,18 +159,13 @@ class Experiment:
     def _evaluate(
         self,
         run: ExperimentRun,
-        cfg: Config,
+        members: Sequence[Member],
         names: Sequence[str],
         together: str,
     ) -> None:
         """Score the checkpoints of a run, whose images are loaded once."""
-        found = evaluate_pool(
-            cfg,
-            self._data[run.pool],
-            run.checkpoints,
-            self._sampling(run),
-            self.report,
-        )
+        sampling = self._sampling(run)
+        found = evaluate_pool(members, sampling, self.report).evidence
         for index, name in enumerate(names):
             source = found.sources[index] if found.sources else None
             self.cache.write_evidence(
@@ -202,7 +186,10 @@ class Experiment:
         )
 
     def _test(
-        self, run: ExperimentRun, cfg: Config, names: Sequence[str]
+        self,
+        run: ExperimentRun,
+        members: Sequence[Member],
+        names: Sequence[str],
     ) -> None:
         """Measure what is not measured yet by labels."""
         missing = [
@@ -212,16 +199,16 @@ class Experiment:
         ]
         if not missing:
             return
-        dataset = labelled_test_images(cfg, run.domain)
-        files = [str(run.checkpoints[index]) for index in missing]
+        dataset = labelled_test_images(run.load(), run.domain)
+        asked = [members[index] for index in missing]
         pool = CheckpointPool(
-            cfg, files, dataset.metainfo['classes'], self.sampling.precision
+            asked, dataset.metainfo['classes'], self.sampling.precision
         )
         for place, index in enumerate(missing):
             model = pool.use(place)
             with pool.computing():
                 value = true_miou(model, dataset, self.sampling.workers)
-            about: dict[str, Any] = dict(mIoU=value, file=files[place])
+            about: dict[str, Any] = dict(mIoU=value, file=asked[place].file)
             self.cache.write(names[index], about)
             self.tell(f'  {run.checkpoints[index].name}: mIoU {value:.2f}')
 
@@ -268,95 +255,52 @@ class Experiment:
             records: Of one pool.
 
         Returns:
-            In percent; None for all if their networks are not alike.
+            In percent, at the resolution of the first one's output; None for
+            all if they can't be compared.
         """
-        run = next(
-            (r.run for r in records if r.run.is_source_only), records[0].run
-        )
-        cfg, networks = configs_of_several(
-            run.load(), [r.run for r in records]
-        )
+        run = records[0].run
+        members = [self._members(record.run)[-1] for record in records]
+        texts = [
+            part(member.cfg)
+            for member in members
+            for part in (data_text, network_text)
+        ]
+        key = self._key(run, *texts)
         files = [record.run.checkpoints[-1] for record in records]
-        key = self._key(run, network_text(cfg) + repr(networks))
         name = key.of(['across', *(sha256_of(path) for path in files)])
         found = self.cache.read(name, _Across)
         if found is None:
             sampling = replace(self._sampling(run), second_view_every=0)
             sampling = replace(sampling, source_count=1)
             try:
-                evidence = evaluate_pool(
-                    cfg,
-                    self._data[run.pool],
-                    files,
-                    sampling,
-                    self.report,
-                    networks,
-                )
-            except CheckpointError as error:
+                seen = evaluate_pool(members, sampling, self.report).evidence
+            except (CheckpointError, ConfigError) as error:
                 self.notes.append(f'no EnsV across {run.pool}: {error}')
                 return [None] * len(records)
-            values = [agreement(table) for table in evidence.ensemble]
+            values = [agreement(table) for table in seen.ensemble]
             found = dict(agreement=values)
             self.cache.write(name, found)
         return found['agreement']
 
+    def _members(self, run: ExperimentRun) -> list[Member]:
+        """Checkpoints of a run, which see the images of its pool."""
+        origin = str(run.config)
+        cfg = with_data_of(
+            run.load(), self._data[run.pool], origin, run.domain
+        )
+        return [
+            Member(str(file), cfg, origin=origin) for file in run.checkpoints
+        ]
+
     def _sampling(self, run: ExperimentRun) -> Sampling:
         return replace(self.sampling, domain=run.domain)
 
-    def _key(self, run: ExperimentRun, network: str) -> CacheKey:
+    def _key(self, run: ExperimentRun, *texts: str) -> CacheKey:
         data = data_text(self._data[run.pool])
-        return CacheKey(self._sampling(run), data, network)
+        return CacheKey(self._sampling(run), data, repr(texts))
 
 
 HARM = 0.5
-
-
-def evaluate_pool(
-    cfg: Config,
-    data: Config,
-    files: Sequence[Path],
-    sampling: Sampling,
-    report: Report,
-    networks: Mapping[int, str] | None = None,
-) -> PoolEvidence:
-    """Sums of some checkpoints of one network.
-
-    Args:
-        cfg: Config of the network.
-        data: Config of the images.
-        files: Checkpoints.
-        sampling: On which images.
-        report: Called with the part of the work, images done and all images.
-        networks: As of ``CheckpointPool``.
-
-    Raises:
-        CheckpointError: One does not fit.
-    """
-    dataset = target_images(data, sampling.images, sampling.domain)
-    classes = tuple(dataset.metainfo['classes'])
-    names = [str(file) for file in files]
-    pool = CheckpointPool(cfg, names, classes, sampling.precision, networks)
-    indices = chosen_images(dataset, sampling)
-    found = evaluate_target(
-        pool,
-        loader_of(dataset, indices, sampling.workers),
-        len(indices),
-        len(classes),
-        sampling.second_view_every,
-        report,
-    )
-    source = source_images(data, sampling.domain)
-    if source is not None:
-        labelled, _ = source
-        chosen = spread_indices(len(labelled), sampling.source_count)
-        found.sources = evaluate_source(
-            pool,
-            loader_of(labelled, chosen, sampling.workers),
-            len(chosen),
-            len(classes),
-            report,
-        )
-    return found
 
 
 def group_scores(

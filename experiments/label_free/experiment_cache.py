@@ -14,7 +14,7 @@ import torch
 from mmuda.evaluation.accuracy_estimates import SourceState
 from mmuda.evaluation.harm_alarms import Evidence
 from mmuda.evaluation.label_free_state import LabelFreeState
-from mmuda.model_selection.checkpoint_scores import Sampling
+from mmuda.model_selection.selection_data import Sampling
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_path, atomic_write, read_arrays
 from mmuda.utils.json_files import (
@@ -24,7 +24,7 @@ from mmuda.utils.json_files import (
 )
 
 # Of what is cached; another number makes all of it anew.
-_VERSION = 2
+_VERSION = 3
 _REMEDY = 'remove it to compute it anew'
 
 

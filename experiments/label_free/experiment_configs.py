@@ -1,16 +1,13 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Configs by which the checkpoints of an experiment are looked at."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mmengine.config import Config
 
 from experiments.label_free.experiment_runs import ExperimentRun
-from mmuda.models.followers import TEACHER
 from mmuda.pseudo_labels.labelling_options import target_names
-from mmuda.registry import MODELS
 from mmuda.utils.config_data import data_sets
 
 
@@ -66,29 +63,3 @@ def data_text(cfg: Config) -> str:
 def network_text(cfg: Config) -> str:
     """What makes predictions of a checkpoint, as text."""
     return repr(sorted(cfg.model.to_dict().items()))
-
-
-def configs_of_several(
-    cfg: Config, runs: Sequence[ExperimentRun]
-) -> tuple[Config, dict[int, str]]:
-    """A config by which each run predicts by the network it is tested on.
-
-    Args:
-        cfg: Of the source-only run, whose network all have.
-        runs: In the order of their checkpoints.
-
-    Returns:
-        With a teacher if one of them is tested on its own, and by number the
-        network that predicts.
-    """
-    tested = [run.load().model.get('predict_on') for run in runs]
-    cfg = copy.deepcopy(cfg)
-    if TEACHER not in tested:
-        return cfg, {}
-    if not cfg.model.get('teacher'):
-        cfg.model.teacher = True
-    main = MODELS.get(cfg.model.type).main
-    return cfg, {
-        index: TEACHER if name == TEACHER else main
-        for index, name in enumerate(tested)
-    }

@@ -11,9 +11,7 @@ from mmengine.config import Config
 from rich.table import Table
 from torch import Tensor
 
-from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.evaluation.accuracy_estimates import (
-    SourceState,
     difference_of_confidences,
     estimate_accuracy,
 )
@@ -23,26 +21,15 @@ from mmuda.evaluation.label_free_scores import (
     label_free_scores,
     mean_iou,
 )
-from mmuda.utils.errors import DataError
 from mmuda.utils.json_files import without_nan
 from mmuda.utils.mixed_precision import Precision
 
-from .checkpoint_pool import CheckpointPool
-from .pool_evaluation import (
-    PoolEvidence,
-    Report,
-    evaluate_source,
-    evaluate_target,
-)
-from .pool_members import without_teacher
+from .member_configs import members_of
+from .pool_evaluation import EvaluatedPool, Report, evaluate_pool
+from .pool_evidence import PoolEvidence
+from .pool_members import Member, only_networks
 from .score_ranks import best_first, fused_names, mean_ranks, passes_guard
-from .selection_data import (
-    Images,
-    loader_of,
-    source_images,
-    spread_indices,
-    target_images,
-)
+from .selection_data import Sampling
 
 NO_SOURCE = (
     'the config has no labelled source: source_mIoU, ATC_mIoU, DoC and IM_s '
@@ -61,29 +48,6 @@ SEEN_SOURCE = (
     'and ATC; name held-out ones by source_val, such as --cfg-options '
     'source_val.ann_file=val.txt'
 )
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """Which images checkpoints are looked at on.
-
-    Attributes:
-        images: ``train`` or ``val`` of the target.
-        domain: Name of one of several targets.
-        target_count: Images of the target, spread over the set; None for all.
-        source_count: Images of the source; None for all.
-        second_view_every: One target image in so many is seen twice.
-        workers: Processes that load images.
-        precision: In which networks compute.
-    """
-
-    images: Images = 'train'
-    domain: str | None = None
-    target_count: int | None = 200
-    source_count: int | None = 100
-    second_view_every: int = 2
-    workers: int = 2
-    precision: Precision = 'fp32'
 
 
 @dataclass(frozen=True)
@@ -189,111 +153,85 @@ def score_checkpoints(
     checkpoints: Sequence[str],
     sampling: Sampling,
     report: Report,
-    networks: Mapping[int, str] | None = None,
-    voters: Sequence[int] | None = None,
+    configs: Mapping[str, Config] | None = None,
 ) -> PoolScores:
-    """Score checkpoints of one network without labels of the target.
+    """Score checkpoints without labels of the target.
+
+    Of a checkpoint without a teacher the only network is judged where its
+    config tests a teacher.
 
     Args:
-        cfg: A training config.
-        checkpoints: Files.
+        cfg: A training config, whose images all see.
+        checkpoints: Files, of its network or of others.
         sampling: On which images.
         report: Called with the part of the work, images done and all images.
-        networks: As of :class:`CheckpointPool`; if None, the only network of
-            checkpoints without a teacher where the config tests one.
-        voters: As of :class:`CheckpointPool`.
+        configs: Other configs by checkpoint, as of :func:`members_of`.
 
     Raises:
-        ConfigError: The config has no such images, or a checkpoint does not
-            fit it.
+        ConfigError: The config has no such images, or as of
+            :func:`members_of`.
+        CheckpointError: A checkpoint fits no config.
     """
-    dataset = target_images(cfg, sampling.images, sampling.domain)
-    classes = tuple(dataset.metainfo['classes'])
-    source = source_images(cfg, sampling.domain)
-    untaught = without_teacher(cfg, checkpoints) if networks is None else {}
-    networks = untaught if networks is None else networks
-    pool = CheckpointPool(
-        cfg, checkpoints, classes, sampling.precision, networks, voters
-    )
-    indices = chosen_images(dataset, sampling)
-    evidence = evaluate_target(
-        pool,
-        loader_of(dataset, indices, sampling.workers),
-        len(indices),
-        len(classes),
-        sampling.second_view_every,
-        report,
-    )
-    if source is not None:
-        evidence.sources = _see_source(pool, source[0], sampling, report)
-    rows, names = score_rows(evidence), pool.names()
-    notes = _notes(evidence, names, classes, None if not source else source[1])
+    found, notes = members_of(cfg, checkpoints, configs, sampling.domain)
+    members = only_networks(found)
+    scores = score_members(members, sampling, report, notes)
+    untaught = [
+        name
+        for name, member in zip(scores.names, members, strict=True)
+        if member.network
+    ]
     if untaught:
-        notes.insert(0, NO_TEACHER + ', '.join(names[n] for n in untaught))
-    return PoolScores(
-        names, classes, rows, evidence, notes, sampling.precision
-    )
+        scores.notes.insert(0, NO_TEACHER + ', '.join(untaught))
+    return scores
 
 
-def _see_source(
-    pool: CheckpointPool,
-    labelled: SegmentationDataset,
+def score_members(
+    members: Sequence[Member],
     sampling: Sampling,
     report: Report,
-) -> list[SourceState]:
-    """Run all checkpoints over some labelled images."""
-    chosen = spread_indices(len(labelled), sampling.source_count)
-    return evaluate_source(
-        pool,
-        loader_of(labelled, chosen, sampling.workers),
-        len(chosen),
-        len(labelled.metainfo['classes']),
-        report,
+    notes: Sequence[str] = (),
+) -> PoolScores:
+    """Score checkpoints whose networks and configs are known.
+
+    Args:
+        members: The checkpoints.
+        sampling: As of :func:`score_checkpoints`.
+        report: As of :func:`score_checkpoints`.
+        notes: What there is to say beforehand.
+
+    Raises:
+        ConfigError: As of :func:`score_checkpoints`.
+        CheckpointError: The same.
+    """
+    found = evaluate_pool(members, sampling, report)
+    rows = score_rows(found.evidence)
+    return PoolScores(
+        found.names,
+        found.classes,
+        rows,
+        found.evidence,
+        [*notes, *_notes(found)],
+        sampling.precision,
     )
 
 
-def _notes(
-    evidence: PoolEvidence,
-    names: Sequence[str],
-    classes: Sequence[str],
-    held_out: bool | None,
-) -> list[str]:
-    """What is left out; ``held_out`` is None without a labelled source."""
+def _notes(found: EvaluatedPool) -> list[str]:
+    """What is left out."""
     notes = []
-    if held_out is None:
+    if found.held_out is None:
         notes.append(NO_SOURCE)
-    elif not evidence.sources:
+    elif not found.evidence.sources:
         notes.append(UNLABELLED_SOURCE)
-    elif not held_out:
+    elif not found.held_out:
         notes.append(SEEN_SOURCE)
-    notes += left_out_classes(evidence, classes)
+    notes += left_out_classes(found.evidence, found.classes)
+    states = zip(found.names, found.evidence.states, strict=True)
     notes += [
         f'{name} predicts no numbers (NaN) on the target: it has the last rank'
-        for name, state in zip(names, evidence.states, strict=True)
+        for name, state in states
         if not state['pixels']
     ]
     return notes
-
-
-def chosen_images(
-    dataset: SegmentationDataset, sampling: Sampling
-) -> list[int]:
-    """Indices of the target's images that checkpoints are looked at on.
-
-    Args:
-        dataset: Images of the target.
-        sampling: How many.
-
-    Raises:
-        DataError: There is none.
-    """
-    indices = spread_indices(len(dataset), sampling.target_count)
-    if not indices:
-        raise DataError(
-            'there is no image of the target to look at; name others by '
-            '--images, --domain or the config'
-        )
-    return indices
 
 
 def score_rows(evidence: PoolEvidence) -> list[dict[str, float]]:

@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """An adapted checkpoint beside the source-only one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,9 +16,11 @@ from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.json_files import without_nan
 
-from .checkpoint_scores import PoolScores, Sampling, score_checkpoints
+from .checkpoint_scores import PoolScores, score_members
+from .member_configs import members_of
 from .pool_evaluation import Report
-from .pool_members import of_same_run, pooled_networks
+from .pool_members import of_same_run, with_other_network
+from .selection_data import Sampling
 
 ONE_RUN = 'agreement with other trainings, as none of them is in the pool'
 
@@ -73,6 +75,7 @@ def compare_with_source_only(
     pool: Sequence[str],
     sampling: Sampling,
     report: Report,
+    configs: Mapping[str, Config] | None = None,
 ) -> HarmComparison:
     """Look for signs that adaptation has harmed.
 
@@ -86,49 +89,70 @@ def compare_with_source_only(
     network (student or teacher), which agree with them whatever they are
     worth.
 
+    Networks may differ, and the size at which they see the images. They are
+    compared at the resolution of the adapted one's output; numbers of one
+    network are of its own resolution.
+
     Args:
-        cfg: Config of the network; ``harm_report`` may hold thresholds.
+        cfg: Config of the adapted network, whose images all see;
+            ``harm_report`` may hold thresholds.
         checkpoint: Of the adapted network.
-        source_only: Of the same network, trained on the source alone.
+        source_only: Trained on the source alone.
         pool: Further checkpoints, of other runs or earlier ones of the
             adapted network (:func:`of_same_run`), whose first one says
             whether labels still change.
         sampling: On which images.
         report: Called with the part of the work, images done and all images.
+        configs: Other configs by checkpoint, as of :func:`members_of`.
 
     Raises:
         ConfigError: A threshold is unknown or wrong, or as of
-            :func:`score_checkpoints`.
+            :func:`members_of`.
+        CheckpointError: A checkpoint fits no config.
     """
     thresholds = thresholds_of(cfg)
-    files, networks = pooled_networks(cfg, [checkpoint, source_only, *pool])
+    files = [checkpoint, source_only, *pool]
+    # What is judged is the network of the config.
+    named = {checkpoint: cfg, **(configs or {})}
+    found, notes = members_of(cfg, files, named, sampling.domain)
+    members = with_other_network(found)
     # What follows the pool is the other network.
-    last = 2 + len(pool)
+    last = len(files)
     own = [n for n in range(2, last) if of_same_run(files[n], checkpoint)]
     others = [
         number
         for number in range(2, last)
         if number not in own and not of_same_run(files[number], source_only)
     ]
-    voters = [0, 1, *others] if others else [*range(len(files))]
-    scores = score_checkpoints(cfg, files, sampling, report, networks, voters)
+    voters = [0, 1, *others] if others else [*range(len(members))]
+    members = [
+        replace(member, votes=number in voters)
+        for number, member in enumerate(members)
+    ]
+    scores = score_members(members, sampling, report, notes)
+    alarms = _alarms(scores, thresholds, own[0] if own else None)
+    if not others:
+        alarms = replace(alarms, unknown=(*alarms.unknown, ONE_RUN))
+    return HarmComparison(
+        alarms,
+        scores,
+        tuple(scores.names[number] for number in voters),
+        scores.evidence.changed(0, last) if len(members) > last else None,
+    )
+
+
+def _alarms(
+    scores: PoolScores, thresholds: HarmThresholds, before: int | None
+) -> HarmReport:
+    """Alarms of the first network beside the second and an earlier one."""
     evidence = scores.evidence
-    before = own[0] if own else None
-    found = harm_report(
+    return harm_report(
         evidence.evidence(0),
         evidence.evidence(1),
         scores.classes,
         thresholds,
         None if before is None else evidence.evidence(before),
         None if before is None else evidence.changed(0, before),
-    )
-    if not others:
-        found = replace(found, unknown=(*found.unknown, ONE_RUN))
-    return HarmComparison(
-        found,
-        scores,
-        tuple(scores.names[number] for number in voters),
-        evidence.changed(0, last) if len(files) > last else None,
     )
 
 

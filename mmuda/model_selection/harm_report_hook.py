@@ -6,9 +6,10 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner, find_latest_checkpoint
@@ -16,15 +17,17 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from mmuda.models.norm_statistics import statistics_options
 from mmuda.registry import HOOKS
 from mmuda.utils.checks import WHOLE
+from mmuda.utils.config_names import find_config
 from mmuda.utils.distributed import files_of_main_process
 from mmuda.utils.errors import ConfigError, MMUDAError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.names import HARM_REPORT
 
-from .checkpoint_scores import Sampling
 from .harm_comparison import compare_with_source_only, thresholds_of
+from .member_configs import members_of, require_fitting
 from .pool_members import pool_of
-from .selection_data import target_images
+from .sampling_options import load_configs
+from .selection_data import Sampling, target_images
 
 
 @HOOKS.register_module()
@@ -40,8 +43,11 @@ class HarmReportHook(Hook):
     of the checkpoints that the main one has found or was given; there is no
     report if one of them does not see a file.
 
+    A checkpoint that does not fit the network in training is looked at by
+    the config that it holds, and the report says so.
+
     Args:
-        source_only: Checkpoint of the same network, trained on the source
+        source_only: Checkpoint of a network that was trained on the source
             alone; ``~`` is the home of the main process, here and below.
         pool: Checkpoints of other trainings that are asked besides; by
             default the last three before the last of this one.
@@ -49,10 +55,14 @@ class HarmReportHook(Hook):
         domain: Name of one of several targets.
         max_images: Images of the target; 0 for all.
         max_source_images: Labelled images of the source; 0 for all.
+        source_only_config: Config of ``source_only``, a file or the name of
+            one, where its network or the size of its images is another one;
+            the images themselves are those of this training.
 
     Raises:
         ConfigError: There is no such file or no such images, or a value is
             out of its range; before training.
+        CheckpointError: A checkpoint fits no config; before training.
     """
 
     def __init__(
@@ -63,6 +73,7 @@ class HarmReportHook(Hook):
         domain: str | None = None,
         max_images: int = 100,
         max_source_images: int = 50,
+        source_only_config: str | None = None,
     ) -> None:
         if images not in ('train', 'val'):
             raise ConfigError(
@@ -79,16 +90,46 @@ class HarmReportHook(Hook):
             source_count=max_source_images or None,
             workers=0,
         )
-        self._trained = False
+        self._config: Path | None = None
+        if source_only_config is not None:
+            self._config = _found(source_only_config)
+        self._trained = self._together = False
 
     def before_train(self, runner: Runner) -> None:
-        """Refuse wrong thresholds and images before any work."""
+        """Refuse wrong thresholds, images and networks before any work."""
         thresholds_of(runner.cfg)
         sampling = self.sampling
         try:
             target_images(runner.cfg, sampling.images, sampling.domain)
         except ConfigError as error:
             raise ConfigError(f'HarmReportHook.domain: {error}') from error
+        self._together = self._measure_together(runner.cfg)
+
+    def _measure_together(self, cfg: Config) -> bool:
+        """Whether statistics of the target are measured, by all processes."""
+        told: list[Any] = [False, None]
+        if is_main_process():
+            files = [self.source_only, *(self.pool or ())]
+            try:
+                configs = self._configs(self.source_only)
+                others, _ = members_of(
+                    cfg, files, configs, self.sampling.domain
+                )
+                require_fitting(others)
+                of_all = [cfg, *(member.cfg for member in others)]
+                told[0] = any(map(_measures_statistics, of_all))
+            except MMUDAError as error:
+                told[1] = error
+        broadcast_object_list(told)
+        if told[1] is not None:
+            # In all processes, so that none waits for the others.
+            raise told[1]
+        return told[0]
+
+    def _configs(self, source_only: str) -> dict[str, Config]:
+        """Configs by checkpoint that are not that of the training."""
+        names = {} if self._config is None else {source_only: self._config}
+        return load_configs(names, 'HarmReportHook.source_only_config')
 
     def after_train(self, runner: Runner) -> None:
         """Remember that this was a training, and whether it is finished."""
@@ -97,19 +138,18 @@ class HarmReportHook(Hook):
     def after_run(self, runner: Runner) -> None:
         """Look, once all checkpoints are written."""
         # All processes measure statistics of the target together.
-        together = _measures_statistics(runner.cfg)
-        if self._trained and (together or is_main_process()):
+        if self._trained and (self._together or is_main_process()):
             self._trained = False
             try:
-                self._look(runner.cfg, Path(runner.work_dir), together)
+                self._look(runner.cfg, Path(runner.work_dir))
             except MMUDAError as error:
                 # The training itself is done and saved.
                 _tell(f'No harm report: {error}', logging.WARNING)
 
-    def _look(self, cfg: Config, work_dir: Path, together: bool) -> None:
+    def _look(self, cfg: Config, work_dir: Path) -> None:
         # Nodes need not share the work directory.
         files = self._files(work_dir) if is_main_process() else []
-        if together:
+        if self._together:
             files = files_of_main_process(files)
         if not files:
             _tell('No harm report: no checkpoint was saved', logging.WARNING)
@@ -122,13 +162,15 @@ class HarmReportHook(Hook):
             pool,
             self.sampling,
             report=lambda *_: None,
+            configs=self._configs(source_only),
         )
         if not is_main_process():
             return
         content = json.dumps(found.content(), indent=2)
         atomic_write(work_dir / HARM_REPORT, content + '\n')
         level = logging.WARNING if found.report.harms else logging.INFO
-        text = '\n'.join(found.lines())
+        notes = [f'note: {note}' for note in found.scores.notes]
+        text = '\n'.join([*notes, *found.lines()])
         _tell(f'Harm report against {source_only}:\n{text}', level)
 
     def _files(self, work_dir: Path) -> list[str]:
@@ -145,10 +187,20 @@ def _existing(file: str) -> str:
     path = os.path.expanduser(file)
     if not os.path.isfile(path):
         raise ConfigError(
-            f"HarmReportHook: there is no '{file}'; train the same network "
-            'on the source alone, or remove the hook'
+            f"HarmReportHook: there is no '{file}'; train a network on the "
+            'source alone, or remove the hook'
         )
     return path
+
+
+def _found(config: str) -> Path:
+    """A config that a config names, without a ``~``."""
+    try:
+        return find_config(os.path.expanduser(config))
+    except ConfigError as error:
+        raise ConfigError(
+            f'HarmReportHook.source_only_config: {error}'
+        ) from error
 
 
 def _measures_statistics(cfg: Config) -> bool:

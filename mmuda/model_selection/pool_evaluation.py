@@ -2,9 +2,7 @@
 """What is known of a pool of checkpoints without labels of the target."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -12,78 +10,79 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmuda.evaluation.accuracy_estimates import SourceState
-from mmuda.evaluation.harm_alarms import Evidence
-from mmuda.evaluation.label_free_scores import agreement
 from mmuda.evaluation.label_free_state import LabelFreeState
-from mmuda.evaluation.pixel_counts import count_pairs
 from mmuda.evaluation.second_view import (
     has_second_view,
     network_logits,
     predict_second_view,
 )
 from mmuda.pseudo_labels.predictor import valid_area
-from mmuda.utils.names import IGNORE_ID
 
 from .checkpoint_pool import CheckpointPool
+from .image_views import Chunk, PoolImages, View, chunks
+from .pool_evidence import PoolEvidence, brought_to
+from .pool_members import Member
+from .selection_data import Sampling
 
 # Images whose predictions of all checkpoints are compared at a time.
 _CHUNK = 32
 Report = Callable[[str, int, int], None]
 
 
-@dataclass
-class PoolEvidence:
-    """Sums of a pool of K checkpoints.
+@dataclass(frozen=True)
+class EvaluatedPool:
+    """A pool that was looked at.
 
     Attributes:
-        states: Of each on the target.
-        sources: Of each on the source; empty without labelled images.
-        ensemble: (K, C, C) pixels, rows by the mean softmax of the pool's
-            ``voters``, columns by a checkpoint (EnsV).
-        compared: (K, K) pixels where two checkpoints see some class.
-        equal: (K, K) pixels where they see the same one.
+        names: Of the checkpoints.
+        classes: Names of the classes.
+        evidence: What was found.
+        held_out: Whether the source's images are others than those of
+            training; None without a labelled source.
     """
 
-    states: list[LabelFreeState]
-    ensemble: Tensor
-    compared: Tensor
-    equal: Tensor
-    sources: list[SourceState] = field(default_factory=list)
+    names: list[str]
+    classes: tuple[str, ...]
+    evidence: PoolEvidence
+    held_out: bool | None
 
-    @classmethod
-    def empty(cls, count: int, num_classes: int) -> 'PoolEvidence':
-        """Sums over nothing, of so many checkpoints and classes."""
-        square = num_classes, num_classes
-        return cls(
-            [LabelFreeState(num_classes) for _ in range(count)],
-            torch.zeros(count, *square, dtype=torch.int64),
-            torch.zeros(count, count, dtype=torch.int64),
-            torch.zeros(count, count, dtype=torch.int64),
+
+def evaluate_pool(
+    members: Sequence[Member], sampling: Sampling, report: Report
+) -> EvaluatedPool:
+    """Run checkpoints over images of the target and of the source.
+
+    Each network sees the images in its own pipeline, at its size.
+
+    Args:
+        members: Checkpoints, whose configs have the same data sets.
+        sampling: On which images.
+        report: Called with the part of the work, images done and all images.
+
+    Raises:
+        ConfigError: A config has no such images, or a network can't be
+            built.
+        CheckpointError: A checkpoint does not fit its network, or was trained
+            for other classes.
+        DataError: There is no image of the target.
+    """
+    images = PoolImages.of(members, sampling)
+    classes = images.classes
+    pool = CheckpointPool(members, classes, sampling.precision)
+    count, views = images.target_views(sampling)
+    every = sampling.second_view_every
+    found = evaluate_target(pool, views, count, len(classes), every, report)
+    if images.sources:
+        count, views = images.source_views(sampling)
+        found.sources = evaluate_source(
+            pool, views, count, len(classes), report
         )
-
-    def evidence(self, index: int) -> Evidence:
-        """What harm alarms look at, of a checkpoint."""
-        return Evidence(
-            self.states[index],
-            self.sources[index] if self.sources else None,
-            agreement(self.ensemble[index]) if len(self.states) > 1 else None,
-        )
-
-    def changed(self, first: int, second: int) -> float | None:
-        """Share of the pixels where two checkpoints differ, in [0, 1].
-
-        Of the pixels where both see a class; None if there is none, as of a
-        network that has diverged.
-        """
-        pixels = int(self.compared[first, second])
-        if not pixels:
-            return None
-        return 1 - float(self.equal[first, second]) / pixels
+    return EvaluatedPool(pool.names(), classes, found, images.held_out)
 
 
 def evaluate_target(
     pool: CheckpointPool,
-    batches: Iterator[dict],
+    views: Sequence[View],
     count: int,
     num_classes: int,
     second_view_every: int,
@@ -91,65 +90,114 @@ def evaluate_target(
 ) -> PoolEvidence:
     """Run all checkpoints over the images of the target.
 
-    Images are loaded once. Of some at a time all checkpoints predict one
-    after the other; only the mean of their softmaxes and their classes are
-    kept until then, so that memory does not grow with their number but for a
-    byte a pixel.
+    Images are loaded once for all that see them alike. Of some at a time all
+    checkpoints predict one after the other; only the mean of their softmaxes
+    and their classes are kept until then, so that memory does not grow with
+    their number but for a byte a pixel.
+
+    Both are at the resolution of the first checkpoint's output: probabilities
+    of networks with another one are resized bilinearly
+    (``align_corners=False``). The state of each is of its own resolution, and
+    so is the second view.
 
     Args:
         pool: The checkpoints.
-        batches: Images one by one.
+        views: The images as they see them; that of the first one first.
         count: Number of images.
         num_classes: Number of classes C.
         second_view_every: One image in so many is seen twice; 0 for none.
         report: Called with the part of the work, images done and all images.
+
+    Raises:
+        DataError: The views are not of the same images.
     """
     found = PoolEvidence.empty(len(pool), num_classes)
     done, total = 0, count * len(pool)
-    while chunk := list(islice(batches, _CHUNK)):
-        # Of (C, h, w) for each image, not yet divided by their number.
-        means: dict[int, Tensor] = {}
-        # labels[k][i]: (h, w) classes of image i by checkpoint k
-        labels: list[list[Tensor]] = []
-        for index in range(len(pool)):
-            pool.use(index)
-            seen = []
-            for number, batch in enumerate(chunk):
-                p, label = _see(
-                    pool, batch, found.states[index], second_view_every
-                )
-                seen.append(label)
-                if index in pool.voters:
-                    before = means.get(number)
-                    means[number] = p if before is None else before.add_(p)
-                done += 1
-                report('target', done, total)
-            labels.append(seen)
-        _compare(found, [means[n] for n in sorted(means)], labels, num_classes)
+    for seen in chunks(views, count, _CHUNK):
+        together = _AtOneResolution()
+        for index, model, number, (name, batch) in _in_turns(pool, seen):
+            twice = has_second_view(name, second_view_every)
+            predicted = _see(pool, model, batch, found.states[index], twice)
+            votes = index in pool.voters
+            together.add(index, number, votes, *predicted)
+            done += 1
+            report('target', done, total)
+        for mean, labels in together.images():
+            found.compare(mean, labels)
     return found
 
 
-def _see(
-    pool: CheckpointPool, batch: dict, state: LabelFreeState, every: int
-) -> tuple[Tensor, Tensor]:
-    """Add an image; return its softmax (C, h, w) and classes (h, w).
+def _in_turns(
+    pool: CheckpointPool, seen: Chunk
+) -> Iterator[tuple[int, BaseModel, int, tuple[str, dict]]]:
+    """Yield checkpoint, its model, place, name and batch of some images."""
+    for members, batches in seen:
+        for index in members:
+            model = pool.use(index)
+            for number, batch in enumerate(batches):
+                yield index, model, number, batch
 
-    Probabilities that are no numbers are 0, and their class is 255.
+
+class _AtOneResolution:
+    """Predictions of some images, at that of the first checkpoint."""
+
+    def __init__(self) -> None:
+        # Of (C, h, w) for each image, not yet divided by their number.
+        self._means: dict[int, Tensor] = {}
+        # By image and checkpoint, (h, w)
+        self._labels: dict[int, dict[int, Tensor]] = {}
+        # Where each image is in the first one's output, (h, w)
+        self._grids: dict[int, Tensor] = {}
+
+    def add(
+        self,
+        index: int,
+        number: int,
+        votes: bool,
+        p: Tensor,
+        label: Tensor,
+        area: Tensor,
+    ) -> None:
+        """Add what a checkpoint sees in an image, as :func:`_see` gives it."""
+        grid = self._grids.setdefault(number, area)
+        p, label = brought_to(p, label, area, grid)
+        self._labels.setdefault(number, {})[index] = label
+        if votes:
+            before = self._means.get(number)
+            self._means[number] = p if before is None else before.add_(p)
+
+    def images(self) -> Iterator[tuple[Tensor, list[Tensor]]]:
+        """Yield sum of softmaxes and classes by checkpoint, of each image."""
+        for number, mean in sorted(self._means.items()):
+            labels = self._labels[number]
+            yield mean, [labels[index] for index in sorted(labels)]
+
+
+def _see(
+    pool: CheckpointPool,
+    model: BaseModel,
+    batch: dict,
+    state: LabelFreeState,
+    twice: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Add an image to the state of a checkpoint, ``twice`` with its view.
+
+    Returns:
+        Its softmax (C, h, w), classes (h, w) and where it is not padding
+        (h, w). Probabilities that are no numbers are 0, their class is 255.
     """
     with pool.computing():
-        logits, valid = coarse_logits(pool.model, batch)
+        logits, valid = coarse_logits(model, batch)
     (label,) = state.update(logits, valid)
-    (sample,) = batch['data_samples']
-    key = sample.get('key') or Path(sample.get('img_path', '')).name
-    if has_second_view(key, every):
+    if twice:
         # With its padding, which does not count.
         size = label.shape[0], label.shape[1]
         with pool.computing():
-            other = predict_second_view(pool.model, batch['inputs'][0], size)
+            other = predict_second_view(model, batch['inputs'][0], size)
         state.update_views(label, other.to(label.device))
     # What is no number does not vote.
     p = logits[0].float().softmax(dim=0).nan_to_num(0)
-    return p.cpu(), label
+    return p.cpu(), label.cpu(), valid[0].cpu()
 
 
 @torch.no_grad()
@@ -176,35 +224,9 @@ def coarse_logits(model: BaseModel, batch: dict) -> tuple[Tensor, Tensor]:
     return logits[..., :rows, :columns], area[None, :rows, :columns]
 
 
-def _compare(
-    found: PoolEvidence,
-    means: Sequence[Tensor],
-    labels: Sequence[Sequence[Tensor]],
-    num_classes: int,
-) -> None:
-    """Count where checkpoints agree with their mean and with each other."""
-    for number, mean in enumerate(means):
-        own = [seen[number].cpu() for seen in labels]
-        ensemble = mean.max(dim=0).indices.to(torch.uint8)
-        # A network that has diverged has no say where the others compare.
-        told = [label for label in own if (label != IGNORE_ID).any()]
-        known = torch.full_like(own[0], bool(told), dtype=torch.bool)
-        for label in told:
-            known &= label != IGNORE_ID
-        for first, label in enumerate(own):
-            pairs = count_pairs(
-                ensemble[known], label[known], num_classes, IGNORE_ID
-            )
-            found.ensemble[first] += pairs[:-1, :-1]
-            for second, other in enumerate(own):
-                both = known & (label != IGNORE_ID) & (other != IGNORE_ID)
-                found.compared[first, second] += int(both.sum())
-                found.equal[first, second] += int((label == other)[both].sum())
-
-
 def evaluate_source(
     pool: CheckpointPool,
-    batches: Iterator[dict],
+    views: Sequence[View],
     count: int,
     num_classes: int,
     report: Report,
@@ -213,30 +235,32 @@ def evaluate_source(
 
     Args:
         pool: The checkpoints.
-        batches: Images one by one, with ``gt_sem_seg`` in their geometry.
+        views: As of :func:`evaluate_target`, of images one by one with
+            ``gt_sem_seg`` in their geometry.
         count: Number of images.
         num_classes: Number of classes C.
         report: As of :func:`evaluate_target`.
 
     Returns:
-        Of each checkpoint, at the resolution of the network; none if no
+        Of each checkpoint, at the resolution of its network; none if no
         pixel of the images is labelled.
+
+    Raises:
+        DataError: The views are not of the same images.
     """
-    found = [SourceState(num_classes) for _ in pool.files]
+    found = [SourceState(num_classes) for _ in pool.members]
     done, total = 0, count * len(pool)
-    while chunk := list(islice(batches, _CHUNK)):
-        for index, state in enumerate(found):
-            model = pool.use(index)
-            for batch in chunk:
-                with pool.computing():
-                    logits, _ = coarse_logits(model, batch)
-                (sample,) = batch['data_samples']
-                truth = sample.gt_sem_seg.data[None].float()
-                small = F.interpolate(
-                    truth, logits.shape[2:], mode='nearest-exact'
-                )
-                p = logits.float().softmax(dim=1).cpu()
-                state.update(p, small[:, 0].long())
-                done += 1
-                report('source', done, total)
+    for seen in chunks(views, count, _CHUNK):
+        for index, model, _, (_, batch) in _in_turns(pool, seen):
+            with pool.computing():
+                logits, _ = coarse_logits(model, batch)
+            (sample,) = batch['data_samples']
+            truth = sample.gt_sem_seg.data[None].float()
+            small = F.interpolate(
+                truth, logits.shape[2:], mode='nearest-exact'
+            )
+            p = logits.float().softmax(dim=1).cpu()
+            found[index].update(p, small[:, 0].long())
+            done += 1
+            report('source', done, total)
     return found if any(state.pixels for state in found) else []

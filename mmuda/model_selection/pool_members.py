@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmengine.config import Config
@@ -16,6 +17,28 @@ _NUMBER = re.compile(r'iter_(\d+)\.pth')
 # As MMEngine names them: the best ones by a score, which is named, too.
 _OF_TRAINING = re.compile(r'(best_.+_)?iter_\d+\.pth')
 _POOLED = 3
+
+
+@dataclass(frozen=True)
+class Member:
+    """A checkpoint that is compared with others.
+
+    Attributes:
+        file: The checkpoint.
+        cfg: Config of its network, with the data sets of all and the
+            pipelines by which it sees them.
+        network: What predicts in place of the network that the config tests,
+            such as ``teacher``; None for that one.
+        votes: Whether it has a part in the mean that all are compared with.
+        origin: Where its config is from, for messages; empty for the one
+            that the comparison has.
+    """
+
+    file: str
+    cfg: Config
+    network: str | None = None
+    votes: bool = True
+    origin: str = ''
 
 
 def pool_of(checkpoint: str, given: Sequence[str] | None) -> list[str]:
@@ -79,50 +102,42 @@ def of_same_run(file: str, other: str) -> bool:
     return of_training and paths[0].parent == paths[1].parent
 
 
-def pooled_networks(
-    cfg: Config, checkpoints: Sequence[str]
-) -> tuple[list[str], dict[int, str]]:
-    """Networks of the pool of a harm report.
+def with_other_network(members: Sequence[Member]) -> list[Member]:
+    """Let networks of a harm report predict, and the judged one's other one.
 
     Args:
-        cfg: Config of the network.
-        checkpoints: The adapted one first.
+        members: The adapted checkpoint first.
 
     Returns:
-        The checkpoints, once more the first one if it has a student and a
-        teacher; and by their number the networks that predict in place of the
-        one that is tested.
+        The same, each by a network that it has; and once more the first one,
+        by its other network, if it has a student and a teacher.
     """
-    files = list(checkpoints)
-    model = MODELS.build(cfg.model)
-    if getattr(model, 'teacher', None) is None:
-        return files, {}
-    networks = without_teacher(cfg, files)
+    judged, *others = members
     # The one that is judged must have what is tested.
-    networks.pop(0, None)
-    if stores_network(local_checkpoint(files[0]), TEACHER):
+    found = [judged, *only_networks(others)]
+    model = MODELS.build(judged.cfg.model)
+    if getattr(model, 'teacher', None) is None:
+        return found
+    if stores_network(local_checkpoint(judged.file), TEACHER):
         tests_teacher = model.predict_on == TEACHER
-        networks[len(files)] = model.main if tests_teacher else TEACHER
-        files.append(files[0])
-    return files, networks
+        other = model.main if tests_teacher else TEACHER
+        found.append(replace(judged, network=other))
+    return found
 
 
-def without_teacher(cfg: Config, checkpoints: Sequence[str]) -> dict[int, str]:
-    """Networks that predict where a teacher would, and is not stored.
+def only_networks(members: Sequence[Member]) -> list[Member]:
+    """Let the only network predict where a teacher would, and is not stored.
 
     Args:
-        cfg: Config of the network.
-        checkpoints: Files.
+        members: Checkpoints.
 
     Returns:
-        By the number of a checkpoint the name of its only network; nothing
-        if the config does not test a teacher.
+        The same, with ``network`` where it is not the tested one.
     """
-    if cfg.model.get('predict_on') != TEACHER:
-        return {}
-    main = MODELS.get(cfg.model.type).main
-    return {
-        index: main
-        for index, file in enumerate(checkpoints)
-        if not stores_network(local_checkpoint(file), TEACHER)
-    }
+    return [
+        replace(member, network=MODELS.get(member.cfg.model.type).main)
+        if member.cfg.model.get('predict_on') == TEACHER
+        and not stores_network(local_checkpoint(member.file), TEACHER)
+        else member
+        for member in members
+    ]

@@ -2,16 +2,20 @@
 """Options of tools that look at checkpoints without target labels."""
 
 import argparse
+import os
+from collections.abc import Mapping, Sequence
 
 from mmengine.config import Config
 
 from mmuda.utils.checks import WHOLE
 from mmuda.utils.cli import checked
+from mmuda.utils.config import load_config
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.evaluation_config import use_head
 from mmuda.utils.mixed_precision import add_amp_option, precision_of_args
 
-from .checkpoint_scores import Sampling
+from .member_configs import identity
+from .selection_data import Sampling
 
 
 def add_sampling_options(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +63,82 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
         help='processes that load images (default: 2)',
     )
     add_amp_option(parser, 'predict')
+
+
+def add_configs_option(parser: argparse.ArgumentParser) -> None:
+    """Add which configs checkpoints of other networks have.
+
+    Args:
+        parser: Of a tool.
+    """
+    parser.add_argument(
+        '--configs',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='CHECKPOINT=CONFIG',
+        help='configs of checkpoints whose network, or size of images, is '
+        'another one; the images are those of the first config, of which '
+        '--data-root, --cfg-options, --setting and --head are, too (default: '
+        'the config that a checkpoint holds, if it does not fit the first)',
+    )
+
+
+def named_configs(
+    words: Sequence[str], files: Sequence[str]
+) -> dict[str, str]:
+    """Read what ``--configs`` says.
+
+    Args:
+        words: ``CHECKPOINT=CONFIG`` each.
+        files: Checkpoints that are compared.
+
+    Returns:
+        Configs by checkpoint.
+
+    Raises:
+        ConfigError: A checkpoint is not compared, or named twice.
+    """
+    known = {identity(file): file for file in files}
+    found: dict[str, str] = {}
+    for word in words:
+        # Folders of experiments are called by what they try, lr=0.1
+        ends = [place for place, sign in enumerate(word) if sign == '=']
+        pairs = [(identity(word[:end]), word[end + 1 :]) for end in ends]
+        pairs = [(file, name) for file, name in pairs if file in known]
+        if not pairs:
+            raise ConfigError(
+                f'--configs {word}: write CHECKPOINT=CONFIG, of a checkpoint '
+                f'that is compared: {", ".join(files)}'
+            )
+        file, name = pairs[-1]
+        if found.setdefault(known[file], name) != name:
+            raise ConfigError(
+                f'--configs: {known[file]} has two, {found[known[file]]} and '
+                f'{name}; name one'
+            )
+    return found
+
+
+def load_configs(
+    names: Mapping[str, str | os.PathLike], option: str
+) -> dict[str, Config]:
+    """Read configs of checkpoints.
+
+    Args:
+        names: Files, or names of packaged ones, by checkpoint.
+        option: That names them, for messages.
+
+    Raises:
+        ConfigError: There is no such config, or it is wrong.
+    """
+    loaded: dict[str, Config] = {}
+    for name in {str(name) for name in names.values()}:
+        try:
+            loaded[name] = load_config(name)
+        except ConfigError as error:
+            raise ConfigError(f'{option}: {error}') from error
+    return {file: loaded[str(name)] for file, name in names.items()}
 
 
 def add_head_option(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal, cast
 
 from mmengine.config import Config
@@ -18,14 +19,38 @@ from mmuda.pseudo_labels.labelling_options import (
 )
 from mmuda.utils.config_data import data_set, data_sets, dataset_leaves
 from mmuda.utils.config_keys import type_name
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.mixed_precision import Precision
 from mmuda.utils.names import SOURCE
 
 Images = Literal['val', 'train']
 SOURCE_VAL = 'source_val'
-_LOADERS = ('LoadLabels', 'LoadAnnotations')
+LOADERS = ('LoadLabels', 'LoadAnnotations')
 _IMAGES = ('LoadImage', 'LoadImageFromFile', 'CropFraction')
-_RESIZERS = ('Resize', 'ResizeToFit')
+RESIZERS = ('Resize', 'ResizeToFit')
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which images checkpoints are looked at on.
+
+    Attributes:
+        images: ``train`` or ``val`` of the target.
+        domain: Name of one of several targets.
+        target_count: Images of the target, spread over the set; None for all.
+        source_count: Images of the source; None for all.
+        second_view_every: One target image in so many is seen twice.
+        workers: Processes that load images.
+        precision: In which networks compute.
+    """
+
+    images: Images = 'train'
+    domain: str | None = None
+    target_count: int | None = 200
+    source_count: int | None = 100
+    second_view_every: int = 2
+    workers: int = 2
+    precision: Precision = 'fp32'
 
 
 def target_images(
@@ -42,7 +67,7 @@ def target_images(
         ConfigError: The config has no such images, or several targets and
             none is named.
     """
-    pipeline = _validation_pipeline(cfg, domain)
+    pipeline = shown_pipeline(cfg, domain)
     if images == 'train':
         names = target_names(cfg)
         if domain is None and len(names) > 1:
@@ -73,6 +98,14 @@ def source_images(
         The images, and whether they are held out; None if the config has no
         labelled source.
     """
+    leaves = source_sets(cfg, domain)
+    if leaves is None:
+        return None
+    return build_domain(SOURCE, leaves), bool(cfg.get(SOURCE_VAL))
+
+
+def source_sets(cfg: Config, domain: str | None = None) -> list[dict] | None:
+    """Configs of the data sets of :func:`source_images`; None without any."""
     found = data_sets(cfg).get(SOURCE)
     if found is None:
         return None
@@ -81,17 +114,38 @@ def source_images(
     for leaf in map(copy.deepcopy, dataset_leaves(found)):
         steps = _fixed_steps(leaf.get('pipeline') or [])
         kinds = [type_name(step) for step in steps]
-        if not any(kind in _LOADERS for kind in kinds):
+        if not any(kind in LOADERS for kind in kinds):
             return None
-        if not any(kind in _RESIZERS for kind in kinds):
+        if not any(kind in RESIZERS for kind in kinds):
             steps += [
                 step
-                for step in _validation_pipeline(cfg, domain)
-                if type_name(step) in _RESIZERS
+                for step in shown_pipeline(cfg, domain)
+                if type_name(step) in RESIZERS
             ]
         pipeline = [*steps, dict(type='PackDomainInputs')]
         leaves.append(dict(leaf, **changes, pipeline=pipeline))
-    return build_domain(SOURCE, leaves), bool(changes)
+    return leaves
+
+
+def chosen_images(
+    dataset: SegmentationDataset, sampling: Sampling
+) -> list[int]:
+    """Indices of the target's images that checkpoints are looked at on.
+
+    Args:
+        dataset: Images of the target.
+        sampling: How many.
+
+    Raises:
+        DataError: There is none.
+    """
+    indices = spread_indices(len(dataset), sampling.target_count)
+    if not indices:
+        raise DataError(
+            'there is no image of the target to look at; name others by '
+            '--images, --domain or the config'
+        )
+    return indices
 
 
 def spread_indices(length: int, count: int | None) -> list[int]:
@@ -131,7 +185,7 @@ def loader_of(
 
 def _fixed_steps(pipeline: Sequence[dict]) -> list[dict]:
     """What is not random, up to the size of the image."""
-    kept = (*_IMAGES, *_LOADERS, *_RESIZERS)
+    kept = (*_IMAGES, *LOADERS, *RESIZERS)
     return [dict(step) for step in pipeline if type_name(step) in kept]
 
 
@@ -146,8 +200,19 @@ def _validation(cfg: Config, domain: str | None) -> dict:
     return cast(dict, data_set(cfg, name, '--images'))
 
 
-def _validation_pipeline(cfg: Config, domain: str | None) -> list[dict]:
-    """Pipeline of the validation without labels; else of labelling."""
+def shown_pipeline(cfg: Config, domain: str | None = None) -> list[dict]:
+    """Pipeline by which images of a target are shown, without labels.
+
+    Args:
+        cfg: A training config.
+        domain: Name of one of several targets.
+
+    Returns:
+        That of the validation; else of labelling.
+
+    Raises:
+        ConfigError: There is neither.
+    """
     names = [n for n in data_sets(cfg) if n.partition('.')[0] == 'val']
     if not names:
         pipeline = (cfg.get('pseudo_labels') or {}).get('pipeline')
@@ -160,4 +225,4 @@ def _validation_pipeline(cfg: Config, domain: str | None) -> list[dict]:
     own = f'val.{domain}' if f'val.{domain}' in names else names[0]
     leaf = next(dataset_leaves(data_sets(cfg)[own]))
     steps = leaf.get('pipeline') or []
-    return [step for step in steps if type_name(step) not in _LOADERS]
+    return [step for step in steps if type_name(step) not in LOADERS]

@@ -3,23 +3,19 @@
 import json
 import math
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
 from tools_in_process import load_tool, run_loaded
-from toy_pools import demo_pool
+from toy_pools import cfg_classes, demo_pool, write_checkpoints
 from typing_extensions import TypedDict
 
 from experiments.label_free import experiment as module
 from experiments.label_free.experiment import Record
 from experiments.label_free.experiment_cache import CacheKey, ExperimentCache
-from experiments.label_free.experiment_configs import (
-    configs_of_several,
-    runs_by_target,
-)
+from experiments.label_free.experiment_configs import runs_by_target
 from experiments.label_free.experiment_groups import (
     FUSED_ORDER,
     RUN,
@@ -37,7 +33,7 @@ from experiments.label_free.experiment_tables import report_text
 from mmuda.evaluation.accuracy_estimates import SourceState
 from mmuda.evaluation.harm_alarms import Evidence
 from mmuda.evaluation.label_free_state import LabelFreeState
-from mmuda.model_selection.checkpoint_scores import Sampling
+from mmuda.model_selection.selection_data import Sampling
 from mmuda.utils.errors import ConfigError, DataError
 
 
@@ -309,17 +305,43 @@ def test_a_run_of_one_checkpoint(pools, tmp_path, monkeypatch, capsys):
     assert runs == ['first', 'first', 'second']
 
 
-def test_each_run_predicts_by_the_network_that_is_tested(pools, tmp_path):
-    first, second = find_runs(pools)
-    assert configs_of_several(first.load(), [first, second])[1] == {}
-    cfg = second.load()
+def test_runs_of_another_network_are_ranked_too(
+    pools, tmp_path, monkeypatch, capsys
+):
+    """It is smaller, sees smaller images, and its teacher is tested."""
+    kept = tmp_path / 'pools'
+    shutil.copytree(pools, kept)
+    (run,) = (kept / 'streets').glob('second')
+    for name in ('first', 'second'):
+        (kept / 'streets' / name / 'iter_1.pth').unlink()
+    cfg = find_runs(kept)[1].load()
+    segmentor = cfg.model.segmentor
+    segmentor.backbone |= dict(base_channels=4, stem_channels=4)
+    segmentor.decode_head.in_channels = 16
+    segmentor.auxiliary_head.in_channels = 8
     cfg.model |= dict(teacher=True, predict_on='teacher')
-    config = tmp_path / 'taught.py'
-    cfg.dump(config)
-    taught = replace(second, config=config)
-    cfg, networks = configs_of_several(first.load(), [first, taught])
-    assert cfg.model.teacher is True
-    assert networks == {0: 'segmentor', 1: 'teacher'}
+    cfg.val_dataloader.dataset.pipeline[1].scale = (128, 64)
+    third = run.with_name('third')
+    third.mkdir()
+    cfg.dump(third / 'Small.py')
+    write_checkpoints(third, cfg.model, cfg_classes(cfg), 1)
+    experiment(kept, tmp_path / 'out', monkeypatch, capsys)
+    results = json.loads((tmp_path / 'out' / 'results.json').read_text())
+    assert results['notes'] == []
+    assert [r['run'] for r in results['records']] == [
+        *('first', 'second', 'third')
+    ]
+    (group,) = results['groups']
+    agreements = [row['EnsV'] for row in group['rows']]
+    assert all(0 <= value <= 100 for value in agreements)
+    assert max(agreements) > 0
+    cache = ExperimentCache(tmp_path / 'out' / 'cache')
+    pixels = sorted(
+        int(cache.read_evidence(file.stem).state['pixels'])
+        for file in cache.folder.glob('*.npz')
+    )
+    # of two images, at an eighth of their size
+    assert pixels == [2 * 9 * 17, 2 * 17 * 33, 2 * 17 * 33]
 
 
 def test_the_truth_is_that_of_the_test_tool(

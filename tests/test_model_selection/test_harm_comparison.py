@@ -10,12 +10,12 @@ from mmengine.config import Config
 from tools_in_process import load_tool, run_loaded
 from toy_pools import demo_pool
 
-from mmuda.model_selection.checkpoint_scores import Sampling
 from mmuda.model_selection.harm_comparison import (
     ONE_RUN,
     compare_with_source_only,
     thresholds_of,
 )
+from mmuda.model_selection.selection_data import Sampling
 from mmuda.utils.errors import CheckpointError, ConfigError
 
 SAMPLING = Sampling(target_count=2, source_count=2, workers=0)

@@ -8,25 +8,25 @@ from mmengine.config import Config
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from tiny_models import model_config, sample
-from toy_pools import CLASSES, tiny_pool, write_checkpoints
+from toy_pools import CLASSES, members, tiny_pool, write_checkpoints
 
 from mmuda.evaluation.label_free_state import LabelFreeState
 from mmuda.model_selection import pool_evaluation
 from mmuda.model_selection.checkpoint_pool import CheckpointPool
 from mmuda.model_selection.checkpoint_scores import (
     PoolScores,
-    Sampling,
-    chosen_images,
     expected_iou,
     left_out_classes,
     score_rows,
 )
+from mmuda.model_selection.image_views import View
 from mmuda.model_selection.pool_evaluation import (
-    PoolEvidence,
     coarse_logits,
     evaluate_source,
     evaluate_target,
 )
+from mmuda.model_selection.pool_evidence import PoolEvidence
+from mmuda.model_selection.selection_data import Sampling, chosen_images
 from mmuda.utils.errors import CheckpointError, ConfigError, DataError
 
 IMAGES, SIZE = 3, (33, 41)
@@ -39,15 +39,22 @@ def batches(labelled=False):
         yield dict(inputs=[image], data_samples=[about])
 
 
+def views(pool, labelled=False):
+    """All see the images alike."""
+    return [View(range(len(pool)), batches(labelled))]
+
+
 def silent(*_):
     """Report nothing."""
 
 
 def evaluate(folder, count=3, **options):
-    pool = CheckpointPool(*tiny_pool(folder, count), CLASSES, **options)
-    evidence = evaluate_target(pool, batches(), IMAGES, 5, 1, silent)
+    pool = CheckpointPool(
+        members(*tiny_pool(folder, count)), CLASSES, **options
+    )
+    evidence = evaluate_target(pool, views(pool), IMAGES, 5, 1, silent)
     evidence.sources = evaluate_source(
-        pool, batches(labelled=True), IMAGES, 5, silent
+        pool, views(pool, labelled=True), IMAGES, 5, silent
     )
     return pool, evidence
 
@@ -122,7 +129,7 @@ def test_in_16_bits_nearly_all_pixels_have_the_same_class(evaluated, tmp_path):
         folder = tmp_path / precision
         folder.mkdir()
         cfg, files = tiny_pool(folder, 1)
-        pool = CheckpointPool(cfg, files, CLASSES, precision)
+        pool = CheckpointPool(members(cfg, files), CLASSES, precision)
         with pool.computing():
             found = [coarse_logits(pool.use(0), b)[0] for b in batches()]
         logits[precision] = torch.stack(found)
@@ -192,7 +199,7 @@ def test_classes_that_a_checkpoint_has_lost_count_nothing(evaluated):
 
 
 def test_padding_does_not_count(tmp_path):
-    pool = CheckpointPool(*tiny_pool(tmp_path, 1), CLASSES)
+    pool = CheckpointPool(members(*tiny_pool(tmp_path, 1)), CLASSES)
     image = torch.zeros(3, 48, 64, dtype=torch.uint8)
     about = SegDataSample(
         metainfo=dict(
@@ -228,11 +235,11 @@ def test_a_network_of_no_numbers_does_not_silence_the_others(
     # Finite, and its products are not.
     last, first = 'decode_head__conv_seg__weight', 'convs__0__conv__weight'
     change(files[2], **{last: 3e38, first: 3e38})
-    pool = CheckpointPool(cfg, files, CLASSES)
-    found = evaluate_target(pool, batches(), IMAGES, 5, 1, silent)
+    pool = CheckpointPool(members(cfg, files), CLASSES)
+    found = evaluate_target(pool, views(pool), IMAGES, 5, 1, silent)
     assert found.states[2]['pixels'] == 0
-    two = CheckpointPool(cfg, files[:2], CLASSES)
-    alone = evaluate_target(two, batches(), IMAGES, 5, 1, silent)
+    two = CheckpointPool(members(cfg, files[:2]), CLASSES)
+    alone = evaluate_target(two, views(two), IMAGES, 5, 1, silent)
     assert torch.equal(found.compared[:2, :2], alone.compared)
     assert alone.compared.min() > 0
     assert torch.equal(found.ensemble[:2], alone.ensemble)
@@ -256,11 +263,14 @@ def test_no_images_at_all():
 
 
 def test_source_images_without_a_label(tmp_path):
-    pool = CheckpointPool(*tiny_pool(tmp_path, 1), CLASSES)
+    pool = CheckpointPool(members(*tiny_pool(tmp_path, 1)), CLASSES)
     found = list(batches(labelled=True))
     for batch in found:
         batch['data_samples'][0].gt_sem_seg.data.fill_(255)
-    assert evaluate_source(pool, iter(found), IMAGES, 5, silent) == []
+    assert (
+        evaluate_source(pool, [View([0], iter(found))], IMAGES, 5, silent)
+        == []
+    )
 
 
 def test_networks_of_another_number_of_outputs_are_refused(tmp_path):
@@ -269,7 +279,7 @@ def test_networks_of_another_number_of_outputs_are_refused(tmp_path):
     # The file does not tell its classes.
     torch.save(dict(state_dict=state), file)
     with pytest.raises(ConfigError, match='5 outputs and the images 4 class'):
-        CheckpointPool(cfg, [file], CLASSES[:4])
+        CheckpointPool(members(cfg, [file]), CLASSES[:4])
 
 
 def test_networks_of_a_single_output_are_refused(tmp_path):
@@ -280,22 +290,22 @@ def test_networks_of_a_single_output_are_refused(tmp_path):
         config['segmentor'][name] |= one
     files = write_checkpoints(tmp_path, config, CLASSES[:2], 1)
     with pytest.raises(ConfigError, match='by a single output'):
-        CheckpointPool(Config(dict(model=config)), files, CLASSES[:2])
+        CheckpointPool(members(Config(dict(model=config)), files), CLASSES[:2])
 
 
 def test_other_classes_are_refused(tmp_path):
     cfg, files = tiny_pool(tmp_path, 2, classes=tuple('abcdf'))
     with pytest.raises(CheckpointError, match='trained for other classes'):
-        CheckpointPool(cfg, files, CLASSES)
+        CheckpointPool(members(cfg, files), CLASSES)
 
 
 def test_names_are_as_short_as_can_be(tmp_path):
     (tmp_path / 'run').mkdir()
     cfg, first = tiny_pool(tmp_path, 2)
-    assert CheckpointPool(cfg, first, CLASSES).names() == [
+    assert CheckpointPool(members(cfg, first), CLASSES).names() == [
         'iter_1.pth',
         'iter_2.pth',
     ]
     _, second = tiny_pool(tmp_path / 'run', 1)
-    names = CheckpointPool(cfg, [first[0], *second], CLASSES).names()
+    names = CheckpointPool(members(cfg, [first[0], *second]), CLASSES).names()
     assert names == [f'{tmp_path.name}/iter_1.pth', 'run/iter_1.pth']

@@ -1,10 +1,10 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Tell without labels of the target whether adaptation seems to have harmed.
 
-Compares a checkpoint with one of the same network that was trained on the
-source alone. Of student and teacher the one is judged that is tested. Prints
-reasons with classes and numbers; the exit code is 3 if adaptation probably
-harms. Thresholds are harm_report of the config.
+Compares a checkpoint with one that was trained on the source alone, of the
+same network or another one. Of student and teacher the one is judged that is
+tested. Prints reasons with classes and numbers; the exit code is 3 if
+adaptation probably harms. Thresholds are harm_report of the config.
 """
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
@@ -18,8 +18,11 @@ from rich.console import Console
 from mmuda.model_selection.harm_comparison import compare_with_source_only
 from mmuda.model_selection.pool_members import pool_of
 from mmuda.model_selection.sampling_options import (
+    add_configs_option,
     add_head_option,
     add_sampling_options,
+    load_configs,
+    named_configs,
     sampling_of,
     use_head_of_args,
 )
@@ -28,6 +31,7 @@ from mmuda.utils.cli import add_config_argument, add_data_options, run_tool
 from mmuda.utils.config import load_config
 from mmuda.utils.config_data import override_data_roots
 from mmuda.utils.config_keys import config_errors
+from mmuda.utils.config_names import config_argument
 from mmuda.utils.files import atomic_write
 from mmuda.utils.output_files import require_outputs
 from mmuda.utils.setup_env import register_all_modules
@@ -38,13 +42,20 @@ PROBABLY_HARMS = 3
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    add_config_argument(parser, 'config file of the network')
+    add_config_argument(parser, 'config file of the adapted network')
     parser.add_argument('checkpoint', help='of the adapted network')
     parser.add_argument(
         '--source-only',
         required=True,
         metavar='CHECKPOINT',
-        help='of the same network, trained on the source alone',
+        help='of a network that was trained on the source alone',
+    )
+    parser.add_argument(
+        '--source-only-config',
+        type=config_argument,
+        metavar='CONFIG',
+        help='its config, if its network or the size of its images is '
+        'another one (default: that of the adapted network)',
     )
     parser.add_argument(
         '--pool',
@@ -56,6 +67,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out', metavar='FILE', help='also write the report as JSON'
     )
+    add_configs_option(parser)
     add_sampling_options(parser)
     add_head_option(parser)
     add_data_options(parser)
@@ -64,24 +76,32 @@ def parse_args() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> int:
     """Compare, print and write."""
-    given = args.config, args.checkpoint, args.source_only
-    require_outputs({'--out': args.out}, [*given, *(args.pool or ())])
+    pool = pool_of(args.checkpoint, args.pool)
+    files = [args.checkpoint, args.source_only, *pool]
+    own = named_configs(args.configs, files)
+    reference = dict.fromkeys([args.source_only], args.source_only_config)
+    reference = {k: v for k, v in reference.items() if v is not None}
+    read = [args.config, *files, *own.values(), *reference.values()]
+    require_outputs({'--out': args.out}, read)
     register_all_modules()
     cfg = load_config(args.config, args.cfg_options)
     override_data_roots(cfg, dict(args.data_root))
     use_head_of_args(cfg, args)
+    configs = load_configs(own, '--configs')
+    configs |= load_configs(reference, '--source-only-config')
     console, progress = Console(), Console(stderr=True)
     with config_errors(cfg):
         found = compare_with_source_only(
             cfg,
             args.checkpoint,
             args.source_only,
-            pool_of(args.checkpoint, args.pool),
+            pool,
             sampling_of(args),
             ProgressLines(write=progress.print),
+            configs,
         )
     for note in found.scores.notes:
-        console.print(f'note: {note}')
+        console.print(f'note: {note}', markup=False)
     for line in found.lines():
         console.print(line, markup=False)
     if args.out:

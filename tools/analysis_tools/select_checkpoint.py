@@ -1,6 +1,8 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Rank checkpoints of one or several runs without labels of the target.
 
+Their networks may differ (--configs); all see the images of CONFIG.
+
 Prints and writes all label-free scores. The order is that of the mean rank
 over the first table's columns; a checkpoint that has forgotten the source
 stands behind all others. What the scores mean is said in
@@ -17,8 +19,11 @@ from rich.console import Console
 
 from mmuda.model_selection.checkpoint_scores import score_checkpoints
 from mmuda.model_selection.sampling_options import (
+    add_configs_option,
     add_head_option,
     add_sampling_options,
+    load_configs,
+    named_configs,
     sampling_of,
     use_head_of_args,
 )
@@ -41,6 +46,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out', metavar='FILE', help='also write the scores as JSON'
     )
+    add_configs_option(parser)
     add_sampling_options(parser)
     add_head_option(parser)
     add_data_options(parser)
@@ -49,7 +55,9 @@ def parse_args() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     """Score, print and write."""
-    require_outputs({'--out': args.out}, [args.config, *args.checkpoint])
+    own = named_configs(args.configs, args.checkpoint)
+    read = [args.config, *args.checkpoint, *own.values()]
+    require_outputs({'--out': args.out}, read)
     register_all_modules()
     cfg = load_config(args.config, args.cfg_options)
     override_data_roots(cfg, dict(args.data_root))
@@ -65,13 +73,14 @@ def main(args: argparse.Namespace) -> None:
             args.checkpoint,
             sampling_of(args),
             ProgressLines(write=progress.print),
+            load_configs(own, '--configs'),
         )
     for line in scores.legend():
         console.print(line, markup=False, soft_wrap=True)
     for table in scores.tables():
         console.print(table)
     for note in scores.notes:
-        console.print(f'note: {note}')
+        console.print(f'note: {note}', markup=False)
     console.print(f'best: {scores.names[scores.order[0]]}')
     if args.out:
         content = json.dumps(scores.content(), indent=2)
