@@ -20,9 +20,13 @@ REPOSITORY_ONLY_TOOLS = (
     'label_free_experiment.py',
 )
 # With the demo the wheel would be larger than a megabyte: its tools, and the
-# configs that learn from its streets, are in the wheel of demo_wheel/.
+# configs that learn from its streets or from random weights on CARLA and
+# CamVid, are in the wheel of demo_wheel/.
 DEMO_TOOLS = ('demo.py', 'make_street_scenes.py')
-DEMO_CONFIGS = ('demo', 'demo*.py', '*_demo.py')
+DEMO_CONFIGS = (
+    *('demo', 'demo*.py', '*_demo.py'),
+    *('carla2camvid_*.py', '*_carla2camvid.py'),
+)
 # Of the folders that are packed; pages link to others that are not.
 UNPACKED = ('__pycache__', '*.py[cod]', '*.md', 'published.yml')
 LEFT_OUT = {

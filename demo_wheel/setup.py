@@ -15,12 +15,13 @@ from setuptools import Distribution, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parents[1]
-# What setup.py of mmuda leaves out for it. The last two patterns are of bases
-# and of configs beside those of their method.
+# What setup.py of mmuda leaves out for it. The last four patterns are of
+# bases and of configs beside those of their method.
 PATTERNS = (
     *('demo/**/*.py', 'street_scenes/*.py'),
     *('tools/demo.py', 'tools/dataset_converters/make_street_scenes.py'),
     *('configs/demo/*.py', 'configs/**/demo*.py', 'configs/**/*_demo.py'),
+    *('configs/**/carla2camvid_*.py', 'configs/**/*_carla2camvid.py'),
 )
 # It draws a picture of the documentation.
 UNPACKED = ('strip.py',)

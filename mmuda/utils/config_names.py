@@ -14,9 +14,10 @@ from mmuda.utils.tool_commands import DEMO_PACKAGE, tools_folder
 
 # As mmengine names the configs of a package.
 _PREFIX = 'mmuda::'
-# Configs of this name or folder learn from generated streets, and are in the
-# wheel that renders them (demo_wheel/).
+# Configs of these names or this folder, which learn from generated streets or
+# from random weights, are in the wheel of the demo (demo_wheel/).
 _DEMO = 'demo'
+_OF_DEMO_WHEEL = {_DEMO, 'carla2camvid'}
 
 
 def packaged_configs() -> Path:
@@ -81,8 +82,8 @@ def _leaves() -> dict[str, Path]:
 
 
 def _is_of_demo(path: PurePath) -> bool:
-    words = re.split(r'\W|_', path.name)
-    return _DEMO in words or path.parent.name == _DEMO
+    words = {*re.split(r'\W|_', path.name)}
+    return bool(words & _OF_DEMO_WHEEL) or path.parent.name == _DEMO
 
 
 def _near(path: Path) -> str:
@@ -92,7 +93,10 @@ def _near(path: Path) -> str:
         return near
     root, leaves = packaged_configs(), _leaves()
     if _is_of_demo(path) and not (root / _DEMO).is_dir():
-        return f'; the configs of the demo are in {DEMO_PACKAGE}'
+        return (
+            '; the configs of the demo, and those on CARLA and CamVid, are '
+            f'in {DEMO_PACKAGE}'
+        )
     if len(path.parts) == 1:
         asked, known = path.name.removesuffix('.py'), [*leaves]
     else:

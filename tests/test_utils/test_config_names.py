@@ -94,6 +94,7 @@ def test_unknown_name_is_told_the_near_ones(tmp_path, name, near):
         'demo_minent_gta2cs',
         'configs/demo/minent_gta2cs.py',
         'cotraining_demo.py',
+        'esl/esl_carla2camvid.py',
     ],
 )
 def test_a_wheel_tells_where_the_configs_of_the_demo_are(
@@ -109,8 +110,9 @@ def test_a_wheel_tells_where_the_configs_of_the_demo_are(
     monkeypatch.setattr(config_names, '_leaves', uncached)
     with pytest.raises(
         ConfigError,
-        match='no such config file; the configs of the demo are in the '
-        r'package mmuda-demo.*: pip install \./demo_wheel$',
+        match='no such config file; the configs of the demo, and those on '
+        r'CARLA and CamVid, are in the package mmuda-demo.*: pip install '
+        r'\./demo_wheel$',
     ):
         find_config(name)
 
