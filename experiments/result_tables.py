@@ -179,16 +179,19 @@ def _miou(row: CollectedRow) -> str:
 
 
 def _gain(content: Collected, name: str) -> str:
-    """Over source-only, by seed; says so in words if it is harm."""
+    """Over source-only, by seed; harm is named if no seed says otherwise."""
     begun = _chain(content, content['source_only'])
     if name in (*begun, *_chain(content, content['oracle'])[1:]):
         return _NONE
     reference = _values(content, content['source_only'])
-    found = spread(gains(_values(content, name), reference))
+    each = gains(_values(content, name), reference)
+    found = spread(each)
     if found is None:
         return _NONE
     text = found.text(sign='+')
-    return f'{text}, {_HARM}' if found.mean < 0 else text
+    # One seed is chance as well.
+    harms = len(each) > 1 and max(each) < 0
+    return f'{text}, {_HARM}' if harms else text
 
 
 def _closed(content: Collected, name: str) -> str:
@@ -243,7 +246,7 @@ def _legend(name: str, content: Collected) -> str:
                 ', and which share of the gap from it to '
                 f'"{oracle["title"]}" is closed'
             )
-        text += '. '
+        text += '; "harms" is one below it with each of several seeds. '
     threads = sorted({run['threads'] for run in runs})
     devices = sorted({run['device'] for run in runs})
     amps = sorted({run['amp'] for run in runs})
