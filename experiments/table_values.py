@@ -29,7 +29,9 @@ class Spread(NamedTuple):
             digits: Behind the point.
             sign: ``+`` shows it of positive means, too.
         """
-        mean = f'{self.mean:{sign}.{digits}f}'.replace('-', '−')
+        # What rounds to nothing has no sign of its own.
+        rounded = round(self.mean, digits) + 0.0
+        mean = f'{rounded:{sign}.{digits}f}'.replace('-', '−')
         if self.deviation is None:
             return mean
         return f'{mean} ± {self.deviation:.{digits}f}'

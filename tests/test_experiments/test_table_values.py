@@ -57,7 +57,7 @@ def test_spread_is_that_of_a_sample():
 
 @pytest.mark.parametrize(
     ('values', 'text'),
-    [([31.0, 33.0], '+32.0 ± 1.4'), ([-1.25], '−1.2'), ([0.0], '+0.0')],
+    [([31.0, 33.0], '+32.0 ± 1.4'), ([-1.25], '−1.2'), ([-0.04], '+0.0')],
 )
 def test_spread_in_words(values, text):
     assert spread(values).text(sign='+') == text
