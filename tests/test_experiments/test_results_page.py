@@ -153,7 +153,7 @@ def test_what_bounds_start_from_is_no_method_that_harms(repository):
 
 
 @pytest.mark.parametrize(
-    'first, gain',
+    ('first', 'gain'),
     [
         (29.0, '−1.2 ± 0.4, **harms**'),
         (30.5, '−0.5 ± 1.4'),
