@@ -72,6 +72,11 @@ def test_the_tools_refuse_what_fits_no_config(two, monkeypatch, capsys):
     code, printed = run('harm_report', two, words + more, monkeypatch, capsys)
     assert code == 2
     assert 'of a checkpoint that is compared' in printed
+    more = ['--source-only-config', configs[1]]
+    more += ['--configs', f'{small}={configs[0]}']
+    code, printed = run('harm_report', two, words + more, monkeypatch, capsys)
+    assert code == 2
+    assert f'both name a config of {small}' in printed
 
 
 def test_pairs_of_checkpoint_and_config():

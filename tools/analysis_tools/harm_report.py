@@ -32,6 +32,7 @@ from mmuda.utils.config import load_config
 from mmuda.utils.config_data import override_data_roots
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.config_names import config_argument
+from mmuda.utils.errors import ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.output_files import require_outputs
 from mmuda.utils.setup_env import register_all_modules
@@ -81,6 +82,11 @@ def main(args: argparse.Namespace) -> int:
     own = named_configs(args.configs, files)
     reference = dict.fromkeys([args.source_only], args.source_only_config)
     reference = {k: v for k, v in reference.items() if v is not None}
+    if reference.keys() & own.keys():
+        raise ConfigError(
+            '--configs and --source-only-config both name a config of '
+            f'{args.source_only}; leave one of them out'
+        )
     read = [args.config, *files, *own.values(), *reference.values()]
     require_outputs({'--out': args.out}, read)
     register_all_modules()
