@@ -34,9 +34,11 @@ _TESTED = (
     *('tta_model', 'tta_pipeline'),
 )
 # They look on.
-_WATCHING_HOOKS = (
+WATCHING_HOOKS = (
     *('DataCheckHook', 'DomainVisualizationHook', 'TrainingCurveHook'),
     *('ProgressBarHook', 'RunSummaryHook', 'GracefulStopHook'),
+    *('RunReportHook', 'HarmReportHook', 'PredictionFilesHook'),
+    *('PredictionExportHook', 'PredictionDrawingHook'),
 )
 # Where files lie, and how fast they are read.
 _FREE = re.compile(
@@ -218,7 +220,7 @@ def _chosen(
     content = copy.deepcopy(config.to_dict())
     hooks = content.get('custom_hooks') or []
     content['custom_hooks'] = [
-        hook for hook in hooks if type_name(hook) not in _WATCHING_HOOKS
+        hook for hook in hooks if type_name(hook) not in WATCHING_HOOKS
     ]
     chosen = {key: content[key] for key in parts if content.get(key)}
     for key, value in flat(chosen):
