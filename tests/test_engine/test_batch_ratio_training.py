@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmuda.datasets import domain_collate
 from mmuda.engine import UDATrainLoop
 from mmuda.models import DomainDataPreprocessor
+from mmuda.registry import LOOPS
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.setup_env import register_all_modules
@@ -41,6 +42,8 @@ def runner(data, work_dir, **changes):
     return Runner.from_cfg(cfg)
 
 
+# By its name: the config files that mmengine 0.10.7 writes hold no classes.
+@LOOPS.register_module()
 class Recorded(UDATrainLoop):
     """Notes the number of samples of each domain."""
 
@@ -54,7 +57,7 @@ def test_loop_chooses_how_to_collate(data, tmp_path):
         data,
         tmp_path,
         **{
-            'train_cfg.type': Recorded,
+            'train_cfg.type': 'Recorded',
             'val_cfg': None,
             'val_dataloader': None,
             'val_evaluator': None,
