@@ -14,8 +14,13 @@ from mmuda.utils.files import logs_may_fail
 class LoggerHook(hooks.LoggerHook):
     """mmengine's hook, which leaves no half file of a test's metrics.
 
-    Arguments are those of mmengine's.
+    Arguments are those of mmengine's. A training that is shorter than
+    ``interval`` logs its last iteration.
     """
+
+    def before_train(self, runner: Runner) -> None:
+        """Shorten the interval to the length of the training."""
+        self.interval = min(self.interval, runner.max_iters)
 
     def after_test_epoch(
         self, runner: Runner, metrics: dict[str, float] | None = None

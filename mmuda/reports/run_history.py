@@ -82,7 +82,8 @@ def read_history(work_dir: Path) -> RunHistory:
     if not training:
         raise DataError(
             f"'{work_dir}' holds no log of a training (<time>/vis_data/"
-            'scalars.json, of LocalVisBackend); name the work directory of one'
+            'scalars.json, of LocalVisBackend); name the work directory of '
+            'one that has reached default_hooks.logger.interval iterations'
         )
     return _history(training, validation, used)
 

@@ -11,8 +11,8 @@ from tools_in_process import load_tool, run_loaded
 PICTURES = dict(type='DomainVisualizationHook', interval=2)
 
 
-def train(work_dir, iterations, **kwargs):
-    """A run that logs each iteration into a folder as a config's would."""
+def train(work_dir, iterations, logged_every=1, **kwargs):
+    """A run that logs iterations into a folder as a config's would."""
     run = runner(
         work_dir,
         iterations,
@@ -27,7 +27,7 @@ def train(work_dir, iterations, **kwargs):
     )
     for hook in run.hooks:
         if type(hook).__name__ == 'LoggerHook':
-            hook.interval = 1
+            hook.interval = logged_every
     run.train()
     return run
 
@@ -54,6 +54,11 @@ def test_a_training_ends_with_a_page_and_the_tool_writes_the_same(
     assert text_of(tmp_path) == first
 
 
+def test_a_training_shorter_than_the_interval_logs_its_end(tmp_path):
+    train(tmp_path, 3, logged_every=50)
+    assert '<td>iterations</td><td>3</td>' in text_of(tmp_path)
+
+
 def test_versions_are_those_of_the_run(tmp_path):
     run = train(tmp_path, 1)
     (file,) = tmp_path.glob('*/vis_data/environment.json')
@@ -68,7 +73,11 @@ def test_versions_are_those_of_the_run(tmp_path):
 
 
 def test_a_run_that_logs_nothing_ends_all_the_same(tmp_path):
-    runner(tmp_path, 1, ['RunReportHook']).train()
+    run = runner(tmp_path, 1, ['RunReportHook'])
+    run.hooks[:] = [
+        hook for hook in run.hooks if type(hook).__name__ != 'LoggerHook'
+    ]
+    run.train()
     assert not (tmp_path / 'report.html').exists()
 
 
