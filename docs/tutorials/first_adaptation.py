@@ -259,9 +259,10 @@ for path in target[0], target[13]:
 #
 # Above, 40 labelled images told whether adaptation has helped. Your target may
 # have none. `mmuda harm-report` compares an adapted network with source only
-# without a label of the target, where both are of one kind: DACS or MinEnt
-# with this source only, HRDA with a source only of HRDA's network. Reports
-# with and without alarms are in
+# without a label of the target. HRDA's network is another one than that of
+# source only, so it has to be told the config of source only as well
+# ([networks that differ](../label_free_validation.md#networks-that-differ)).
+# Reports with and without alarms are in
 # [which_checkpoint_without_labels](which_checkpoint_without_labels.ipynb).
 #
 # ## What next
