@@ -18,6 +18,8 @@ class LoggerHook(hooks.LoggerHook):
     ``interval`` logs its last iteration.
     """
 
+    interval: int
+
     def before_train(self, runner: Runner) -> None:
         """Shorten the interval to the length of the training."""
         self.interval = min(self.interval, runner.max_iters)
