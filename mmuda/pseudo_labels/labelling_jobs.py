@@ -21,7 +21,7 @@ from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.models.players import unwrap
 from mmuda.registry import DATASETS
 from mmuda.utils.class_names import require_trained_classes
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write, require_writable_folder
 from mmuda.utils.locks import LOCK
 from mmuda.utils.names import ACCURACY, MANIFEST
@@ -66,11 +66,17 @@ class LabellingJob:
         self.dataset = build_images(self.config)
         # Built now, so that a missing label is known before any work.
         folder = self.options.ground_truth
-        self._labelled = (
-            build_images(ground_truth_of(self.config, folder))
-            if folder
-            else None
-        )
+        self._labelled = None
+        if folder:
+            try:
+                self._labelled = build_images(
+                    ground_truth_of(self.config, folder)
+                )
+            except DataError as error:
+                place = f"pseudo_labels.ground_truth='{folder}'"
+                raise DataError(
+                    f'{place} (None measures nothing): {error}'
+                ) from None
         classes = self.dataset.metainfo['classes']
         self.options.build_rule(classes).check(len(classes))
         EgoMask(self.options.ego_mask)

@@ -145,7 +145,10 @@ class PseudoLabelOptions:
                 )
         for key in ('rule', 'pipeline'):
             if not given.get(key):
-                raise ConfigError(f'pseudo_labels: {key} is missing')
+                raise ConfigError(
+                    f'pseudo_labels: {key} is missing; see '
+                    'docs/pseudo_labels.md'
+                )
         plain = copy.deepcopy(dict(given))
         rule = plain['rule']
         if isinstance(rule, dict) and isinstance(rule.get('precision'), str):

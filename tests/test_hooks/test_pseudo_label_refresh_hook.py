@@ -199,7 +199,7 @@ def test_rounds_of_another_rule_are_made_again(data, run, tmp_path):
     ('changes', 'message'),
     [
         (dict(ego_mask='none.png'), 'no file'),
-        (dict(ground_truth='none'), 'none'),
+        (dict(ground_truth='none'), "ground_truth='none' .None meas"),
         (
             dict(rule=dict(type='ClassBalancedPortion', portion=[0.5, 0.5])),
             '2 values for 10 classes',
