@@ -331,8 +331,7 @@ def _require_file(name: str, cfg: Mapping[str, Any]) -> None:
     if '://' not in file and not Path(file).expanduser().is_file():
         raise CheckpointError(
             f"{name}.init_cfg.checkpoint: '{file}' does not exist; see "
-            f'docs/weights.md (--cfg-options {name}.init_cfg=None starts from '
-            'random weights)'
+            f'docs/weights.md (random: --cfg-options {name}.init_cfg=None)'
         )
 
 
