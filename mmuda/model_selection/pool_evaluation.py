@@ -112,7 +112,7 @@ def evaluate_target(
         DataError: The views are not of the same images.
     """
     found = PoolEvidence.empty(len(pool), num_classes)
-    done, total = 0, count * len(pool)
+    done = 0
     for seen in chunks(views, count, _CHUNK):
         together = _AtOneResolution()
         for index, model, number, (name, batch) in _in_turns(pool, seen):
@@ -121,7 +121,7 @@ def evaluate_target(
             votes = index in pool.voters
             together.add(index, number, votes, *predicted)
             done += 1
-            report('target', done, total)
+            report('target', done // len(pool), count)
         for mean, labels in together.images():
             found.compare(mean, labels)
     return found
@@ -249,7 +249,7 @@ def evaluate_source(
         DataError: The views are not of the same images.
     """
     found = [SourceState(num_classes) for _ in pool.members]
-    done, total = 0, count * len(pool)
+    done = 0
     for seen in chunks(views, count, _CHUNK):
         for index, model, _, (_, batch) in _in_turns(pool, seen):
             with pool.computing():
@@ -262,5 +262,5 @@ def evaluate_source(
             p = logits.float().softmax(dim=1).cpu()
             found[index].update(p, small[:, 0].long())
             done += 1
-            report('source', done, total)
+            report('source', done // len(pool), count)
     return found if any(state.pixels for state in found) else []

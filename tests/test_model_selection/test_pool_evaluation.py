@@ -48,6 +48,27 @@ def silent(*_):
     """Report nothing."""
 
 
+def test_progress_counts_images_whatever_the_number_of_checkpoints(tmp_path):
+    pool = CheckpointPool(members(*tiny_pool(tmp_path, 2)), CLASSES)
+    told = []
+    evaluate_target(
+        pool, views(pool), IMAGES, 5, 0, lambda *step: told.append(step)
+    )
+    evaluate_source(
+        pool,
+        views(pool, labelled=True),
+        IMAGES,
+        5,
+        lambda *step: told.append(step),
+    )
+    counts = [0, 1, 1, 2, 2, 3]
+    assert told == [
+        (part, done, IMAGES)
+        for part in ('target', 'source')
+        for done in counts
+    ]
+
+
 def evaluate(folder, count=3, **options):
     pool = CheckpointPool(
         members(*tiny_pool(folder, count)), CLASSES, **options
