@@ -106,8 +106,7 @@ def _facts(
     yield 'iterations', f'{history.done:,}{of}'
     yield (
         'time of iterations',
-        f'about {_duration(history.seconds)}, by those just before each line '
-        'of the log',
+        f'about {_duration(history.seconds)}, estimated from the log',
     )
     for name, (steps, values) in history.validation.items():
         if name.rpartition('/')[2] == 'mIoU' and np.isfinite(values).any():
