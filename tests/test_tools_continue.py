@@ -52,10 +52,17 @@ def test_printed_test_command_works(runs):
     assert 'cityscapes/mIoU' in run(printed(runs[2], 'Test'))
 
 
+def test_what_is_finished_says_so_when_it_is_resumed(runs):
+    whole, *_ = runs
+    output = train(whole / 'demo_advent_gta2cs.py', '--resume')
+    assert re.search('  length +all 4 iterations are done, batch ', output)
+
+
 def test_printed_continue_command_repeats_seed_and_options(runs):
     whole, half, output = runs
-    more = ['--cfg-options', 'train_cfg.max_iters=4']
-    run(printed(output, 'Continue') + more)
+    *words, length = printed(output, 'Continue')
+    assert length == 'train_cfg.max_iters=MORE'
+    run([*words, length.replace('MORE', '4')])
     a, b = (
         load_checkpoint_file(str(folder / 'iter_4.pth'))
         for folder in (whole, half)

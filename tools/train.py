@@ -205,10 +205,13 @@ def report(runner: Runner, notes: Sequence[str]) -> None:
         return
     # It holds what the command line changed, too.
     config = Path(runner.work_dir, Path(runner.cfg.filename).name)
+    words = ['--resume']
+    if runner.iter >= runner.max_iters:
+        words += ['--cfg-options', 'train_cfg.max_iters=MORE']
     lines = [
         f'Checkpoints: {runner.work_dir}',
         f'Test:     {tool_command("test.py", config, checkpoint)}',
-        f'Continue: {tool_command("train.py", config, "--resume")}',
+        f'Continue: {tool_command("train.py", config, *words)}',
     ]
     if not runner.cfg.get('test_dataloader'):
         del lines[1]

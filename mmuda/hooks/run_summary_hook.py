@@ -117,10 +117,7 @@ def training_lines(runner: Runner) -> Iterator[Line]:
     batch = f'batch {getattr(loader, "batch_size", None) or 1}'
     if processes > 1:
         batch += f' on each of {processes} processes'
-    yield (
-        'length',
-        f'iterations {runner.iter + 1:,} to {_last(runner)}, {batch}',
-    )
+    yield 'length', f'{_iterations(runner)}, {batch}'
     yield 'intervals', ', '.join(_intervals(runner))
     yield 'trained', ', '.join(_players(runner))
     yield 'device', _device(runner)
@@ -218,9 +215,11 @@ def _is_size(value: object) -> TypeGuard[Sequence[int]]:
     )
 
 
-def _last(runner: Runner) -> str:
+def _iterations(runner: Runner) -> str:
+    if runner.iter >= runner.max_iters:
+        return f'all {runner.max_iters:,} iterations are done'
     done = f' ({runner.iter:,} done)' if runner.iter else ''
-    return f'{runner.max_iters:,}{done}'
+    return f'iterations {runner.iter + 1:,} to {runner.max_iters:,}{done}'
 
 
 def _intervals(runner: Runner) -> Iterator[str]:
