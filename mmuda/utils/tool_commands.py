@@ -44,9 +44,7 @@ COMMANDS = {
     'self-train': ToolCommand(
         'self_train.py', 'train, label the target, train on the labels'
     ),
-    'cotrain': ToolCommand(
-        'cotrain.py', 'translation, self-training, two models, final model'
-    ),
+    'cotrain': ToolCommand('cotrain.py', 'run co-training as a whole'),
     'label': ToolCommand(
         'generate_pseudo_labels.py', 'write pseudo-labels of the target'
     ),
