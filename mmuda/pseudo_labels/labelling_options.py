@@ -291,9 +291,10 @@ def dataset_to_label(
         leaves = dataset_leaves(cfg.train_dataloader.dataset.source)
         return _with_pipeline([*leaves], pipeline)
     if domain not in targets:
+        known = ', '.join([*sorted(targets), SOURCE])
         raise ConfigError(
-            f"--domain '{domain}': train_dataloader.dataset has the targets "
-            f'{sorted(targets)}, and {SOURCE!r}'
+            f"--domain '{domain}': the config trains on {known} alone; name "
+            'one of these, or a config that trains on the target'
         )
     return _with_pipeline(targets[domain], pipeline)
 

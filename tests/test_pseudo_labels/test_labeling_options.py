@@ -3,7 +3,10 @@
 import pytest
 from mmengine.config import Config
 
-from mmuda.pseudo_labels.labelling_options import PseudoLabelOptions
+from mmuda.pseudo_labels.labelling_options import (
+    PseudoLabelOptions,
+    dataset_to_label,
+)
 from mmuda.utils.errors import ConfigError
 
 
@@ -27,3 +30,14 @@ def test_random_transforms_are_refused(kind):
     pipeline = [{'type': 'LoadImage'}, {'type': kind}]
     with pytest.raises(ConfigError, match=f'pipeline: {kind} is random'):
         PseudoLabelOptions(rule={'type': 'ClassQuantile'}, pipeline=pipeline)
+
+
+def test_a_config_of_source_only_is_told_to_be_of_no_use_for_a_target():
+    dataset = dict(source=dict(type='FolderDataset'))
+    cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
+    with pytest.raises(ConfigError) as error:
+        dataset_to_label(cfg, [])
+    assert str(error.value) == (
+        "--domain 'target': the config trains on source alone; name one of "
+        'these, or a config that trains on the target'
+    )
