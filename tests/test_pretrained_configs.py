@@ -249,4 +249,11 @@ def test_streets_lie_where_the_demo_makes_them(variant):
     assert roots == ['data/demo/GTA5', 'data/demo/Cityscapes']
     # the target's training images have none
     leaf = 'esl/esl_efficientnet-lite0_idda2cs256.py'
-    assert load(leaf, None, STREETS).pseudo_labels.ground_truth is None
+    assert (
+        load(leaf, None, STREETS + variant).pseudo_labels.ground_truth is None
+    )
+
+
+def test_pseudo_labels_are_measured_where_the_target_has_labels():
+    leaf = 'esl/esl_efficientnet-lite0_idda2cs256.py'
+    assert load(leaf).pseudo_labels.ground_truth == 'labels'

@@ -79,7 +79,7 @@ def choose_setting(
     setting, protocol = _look_up(cfg, name)
     _refuse_own(cfg, name, setting, protocol)
     chosen = data_of(cfg, setting, protocol)
-    chosen |= copy.deepcopy(dict(protocol.get('config', {})))
+    chosen |= _options(cfg, setting, protocol)
     own = {key: cfg[key] for key in chosen if key in cfg}
     if asked is not None:
         _refuse_mixed(own.get('train_dataloader'), asked)
@@ -216,6 +216,23 @@ def _refuse_one_for_several(own: Mapping, chosen: Mapping, name: str) -> None:
                 'target, and the setting needs a list of one for each; leave '
                 'it out, or choose a setting with one target'
             )
+
+
+def _options(
+    cfg: Config, setting: Mapping, protocol: Mapping
+) -> dict[str, Any]:
+    """What a protocol says beside its data.
+
+    Pseudo-labels are measured only by labels that all targets say to have.
+    """
+    chosen = copy.deepcopy(dict(protocol.get('config', {})))
+    labels = chosen.get('pseudo_labels') or {}
+    folder = labels.get('ground_truth')
+    splits = [cfg.domains[name].get('train') for name in setting['targets']]
+    found = {(split or {}).get('seg_map_path') for split in splits}
+    if folder is not None and found != {folder}:
+        labels['ground_truth'] = None
+    return chosen
 
 
 def _fill_pseudo_labels(
