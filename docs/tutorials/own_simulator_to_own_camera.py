@@ -174,7 +174,7 @@ written = Path('sim2camera.py').write_text(CONFIG)
 # ## 4. Train
 #
 # First the lower bound: the same config with a warm-up as long as the training
-# sees no target at all.
+# sees no target at all. (`grep` leaves the table of the validation.)
 
 # %% language="bash"
 # mmuda train sim2camera.py --amp --work-dir work_dirs/source_only \
@@ -206,7 +206,8 @@ for path in sorted(Path('browsed').glob('*.png')):
 # from these the network will learn. In the mixed image objects of the source
 # stand in the target. `browsed/index.html` has all of it on one page.
 #
-# Then adapt:
+# Then adapt (`cut` shortens the lines of losses, which the log in the work dir
+# has whole):
 
 # %% language="bash"
 # mmuda train sim2camera.py --amp --work-dir work_dirs/dacs 2>&1 \
