@@ -129,24 +129,26 @@ print('by mmuda select:  ', scores['best'])
 #     || echo "exit status: $?"
 
 # %% [markdown]
-# Each line says what is wrong, with classes and numbers: what is lost, what
-# has taken its place, and that the network has become surer without two views
-# of an image agreeing better. Two alarms make the verdict and the exit status
-# 3, by which a script can stop.
+# Each line says what is wrong, with classes and numbers: here what is lost and
+# what has taken its place
+# ([all alarms](../label_free_validation.md#has-adaptation-done-harm)). Two
+# alarms make the verdict and the exit status 3, by which a script can stop.
 
 # %% [markdown]
 # ## 4. Now the labels
 #
 # In real life you would not be here; it is the check of what was chosen above.
+# The log of each training has the mIoU of its checkpoints.
 
 # %%
+from mmuda.reports.run_history import read_history
+
 measured = {}
 for name in certainty:
     run, iteration = name.removesuffix('.pth').split('/iter_')
-    log = next(Path('work_dirs', run).glob('*/vis_data/scalars.json'))
-    for line in map(json.loads, log.read_text().splitlines()):
-        if 'cityscapes/mIoU' in line and line['step'] == int(iteration):
-            measured[name] = line['cityscapes/mIoU']
+    log = read_history(Path('work_dirs', run))
+    iterations, values = log.validation['cityscapes/mIoU']
+    measured[name] = values[iterations == int(iteration)].item()
 for name in sorted(measured, key=measured.get, reverse=True):
     print(f'{name:24} mIoU {measured[name]:.1f}')
 best = max(measured.values())
