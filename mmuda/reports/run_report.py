@@ -100,7 +100,7 @@ def _facts(
     work_dir: Path, history: RunHistory, config: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     planned = config.get('train_cfg.max_iters')
-    of = f' of {planned:,}' if isinstance(planned, int) else ''
+    of = f' of {planned:,} in the log' if isinstance(planned, int) else ''
     yield 'folder', str(work_dir)
     yield 'method', str(config.get('model.type', 'unknown'))
     yield 'iterations', f'{history.done:,}{of}'

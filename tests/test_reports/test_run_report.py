@@ -74,7 +74,7 @@ def test_the_page_needs_nothing_from_outside(tmp_path):
 def test_numbers_of_the_training(tmp_path):
     write_training(tmp_path, train_cfg=dict(max_iters=200))
     text = text_of(report_html(tmp_path))
-    assert '<td>90 of 200</td>' in text
+    assert '<td>90 of 200 in the log</td>' in text
     assert '<td>about 0:00:45 hours, estimated from the log<' in text
     assert '90.00 at the end, highest 90.00 at iteration 90' in text
     row = ''.join(
