@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """What is trained and compared on a pair of domains, as a file says it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from mmuda.utils.mixed_precision import Precision
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / 'experiments'
 Tool = Literal['train', 'self_train', 'cotrain']
-Role = Literal['source_only', 'oracle', 'method']
+Role = Literal['source_only', 'start', 'oracle', 'method']
 Plain = bool | int | float | str | None
 
 
@@ -101,14 +101,14 @@ class Experiment:
     shown_size: tuple[int, int] | None = None
 
     def role_of(self, name: str) -> Role:
-        """What a row is for the others.
+        """What a row is for the others, as of :func:`roles_of`.
 
         Args:
             name: Of the row.
         """
-        if name == self.source_only:
-            return 'source_only'
-        return 'oracle' if name == self.oracle else 'method'
+        starts = {key: row.starts_from for key, row in self.rows.items()}
+        oracles = [] if self.oracle is None else [self.oracle]
+        return roles_of(starts, [self.source_only], oracles)[name]
 
     def chosen(self, only: Sequence[str] | None) -> list[str]:
         """Rows that are asked for, and before each what it starts from.
@@ -148,6 +148,51 @@ class Experiment:
             found.append(following)
             following = self.rows[following].starts_from
         return found
+
+
+def roles_of(
+    starts: Mapping[str, str | None],
+    source_only: Collection[str],
+    oracles: Collection[str],
+) -> dict[str, Role]:
+    """What each row is for the others, by where they start.
+
+    What starts from an oracle has seen its labels. What an oracle alone
+    starts from is a part of its training, and what source-only starts from a
+    part of that one: neither is an adapted method.
+
+    Args:
+        starts: Rows and what they start from; that may be no row itself.
+        source_only: Rows that adaptation has to beat.
+        oracles: Rows that have labels of the target.
+
+    Returns:
+        ``source_only``, ``start`` of it, ``oracle`` or ``method``, by row.
+    """
+    chains = {name: _ancestors(name, starts) for name in starts}
+    begun = {part for name in source_only for part in chains.get(name, ())}
+    above = {part for name in oracles for part in chains.get(name, ())}
+    below = {k for k, c in chains.items() if not {k, *c}.isdisjoint(oracles)}
+    found: dict[str, Role] = {}
+    for name in starts:
+        users = {key for key, chain in chains.items() if name in chain}
+        if name in source_only:
+            found[name] = 'source_only'
+        elif name in begun:
+            found[name] = 'start'
+        elif name in below or (name in above and users <= above | below):
+            found[name] = 'oracle'
+        else:
+            found[name] = 'method'
+    return found
+
+
+def _ancestors(name: str, starts: Mapping[str, str | None]) -> list[str]:
+    found: list[str] = []
+    while (start := starts.get(name)) is not None and start not in found:
+        found.append(start)
+        name = start
+    return found
 
 
 def read_experiment(path: Path) -> Experiment:

@@ -8,6 +8,7 @@ from pathlib import Path
 from mmengine.config import Config
 from typing_extensions import NotRequired, TypedDict
 
+from experiments.experiment_files import Role, roles_of
 from mmuda.utils.config import load_config
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.json_files import read_json
@@ -18,7 +19,8 @@ _SOURCE_ONLY = 'SourceOnly'
 
 class _Result(TypedDict):
     row: str
-    role: NotRequired[str]
+    role: NotRequired[Role]
+    starts_from: NotRequired[str | None]
     seed: int
     checkpoint: str
 
@@ -70,8 +72,9 @@ def find_runs(root: Path) -> list[ExperimentRun]:
     Args:
         root: Folder of the pools; each has a work directory for each run, or
             those of ``tools/run_experiments.py``, a folder for each row with
-            one for each seed. Of these the last training counts, and an
-            oracle, which knows labels of the target, does not.
+            one for each seed. Of these the last training counts; an oracle,
+            which knows labels of the target, does not, and neither does what
+            the oracle or source-only started from.
 
     Returns:
         Runs by pool and name. A folder without checkpoints is no run.
@@ -97,11 +100,16 @@ def find_runs(root: Path) -> list[ExperimentRun]:
 
 def _of_experiments(root: Path) -> list[ExperimentRun]:
     """Finished runs of ``tools/run_experiments.py``."""
+    results = {
+        file: read_json(file, 'run it again', _Result)
+        for file in sorted(root.glob('*/*/seed_*/result.json'))
+    }
     runs = []
-    for file in sorted(root.glob('*/*/seed_*/result.json')):
-        result = read_json(file, 'run it again', _Result)
-        role = result.get('role', 'method')
-        if role == 'oracle':
+    for file, result in results.items():
+        pool = file.parents[2]
+        beside = [r for f, r in results.items() if f.parents[2] == pool]
+        role = _role_of(result, beside)
+        if role in ('oracle', 'start'):
             continue
         folder = (file.parent / result['checkpoint']).parent
         found = [p for p in folder.glob('iter_*.pth') if _is_numbered(p)]
@@ -112,7 +120,7 @@ def _of_experiments(root: Path) -> list[ExperimentRun]:
             )
         runs.append(
             ExperimentRun(
-                pool=file.parents[2].name,
+                pool=pool.name,
                 name=f'{file.parents[1].name}/{file.parent.name}',
                 config=_config_of(folder),
                 checkpoints=tuple(sorted(found, key=iteration_of)),
@@ -122,6 +130,22 @@ def _of_experiments(root: Path) -> list[ExperimentRun]:
             )
         )
     return runs
+
+
+def _role_of(result: _Result, beside: list[_Result]) -> Role:
+    """Of a row among all results of its experiment.
+
+    Older files call ``method`` what an oracle or source-only started from.
+    """
+    stored = result.get('role', 'method')
+    if stored != 'method':
+        return stored
+    starts = {r['row']: r.get('starts_from') for r in beside}
+    source_only, oracles = (
+        {r['row'] for r in beside if r.get('role') == role}
+        for role in ('source_only', 'oracle')
+    )
+    return roles_of(starts, source_only, oracles)[result['row']]
 
 
 def _config_of(folder: Path) -> Path:

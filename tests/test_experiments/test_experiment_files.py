@@ -4,7 +4,11 @@ import pytest
 import yaml
 
 from experiments.command_lines import option_words
-from experiments.experiment_files import FOLDER, read_experiment
+from experiments.experiment_files import (
+    FOLDER,
+    read_experiment,
+    roles_of,
+)
 from experiments.recipes import read_recipes
 from mmuda.utils.config_data import data_sets, dataset_leaves
 from mmuda.utils.errors import ConfigError
@@ -33,6 +37,50 @@ def test_file_is_read(file):
     assert (experiment.name, experiment.oracle) == ('toys', 'best')
     row = experiment.rows['best']
     assert (row.test.tta, row.test.options) == (True, {'a.b': [1, 'x']})
+
+
+STARTS = dict(
+    short=None,
+    plain='short',
+    dacs='short',
+    esl='dacs',
+    warm_up=None,
+    coast='warm_up',
+    first=None,
+    half='first',
+    best='half',
+    few='best',
+)
+
+
+def test_parts_of_an_oracle_are_oracles():
+    roles = roles_of(STARTS, ['plain'], ['best'])
+    by_role = {
+        role: [name for name in STARTS if roles[name] == role]
+        for role in set(roles.values())
+    }
+    assert by_role == dict(
+        start=['short'],
+        source_only=['plain'],
+        method=['dacs', 'esl', 'warm_up', 'coast'],
+        oracle=['first', 'half', 'best', 'few'],
+    )
+
+
+@pytest.mark.parametrize(
+    ('start', 'role'), [('plain', 'source_only'), ('warm_up', 'method')]
+)
+def test_an_oracle_may_start_from_what_others_do(start, role):
+    roles = roles_of({**STARTS, 'best': start}, ['plain'], ['best'])
+    assert (roles[start], roles['best']) == (role, 'oracle')
+
+
+def test_roles_of_an_experiment():
+    experiment = read_experiment(FOLDER / 'idda2cs256.yml')
+    names = ('source_only', 'source_only_longer', 'oracle', 'dacs')
+    assert [experiment.role_of(name) for name in names] == [
+        *('start', 'source_only', 'oracle', 'method')
+    ]
 
 
 def test_what_others_start_from_comes_first(file):
