@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from mmengine.dataset import pseudo_collate
+from mmengine.dataset import InfiniteSampler, pseudo_collate
 from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
@@ -74,6 +74,10 @@ class UDATrainLoop(IterBasedTrainLoop):
         # copy of the data set from before the hooks' ``before_run``.
         self.dataloader_iterator = None
         self.dataloader._iterator = None
+        sampler = self.dataloader.sampler
+        if isinstance(sampler, InfiniteSampler):
+            # Its generator has ended with them.
+            sampler.indices = sampler._indices_of_rank()
         chosen = self.dataloader.collate_fn
         own = getattr(self.dataloader.dataset, 'collate_fn', None)
         if own is not None and getattr(chosen, 'func', None) is pseudo_collate:

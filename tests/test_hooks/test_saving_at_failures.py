@@ -5,6 +5,8 @@ import signal
 
 import pytest
 import torch
+from mmengine.dataset import InfiniteSampler
+from mmengine.runner import IterBasedTrainLoop
 from tiny_runs import TinyDomains, TinyValidation, equal, runner, weights
 
 from mmuda.engine.loops import UDATrainLoop
@@ -15,13 +17,15 @@ from mmuda.utils.compat import load_checkpoint_file
 class Failing:
     """Fails from the given item on."""
 
+    error = OSError('cannot read')
+
     def __init__(self, items):
         self.items, self.seen = items, 0
 
     def __getitem__(self, index):
         self.seen += 1
         if self.seen > self.items:
-            raise OSError('cannot read')
+            raise self.error
         return super().__getitem__(index)
 
 
@@ -60,6 +64,32 @@ def test_unreadable_image(tmp_path):
     whole = runner(tmp_path / 'whole', 4)
     whole.train()
     assert equal(weights(whole), weights(second))
+
+
+def test_loader_processes_that_start_early_take_no_samples(
+    tmp_path, monkeypatch
+):
+    """mmengine 0.10.7 starts them with the loop; its sampler can't skip."""
+
+    def started(loop, *args, **kwargs):
+        start(loop, *args, **kwargs)
+        loop.dataloader_iterator = iter(loop.dataloader)
+
+    def seen(loop, batch):
+        images.append(batch['inputs']['source'][0].clone())
+        iterate(loop, batch)
+
+    images = []
+    start, iterate = IterBasedTrainLoop.__init__, UDATrainLoop.run_iter
+    monkeypatch.setattr(UDATrainLoop, 'run_iter', seen)
+    runner(tmp_path / 'late', 4, workers=1).train()
+    monkeypatch.setattr(IterBasedTrainLoop, '__init__', started)
+    monkeypatch.delattr(InfiniteSampler, 'skip', raising=False)
+    runner(tmp_path / 'early', 4, workers=1).train()
+    assert len(images) == 8
+    for late, early in zip(images[:4], images[4:], strict=True):
+        assert torch.equal(late, early)
+    assert not torch.equal(images[0], images[1])
 
 
 def test_killed_loader_process(tmp_path):
@@ -113,9 +143,8 @@ def test_a_lost_connection_is_told_as_the_death_of_the_loader(
 ):
     """The signal may come after the error, while the checkpoint is saved."""
 
-    class Lost(TinyDomains):
-        def __getitem__(self, index):
-            raise ConnectionResetError('reset by peer')
+    class Lost(FailingDomains):
+        error = ConnectionResetError('reset by peer')
 
     def died(number, frame):
         raise RuntimeError('loader process died')
@@ -124,8 +153,7 @@ def test_a_lost_connection_is_told_as_the_death_of_the_loader(
         os.kill(os.getpid(), signal.SIGCHLD)
         save_now(hook, runner, finished)
 
-    runner(tmp_path, 1).train()
-    run = runner(tmp_path, 4, dataset=Lost(), resume=True)
+    run = runner(tmp_path, 4, dataset=Lost(1))
     save_now = UDACheckpointHook.save_now
     monkeypatch.setattr(UDACheckpointHook, 'save_now', save)
     loop = UDATrainLoop.run
