@@ -254,7 +254,9 @@ def test_hints_name_the_command_that_was_used(command, tmp_path):
     folder = tmp_path / 'a folder/work_dirs/demo/demo_advent_gta2cs'
     file = str(folder / 'demo_advent_gta2cs.py')
     testing, continuing = map(shlex.split, hints)
-    assert continuing == ['mmuda', 'train', file, '--resume']
+    # A finished training goes on for longer only.
+    longer = ['--cfg-options', 'train_cfg.max_iters=MORE']
+    assert continuing == ['mmuda', 'train', file, '--resume', *longer]
     assert testing == ['mmuda', 'test', file, str(folder / 'iter_2.pth')]
     tested = command(*testing[1:])
     assert tested.returncode == 0, tested.stderr
