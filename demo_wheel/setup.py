@@ -44,10 +44,10 @@ class BuildDemo(build_py):
     def run(self) -> None:
         """Replace what an earlier build has left."""
         super().run()
-        folder = Path(self.build_lib, 'mmuda', '.mim')
-        shutil.rmtree(folder, ignore_errors=True)
         if self.editable_mode:
             return
+        folder = Path(self.build_lib, 'mmuda', '.mim')
+        shutil.rmtree(folder, ignore_errors=True)
         for path in sorted({p for q in PATTERNS for p in ROOT.glob(q)}):
             if path.name not in UNPACKED:
                 file = folder / path.relative_to(ROOT)
