@@ -135,17 +135,21 @@ class TargetStatistics:
         return sum(map(len, self._batches))
 
     def measure(
-        self, model: BaseSegmentor, network: BaseSegmentor
+        self,
+        model: BaseSegmentor,
+        network: BaseSegmentor,
+        together: bool = True,
     ) -> Statistics:
         """Statistics that a network has on the target.
 
-        All processes call it and get the same, whatever their number. The
-        network keeps the statistics that it has.
+        The network keeps the statistics that it has.
 
         Args:
             model: Its preprocessor prepares the images.
             network: Without a distributed wrapper; a child of the model, or
                 the model itself.
+            together: All processes call it, share the images and get the
+                same, whatever their number.
 
         Returns:
             By the names of its buffers; none if it has no batch norm that is
@@ -168,15 +172,19 @@ class TargetStatistics:
         model.eval()
         forward = partial(_show, model, network)
         try:
-            return measured_statistics(network, names, self._load(), forward)
+            return measured_statistics(
+                network, names, self._load(together), forward, together
+            )
         finally:
             set_statistics(network, before)
             model.train(was_training)
 
-    def _load(self) -> Iterator[dict]:
+    def _load(self, together: bool) -> Iterator[dict]:
         """Batches of this process, cut where sizes of images change."""
         assert self._images is not None, 'of prepare()'
-        own = self._batches[get_rank() :: get_world_size()]
+        own = self._batches
+        if together:
+            own = own[get_rank() :: get_world_size()]
         loader = DataLoader(
             self._images,
             batch_sampler=own,
@@ -196,6 +204,7 @@ def measure_missing(
     model: BaseSegmentor,
     options: TargetStatistics,
     cfg: Config | Mapping[str, Any],
+    together: bool = True,
 ) -> None:
     """Let all networks that predict have statistics of the target, in place.
 
@@ -203,6 +212,7 @@ def measure_missing(
         model: A method, an ensemble or a plain network, with trained weights.
         options: How they are measured.
         cfg: A whole config, which names the images.
+        together: As of :meth:`TargetStatistics.measure`.
     """
     for part in getattr(model, 'members', [model]):
         if getattr(part, 'has_target_statistics', False):
@@ -210,7 +220,8 @@ def measure_missing(
         if not options.is_prepared:
             options.prepare(cfg)
         for network in members(part)[0]:
-            set_statistics(network, options.measure(model, network))
+            found = options.measure(model, network, together)
+            set_statistics(network, found)
         part.has_target_statistics = True
         print_log(
             'The checkpoint has no statistics of the target: measured on '

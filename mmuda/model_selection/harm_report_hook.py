@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
@@ -14,11 +13,9 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from mmuda.models.norm_statistics import statistics_options
 from mmuda.registry import HOOKS
 from mmuda.utils.checks import WHOLE
 from mmuda.utils.config_names import find_config
-from mmuda.utils.distributed import files_of_main_process
 from mmuda.utils.errors import ConfigError, MMUDAError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.names import HARM_REPORT
@@ -38,10 +35,6 @@ class HarmReportHook(Hook):
     target, without labels, and logs the report; ``harm_report.json`` in the
     work directory holds it. Thresholds are ``harm_report`` of the config. Of
     student and teacher the one is judged that is tested.
-
-    With ``model.norm_statistics='target'`` all processes measure statistics
-    of the checkpoints that the main one has found or was given; there is no
-    report if one of them does not see a file.
 
     A checkpoint that does not fit the network in training is looked at by
     the config that it holds, and the report says so.
@@ -93,7 +86,7 @@ class HarmReportHook(Hook):
         self._config: Path | None = None
         if source_only_config is not None:
             self._config = _found(source_only_config)
-        self._trained = self._together = False
+        self._trained = False
 
     def before_train(self, runner: Runner) -> None:
         """Refuse wrong thresholds, images and networks before any work."""
@@ -103,32 +96,25 @@ class HarmReportHook(Hook):
             target_images(runner.cfg, sampling.images, sampling.domain)
         except ConfigError as error:
             raise ConfigError(f'HarmReportHook.domain: {error}') from error
-        self._together = self._measure_together(runner.cfg)
-
-    def _measure_together(self, cfg: Config) -> bool:
-        """Whether statistics of the target are measured, by all processes."""
-        told: list[Any] = [False, None]
+        told: list[MMUDAError | None] = [None]
         if is_main_process():
             files = [self.source_only, *(self.pool or ())]
             try:
-                configs = self._configs(self.source_only)
                 others, _ = members_of(
-                    cfg, files, configs, self.sampling.domain
+                    runner.cfg, files, self._configs(), sampling.domain
                 )
                 require_fitting(others)
-                of_all = [cfg, *(member.cfg for member in others)]
-                told[0] = any(map(_measures_statistics, of_all))
             except MMUDAError as error:
-                told[1] = error
+                told[0] = error
         broadcast_object_list(told)
-        if told[1] is not None:
+        if told[0] is not None:
             # In all processes, so that none waits for the others.
-            raise told[1]
-        return told[0]
+            raise told[0]
 
-    def _configs(self, source_only: str) -> dict[str, Config]:
+    def _configs(self) -> dict[str, Config]:
         """Configs by checkpoint that are not that of the training."""
-        names = {} if self._config is None else {source_only: self._config}
+        config = self._config
+        names = {} if config is None else {self.source_only: config}
         return load_configs(names, 'HarmReportHook.source_only_config')
 
     def after_train(self, runner: Runner) -> None:
@@ -137,8 +123,7 @@ class HarmReportHook(Hook):
 
     def after_run(self, runner: Runner) -> None:
         """Look, once all checkpoints are written."""
-        # All processes measure statistics of the target together.
-        if self._trained and (self._together or is_main_process()):
+        if self._trained and is_main_process():
             self._trained = False
             try:
                 self._look(runner.cfg, Path(runner.work_dir))
@@ -147,39 +132,25 @@ class HarmReportHook(Hook):
                 _tell(f'No harm report: {error}', logging.WARNING)
 
     def _look(self, cfg: Config, work_dir: Path) -> None:
-        # Nodes need not share the work directory.
-        files = self._files(work_dir) if is_main_process() else []
-        if self._together:
-            files = files_of_main_process(files)
-        if not files:
+        checkpoint = find_latest_checkpoint(str(work_dir))
+        if checkpoint is None:
             _tell('No harm report: no checkpoint was saved', logging.WARNING)
             return
-        checkpoint, source_only, *pool = files
         found = compare_with_source_only(
             cfg,
             checkpoint,
-            source_only,
-            pool,
+            self.source_only,
+            pool_of(checkpoint, self.pool),
             self.sampling,
             report=lambda *_: None,
-            configs=self._configs(source_only),
+            configs=self._configs(),
         )
-        if not is_main_process():
-            return
         content = json.dumps(found.content(), indent=2)
         atomic_write(work_dir / HARM_REPORT, content + '\n')
-        level = logging.WARNING if found.report.harms else logging.INFO
+        level = logging.WARNING if found.report.alarms else logging.INFO
         notes = [f'note: {note}' for note in found.scores.notes]
         text = '\n'.join([*notes, *found.lines()])
-        _tell(f'Harm report against {source_only}:\n{text}', level)
-
-    def _files(self, work_dir: Path) -> list[str]:
-        """The last one, source-only and the pool; none if none was saved."""
-        checkpoint = find_latest_checkpoint(str(work_dir))
-        if checkpoint is None:
-            return []
-        pool = pool_of(checkpoint, self.pool)
-        return [checkpoint, self.source_only, *pool]
+        _tell(f'Harm report against {self.source_only}:\n{text}', level)
 
 
 def _existing(file: str) -> str:
@@ -201,11 +172,6 @@ def _found(config: str) -> Path:
         raise ConfigError(
             f'HarmReportHook.source_only_config: {error}'
         ) from error
-
-
-def _measures_statistics(cfg: Config) -> bool:
-    kind, _ = statistics_options(cfg.model.get('norm_statistics'))
-    return kind == 'target'
 
 
 def _tell(text: str, level: int) -> None:

@@ -74,7 +74,8 @@ class SharedNetwork:
             kind, options = statistics_options(given)
             if kind == 'target':
                 statistics = TargetStatistics(**options)
-                measure_missing(self.model, statistics, member.cfg)
+                # One process looks at a pool, so that none waits for it.
+                measure_missing(self.model, statistics, member.cfg, False)
         return classes
 
     def require_outputs(self, classes: int, origin: str) -> None:

@@ -114,6 +114,7 @@ def measured_statistics(
     names: Iterable[str],
     batches: Iterable,
     forward: Callable,
+    together: bool = True,
 ) -> Statistics:
     r"""Means and variances of what batch norms see of a domain.
 
@@ -125,7 +126,7 @@ def measured_statistics(
     ``update_bn`` averages the variances of batches instead, which leaves out
     that between them, and runs dropout. In the pass each batch is normalised
     by itself, as in training; a batch with one value a channel is normalised
-    as the network is. Processes share the batches and all get the sum.
+    as the network is.
 
     Args:
         network: In evaluation mode; its statistics change and have to be set
@@ -134,6 +135,7 @@ def measured_statistics(
         batches: Those of this process; which images are in one must not
             depend on the number of processes.
         forward: Runs the network on a batch.
+        together: All processes share the batches and get the sum.
 
     Returns:
         By the names of the buffers; those of a norm that saw nothing are
@@ -151,8 +153,15 @@ def measured_statistics(
         for batch in batches:
             forward(batch)
     after: Statistics = {}
-    for name, norm in measured.items():
-        after |= _totals(name, norm, moments[name], before)
+    for name in measured:
+        sums = moments[name].sums
+        if sums is None:
+            # Another process may have seen something.
+            like = before[f'{name}.{_MEAN}'].double()
+            sums = torch.zeros_like(like).expand(3, -1).clone()
+        if together:
+            all_reduce(sums)
+        after |= _totals(name, sums, before)
     return after
 
 
@@ -169,15 +178,7 @@ def _look(moments: _Moments, norm: _BatchNorm, inputs: tuple) -> None:
         norm.running_var.copy_(variance)
 
 
-def _totals(
-    name: str, norm: _BatchNorm, moments: _Moments, before: Statistics
-) -> Statistics:
-    sums = moments.sums
-    if sums is None:
-        # Another process may have seen something.
-        like = before[f'{name}.{_MEAN}'].double()
-        sums = torch.zeros_like(like).expand(3, -1).clone()
-    all_reduce(sums)
+def _totals(name: str, sums: Tensor, before: Statistics) -> Statistics:
     count, total, squares = sums
     keys = f'{name}.{_MEAN}', f'{name}.{_VARIANCE}'
     if not count[0]:

@@ -3,19 +3,13 @@
 
 import datetime
 import os
-from collections.abc import Sequence
-from pathlib import Path
 
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import (
-    all_gather_object,
-    broadcast_object_list,
-    init_dist,
-)
+from mmengine.dist import init_dist
 
-from mmuda.utils.errors import ConfigError, DataError
+from mmuda.utils.errors import ConfigError
 
 _TORCHRUN_VARIABLES = ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
 
@@ -71,29 +65,3 @@ def connect_processes(launcher: str, cfg: Config) -> None:
     init_distributed(launcher, cfg)
     if launcher != 'none' and not dist.is_initialized():
         init_dist(launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {}))
-
-
-def files_of_main_process(files: Sequence[str]) -> list[str]:
-    """Tell all processes which files the main one has chosen.
-
-    Args:
-        files: Of the main process; those of the others do not count. All
-            processes call it.
-
-    Returns:
-        The same in each process.
-
-    Raises:
-        DataError: A process does not see one of them; in all processes, so
-            that none waits for the others.
-    """
-    told = [list(files)]
-    broadcast_object_list(told)
-    unseen = [file for file in told[0] if not Path(file).is_file()]
-    for rank, missing in enumerate(all_gather_object(unseen)):
-        if missing:
-            raise DataError(
-                f'process {rank} does not see {missing[0]}, which the main '
-                'process has chosen; keep it in a folder that all nodes share'
-            )
-    return told[0]

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import gloo
 import pytest
-from mmengine.dist import get_rank
+import torch.distributed as dist
+from mmengine.dist import get_rank, is_main_process
+from mmengine.hooks import Hook
 from toy_pools import demo_pool
 
 from mmuda.engine import UDARunner
 from mmuda.model_selection.harm_report_hook import HarmReportHook
-from mmuda.utils.distributed import files_of_main_process
+from mmuda.registry import HOOKS
 from mmuda.utils.errors import ConfigError
 
 
@@ -50,21 +52,76 @@ def test_report_after_a_training(pool, tmp_path):
     assert 'Harm report against' in log.read_text()
 
 
+@pytest.mark.parametrize(
+    ('thresholds', 'level'),
+    [
+        (dict(source_drop=1e-9, alarms=9), 'WARNING'),
+        (dict(common_class=1.0, source_drop=1.0), 'INFO'),
+    ],
+    ids=['too few alarms for harm', 'none'],
+)
+def test_an_alarm_is_a_warning(pool, tmp_path, thresholds, level):
+    cfg = pool[0].copy()
+    cfg.harm_report = thresholds
+    train((cfg, pool[1]), tmp_path)
+    content = json.loads((tmp_path / 'harm_report.json').read_text())
+    assert not content['harms']
+    assert bool(content['alarms']) == (level == 'WARNING')
+    (log,) = tmp_path.glob('*/*.log')
+    assert f' {level} - Harm report against' in log.read_text()
+
+
 def train_in_process(cfg, files, work_dir, **changes):
-    """In one of several processes, with statistics of the target."""
-    cfg.launcher = 'pytorch'
-    cfg.model.norm_statistics = dict(mode='target', images=2)
+    """With statistics of the target, in one of several processes or alone."""
+    cfg.launcher = 'pytorch' if dist.is_initialized() else 'none'
+    cfg.model.norm_statistics = dict(mode='target', images=5, batch_size=2)
     train((cfg, files), Path(work_dir), **changes)
 
 
-def test_processes_measure_statistics_of_source_only_together(pool, tmp_path):
-    folder = tmp_path / 'run'
-    gloo.run(train_in_process, tmp_path, pool[0].copy(), pool[1], str(folder))
-    content = json.loads((folder / 'harm_report.json').read_text())
-    assert len(content['scores']['checkpoints']) == 3
-    assert all(
-        row['scores']['BNM'] > 0 for row in content['scores']['checkpoints']
-    )
+def test_one_of_several_processes_looks_and_measures_all(pool, tmp_path):
+    folders = tmp_path / 'two', tmp_path / 'one'
+    given = pool[0].copy(), pool[1], str(folders[0])
+    gloo.run(train_in_process, tmp_path, *given)
+    train_in_process(pool[0].copy(), pool[1], folders[1])
+    found = []
+    for folder in folders:
+        content = json.loads((folder / 'harm_report.json').read_text())
+        trained, source_only, _ = content['scores']['checkpoints']
+        assert trained['scores']['BNM'] > 0
+        found.append(source_only['scores'])
+    # Its statistics are measured on five images, whatever the processes, but
+    # for the agreement with the others, which differ.
+    for scores in found:
+        del scores['EnsV'], scores['EnsV_mIoU']
+    assert found[0] == found[1]
+
+
+@HOOKS.register_module()
+class SpoilingHook(Hook):
+    """Spoils a file of the main process while it trains."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def after_train(self, runner):
+        if is_main_process():
+            Path(self.file).write_bytes(b'cut')
+
+
+def train_with_spoiled_file(cfg, files, folder):
+    copy = f'{folder}/source_{get_rank()}.pth'
+    shutil.copy(files[0], copy)
+    cfg.custom_hooks.append(dict(type='SpoilingHook', file=copy))
+    train_in_process(cfg, files, f'{folder}/run', source_only=copy)
+    return True
+
+
+def test_what_one_process_alone_cannot_read_holds_up_none(pool, tmp_path):
+    given = pool[0].copy(), pool[1], str(tmp_path)
+    assert gloo.run(train_with_spoiled_file, tmp_path, *given) == [True, True]
+    (log,) = tmp_path.glob('run/*/*.log')
+    assert 'No harm report: ' in log.read_text()
+    assert not (tmp_path / 'run/harm_report.json').exists()
 
 
 def train_in_own_folder(cfg, files, folder):
@@ -113,7 +170,7 @@ def test_files_below_the_home(tmp_path, monkeypatch):
     (tmp_path / 'source.pth').touch()
     hook = HarmReportHook('~/source.pth', pool=['~/source.pth'])
     file = str(tmp_path / 'source.pth')
-    assert files_of_main_process([hook.source_only, *hook.pool]) == [file] * 2
+    assert [hook.source_only, *hook.pool] == [file] * 2
     assert HarmReportHook('~/source.pth').pool is None
     with pytest.raises(ConfigError, match="there is no '~/nowhere.pth'"):
         HarmReportHook('~/source.pth', pool=['~/nowhere.pth'])

@@ -1,6 +1,6 @@
-# The head of Co-Training (deeplabv3plus_detectron2_r101.py), of small width and
-# with group norms, on the backbone of aspp_efficientnet-lite0.py. Dilations
-# fit images of about 300 pixels.
+# The head of Co-Training (deeplabv3plus_detectron2_r101.py), of small width
+# and with group norms, on the backbone of aspp_efficientnet-lite0.py.
+# Dilations fit images of about 300 pixels.
 _base_ = './aspp_efficientnet-lite0.py'
 network = dict(
     segmentor=dict(
