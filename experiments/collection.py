@@ -9,6 +9,7 @@ from typing import Any
 from typing_extensions import NotRequired, TypedDict
 
 from experiments.experiment_files import Experiment, Row, read_experiment
+from experiments.row_roles import Role
 from experiments.run_records import RESULT, Result
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.json_files import read_json, written_format
@@ -34,13 +35,18 @@ class CollectedRun(TypedDict):
 
 
 class CollectedRow(TypedDict):
-    """A row and its runs."""
+    """A row and its runs.
+
+    Older files lack ``role`` and ``source_only``, the row to compare with.
+    """
 
     title: str
     network: str
     config: str
     options: dict[str, Any]
     starts_from: str | None
+    role: NotRequired[Role]
+    source_only: NotRequired[str]
     runs: dict[str, CollectedRun]
 
 
@@ -125,9 +131,22 @@ def collect(
         ]
         known = (before or {'rows': {}})['rows'].get(name)
         if results:
-            rows[name] = _collected(experiment, name, row, results, known)
+            found = _collected(experiment, name, row, results, known)
         elif known:
-            rows[name] = known
+            found = known
+        else:
+            continue
+        # As the file says now, whatever was said when they were run.
+        rows[name] = CollectedRow(
+            title=found['title'],
+            network=found['network'],
+            config=found['config'],
+            options=found['options'],
+            starts_from=found['starts_from'],
+            role=experiment.role_of(name),
+            source_only=experiment.reference_of(name),
+            runs=found['runs'],
+        )
     return Collected(
         **written_format(FORMAT_VERSION),
         title=experiment.title,

@@ -1,11 +1,12 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """What is trained and compared on a pair of domains, as a file says it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from experiments.row_roles import GivenRole, Role, roles_of
 from mmuda.procedures.cotraining_options import known_values
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import ConfigError
@@ -16,7 +17,6 @@ from mmuda.utils.mixed_precision import Precision
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / 'experiments'
 Tool = Literal['train', 'self_train', 'cotrain']
-Role = Literal['source_only', 'start', 'oracle', 'method']
 Plain = bool | int | float | str | None
 
 
@@ -53,6 +53,12 @@ class Row:
         amp: Precision of the training; by default that of the command.
         starts_from: Another row, whose last checkpoint with the same seed is
             where the training begins, or what labels first.
+        role: Said where it is not seen from the experiment: a further
+            ``source_only`` or ``oracle``, which is no method; ``method`` of
+            one that knows the target though its config names none, as by
+            images in the target's colours.
+        source_only: Row that this one has to beat in place of the
+            experiment's, of the same network, augmentation and budget.
         data_roots: Names of folders by domain, where they are not the same:
             an oracle, whose source is the target with its labels, has
             ``source: target``.
@@ -67,6 +73,8 @@ class Row:
     first_options: Mapping[str, Any] = field(default_factory=dict)
     amp: Precision | None = None
     starts_from: str | None = None
+    role: GivenRole | None = None
+    source_only: str | None = None
     data_roots: Mapping[str, str] = field(default_factory=dict)
     test: Tested = Tested()
 
@@ -84,7 +92,8 @@ class Experiment:
         name: That of the file.
         title: The pair in words.
         source_only: Row that adaptation has to beat: the same network,
-            augmentation and budget without the target.
+            augmentation and budget without the target. A row may name
+            another one for itself.
         oracle: Row that has labels of the target; None if there is none.
         network: Of rows that name no other.
         shown_size: Width and height of images in pictures, where the files
@@ -106,9 +115,26 @@ class Experiment:
         Args:
             name: Of the row.
         """
+        given = {k: row.role for k, row in self.rows.items() if row.role}
+        if given.get(name) == 'method':
+            return 'method'
         starts = {key: row.starts_from for key, row in self.rows.items()}
-        oracles = [] if self.oracle is None else [self.oracle]
-        return roles_of(starts, [self.source_only], oracles)[name]
+        named = {row.source_only for row in self.rows.values()}
+        plain = [k for k, role in given.items() if role == 'source_only']
+        best = [k for k, role in given.items() if role == 'oracle']
+        return roles_of(
+            starts,
+            {self.source_only, *plain, *(n for n in named if n)},
+            {*best, *([] if self.oracle is None else [self.oracle])},
+        )[name]
+
+    def reference_of(self, name: str) -> str:
+        """The source-only row that a row is compared with.
+
+        Args:
+            name: Of the row.
+        """
+        return self.rows[name].source_only or self.source_only
 
     def chosen(self, only: Sequence[str] | None) -> list[str]:
         """Rows that are asked for, and before each what it starts from.
@@ -150,51 +176,6 @@ class Experiment:
         return found
 
 
-def roles_of(
-    starts: Mapping[str, str | None],
-    source_only: Collection[str],
-    oracles: Collection[str],
-) -> dict[str, Role]:
-    """What each row is for the others, by where they start.
-
-    What starts from an oracle has seen its labels. What an oracle alone
-    starts from is a part of its training, and what source-only starts from a
-    part of that one: neither is an adapted method.
-
-    Args:
-        starts: Rows and what they start from; that may be no row itself.
-        source_only: Rows that adaptation has to beat.
-        oracles: Rows that have labels of the target.
-
-    Returns:
-        ``source_only``, ``start`` of it, ``oracle`` or ``method``, by row.
-    """
-    chains = {name: _ancestors(name, starts) for name in starts}
-    begun = {part for name in source_only for part in chains.get(name, ())}
-    above = {part for name in oracles for part in chains.get(name, ())}
-    below = {k for k, c in chains.items() if not {k, *c}.isdisjoint(oracles)}
-    found: dict[str, Role] = {}
-    for name in starts:
-        users = {key for key, chain in chains.items() if name in chain}
-        if name in source_only:
-            found[name] = 'source_only'
-        elif name in begun:
-            found[name] = 'start'
-        elif name in below or (name in above and users <= above | below):
-            found[name] = 'oracle'
-        else:
-            found[name] = 'method'
-    return found
-
-
-def _ancestors(name: str, starts: Mapping[str, str | None]) -> list[str]:
-    found: list[str] = []
-    while (start := starts.get(name)) is not None and start not in found:
-        found.append(start)
-        name = start
-    return found
-
-
 def read_experiment(path: Path) -> Experiment:
     """Read and check a file of an experiment.
 
@@ -228,12 +209,59 @@ def _experiment(name: str, content: Any) -> Experiment:
         row = getattr(experiment, role)
         if row is not None:
             _require_known(row, experiment.rows, role)
+            _require_role(experiment, row, role, role)
     for key, row in experiment.rows.items():
-        if row.starts_from is not None:
-            place = f'rows.{key}.starts_from'
-            _require_known(row.starts_from, experiment.rows, place)
+        for part in ('starts_from', 'source_only'):
+            other = getattr(row, part)
+            if other is not None:
+                _require_known(other, experiment.rows, f'rows.{key}.{part}')
         experiment.chain(key)
+    for key in experiment.rows:
+        _check_reference(experiment, key)
+    _require_different_titles(experiment)
     return experiment
+
+
+def _require_role(
+    experiment: Experiment, name: str, role: str, place: str
+) -> None:
+    given = experiment.rows[name].role
+    if given not in (None, role):
+        raise ConfigError(
+            f'{place}: {name!r} is no {role}, as its role says {given!r}'
+        )
+
+
+def _check_reference(experiment: Experiment, name: str) -> None:
+    """Check what a row names as its source-only row."""
+    other = experiment.rows[name].source_only
+    if other is None:
+        return
+    place = f'rows.{name}.source_only'
+    role = experiment.role_of(name)
+    if name in (other, experiment.source_only):
+        raise ConfigError(f'{place}: {name} has no other row to beat')
+    if role in ('start', 'oracle'):
+        raise ConfigError(
+            f'{place}: {name} is no method but {role}, and has nothing to '
+            'beat; leave it out'
+        )
+    _require_role(experiment, other, 'source_only', place)
+    if other == experiment.oracle:
+        raise ConfigError(f'{place}: {other!r} is the oracle')
+
+
+def _require_different_titles(experiment: Experiment) -> None:
+    """Tables and pictures tell rows apart by what they are called."""
+    known: dict[str, str] = {}
+    for name, row in experiment.rows.items():
+        title = row.title or name
+        other = known.setdefault(title, name)
+        if other != name:
+            raise ConfigError(
+                f'rows.{name}.title: {title!r} is what rows.{other} is '
+                'called, too; give it a title of its own'
+            )
 
 
 def _row(name: Any, given: Any) -> Row:

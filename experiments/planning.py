@@ -9,9 +9,11 @@ from rich.table import Table
 
 from experiments.command_lines import precision_of
 from experiments.experiment_files import Experiment
-from experiments.recipes import read_recipes
+from experiments.recipes import Recipe, read_recipes
+from experiments.row_roles import sees_target
 from experiments.run_records import Run, Status
 from experiments.running import Runner
+from mmuda.utils.errors import ConfigError
 from mmuda.utils.mixed_precision import Precision
 from mmuda.utils.processes import Command
 
@@ -39,10 +41,11 @@ def plan_runs(
         others start from.
 
     Raises:
-        ConfigError: A row, a config or an option is wrong.
+        ConfigError: A row, a config, an option or a role is wrong.
     """
     names = experiment.chosen(only)
     recipes = read_recipes(experiment, names, data_roots)
+    check_roles(experiment, recipes)
     runs: list[Run] = []
     for seed in dict.fromkeys(seeds):
         by_row: dict[str, Run] = {}
@@ -56,9 +59,40 @@ def plan_runs(
                 precision_of(row, precision),
                 by_row[row.starts_from] if row.starts_from else None,
                 experiment.role_of(name),
+                experiment.reference_of(name),
             )
         runs += by_row.values()
     return runs
+
+
+def check_roles(experiment: Experiment, recipes: Mapping[str, Recipe]) -> None:
+    """Refuse rows whose configs are not what their roles say.
+
+    Args:
+        experiment: That has the rows.
+        recipes: Of rows, by name.
+
+    Raises:
+        ConfigError: A row that is said to be source-only sees a target, or
+            one that sees none would count as a method.
+    """
+    for name, recipe in recipes.items():
+        role = experiment.role_of(name)
+        adapts = any(map(sees_target, recipe.configs.values()))
+        if adapts and role in ('source_only', 'start'):
+            raise ConfigError(
+                f'rows.{name}: is source-only, or what that starts from, but '
+                f'{recipe.row.config} trains on a target'
+            )
+        said = recipe.row.role is not None
+        if not adapts and role == 'method' and not said:
+            raise ConfigError(
+                f'rows.{name}: {recipe.row.config} trains without a target, '
+                'so it is no method that gains or harms; say role: '
+                'source_only, or role: oracle if its source is a target with '
+                'labels, or role: method if its images know the target '
+                'otherwise'
+            )
 
 
 def plan_table(runner: Runner) -> tuple[Table, list[str]]:

@@ -10,6 +10,7 @@ from experiments.collection import (
     CollectedRow,
     read_collected,
 )
+from experiments.row_roles import Role, roles_of
 from experiments.table_values import (
     class_count,
     closed_shares,
@@ -92,8 +93,8 @@ def full_table(content: Collected) -> str:
         for name in subset_means(run['metrics'])
     )
     heading = [
-        *('method', 'network', 'seeds', 'mIoU', *subsets, 'gain'),
-        *('gap closed [%]', 'hours', 'last checkpoint', 'commit'),
+        *('method', 'network', 'seeds', 'iterations', 'mIoU', *subsets),
+        *('gain', 'gap closed [%]', 'hours', 'last checkpoint', 'commit'),
     ]
     return markdown_table(
         [heading, *(_cells(content, name, [*subsets]) for name in rows)]
@@ -129,6 +130,8 @@ def short_table(results: Mapping[str, Collected]) -> str:
 
 def _short_cell(content: Collected, name: str) -> str:
     text = _miou(content['rows'][name])
+    if role_in(content, name) != 'method':
+        return text
     gain = _gain(content, name)
     return text if gain == _NONE else f'{text} ({gain})'
 
@@ -151,6 +154,7 @@ def _cells(content: Collected, name: str, subsets: list[str]) -> list[str]:
         f'[{row["title"]}](../{row["config"]})',
         row['network'],
         ', '.join(row['runs']),
+        _iterations_text(content, name),
         _miou(row),
         *means,
         _gain(content, name),
@@ -178,34 +182,94 @@ def _miou(row: CollectedRow) -> str:
     return found.text() if found else _NONE
 
 
+def role_in(content: Collected, name: str) -> Role:
+    """What a row is for the others.
+
+    Args:
+        content: Results; those that were collected before rows had roles tell
+            only where rows start.
+        name: Of the row.
+    """
+    rows = content['rows']
+    stored = rows[name].get('role')
+    if stored is not None:
+        return stored
+    starts = {key: row['starts_from'] for key, row in rows.items()}
+    oracle = content['oracle']
+    oracles = [] if oracle is None else [oracle]
+    return roles_of(starts, [content['source_only']], oracles)[name]
+
+
+def _reference(content: Collected, name: str) -> str:
+    """The source-only row that a row is compared with."""
+    return content['rows'][name].get('source_only', content['source_only'])
+
+
 def _gain(content: Collected, name: str) -> str:
-    """Over source-only, by seed; harm is named if no seed says otherwise."""
-    begun = _chain(content, content['source_only'])
-    if name in (*begun, *_chain(content, content['oracle'])[1:]):
+    """Over source-only, by seed; harm is named if no seed says otherwise.
+
+    A further source-only is no method: how it differs is in brackets.
+    """
+    role, reference = role_in(content, name), _reference(content, name)
+    if role not in ('method', 'source_only') or name == reference:
         return _NONE
-    reference = _values(content, content['source_only'])
-    each = gains(_values(content, name), reference)
+    each = gains(_values(content, name), _values(content, reference))
     found = spread(each)
     if found is None:
         return _NONE
     text = found.text(sign='+')
+    if role == 'source_only':
+        return f'({text})'
+    unequal = _unequal(content, name)
+    if unequal is not None:
+        own, others = unequal
+        return f'{text}, {own:,} to {others:,} iterations'
     # One seed is chance as well.
     harms = len(each) > 1 and max(each) < 0
     return f'{text}, {_HARM}' if harms else text
 
 
 def _closed(content: Collected, name: str) -> str:
-    bounds = content['source_only'], content['oracle']
-    if any(name in _chain(content, bound) for bound in bounds):
+    """Share of the gap between the bounds, of a method that is as fair."""
+    source_only = content['source_only']
+    if (
+        role_in(content, name) != 'method'
+        or _reference(content, name) != source_only
+        or _unequal(content, name) is not None
+    ):
         return _NONE
     found = spread(
         closed_shares(
             _values(content, name),
-            _values(content, content['source_only']),
+            _values(content, source_only),
             _values(content, content['oracle']),
         )
     )
     return found.text(digits=0) if found else _NONE
+
+
+def _iterations(content: Collected, name: str) -> int | None:
+    """Of a row with all that it starts from; None if not all is known."""
+    chain = _chain(content, name)
+    if not chain or content['rows'][chain[-1]]['starts_from'] is not None:
+        return None
+    # Runs of a row are of one recipe.
+    each = (content['rows'][row]['runs'].values() for row in chain)
+    return sum(next(iter(runs))['iterations'] for runs in each)
+
+
+def _iterations_text(content: Collected, name: str) -> str:
+    found = _iterations(content, name)
+    return _NONE if found is None else f'{found:,}'
+
+
+def _unequal(content: Collected, name: str) -> tuple[int, int] | None:
+    """Iterations of a row and its source-only; None if not known to differ."""
+    own = _iterations(content, name)
+    others = _iterations(content, _reference(content, name))
+    if own is None or others is None or own == others:
+        return None
+    return own, others
 
 
 def _hours(content: Collected, name: str) -> str:
@@ -227,6 +291,42 @@ def _chain(content: Collected, name: str | None) -> list[str]:
     return names
 
 
+def _legend_of_gains(content: Collected) -> str:
+    rows = content['rows']
+    source = rows.get(content['source_only'])
+    methods = [name for name in rows if role_in(content, name) == 'method']
+    text = ''
+    if source is not None:
+        text = f'Gain over "{source["title"]}" of the same seed'
+        oracle = rows.get(content['oracle'] or '')
+        if oracle is not None:
+            text += (
+                ', and which share of the gap from it to '
+                f'"{oracle["title"]}" is closed'
+            )
+        text += '; "harms" is one below it with each of several seeds. '
+    others: dict[str, list[str]] = {}
+    for name, row in rows.items():
+        reference = _reference(content, name)
+        own = reference not in (name, content['source_only'])
+        if own and _gain(content, name) != _NONE:
+            others.setdefault(reference, []).append(f'"{row["title"]}"')
+    for reference, titles in others.items():
+        names = ' and '.join(titles)
+        text += f'{names}: over "{rows[reference]["title"]}". '
+    if any(_unequal(content, name) for name in methods):
+        text += (
+            'Where a gain has two numbers of iterations, source only was not '
+            'trained for as many, and neither harm nor a share follows. '
+        )
+    if any(_gain(content, name)[0] == '(' for name in rows):
+        text += (
+            'In brackets is how a further source only differs, which is no '
+            'gain of a method. '
+        )
+    return text
+
+
 def _legend(name: str, content: Collected) -> str:
     rows = content['rows']
     runs = [run for row in rows.values() for run in row['runs'].values()]
@@ -237,21 +337,13 @@ def _legend(name: str, content: Collected) -> str:
         f'`{metric}` in % over {classes} classes on the test split, of the '
         'last checkpoint; mean ± standard deviation over the seeds. '
     )
-    source = rows.get(content['source_only'])
-    if source is not None:
-        text += f'Gain over "{source["title"]}" of the same seed'
-        oracle = rows.get(content['oracle'] or '')
-        if oracle is not None:
-            text += (
-                ', and which share of the gap from it to '
-                f'"{oracle["title"]}" is closed'
-            )
-        text += '; "harms" is one below it with each of several seeds. '
+    text += _legend_of_gains(content)
     threads = sorted({run['threads'] for run in runs})
     devices = sorted({run['device'] for run in runs})
     amps = sorted({run['amp'] for run in runs})
     text += (
-        f'Hours of training, with those of what a row starts from, on '
+        'Iterations and hours of training are with those of what a row '
+        'starts from, on '
         f'{" and ".join(devices)} with {" or ".join(map(str, threads))} '
         f'thread(s) a run, in {" and ".join(amps)}. '
         f'[{name}.yml](../experiments/{name}.yml), '

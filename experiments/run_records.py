@@ -18,8 +18,9 @@ import torch
 from mmengine.device import get_device
 from typing_extensions import NotRequired, TypedDict
 
-from experiments.experiment_files import ROOT, Role
+from experiments.experiment_files import ROOT
 from experiments.recipes import Recipe, checksum
+from experiments.row_roles import Role
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json, written_format
@@ -53,6 +54,7 @@ class Result(TypedDict):
 
     row: str
     role: NotRequired[Role]
+    source_only: NotRequired[str]
     seed: int
     metrics: dict[str, float | None]
     config: str
@@ -82,6 +84,8 @@ class Run:
         precision: Of the training.
         start: Run that it starts from.
         role: Of the row in the experiment.
+        source_only: Row that this one is compared with; source-only's own
+            name if it is the experiment's.
     """
 
     row: str
@@ -91,6 +95,7 @@ class Run:
     precision: Precision
     start: 'Run | None' = None
     role: Role = 'method'
+    source_only: str = ''
 
     @property
     def name(self) -> str:
@@ -200,6 +205,7 @@ class Run:
         result = Result(
             row=self.row,
             role=self.role,
+            source_only=self.source_only,
             seed=self.seed,
             metrics=tested_metrics(self.folder / 'test'),
             config=row.config,

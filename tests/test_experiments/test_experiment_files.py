@@ -4,12 +4,10 @@ import pytest
 import yaml
 
 from experiments.command_lines import option_words
-from experiments.experiment_files import (
-    FOLDER,
-    read_experiment,
-    roles_of,
-)
+from experiments.experiment_files import FOLDER, read_experiment
+from experiments.planning import check_roles
 from experiments.recipes import read_recipes
+from experiments.row_roles import roles_of
 from mmuda.utils.config_data import data_sets, dataset_leaves
 from mmuda.utils.errors import ConfigError
 
@@ -83,6 +81,43 @@ def test_roles_of_an_experiment():
     ]
 
 
+CAUSES = {
+    'source_only': ('source_only', 'source_only_longer'),
+    'source_only_longer': ('source_only', 'source_only_longer'),
+    'source_only_counted': ('start', 'source_only_longer'),
+    'source_only_counted_longer': ('source_only', 'source_only_longer'),
+    'source_only_student': ('source_only', 'source_only_longer'),
+    'source_only_3000': ('source_only', 'source_only_longer'),
+    'dacs': ('method', 'source_only_longer'),
+    'dacs_early': ('method', 'source_only'),
+    'dacs_3000': ('method', 'source_only_3000'),
+    'dacs_by_domain': ('method', 'source_only_counted_longer'),
+}
+
+
+def test_rows_may_be_further_source_only_and_name_their_own():
+    causes = read_experiment(FOLDER / 'idda2cs256_causes.yml')
+    found = {n: (causes.role_of(n), causes.reference_of(n)) for n in CAUSES}
+    assert found == CAUSES
+
+
+@pytest.mark.parametrize(
+    ('given', 'role'),
+    [('source_only', 'source_only'), ('oracle', 'oracle')],
+)
+def test_a_row_may_say_its_role(file, given, role):
+    file.write_text(FILE + f'  new: {{config: n.py, role: {given}}}\n')
+    assert read_experiment(file).role_of('new') == role
+
+
+def test_a_method_may_be_what_an_oracle_starts_from(file):
+    text = FILE.replace('best.py,', 'best.py, starts_from: new,')
+    file.write_text(text + '  new: {config: n.py}\n')
+    assert read_experiment(file).role_of('new') == 'oracle'
+    file.write_text(text + '  new: {config: n.py, role: method}\n')
+    assert read_experiment(file).role_of('new') == 'method'
+
+
 def test_what_others_start_from_comes_first(file):
     experiment = read_experiment(file)
     assert experiment.chosen(None) == ['plain', 'middle', 'later', 'best']
@@ -100,6 +135,18 @@ def test_what_others_start_from_comes_first(file):
         ('tool: self_train', 'tols: esl', "there is no 'tols'"),
         ('tta: true', 'tta: maybe', 'rows.best.test.tta'),
         ('{config: plain.py}', '{}', 'rows.plain.config is missing'),
+        ('tool: self_train', 'role: orcale', 'rows.middle.role'),
+        ('tool: self_train', 'rol: oracle', "(did you mean 'role'?)"),
+        ('tool: self_train', 'source_only: plane', "(did you mean 'plain'?)"),
+        ('tool: self_train', 'source_only: middle', 'has no other row'),
+        ('{config: plain.py}', '{config: p.py, role: oracle}', 'role says'),
+        ('best.py,', 'best.py, source_only: plain,', 'no method but oracle'),
+        ('tool: self_train', 'source_only: best', 'is the oracle'),
+        (
+            'tool: self_train',
+            'title: plain',
+            "rows.middle.title: 'plain' is what rows.plain is called, too",
+        ),
         ('[1, x]', '[1, {x: 2}]', 'rows.best.test.options.a.b[1]: '),
         (
             '{config: plain.py}',
@@ -214,4 +261,31 @@ def test_experiments_of_the_repository_can_be_run(file):
     names = experiment.chosen(None)
     recipes = read_recipes(experiment, names, {})
     assert [r.iterations > 0 for r in recipes.values()] == [True] * len(names)
+    check_roles(experiment, recipes)
     assert yaml.safe_load(file.read_text())['title'] == experiment.title
+
+
+@pytest.mark.parametrize(
+    ('row', 'keys', 'fault'),
+    [
+        ('source_only', '', 'so it is no method that gains or harms'),
+        ('minent', 'role: source_only', 'trains on a target'),
+        ('source_only', 'role: source_only', None),
+        ('source_only', 'role: method', None),
+    ],
+)
+def test_roles_are_what_configs_do(file, row, keys, fault):
+    configs = {'plain': 'source_only', 'new': row}
+    rows = ''.join(
+        f'  {name}: {{config: configs/demo/demo_{config}_gta2cs.py, '
+        f'{keys if name == "new" else ""}}}\n'
+        for name, config in configs.items()
+    )
+    file.write_text(f'title: Toys\nsource_only: plain\nrows:\n{rows}')
+    experiment = read_experiment(file)
+    recipes = read_recipes(experiment, ['plain', 'new'], {})
+    if fault is None:
+        check_roles(experiment, recipes)
+    else:
+        with pytest.raises(ConfigError, match=f'^rows.new: .*{fault}'):
+            check_roles(experiment, recipes)

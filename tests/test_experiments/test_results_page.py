@@ -8,7 +8,12 @@ from tools_in_process import load_tool, run_loaded
 
 from experiments.collection import collect_all, read_collected
 from experiments.experiment_files import ROOT
-from experiments.result_tables import full_table, result_pages, short_table
+from experiments.result_tables import (
+    full_table,
+    result_pages,
+    section,
+    short_table,
+)
 from mmuda.utils.errors import ConfigError
 
 FILE = """\
@@ -18,35 +23,43 @@ source_only: plain
 oracle: best
 rows:
   best: {config: configs/a.py, title: oracle}
-  plain: {config: configs/a.py, title: source only}
-  dacs: {config: configs/b.py, title: DACS, starts_from: plain, network: big}
+  half: {config: configs/a.py, title: half of it}
+  plain: {config: configs/a.py, title: source only, starts_from: half}
+  dacs: {config: configs/b.py, title: DACS, starts_from: half, network: big}
   esl: {config: configs/c.py, title: ESL}
 """
+# By row, without those of what it starts from.
+ITERATIONS = {'best': 1900, 'half': 900, 'plain': 1000, 'dacs': 1000}
+ITERATIONS |= {'esl': 1900}
 # mIoU by row and seed.
 VALUES = {
+    'half': {0: 25.0},
     'plain': {0: 30.0, 1: 32.0},
     'best': {0: 40.0, 1: 42.0},
     'dacs': {0: 36.0, 1: 37.0},
     'esl': {1: 30.5},
 }
-STARTS = {'dacs': 'plain'}
+STARTS = {'dacs': 'half', 'plain': 'half'}
 FULL = """\
-| method | network | seeds | mIoU | mIoU13 | gain | gap closed [%] | hours \
-| last checkpoint | commit |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-| [oracle](../configs/x.py) | small | 0, 1 | 41.0 ± 1.4 | 42.0 ± 1.4 \
-| +10.0 ± 0.0 | – | 0.50 | `iter_9.pth` | abcdefg+ |
-| [source only](../configs/x.py) | small | 0, 1 | 31.0 ± 1.4 | 32.0 ± 1.4 \
+| method | network | seeds | iterations | mIoU | mIoU13 | gain \
+| gap closed [%] | hours | last checkpoint | commit |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| [oracle](../configs/x.py) | small | 0, 1 | 1,900 | 41.0 ± 1.4 | 42.0 ± 1.4 \
 | – | – | 0.50 | `iter_9.pth` | abcdefg+ |
-| [DACS](../configs/x.py) | big | 0, 1 | 36.5 ± 0.7 | 37.5 ± 0.7 \
+| [half of it](../configs/x.py) | small | 0 | 900 | 25.0 | 26.0 \
+| – | – | 0.50 | `iter_9.pth` | abcdefg+ |
+| [source only](../configs/x.py) | small | 0, 1 | 1,900 | 31.0 ± 1.4 \
+| 32.0 ± 1.4 | – | – | 1.00 | `iter_9.pth` | abcdefg+ |
+| [DACS](../configs/x.py) | big | 0, 1 | 1,900 | 36.5 ± 0.7 | 37.5 ± 0.7 \
 | +5.5 ± 0.7 | 55 ± 7 | 1.00 | `iter_9.pth` | abcdefg+ |
-| [ESL](../configs/x.py) | small | 1 | 30.5 | 31.5 \
+| [ESL](../configs/x.py) | small | 1 | 1,900 | 30.5 | 31.5 \
 | −1.5 | −15 | 0.50 | `iter_9.pth` | abcdefg+ |
 """
 SHORT = """\
 | method | Rain → Sun |
 | --- | --- |
-| oracle | 41.0 ± 1.4 (+10.0 ± 0.0) |
+| oracle | 41.0 ± 1.4 |
+| half of it | 25.0 |
 | source only | 31.0 ± 1.4 |
 | DACS | 36.5 ± 0.7 (+5.5 ± 0.7) |
 | ESL | 30.5 (−1.5) |
@@ -55,9 +68,9 @@ LEGEND = """\
 `sun/mIoU` in % over 2 classes on the test split, of the last checkpoint; \
 mean ± standard deviation over the seeds. Gain over "source only" of the same \
 seed, and which share of the gap from it to "oracle" is closed; "harms" is \
-one below it with each of several seeds. Hours of \
-training, with those of what a row starts from, on cpu with 1 thread(s) a \
-run, in bf16. [toys.yml](../experiments/toys.yml), \
+one below it with each of several seeds. Iterations and hours of training \
+are with those of what a row starts from, on cpu with 1 thread(s) a run, in \
+bf16. [toys.yml](../experiments/toys.yml), \
 [toys.json](../results/toys.json).
 """
 
@@ -75,7 +88,7 @@ def result(row, seed, miou):
         options={},
         amp='bf16',
         starts_from=STARTS.get(row),
-        iterations=9,
+        iterations=ITERATIONS[row],
         checkpoint='iter_9.pth',
         seconds=1800.0,
         commits=['abcdefghijk+'],
@@ -136,20 +149,105 @@ def test_table_has_all_of_each_row(repository):
     assert full_table(collected(repository)) == FULL
 
 
-def test_what_bounds_start_from_is_no_method_that_harms(repository):
-    content = collected(repository)
-    rows = content['rows']
-    for name, other in (('shorter', 'plain'), ('short_best', 'best')):
-        run = dict(rows[other]['runs']['0'], metrics={'sun/mIoU': 25.0})
-        rows[name] = rows[other] | dict(title=name, runs={'0': run})
-        rows[other]['starts_from'] = name
-    cells = {
-        line.split(' | ')[0].strip('| '): line.split(' | ')[-5:-3]
-        for line in full_table(content).splitlines()
+def cells_of(content):
+    """Iterations, gain and closed gap, by title."""
+    rows = [line.split(' | ') for line in full_table(content).splitlines()]
+    return {
+        cells[0].partition(']')[0].strip('|[ '): (cells[3], *cells[-5:-3])
+        for cells in rows[2:]
     }
-    for name in ('shorter', 'short_best'):
-        assert cells[f'[{name}](../configs/x.py)'] == ['–', '–']
-    assert cells['[DACS](../configs/x.py)'] == ['+5.5 ± 0.7', '55 ± 7']
+
+
+def add(content, name, like, values, iterations=1000, **changes):
+    """A row as another one, with mIoU by seed."""
+    run = content['rows'][like]['runs']['0']
+    content['rows'][name] = content['rows'][like] | dict(
+        title=name,
+        runs={
+            str(seed): run
+            | dict(metrics={'sun/mIoU': miou}, iterations=iterations)
+            for seed, miou in values.items()
+        },
+        **changes,
+    )
+
+
+def without_roles(content):
+    """As files were before rows had roles."""
+    for row in content['rows'].values():
+        del row['role'], row['source_only']
+    return content
+
+
+@pytest.mark.parametrize('of_before', [False, True])
+def test_bounds_and_their_parts_gain_nothing(repository, of_before):
+    content = collected(repository)
+    add(content, 'first', 'best', {0: 35.0}, 500)
+    add(content, 'few', 'best', {0: 38.0}, 10, starts_from='best')
+    content['rows']['best']['starts_from'] = 'first'
+    if of_before:
+        without_roles(content)
+    cells = cells_of(content)
+    assert cells['oracle'] == ('2,400', '–', '–')
+    assert cells['first'] == ('500', '–', '–')
+    assert cells['few'] == ('2,410', '–', '–')
+    assert cells['half of it'] == ('900', '–', '–')
+    assert cells['DACS'] == ('1,900', '+5.5 ± 0.7', '55 ± 7')
+    short = short_table({'toys': content})
+    assert '| first | 35.0 |' in short
+    assert '| few | 38.0 |' in short
+
+
+def test_a_further_source_only_is_no_method_that_harms(repository):
+    content = collected(repository)
+    add(content, 'student', 'plain', {0: 29.0, 1: 30.0})
+    cells = cells_of(content)
+    assert cells['student'] == ('1,900', '(−1.5 ± 0.7)', '–')
+    assert '| student | 29.5 ± 0.7 |' in short_table({'toys': content})
+    text = section('toys', content, repository)
+    assert 'In brackets is how a further source only differs' in text
+    assert 'harms**' not in text
+
+
+def test_a_row_is_compared_with_the_source_only_that_it_names(repository):
+    content = collected(repository)
+    add(content, 'plain_long', 'plain', {0: 33.0, 1: 34.0}, 3000)
+    add(content, 'long', 'dacs', {0: 32.0, 1: 33.5}, 3000)
+    content['rows']['long']['source_only'] = 'plain_long'
+    assert cells_of(content)['long'] == (
+        *('3,900', '−0.8 ± 0.4, **harms**', '–'),
+    )
+    text = section('toys', content, repository)
+    assert ' "long": over "plain_long". ' in text
+    assert 'two numbers of iterations' not in text
+
+
+def test_unequal_iterations_are_told_and_no_harm(repository):
+    content = collected(repository)
+    add(content, 'long', 'dacs', {0: 28.0, 1: 29.0}, 3000)
+    gain = '−2.5 ± 0.7, 3,900 to 1,900 iterations'
+    assert cells_of(content)['long'] == ('3,900', gain, '–')
+    assert f'| long | 28.5 ± 0.7 ({gain}) |' in short_table({'toys': content})
+    text = section('toys', content, repository)
+    assert 'Where a gain has two numbers of iterations, source only' in text
+
+
+def test_iterations_of_a_start_that_is_not_there_are_unknown(repository):
+    content = collected(repository)
+    del content['rows']['half']
+    assert cells_of(content)['DACS'] == ('–', '+5.5 ± 0.7', '55 ± 7')
+
+
+def test_roles_are_those_of_the_file_now(repository):
+    file = repository / 'experiments/toys.yml'
+    line = 'title: ESL}'
+    text = FILE.replace(line, 'title: ESL, role: source_only}')
+    file.write_text(text)
+    rows = collected(repository)['rows']
+    assert [row['role'] for row in rows.values()] == [
+        *('oracle', 'start', 'source_only', 'method', 'source_only')
+    ]
+    assert {row['source_only'] for row in rows.values()} == {'plain'}
 
 
 @pytest.mark.parametrize(
@@ -214,7 +312,7 @@ def test_runs_of_other_machines_stay(repository, tool):
         (folder / 'result.json').unlink()
     tool('--collect', repository / 'runs')
     rows = read_collected(repository / 'results/toys.json')['rows']
-    assert list(rows) == ['best', 'plain', 'dacs', 'esl']
+    assert list(rows) == ['best', 'half', 'plain', 'dacs', 'esl']
     assert list(rows['esl']['runs']) == ['0', '1']
     assert list(rows['dacs']['runs']) == ['0', '1']
 

@@ -142,6 +142,7 @@ def test_result_tells_where_it_comes_from(toys):
         'source_only',
     )
     assert {'torch', 'mmengine', 'mmcv', 'mmseg'} <= result['versions'].keys()
+    assert result['source_only'] == 'plain'
     assert len(result['commits']) == 1
 
 
