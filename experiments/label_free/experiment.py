@@ -2,7 +2,7 @@
 """Label-free scores and true mIoU of all checkpoints of all runs."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from experiments.label_free.true_accuracy import (
     labelled_test_images,
     true_miou,
 )
+from experiments.row_roles import Role
 from mmuda.evaluation.harm_alarms import Evidence, harm_report
 from mmuda.evaluation.label_free_scores import agreement
 from mmuda.model_selection.checkpoint_pool import CheckpointPool
@@ -96,6 +97,7 @@ class Experiment:
         sampling: On which images label-free scores are taken.
         tell: Prints a line.
         report: Called with the part of the work, images done and all images.
+        roles: Of runs, by ``<pool>/<run>``, see :func:`find_runs`.
         notes: What could not be done.
     """
 
@@ -104,6 +106,7 @@ class Experiment:
     sampling: Sampling
     tell: Tell
     report: Report
+    roles: Mapping[str, Role] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     _data: dict[str, Config] = field(default_factory=dict, repr=False)
 
@@ -111,9 +114,10 @@ class Experiment:
         """Score every checkpoint, or read what was scored before.
 
         Raises:
-            ConfigError: A run has no config or no test images.
+            ConfigError: A run has no config or no test images, or its role
+                is unclear.
         """
-        runs = find_runs(self.root)
+        runs = find_runs(self.root, self.roles)
         runs, self._data = runs_by_target(
             runs, data_of_pools(runs), self.sampling.domain
         )
@@ -222,7 +226,10 @@ class Experiment:
             other = source_only_of(record.run, runs)
             before = earlier.get(id(record.run))
             earlier[id(record.run)] = record
-            if other is None or record.run.is_source_only:
+            if record.run.is_source_only:
+                continue
+            if other is None:
+                self._note_lack(record.run)
                 continue
             reference = last[id(other)]
             record.harmful = record.truth < reference.truth - HARM
@@ -247,6 +254,16 @@ class Experiment:
                 for name, value in own.items()
                 if name != 'EnsV'
             }
+
+    def _note_lack(self, run: ExperimentRun) -> None:
+        """Tell once that a row has nothing to be compared with."""
+        if run.source_only is None:
+            return
+        name = f' {run.source_only!r}' if run.source_only else ''
+        note = f'no harm of {run.pool}/{run.method}: its source-only row'
+        note += f'{name} has no finished run'
+        if note not in self.notes:
+            self.notes.append(note)
 
     def pool_agreement(self, records: Sequence[Record]) -> list[float | None]:
         """Agreement of last checkpoints of several runs with their mean.

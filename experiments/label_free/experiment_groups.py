@@ -86,7 +86,9 @@ def groups_of(
         of_pool, last = list(part), []
         for run, found in groupby(of_pool, key=attrgetter('run.name')):
             own = list(found)
-            last.append(own[-1])
+            # No method that would be chosen among the others.
+            if not own[-1].run.is_further:
+                last.append(own[-1])
             if len(own) > 1:
                 agreements = [record.own_pool for record in own]
                 yield group_of(RUN, f'{pool}/{run}', own, agreements)

@@ -2,24 +2,29 @@
 """Pools of runs on disk: ``<pool>/<run>/`` with a config and checkpoints."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmengine.config import Config
 from typing_extensions import NotRequired, TypedDict
 
-from experiments.experiment_files import Role, roles_of
+from experiments.label_free.run_roles import role_by_data
+from experiments.row_roles import Role, roles_of
 from mmuda.utils.config import load_config
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.json_files import read_json
 
 _NUMBER = re.compile(r'iter_(\d+)\.pth')
-_SOURCE_ONLY = 'SourceOnly'
+_LEFT_OUT = ('oracle', 'start')
+# No row has this name.
+_NOT_FINISHED = ''
 
 
 class _Result(TypedDict):
     row: str
     role: NotRequired[Role]
+    source_only: NotRequired[str]
     starts_from: NotRequired[str | None]
     seed: int
     checkpoint: str
@@ -37,7 +42,10 @@ class ExperimentRun:
         method: Name of the config, which runs of several seeds and weights
             share.
         seed: Of the training.
-        is_source_only: Whether it has not adapted.
+        role: Of a finished row as its experiment says; None where that says
+            nothing, until it is told by the data.
+        source_only: Method that it is compared with, its own of the
+            source-only of an experiment; None where any will do.
         domain: Target that it is looked at on; None where there is one.
     """
 
@@ -47,8 +55,20 @@ class ExperimentRun:
     checkpoints: tuple[Path, ...]
     method: str
     seed: int | None
-    is_source_only: bool
+    role: Role | None
+    source_only: str | None = None
     domain: str | None = None
+
+    @property
+    def is_source_only(self) -> bool:
+        """Whether it has not adapted."""
+        return self.role == 'source_only'
+
+    @property
+    def is_further(self) -> bool:
+        """Whether it is source-only, but not that of its experiment."""
+        own = self.source_only in (None, self.method)
+        return self.is_source_only and not own
 
     def load(self) -> Config:
         """Read the config.
@@ -66,39 +86,62 @@ def iteration_of(checkpoint: Path) -> int:
     return int(match[1])
 
 
-def find_runs(root: Path) -> list[ExperimentRun]:
+def find_runs(
+    root: Path, given: Mapping[str, Role] | None = None
+) -> list[ExperimentRun]:
     """Find all runs of all pools.
 
     Args:
         root: Folder of the pools; each has a work directory for each run, or
             those of ``tools/run_experiments.py``, a folder for each row with
-            one for each seed. Of these the last training counts; an oracle,
-            which knows labels of the target, does not, and neither does what
-            the oracle or source-only started from.
+            one for each seed. Of these the last training counts. An oracle,
+            which knows labels of the target, is left out, and so is what the
+            oracle or source-only started from.
+        given: Roles by ``<pool>/<run>`` or ``<pool>/<row>``, before those of
+            the experiment and :func:`role_by_data`.
 
     Returns:
         Runs by pool and name. A folder without checkpoints is no run.
 
     Raises:
         DataError: There is none.
-        ConfigError: A run has no config, or several.
+        ConfigError: A run has no config, or several, or its role is unclear.
     """
+    roles = dict(given or {})
     runs = []
     for folder in sorted(root.glob('*/*/')):
         found = [p for p in folder.glob('iter_*.pth') if _is_numbered(p)]
-        if not found:
-            continue
-        runs.append(_run_of(folder, _config_of(folder), found))
-    runs += _of_experiments(root)
+        if found:
+            runs.append(_run_of(folder, _config_of(folder), found, roles))
+    runs += _of_experiments(root, roles)
     if not runs:
         raise DataError(
             f"'{root}' has no runs; put work directories with iter_*.pth and "
             'their config into a folder for each pool, <pool>/<run>/'
         )
-    return runs
+    return [run for run in _told(runs) if run.role not in _LEFT_OUT]
 
 
-def _of_experiments(root: Path) -> list[ExperimentRun]:
+def _told(runs: list[ExperimentRun]) -> list[ExperimentRun]:
+    """Tell by their data what runs without a role are."""
+    unclear = {run.pool for run in runs if run.role is None}
+    configs = {
+        (run.pool, run.name): run.load() for run in runs if run.pool in unclear
+    }
+    found = []
+    for run in runs:
+        if run.role is None:
+            name = f'{run.pool}/{run.name.partition("/")[0]}'
+            pool = [cfg for key, cfg in configs.items() if key[0] == run.pool]
+            cfg = configs[run.pool, run.name]
+            run = replace(run, role=role_by_data(name, cfg, pool))
+        found.append(run)
+    return found
+
+
+def _of_experiments(
+    root: Path, given: Mapping[str, Role]
+) -> list[ExperimentRun]:
     """Finished runs of ``tools/run_experiments.py``."""
     results = {
         file: read_json(file, 'run it again', _Result)
@@ -106,10 +149,15 @@ def _of_experiments(root: Path) -> list[ExperimentRun]:
     }
     runs = []
     for file, result in results.items():
-        pool = file.parents[2]
+        pool, row = file.parents[2], file.parents[1].name
         beside = [r for f, r in results.items() if f.parents[2] == pool]
-        role = _role_of(result, beside)
-        if role in ('oracle', 'start'):
+        plain = [
+            name
+            for name in (r['row'] for r in beside)
+            if given.get(f'{pool.name}/{name}') == 'source_only'
+        ]
+        role = given.get(f'{pool.name}/{row}') or _role_of(result, beside)
+        if role in _LEFT_OUT:
             continue
         folder = (file.parent / result['checkpoint']).parent
         found = [p for p in folder.glob('iter_*.pth') if _is_numbered(p)]
@@ -121,31 +169,50 @@ def _of_experiments(root: Path) -> list[ExperimentRun]:
         runs.append(
             ExperimentRun(
                 pool=pool.name,
-                name=f'{file.parents[1].name}/{file.parent.name}',
+                name=f'{row}/{file.parent.name}',
                 config=_config_of(folder),
                 checkpoints=tuple(sorted(found, key=iteration_of)),
                 method=result['row'],
                 seed=result['seed'],
-                is_source_only=role == 'source_only',
+                role=role,
+                source_only=_reference_of(result, beside, plain),
             )
         )
     return runs
 
 
-def _role_of(result: _Result, beside: list[_Result]) -> Role:
+def _role_of(result: _Result, beside: list[_Result]) -> Role | None:
     """Of a row among all results of its experiment.
 
-    Older files call ``method`` what an oracle or source-only started from.
+    Files of before rows said what they are compared with call ``method`` all
+    that is neither of the two bounds: what these started from, of which
+    ``starts_from`` tells if they are finished, and a further source-only.
     """
     stored = result.get('role', 'method')
-    if stored != 'method':
+    if stored != 'method' or 'source_only' in result:
         return stored
     starts = {r['row']: r.get('starts_from') for r in beside}
     source_only, oracles = (
         {r['row'] for r in beside if r.get('role') == role}
         for role in ('source_only', 'oracle')
     )
-    return roles_of(starts, source_only, oracles)[result['row']]
+    role = roles_of(starts, source_only, oracles)[result['row']]
+    return None if role == 'method' else role
+
+
+def _reference_of(
+    result: _Result, beside: list[_Result], given: Collection[str]
+) -> str:
+    """Row that a row is compared with; of older files the bound, or given."""
+    bounds = [
+        r['row']
+        for r in beside
+        if r.get('role') == 'source_only'
+        and r.get('source_only', r['row']) == r['row']
+    ]
+    # Half of a source-only that is not finished is none to compare with.
+    found = next(iter([*bounds, *given]), _NOT_FINISHED)
+    return result.get('source_only', found)
 
 
 def _config_of(folder: Path) -> Path:
@@ -162,7 +229,9 @@ def _is_numbered(path: Path) -> bool:
     return _NUMBER.fullmatch(path.name) is not None
 
 
-def _run_of(folder: Path, file: Path, found: list[Path]) -> ExperimentRun:
+def _run_of(
+    folder: Path, file: Path, found: list[Path], given: Mapping[str, Role]
+) -> ExperimentRun:
     cfg = load_config(str(file))
     randomness = cfg.get('randomness') or {}
     return ExperimentRun(
@@ -172,7 +241,7 @@ def _run_of(folder: Path, file: Path, found: list[Path]) -> ExperimentRun:
         checkpoints=tuple(sorted(found, key=iteration_of)),
         method=file.stem,
         seed=randomness.get('seed'),
-        is_source_only=cfg.model.get('type') == _SOURCE_ONLY,
+        role=given.get(f'{folder.parent.name}/{folder.name}'),
     )
 
 
@@ -186,13 +255,22 @@ def source_only_of(
         runs: All runs.
 
     Returns:
-        That of its pool with its seed; of another seed if there is none of
-        the same; None without any.
+        Of its pool: that of the row which it names, or else one of no
+        experiment; with its seed if there is one, and among these with as
+        many iterations if there is one. None without any.
     """
-    candidates = [
+    bounds = [r for r in runs if r.pool == run.pool and r.is_source_only]
+    named = [r for r in bounds if r.method == run.source_only]
+    candidates = named or [
         other
-        for other in runs
-        if other.pool == run.pool and other.is_source_only
+        for other in bounds
+        if None in (run.source_only, other.source_only)
+        and not other.is_further
     ]
-    same = [other for other in candidates if other.seed == run.seed]
-    return next(iter(same or candidates), None)
+    same = [o for o in candidates if o.seed == run.seed] or candidates
+    equal = [o for o in same if _length(o) == _length(run)]
+    return next(iter(equal or same), None)
+
+
+def _length(run: ExperimentRun) -> int:
+    return iteration_of(run.checkpoints[-1]) if run.checkpoints else 0

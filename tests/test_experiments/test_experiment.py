@@ -82,9 +82,8 @@ def test_a_score_that_nobody_has():
 
 
 def run_of(pool='p', name='r', method='minent', seed=0, source_only=False):
-    return ExperimentRun(
-        pool, name, Path('a.py'), (), method, seed, source_only
-    )
+    role = 'source_only' if source_only else 'method'
+    return ExperimentRun(pool, name, Path('a.py'), (), method, seed, role)
 
 
 def record(pool, harmful, alarms, loss):
@@ -267,6 +266,7 @@ def test_an_experiment_is_continued(pools, tmp_path, monkeypatch, capsys):
     assert [r['run'] for r in records] == ['first'] * 2 + ['second'] * 2
     assert all(0 <= r['mIoU'] <= 100 for r in records)
     assert [r['harmful'] is None for r in records] == [True] * 2 + [False] * 2
+    assert [r['role'] for r in records[1:3]] == ['source_only', 'method']
     kinds = [group['kind'] for group in results['groups']]
     assert kinds == ['checkpoints of a run', 'checkpoints of a run', 'methods']
     assert all('EnsV' in row for row in results['groups'][2]['rows'])

@@ -36,6 +36,7 @@ from experiments.label_free.experiment_groups import (
     harm_detections,
 )
 from experiments.label_free.experiment_tables import report_text
+from experiments.label_free.run_roles import given_roles
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,6 +48,15 @@ def parse_args() -> argparse.Namespace:
         required=True,
         metavar='DIR',
         help='where to write; holds what is done already',
+    )
+    parser.add_argument(
+        '--roles',
+        nargs='+',
+        default=[],
+        metavar='POOL/RUN=ROLE',
+        help='what a run, or all runs of a row, are, where that is unclear '
+        'or told wrongly: source_only, method, or oracle and start, which '
+        'are left out',
     )
     add_sampling_options(parser)
     add_traceback_option(parser)
@@ -65,6 +75,7 @@ def main(args: argparse.Namespace) -> None:
             sampling_of(args),
             lambda line: console.print(line, markup=False),
             ProgressLines(write=Console(stderr=True).print),
+            given_roles(args.roles, args.root),
         )
         records = experiment.run()
         groups = list(groups_of(experiment, records))
@@ -94,6 +105,8 @@ def record_content(record: Record) -> dict:
         pool=run.pool,
         run=run.name,
         method=run.method,
+        role=run.role,
+        source_only=run.source_only,
         seed=run.seed,
         iteration=record.iteration,
         mIoU=record.truth,
