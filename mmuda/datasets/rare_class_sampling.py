@@ -17,7 +17,7 @@ from mmuda.datasets.class_statistics import (
     shared_class_statistics,
 )
 from mmuda.datasets.domain_dataset import build_domain, leaf_datasets
-from mmuda.datasets.transforms.kept_steps import kept_first_steps
+from mmuda.datasets.transforms.cached_steps import kept_first_steps
 from mmuda.registry import DATASETS
 from mmuda.utils.checks import COUNT, POSITIVE, WHOLE, Check, optional
 from mmuda.utils.errors import ConfigError, DataError

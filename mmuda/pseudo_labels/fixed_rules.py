@@ -13,8 +13,7 @@ from mmuda.utils.checks import SHARE, one_of
 from mmuda.utils.errors import ConfigError
 
 from .predictor import Score
-from .rule_options import PLACE
-from .rules import SelectionRule, bin_of_value
+from .rules import PLACE, SelectionRule, bin_of_value
 
 
 @PSEUDO_LABEL_RULES.register_module()

@@ -11,8 +11,8 @@ from typing_extensions import NotRequired, TypedDict
 from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json
 from mmuda.utils.names import HARM_REPORT
+from mmuda.utils.written_configs import read_dumped_config
 
-from .dumped_config import read_dumped_config
 from .html_pages import (
     details_html,
     note_html,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.config.config import DELETE_KEY
 from mmengine.runner import Runner
 
 from mmuda.utils.checks import is_whole
@@ -24,7 +25,6 @@ from mmuda.utils.config_completion import (
 )
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_names import config_argument, find_config
-from mmuda.utils.config_options import require_parts
 from mmuda.utils.config_settings import name_files
 from mmuda.utils.config_values import (
     check_config,
@@ -34,6 +34,7 @@ from mmuda.utils.config_values import (
 from mmuda.utils.errors import ConfigError, describe_error
 from mmuda.utils.files import install_safe_file_reading
 from mmuda.utils.setting_tables import FOLLOWING
+from mmuda.utils.text import shorten
 
 _RATIOS = re.compile(r'(model|method)\.(terms|class_ratio_prior)\b')
 _NUMBERS = {'inf', 'nan'}
@@ -179,7 +180,7 @@ def _merge_options(
                 f"{option}: the config has no '{part}'"
                 f'{did_you_mean(part, known)}'
             )
-    require_parts(cfg, options)
+    _require_parts(cfg, options)
     try:
         cfg.merge_from_dict({k: _text_keys(v) for k, v in options.items()})
     except _MISFITS as error:
@@ -188,6 +189,52 @@ def _merge_options(
         ) from error
     for option in options:
         _settle_ids(cfg._cfg_dict, option.split('.'))
+
+
+def _require_parts(cfg: Config, options: Mapping[str, Any]) -> None:
+    """Refuse options whose place in a config is no dict and no list.
+
+    MMEngine would say so in words of its own.
+
+    Args:
+        cfg: The config.
+        options: Values by dotted key, such as ``model.terms.0.weight``. Those
+            below a key that is new, or one with ``_delete_``, are not looked
+            at.
+
+    Raises:
+        ConfigError: A key lies below a value, or below a list that has no
+            such element.
+    """
+    end = f'.{DELETE_KEY}'
+    replaced = {o.removesuffix(end) for o in options if o.endswith(end)}
+    for option in options:
+        _require_place(dict(cfg.items()), option, replaced)
+
+
+def _require_place(value: Any, option: str, replaced: set[str]) -> None:
+    keys = option.split('.')
+    for depth, key in enumerate(keys):
+        place = '.'.join(keys[:depth])
+        if place in replaced:
+            return
+        if isinstance(value, list):
+            if not key.isdigit() or int(key) >= len(value):
+                raise ConfigError(
+                    f'{option}: {place} is a list of {len(value)}; name an '
+                    f'element by its number from 0, or set all of {place}'
+                )
+            value = value[int(key)]
+        elif isinstance(value, Mapping):
+            if key not in value:
+                return
+            value = value[key]
+        else:
+            raise ConfigError(
+                f'{option}: {place} is {shorten(repr(value))} in the config, '
+                f'which has no parts; add {place}.{DELETE_KEY}=True to the '
+                f'options to put a dict there, or set {place} itself'
+            )
 
 
 class _IdKey(str):

@@ -5,7 +5,11 @@ import ast
 import math
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
+
+from mmuda.utils.flat_values import flat
+from mmuda.utils.json_files import read_plain_file
 
 _NUMBERS = dict(inf=math.inf, nan=math.nan)
 # How keys from elsewhere, as in ``dict(**a)``, are called.
@@ -34,6 +38,23 @@ def read_config_text(text: str, strict: bool = True) -> dict[str, Any]:
         return dict(_assignments(ast.parse(text), strict))
     except (SyntaxError, MemoryError, RecursionError) as error:
         raise ValueError(str(error) or 'nested too deeply') from error
+
+
+def read_dumped_config(file: Path) -> dict[str, Any]:
+    """Values of a config by dotted key; what is no plain value as its text.
+
+    Args:
+        file: As ``Config.dump`` writes it. Nothing of it is run.
+
+    Raises:
+        DataError: It can't be read.
+    """
+    text = read_plain_file(file, 'remove it').decode('utf-8', 'replace')
+    try:
+        values = read_config_text(text, strict=False)
+    except ValueError as error:
+        return {file.name: f'no config ({error})'}
+    return dict(flat(values)) if values else {}
 
 
 def _assignments(

@@ -14,11 +14,11 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     PseudoLabelManifest,
     keys_digest,
 )
-from mmuda.reports.dumped_config import read_dumped_config
 from mmuda.reports.html_pages import table_html
 from mmuda.reports.label_quality import label_quality_html
 from mmuda.reports.run_pictures import pictures_html
 from mmuda.reports.run_report import report_html, write_report
+from mmuda.utils.written_configs import read_dumped_config
 
 EVIL = '<script>alert(1)</script>'
 LIMIT = 5 * 2**20
