@@ -10,14 +10,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import MMLogger
 
 from mmuda.datasets.images.image_io import map_ids
 from mmuda.datasets.raw_samples import LabelFile, label_files
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.transforms.image_loading import read_label_ids
-from mmuda.utils.errors import ConfigError, DataError, MMUDAError
+from mmuda.utils.distributed import of_main_process
+from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_path, read_arrays
 from mmuda.utils.jobs import in_threads
 from mmuda.utils.json_files import read_plain_file
@@ -209,16 +209,7 @@ def shared_class_statistics(
         ConfigError: As of :func:`class_statistics`, in all processes.
         DataError: As of :func:`class_statistics`, in all processes.
     """
-    report: list = [None]
-    if is_main_process():
-        try:
-            report = [class_statistics(dataset, path, workers)]
-        except MMUDAError as error:
-            report = [error]
-    broadcast_object_list(report)
-    if isinstance(report[0], MMUDAError):
-        raise report[0]
-    return report[0]
+    return of_main_process(lambda: class_statistics(dataset, path, workers))
 
 
 def default_path(dataset: SegmentationDataset) -> Path:

@@ -3,8 +3,8 @@
 
 import copy
 from collections.abc import Iterator, Mapping
+from functools import partial
 
-from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel
 from mmengine.runner import BaseLoop, Runner, TestLoop, ValLoop
@@ -18,7 +18,6 @@ from mmuda.datasets.class_gaps import (
 )
 from mmuda.datasets.data_checks import (
     AnyDataset,
-    Report,
     examine_dataset,
     iter_domains,
     require_sound,
@@ -47,6 +46,7 @@ from mmuda.models.players import unwrap
 from mmuda.registry import HOOKS
 from mmuda.utils.class_names import require_trained_classes
 from mmuda.utils.config_data import evaluation_data
+from mmuda.utils.distributed import of_main_process
 from mmuda.utils.errors import ConfigError, MMUDAError
 from mmuda.utils.names import LABELLED_TARGET
 
@@ -90,7 +90,8 @@ class DataCheckHook(Hook):
         _check_labelled_target(runner)
         reports = {}
         for name, dataset in datasets.items():
-            report = reports[name] = _examine_on_all_processes(dataset)
+            report = of_main_process(partial(examine_dataset, dataset))
+            reports[name] = report
             if not self.strict:
                 report.warnings.extend(report.doubts)
                 report.doubts.clear()
@@ -284,16 +285,3 @@ def model_of(runner: Runner) -> BaseSegmentor:
 def _num_classes(model: BaseSegmentor) -> int:
     # An ensemble has the output channels only.
     return getattr(model, 'num_classes', model.out_channels)
-
-
-def _examine_on_all_processes(dataset: AnyDataset) -> Report:
-    report: list = [None]
-    if is_main_process():
-        try:
-            report = [examine_dataset(dataset)]
-        except MMUDAError as error:
-            report = [error]
-    broadcast_object_list(report)
-    if isinstance(report[0], MMUDAError):
-        raise report[0]
-    return report[0]

@@ -3,13 +3,17 @@
 
 import datetime
 import os
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import init_dist
+from mmengine.dist import broadcast_object_list, init_dist, is_main_process
 
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import ConfigError, MMUDAError
+
+Result = TypeVar('Result')
 
 _TORCHRUN_VARIABLES = ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
 
@@ -65,3 +69,25 @@ def connect_processes(launcher: str, cfg: Config) -> None:
     init_distributed(launcher, cfg)
     if launcher != 'none' and not dist.is_initialized():
         init_dist(launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {}))
+
+
+def of_main_process(work: Callable[[], Result]) -> Result:
+    """Let the main process work, and tell all what it has found.
+
+    Args:
+        work: What is done by the main process alone. All processes call this.
+
+    Raises:
+        MMUDAError: As of the work; in all processes, so that none waits for
+            the others.
+    """
+    told: list[Any] = [None]
+    if is_main_process():
+        try:
+            told = [work()]
+        except MMUDAError as error:
+            told = [error]
+    broadcast_object_list(told)
+    if isinstance(told[0], MMUDAError):
+        raise told[0]
+    return told[0]

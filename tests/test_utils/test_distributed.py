@@ -1,10 +1,11 @@
+import gloo
 import pytest
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from mmuda.utils.distributed import init_distributed
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.distributed import init_distributed, of_main_process
+from mmuda.utils.errors import ConfigError, DataError
 
 needs_no_gpu = pytest.mark.skipif(
     get_device() != 'cpu', reason='about machines without a GPU'
@@ -41,3 +42,20 @@ def test_processes_without_gpu_are_connected_by_gloo(monkeypatch):
         assert dist.get_backend() == 'gloo'
     finally:
         dist.destroy_process_group()
+
+
+def refuse():
+    raise DataError(f'process {dist.get_rank()} sees no file')
+
+
+def work_and_fail():
+    """What the main process finds, and its error, in each process."""
+    found = of_main_process(lambda: dist.get_rank() + 7)
+    with pytest.raises(DataError) as error:
+        of_main_process(refuse)
+    return found, str(error.value)
+
+
+def test_an_error_of_the_main_process_ends_all(tmp_path):
+    expected = 7, 'process 0 sees no file'
+    assert gloo.run(work_and_fail, tmp_path) == [expected] * 2
