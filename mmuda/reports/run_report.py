@@ -153,8 +153,13 @@ def harm_html(work_dir: Path, since: float = 0.0) -> str:
         )
     found = read_json(file, 'make it anew by harm_report.py', _HarmReport)
     text = 'Adaptation has probably harmed.'
+    kind = 'bad'
     if not found['harms']:
-        text = 'No sign that adaptation has harmed as a whole.'
+        any_alarm = any(found['alarms'].values())
+        kind = 'note' if any_alarm else 'good'
+        text = 'No sign that adaptation has harmed.'
+        if any_alarm:
+            text = 'Too few alarms to call it harm; look at the pictures.'
     rows = [
         (alarm, '; '.join(reasons) or 'no')
         for alarm, reasons in found['alarms'].items()
@@ -163,7 +168,6 @@ def harm_html(work_dir: Path, since: float = 0.0) -> str:
     share = found.get('teacher_disagreement')
     if isinstance(share, float):
         rows.append(('student and teacher differ on', f'{100 * share:.1f} %'))
-    kind = 'bad' if found['harms'] else 'good'
     return note_html(text, kind) + table_html(rows, ('sign', 'found'))
 
 

@@ -182,15 +182,23 @@ def test_pseudo_labels_of_the_config(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('harms', 'text'), [(True, 'has probably harmed'), (False, 'No sign')]
+    ('harms', 'reasons', 'kind', 'text'),
+    [
+        (True, ['pole'], 'bad', 'has probably harmed'),
+        (False, ['pole'], 'note', 'Too few alarms'),
+        (False, [], 'good', 'No sign'),
+    ],
 )
-def test_the_harm_report_is_on_the_page(tmp_path, harms, text):
+def test_the_harm_report_is_on_the_page(tmp_path, harms, reasons, kind, text):
     write_training(tmp_path)
-    content = dict(harms=harms, alarms=dict(collapse=['pole']), unknown=[])
+    alarms = dict(collapse=reasons)
+    content = dict(harms=harms, alarms=alarms, unknown=[])
     (tmp_path / 'harm_report.json').write_text(json.dumps(content))
     page = report_html(tmp_path)
-    assert text in page
-    assert '<td>collapse</td><td>pole</td>' in page
+    (shown,) = re.findall(f'<p class="{kind}">([^<]*{text}[^<]*)</p>', page)
+    assert shown
+    found = 'pole' if reasons else 'no'
+    assert f'<td>collapse</td><td>{found}</td>' in page
 
 
 def test_a_config_is_read_and_not_run(tmp_path):
