@@ -5,10 +5,11 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner, find_latest_checkpoint
@@ -16,15 +17,18 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from mmuda.registry import HOOKS
 from mmuda.utils.checks import WHOLE
 from mmuda.utils.config_names import find_config
+from mmuda.utils.distributed import of_main_process
 from mmuda.utils.errors import ConfigError, MMUDAError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.names import HARM_REPORT
 
 from .harm_comparison import compare_with_source_only, thresholds_of
-from .member_configs import members_of, require_fitting
+from .member_configs import identity, members_of, require_fitting
 from .pool_members import pool_of
 from .sampling_options import load_configs
 from .selection_data import Sampling, target_images
+
+_OF_SOURCE_ONLY, _OF_POOL = 'source_only_config', 'pool_configs'
 
 
 @HOOKS.register_module()
@@ -51,10 +55,13 @@ class HarmReportHook(Hook):
         source_only_config: Config of ``source_only``, a file or the name of
             one, where its network or the size of its images is another one;
             the images themselves are those of this training.
+        pool_configs: The same of each checkpoint of ``pool``, in its order;
+            None for one without.
 
     Raises:
-        ConfigError: There is no such file or no such images, or a value is
-            out of its range; before training.
+        ConfigError: There is no such file or no such images, a value is out
+            of its range, there are more or fewer ``pool_configs`` than
+            checkpoints, or one has two configs; before training.
         CheckpointError: A checkpoint fits no config; before training.
     """
 
@@ -67,6 +74,7 @@ class HarmReportHook(Hook):
         max_images: int = 100,
         max_source_images: int = 50,
         source_only_config: str | None = None,
+        pool_configs: Sequence[str | None] | None = None,
     ) -> None:
         if images not in ('train', 'val'):
             raise ConfigError(
@@ -83,39 +91,42 @@ class HarmReportHook(Hook):
             source_count=max_source_images or None,
             workers=0,
         )
-        self._config: Path | None = None
-        if source_only_config is not None:
-            self._config = _found(source_only_config)
+        own, others = (
+            _configs_by_file(files, names, option)
+            for files, names, option in (
+                ([self.source_only], [source_only_config], _OF_SOURCE_ONLY),
+                (self.pool or [], pool_configs, _OF_POOL),
+            )
+        )
+        if twice := [file for file in own if file in others]:
+            raise ConfigError(
+                f'HarmReportHook: {_OF_SOURCE_ONLY} and {_OF_POOL} both name '
+                f'a config of {twice[0]}; leave one of them out'
+            )
+        self._names = {_OF_SOURCE_ONLY: own, _OF_POOL: others}
         self._trained = False
 
     def before_train(self, runner: Runner) -> None:
         """Refuse wrong thresholds, images and networks before any work."""
-        thresholds_of(runner.cfg)
+        of_main_process(partial(self._require_usable, runner.cfg))
+
+    def _require_usable(self, cfg: Config) -> None:
+        thresholds_of(cfg)
         sampling = self.sampling
         try:
-            target_images(runner.cfg, sampling.images, sampling.domain)
+            target_images(cfg, sampling.images, sampling.domain)
         except ConfigError as error:
             raise ConfigError(f'HarmReportHook.domain: {error}') from error
-        told: list[MMUDAError | None] = [None]
-        if is_main_process():
-            files = [self.source_only, *(self.pool or ())]
-            try:
-                others, _ = members_of(
-                    runner.cfg, files, self._configs(), sampling.domain
-                )
-                require_fitting(others)
-            except MMUDAError as error:
-                told[0] = error
-        broadcast_object_list(told)
-        if told[0] is not None:
-            # In all processes, so that none waits for the others.
-            raise told[0]
+        files = [self.source_only, *(self.pool or ())]
+        others, _ = members_of(cfg, files, self._configs(), sampling.domain)
+        require_fitting(others)
 
     def _configs(self) -> dict[str, Config]:
         """Configs by checkpoint that are not that of the training."""
-        config = self._config
-        names = {} if config is None else {self.source_only: config}
-        return load_configs(names, 'HarmReportHook.source_only_config')
+        found: dict[str, Config] = {}
+        for option, names in self._names.items():
+            found |= load_configs(names, f'HarmReportHook.{option}')
+        return found
 
     def after_train(self, runner: Runner) -> None:
         """Remember that this was a training, and whether it is finished."""
@@ -164,14 +175,30 @@ def _existing(file: str) -> str:
     return path
 
 
-def _found(config: str) -> Path:
-    """A config that a config names, without a ``~``."""
-    try:
-        return find_config(os.path.expanduser(config))
-    except ConfigError as error:
+def _configs_by_file(
+    files: Sequence[str], configs: Sequence[str | None] | None, option: str
+) -> dict[str, Path]:
+    """Configs that a config names, without a ``~``; those of a name alone."""
+    configs = [None] * len(files) if configs is None else configs
+    if len(configs) != len(files):
         raise ConfigError(
-            f'HarmReportHook.source_only_config: {error}'
-        ) from error
+            f'HarmReportHook.{option} names {len(configs)}, and there are '
+            f'{len(files)} checkpoints in pool; name one for each in their '
+            'order, None for those without'
+        )
+    found: dict[str, Path] = {}
+    for file, config in zip(files, configs, strict=True):
+        if config is None:
+            continue
+        try:
+            path = find_config(os.path.expanduser(config))
+        except ConfigError as error:
+            raise ConfigError(f'HarmReportHook.{option}: {error}') from error
+        if found.setdefault(identity(file), path) != path:
+            raise ConfigError(
+                f'HarmReportHook.{option}: {file} has two; name one'
+            )
+    return found
 
 
 def _tell(text: str, level: int) -> None:

@@ -222,8 +222,8 @@ def _recorded(file: str, fault: CheckpointError) -> Config:
     except CheckpointError as error:
         raise CheckpointError(
             f'{fault}; of another network name the config '
-            f'(--configs {file}=CONFIG; source_only_config of a '
-            f'HarmReportHook), as none is found: {error}'
+            f'(--configs {file}=CONFIG; source_only_config or '
+            f'pool_configs of a HarmReportHook), as none is found: {error}'
         ) from error
 
 

@@ -5,11 +5,17 @@ import json
 import pytest
 from mmengine.config import Config
 from tools_in_process import load_tool, run_loaded
-from toy_pools import two_networks
+from toy_pools import (
+    cfg_classes,
+    see_several_classes,
+    two_networks,
+    write_checkpoints,
+)
 
 from mmuda.engine import UDARunner
 from mmuda.evaluation.label_free_scores import class_ratio
 from mmuda.model_selection.checkpoint_scores import score_checkpoints
+from mmuda.model_selection.harm_report_hook import HarmReportHook
 from mmuda.model_selection.sampling_options import named_configs
 from mmuda.model_selection.selection_data import Sampling
 from mmuda.utils.errors import CheckpointError, ConfigError
@@ -110,6 +116,75 @@ def test_the_hook_takes_another_config(two, scored, tmp_path):
     assert source_only['name'] == 'iter_1.pth'
     ratio = class_ratio(scored.states[1]).tolist()
     assert source_only['class_ratio'] == pytest.approx(ratio)
+
+
+@pytest.fixture(scope='module')
+def pooled(two, tmp_path_factory):
+    """A checkpoint of another head, which holds no config, and its config."""
+    folder = tmp_path_factory.mktemp('head')
+    cfg = Config(two[0][1].to_dict())
+    head = cfg.model.segmentor.decode_head
+    other = dict(type='FCNHead', num_convs=1, channels=6)
+    kept = ('in_channels', 'in_index', 'num_classes', 'loss_decode')
+    other |= {key: head[key] for key in kept if key in head}
+    cfg.model.segmentor.decode_head = other
+    (file,) = write_checkpoints(folder, cfg.model, cfg_classes(cfg), 1)
+    see_several_classes(file)
+    cfg.dump(folder / 'head.py')
+    return cfg, file, str(folder / 'head.py')
+
+
+def test_the_hook_takes_configs_of_its_pool(two, pooled, tmp_path):
+    cfg, file, config = pooled
+    given = dict(source_only_config=str(two[2][1]), pool=[file])
+    train(two, tmp_path, **given, pool_configs=[config])
+    found = json.loads((tmp_path / 'harm_report.json').read_text())
+    rows = found['scores']['checkpoints']
+    sampling = Sampling(target_count=3, source_count=2, workers=0)
+    files = [two[1][0], file]
+    own = {file: cfg}
+    expected = score_checkpoints(
+        two[0][0], files, sampling, lambda *_: None, own
+    ).evidence.states[1]
+    ratio = class_ratio(expected).tolist()
+    assert rows[-1]['class_ratio'] == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize(
+    ('configs', 'message'),
+    [
+        (None, 'does not fit the segmentor.* or pool_configs of a Harm'),
+        ([None], 'does not fit the segmentor'),
+        ([], r'pool_configs names 0, and there are 1 checkpoints in pool'),
+        (['nowhere.py'], r'HarmReportHook\.pool_configs: nowhere\.py: no'),
+        (['small'], r'small\.py: .*does not fit the segmentor'),
+    ],
+)
+def test_before_training_the_hook_refuses_its_pool(
+    two, pooled, tmp_path, configs, message
+):
+    small = str(two[2][1])
+    if configs is not None:
+        configs = [small if name == 'small' else name for name in configs]
+    given = dict(source_only_config=small, pool=[pooled[1]])
+    with pytest.raises((CheckpointError, ConfigError), match=message):
+        train(two, tmp_path, **given, pool_configs=configs)
+    assert not list(tmp_path.glob('iter_*.pth'))
+
+
+def test_a_checkpoint_has_one_config(two):
+    _, (large, small), (first, second) = two
+    with pytest.raises(ConfigError, match='both name a config of .*iter_1'):
+        HarmReportHook(
+            small,
+            pool=[small],
+            source_only_config=str(second),
+            pool_configs=[str(first)],
+        )
+    with pytest.raises(ConfigError, match='iter_1.pth has two; name one'):
+        HarmReportHook(
+            small, pool=[large] * 2, pool_configs=[str(first), str(second)]
+        )
 
 
 @pytest.mark.parametrize(
