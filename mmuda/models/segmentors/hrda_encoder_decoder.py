@@ -21,10 +21,11 @@ from mmuda.utils.names import DECODE
 
 from .prediction import Box, Features, Prediction, View, token_mask_of
 from .recompute import blocks_of, recomputed, recomputing
-from .scale_attention import attention_of, attention_weights
 from .scales import (
     Scales,
     Size,
+    attention_of,
+    attention_weights,
     check_multiple,
     fuse,
     padded,
