@@ -7,11 +7,14 @@ import pytest
 from mmengine.config import Config
 from several_target_tools import call
 
+from mmuda.procedures.curves import gather_selections
+from mmuda.procedures.stage import Stage
 from mmuda.pseudo_labels.labelling_options import (
     PseudoLabelOptions,
     read_precision,
 )
 from mmuda.utils.errors import DataError
+from mmuda.utils.names import MANIFEST
 
 CONFIG = demo_data.ROOT / 'configs/demo/demo_esl_gta2cs.py'
 
@@ -77,6 +80,13 @@ def test_manifest_says_what_the_precision_was(
     assert manifest['rule']['precision'] == read_precision(str(accuracy))
 
 
+def test_table_of_a_procedure_reads_what_labelling_measured(accuracy):
+    stage = Stage('cycle_0/label', '', (), accuracy.with_name(MANIFEST))
+    found = {row.name: row.precision for row in gather_selections([(stage,)])}
+    assert found == read_precision(str(accuracy))
+    assert max(filter(None, found.values())) <= 1
+
+
 def test_file_gives_each_class_its_number(tmp_path):
     file = tmp_path / 'accuracy.json'
     classes = dict(
@@ -94,6 +104,6 @@ def test_file_gives_each_class_its_number(tmp_path):
 
 def test_damaged_file_is_told(tmp_path):
     file = tmp_path / 'accuracy.json'
-    file.write_text('{"classes": {"road": {"recall": 1}}}')
+    file.write_text('{"overall": 1, "classes": {"road": {"recall": 1}}}')
     with pytest.raises(DataError, match='accuracy.json.*precision'):
         read_precision(str(file))

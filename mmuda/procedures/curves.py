@@ -5,7 +5,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypedDict
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib import colormaps
@@ -13,10 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mmuda.datasets.pseudo_labels.pseudo_label_store import PseudoLabelManifest
-from mmuda.utils.checks import SHARE
+from mmuda.datasets.pseudo_labels.pseudo_label_store import (
+    MeasuredClass,
+    PseudoLabelManifest,
+    read_accuracy,
+)
 from mmuda.utils.files import atomic_path, atomic_write
-from mmuda.utils.json_files import read_json
 from mmuda.utils.names import ACCURACY
 
 from .stage import Stage, Step
@@ -27,15 +29,6 @@ _HEADING = (
     *('stage', 'class', 'threshold', 'pixels', 'kept pixels'),
     *('kept', 'precision', 'recall'),
 )
-
-
-class _Measured(TypedDict):
-    precision: Annotated[float, SHARE] | None
-    recall: Annotated[float, SHARE] | None
-
-
-class _Accuracy(TypedDict):
-    classes: dict[str, _Measured]
 
 
 class ClassSelection(NamedTuple):
@@ -166,11 +159,11 @@ def _colours(number: int) -> np.ndarray:
 
 def _read(stage: Stage) -> list[ClassSelection]:
     manifest = PseudoLabelManifest.read(stage.folder)
-    measured: Mapping[str, Mapping] = {}
+    measured: Mapping[str, MeasuredClass] = {}
     file = stage.folder / ACCURACY
     if file.exists():
-        content = read_json(file, 'remove it', _Accuracy)
-        measured = content['classes']
+        measured = read_accuracy(file)['classes']
+    unknown = MeasuredClass(precision=None, recall=None)
     return [
         ClassSelection(
             stage.name,
@@ -178,8 +171,12 @@ def _read(stage: Stage) -> list[ClassSelection]:
             manifest.thresholds[name],
             manifest.pixels[name],
             manifest.kept[name],
-            measured.get(name, {}).get('precision'),
-            measured.get(name, {}).get('recall'),
+            _part(measured.get(name, unknown)['precision']),
+            _part(measured.get(name, unknown)['recall']),
         )
         for name in manifest.classes
     ]
+
+
+def _part(percent: float | None) -> float | None:
+    return None if percent is None else percent / 100

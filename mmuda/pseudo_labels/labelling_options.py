@@ -4,11 +4,12 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 from mmengine.config import Config
 from torch import nn
 
+from mmuda.datasets.pseudo_labels.pseudo_label_store import read_accuracy
 from mmuda.models.players import unwrap
 from mmuda.models.segmentors.ensemble import members
 from mmuda.registry import PSEUDO_LABEL_RULES
@@ -17,7 +18,6 @@ from mmuda.utils.config_data import dataset_leaves, target_images
 from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.config_values import check_config, check_fields
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.json_files import read_json
 from mmuda.utils.mixed_precision import Precision
 from mmuda.utils.names import SOURCE
 from mmuda.utils.threads import usable_cores
@@ -30,15 +30,6 @@ from .predictor import (
     slides,
 )
 from .rules import SelectionRule
-
-
-class _OfClass(TypedDict):
-    precision: float | None
-
-
-class _Accuracy(TypedDict):
-    classes: dict[str, _OfClass]
-
 
 _SPEED = ('batch_size', 'num_workers', 'write_threads')
 # They don't change the labels.
@@ -228,11 +219,10 @@ def read_precision(path: str) -> dict[str, float | None]:
     Raises:
         DataError: The file is missing or damaged.
     """
-    content = read_json(
+    content = read_accuracy(
         path,
         'label images with pseudo_labels.ground_truth, keep all labels, and '
         'name accuracy.json of that folder',
-        _Accuracy,
     )
     percents = {
         name: values['precision']

@@ -4,30 +4,18 @@
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Any
 
 from mmuda.datasets.pseudo_labels.pseudo_label_store import (
     PseudoLabelManifest,
     current_root,
+    read_accuracy,
 )
-from mmuda.utils.checks import NOT_NEGATIVE
-from mmuda.utils.json_files import read_json
 from mmuda.utils.names import ACCURACY
 
 from .html_pages import note_html, table_html
 
 _ROOT = 'pseudo_label_root'
-_Percent = Annotated[float, NOT_NEGATIVE]
-
-
-class _Measured(TypedDict):
-    precision: _Percent | None
-    recall: _Percent | None
-
-
-class _Accuracy(TypedDict):
-    overall: _Percent | None
-    classes: dict[str, _Measured]
 
 
 def label_quality_html(config: Mapping[str, Any]) -> Iterator[str]:
@@ -62,7 +50,7 @@ def _folder_html(folder: Path) -> Iterator[str]:
     measured: Mapping[str, Mapping] = {}
     file = folder / ACCURACY
     if file.exists():
-        content = read_json(file, 'remove it', _Accuracy)
+        content = read_accuracy(file)
         measured = content['classes']
         overall = content['overall']
         if overall is not None:

@@ -32,7 +32,7 @@ def make_stage(root, name, kept, accuracy=None):
     ).write(folder)
     if accuracy is not None:
         classes = {
-            'road': {'precision': accuracy, 'recall': 0.25},
+            'road': {'precision': accuracy, 'recall': 25.0},
             'sky': {'precision': None, 'recall': None},
         }
         content = {'overall': accuracy, 'classes': classes}
@@ -43,7 +43,7 @@ def make_stage(root, name, kept, accuracy=None):
 @pytest.fixture
 def steps(tmp_path):
     return [
-        (make_stage(tmp_path, 'self_training/cycle_0', 50, 0.75),),
+        (make_stage(tmp_path, 'self_training/cycle_0', 50, 75.0),),
         (
             make_stage(tmp_path, 'collaboration/cycle_0/a', 100),
             make_stage(tmp_path, 'collaboration/cycle_0/b', 150),

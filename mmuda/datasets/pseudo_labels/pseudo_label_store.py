@@ -17,8 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, get_origin
 
+from typing_extensions import TypedDict
+
 from mmuda.datasets.sets.listing import list_keys, require_keys
-from mmuda.utils.checks import WHOLE
+from mmuda.utils.checks import NOT_NEGATIVE, WHOLE
 from mmuda.utils.errors import DataError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import read_json, read_plain_file
@@ -32,6 +34,36 @@ FORMAT_VERSION = 1
 REMEDY = 'generate the pseudo-labels anew with --overwrite'
 _MOST_BYTES = 1 << 14  # of the name of a round
 _Count = Annotated[int, WHOLE]
+_Percent = Annotated[float, NOT_NEGATIVE] | None
+
+
+class MeasuredClass(TypedDict):
+    """How right the labels of a class are, in percent; None if it has none."""
+
+    precision: _Percent
+    recall: _Percent
+
+
+class LabelAccuracy(TypedDict):
+    """Content of ``accuracy.json``, beside labels that were measured."""
+
+    overall: _Percent
+    classes: dict[str, MeasuredClass]
+
+
+def read_accuracy(
+    file: str | Path, remedy: str = 'remove it'
+) -> LabelAccuracy:
+    """Read how many labels of each class are right.
+
+    Args:
+        file: ``accuracy.json`` of a folder of pseudo-labels.
+        remedy: What to do about a damaged file.
+
+    Raises:
+        DataError: It is missing or damaged.
+    """
+    return read_json(file, remedy, LabelAccuracy)
 
 
 @dataclass(frozen=True)
