@@ -13,6 +13,7 @@ from experiments.row_roles import Role
 from experiments.run_records import RESULT, Result
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.json_files import read_json, written_format
+from mmuda.utils.screen import tell
 
 RESULTS = 'results'
 FORMAT_VERSION = 1
@@ -116,20 +117,22 @@ def collect(
         experiment: Whose rows are taken, in their order.
         folder: Of its runs.
         before: Results of other runs, perhaps on other machines, which are
-            kept where they are of the same recipe.
+            kept where they are of the same recipe; what of them is left out
+            is told.
 
     Raises:
         ConfigError: Runs of a row are of different recipes.
         DataError: A file is damaged.
     """
     rows: dict[str, CollectedRow] = {}
+    kept = _of_this_file(experiment, (before or {'rows': {}})['rows'])
     for name, row in experiment.rows.items():
         files = sorted((folder / name).glob(f'seed_*/{RESULT}'))
         results: list[Result] = [
             read_json(file, 'remove it, and run it again', Result)
             for file in files
         ]
-        known = (before or {'rows': {}})['rows'].get(name)
+        known = kept.get(name)
         if results:
             found = _collected(experiment, name, row, results, known)
         elif known:
@@ -154,6 +157,34 @@ def collect(
         oracle=experiment.oracle,
         rows=rows,
     )
+
+
+def _of_this_file(
+    experiment: Experiment, known: Mapping[str, CollectedRow]
+) -> dict[str, CollectedRow]:
+    """Rows that are what the file says now, and so all they start from."""
+    kept = {
+        name: known[name]
+        for name, row in experiment.rows.items()
+        if name in known
+        and known[name]['config'] == row.config
+        and known[name]['options'] == {**row.options, **row.first_options}
+        and known[name]['starts_from'] == row.starts_from
+    }
+    changed = {*known} - {*kept}
+    while True:
+        more = {n for n, row in kept.items() if row['starts_from'] in changed}
+        if not more:
+            break
+        changed |= more
+        kept = {n: row for n, row in kept.items() if n not in changed}
+    for name in known:
+        if name in changed:
+            tell(
+                f'{experiment.title}: known results of {name} are left out, '
+                'as the file says another recipe now'
+            )
+    return kept
 
 
 def _collected(

@@ -218,24 +218,29 @@ def _gain(content: Collected, name: str) -> str:
     if found is None:
         return _NONE
     text = found.text(sign='+')
+    own, others = _budgets(content, name)
+    if own is None or others is None:
+        return text
+    if own != others:
+        text += f', {own:,} to {others:,} iterations'
     if role == 'source_only':
-        return f'({text})'
-    unequal = _unequal(content, name)
-    if unequal is not None:
-        own, others = unequal
-        return f'{text}, {own:,} to {others:,} iterations'
-    # One seed is chance as well.
-    harms = len(each) > 1 and max(each) < 0
+        rows = content['rows']
+        alike = rows[name]['network'] == rows[reference]['network']
+        return f'({text})' if alike else _NONE
+    # One seed is chance as well, and a shorter training no sign.
+    harms = len(each) > 1 and max(each) < 0 and own >= others
     return f'{text}, {_HARM}' if harms else text
 
 
 def _closed(content: Collected, name: str) -> str:
     """Share of the gap between the bounds, of a method that is as fair."""
     source_only = content['source_only']
+    own, others = _budgets(content, name)
     if (
         role_in(content, name) != 'method'
         or _reference(content, name) != source_only
-        or _unequal(content, name) is not None
+        or own is None
+        or own != others
     ):
         return _NONE
     found = spread(
@@ -263,13 +268,10 @@ def _iterations_text(content: Collected, name: str) -> str:
     return _NONE if found is None else f'{found:,}'
 
 
-def _unequal(content: Collected, name: str) -> tuple[int, int] | None:
-    """Iterations of a row and its source-only; None if not known to differ."""
-    own = _iterations(content, name)
-    others = _iterations(content, _reference(content, name))
-    if own is None or others is None or own == others:
-        return None
-    return own, others
+def _budgets(content: Collected, name: str) -> tuple[int | None, int | None]:
+    """Iterations of a row and of its source-only."""
+    reference = _reference(content, name)
+    return _iterations(content, name), _iterations(content, reference)
 
 
 def _hours(content: Collected, name: str) -> str:
@@ -314,10 +316,10 @@ def _legend_of_gains(content: Collected) -> str:
     for reference, titles in others.items():
         names = ' and '.join(titles)
         text += f'{names}: over "{rows[reference]["title"]}". '
-    if any(_unequal(content, name) for name in methods):
+    if any(' iterations' in _gain(content, name) for name in methods):
         text += (
             'Where a gain has two numbers of iterations, source only was not '
-            'trained for as many, and neither harm nor a share follows. '
+            'trained for as many, and no share follows. '
         )
     if any(_gain(content, name)[0] == '(' for name in rows):
         text += (
@@ -343,7 +345,7 @@ def _legend(name: str, content: Collected) -> str:
     amps = sorted({run['amp'] for run in runs})
     text += (
         'Iterations and hours of training are with those of what a row '
-        'starts from, on '
+        'starts from; other work of the machine lengthens hours. On '
         f'{" and ".join(devices)} with {" or ".join(map(str, threads))} '
         f'thread(s) a run, in {" and ".join(amps)}. '
         f'[{name}.yml](../experiments/{name}.yml), '

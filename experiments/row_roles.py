@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from mmengine.config import Config
 
+from mmuda.models.norm_statistics import statistics_options
 from mmuda.utils.config_data import target_images
 from mmuda.utils.names import LABELLED_TARGET
 
@@ -55,9 +56,17 @@ def roles_of(
 def sees_target(cfg: Config | Mapping[str, Any]) -> bool:
     """Whether a training sees a target, with or without its labels.
 
+    Batch norms that measure their statistics on it see it, too.
+
     Args:
         cfg: A whole config.
+
+    Raises:
+        ConfigError: ``model.norm_statistics`` is wrong.
     """
+    model = cfg.get('model') or {}
+    if statistics_options(model.get('norm_statistics'))[0] != 'mixed':
+        return True
     dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     labelled = isinstance(dataset, Mapping) and dataset.get(LABELLED_TARGET)
     return bool(labelled or target_images(cfg))

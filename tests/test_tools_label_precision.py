@@ -104,6 +104,6 @@ def test_file_gives_each_class_its_number(tmp_path):
 
 def test_damaged_file_is_told(tmp_path):
     file = tmp_path / 'accuracy.json'
-    file.write_text('{"overall": 1, "classes": {"road": {"recall": 1}}}')
+    file.write_text('{"classes": {"road": {"recall": 1}}}')
     with pytest.raises(DataError, match='accuracy.json.*precision'):
         read_precision(str(file))

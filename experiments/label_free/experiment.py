@@ -257,11 +257,13 @@ class Experiment:
 
     def _note_lack(self, run: ExperimentRun) -> None:
         """Tell once that a row has nothing to be compared with."""
+        note = f'no harm of {run.pool}/{run.method}: '
         if run.source_only is None:
-            return
-        name = f' {run.source_only!r}' if run.source_only else ''
-        note = f'no harm of {run.pool}/{run.method}: its source-only row'
-        note += f'{name} has no finished run'
+            note += 'its pool has no source-only run'
+        else:
+            name = f' {run.source_only!r}' if run.source_only else ''
+            note += f'its source-only row{name} has no finished run of '
+            note += f'seed {run.seed}'
         if note not in self.notes:
             self.notes.append(note)
 

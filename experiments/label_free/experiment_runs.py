@@ -2,7 +2,7 @@
 """Pools of runs on disk: ``<pool>/<run>/`` with a config and checkpoints."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -151,12 +151,12 @@ def _of_experiments(
     for file, result in results.items():
         pool, row = file.parents[2], file.parents[1].name
         beside = [r for f, r in results.items() if f.parents[2] == pool]
-        plain = [
-            name
+        said = {
+            name: given[f'{pool.name}/{name}']
             for name in (r['row'] for r in beside)
-            if given.get(f'{pool.name}/{name}') == 'source_only'
-        ]
-        role = given.get(f'{pool.name}/{row}') or _role_of(result, beside)
+            if f'{pool.name}/{name}' in given
+        }
+        role = _role_of(result, beside, said)
         if role in _LEFT_OUT:
             continue
         folder = (file.parent / result['checkpoint']).parent
@@ -175,35 +175,45 @@ def _of_experiments(
                 method=result['row'],
                 seed=result['seed'],
                 role=role,
-                source_only=_reference_of(result, beside, plain),
+                source_only=_reference_of(result, beside, said),
             )
         )
     return runs
 
 
-def _role_of(result: _Result, beside: list[_Result]) -> Role | None:
-    """Of a row among all results of its experiment.
+def _role_of(
+    result: _Result, beside: list[_Result], given: Mapping[str, Role]
+) -> Role | None:
+    """Of a row among all results of its experiment; some roles are given.
 
     Files of before rows said what they are compared with call ``method`` all
     that is neither of the two bounds: what these started from, of which
     ``starts_from`` tells if they are finished, and a further source-only.
     """
-    stored = result.get('role', 'method')
-    if stored != 'method' or 'source_only' in result:
+    row, stored = result['row'], result.get('role', 'method')
+    if row in given:
+        return given[row]
+    if not given and (stored != 'method' or 'source_only' in result):
         return stored
     starts = {r['row']: r.get('starts_from') for r in beside}
     source_only, oracles = (
-        {r['row'] for r in beside if r.get('role') == role}
+        {
+            r['row']
+            for r in beside
+            if given.get(r['row'], r.get('role')) == role
+        }
         for role in ('source_only', 'oracle')
     )
-    role = roles_of(starts, source_only, oracles)[result['row']]
-    return None if role == 'method' else role
+    role = roles_of(starts, source_only, oracles)[row]
+    # What no older file says is told by the data.
+    return role if role != 'method' or 'source_only' in result else None
 
 
 def _reference_of(
-    result: _Result, beside: list[_Result], given: Collection[str]
+    result: _Result, beside: list[_Result], given: Mapping[str, Role]
 ) -> str:
     """Row that a row is compared with; of older files the bound, or given."""
+    plain = [name for name, role in given.items() if role == 'source_only']
     bounds = [
         r['row']
         for r in beside
@@ -211,7 +221,7 @@ def _reference_of(
         and r.get('source_only', r['row']) == r['row']
     ]
     # Half of a source-only that is not finished is none to compare with.
-    found = next(iter([*bounds, *given]), _NOT_FINISHED)
+    found = next(iter([*bounds, *plain]), _NOT_FINISHED)
     return result.get('source_only', found)
 
 
@@ -255,9 +265,9 @@ def source_only_of(
         runs: All runs.
 
     Returns:
-        Of its pool: that of the row which it names, or else one of no
-        experiment; with its seed if there is one, and among these with as
-        many iterations if there is one. None without any.
+        Of its pool: that of the row which it names, with its seed; or else
+        one of no experiment, with its seed if there is one, and among these
+        with as many iterations if there is one. None without any.
     """
     bounds = [r for r in runs if r.pool == run.pool and r.is_source_only]
     named = [r for r in bounds if r.method == run.source_only]
@@ -267,7 +277,9 @@ def source_only_of(
         if None in (run.source_only, other.source_only)
         and not other.is_further
     ]
-    same = [o for o in candidates if o.seed == run.seed] or candidates
+    same = [o for o in candidates if o.seed == run.seed]
+    if run.source_only is None:
+        same = same or candidates
     equal = [o for o in same if _length(o) == _length(run)]
     return next(iter(equal or same), None)
 

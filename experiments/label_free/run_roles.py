@@ -106,9 +106,9 @@ def _leaves(dataset: Any) -> Iterator[dict]:
 
 
 def _root(leaf: Mapping[str, Any]) -> Path:
-    """Folder of a data set; of one without a root, that of its images."""
+    """Folder of the images of a data set."""
     prefix = (leaf.get('data_prefix') or {}).get('img_path') or ''
-    return Path(os.path.realpath(leaf.get('data_root') or prefix))
+    return Path(os.path.realpath(Path(leaf.get('data_root') or '', prefix)))
 
 
 def _images(leaf: Mapping[str, Any]) -> tuple:

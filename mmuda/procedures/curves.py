@@ -172,7 +172,7 @@ def _read(stage: Stage) -> list[ClassSelection]:
             manifest.pixels[name],
             manifest.kept[name],
             _part(measured.get(name, unknown)['precision']),
-            _part(measured.get(name, unknown)['recall']),
+            _part(measured.get(name, unknown).get('recall')),
         )
         for name in manifest.classes
     ]

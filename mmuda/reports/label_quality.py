@@ -52,7 +52,7 @@ def _folder_html(folder: Path) -> Iterator[str]:
     if file.exists():
         content = read_accuracy(file)
         measured = content['classes']
-        overall = content['overall']
+        overall = content.get('overall')
         if overall is not None:
             yield note_html(f'{overall:.1f} % of the kept labels are right.')
     rows = [

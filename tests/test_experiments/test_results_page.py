@@ -22,11 +22,11 @@ network: small
 source_only: plain
 oracle: best
 rows:
-  best: {config: configs/a.py, title: oracle}
-  half: {config: configs/a.py, title: half of it}
-  plain: {config: configs/a.py, title: source only, starts_from: half}
-  dacs: {config: configs/b.py, title: DACS, starts_from: half, network: big}
-  esl: {config: configs/c.py, title: ESL}
+  best: {config: configs/x.py, title: oracle}
+  half: {config: configs/x.py, title: half of it}
+  plain: {config: configs/x.py, title: source only, starts_from: half}
+  dacs: {config: configs/x.py, title: DACS, starts_from: half, network: big}
+  esl: {config: configs/x.py, title: ESL}
 """
 # By row, without those of what it starts from.
 ITERATIONS = {'best': 1900, 'half': 900, 'plain': 1000, 'dacs': 1000}
@@ -69,9 +69,9 @@ LEGEND = """\
 mean ± standard deviation over the seeds. Gain over "source only" of the same \
 seed, and which share of the gap from it to "oracle" is closed; "harms" is \
 one below it with each of several seeds. Iterations and hours of training \
-are with those of what a row starts from, on cpu with 1 thread(s) a run, in \
-bf16. [toys.yml](../experiments/toys.yml), \
-[toys.json](../results/toys.json).
+are with those of what a row starts from; other work of the machine \
+lengthens hours. On cpu with 1 thread(s) a run, in bf16. \
+[toys.yml](../experiments/toys.yml), [toys.json](../results/toys.json).
 """
 
 
@@ -204,6 +204,13 @@ def test_a_further_source_only_is_no_method_that_harms(repository):
     cells = cells_of(content)
     assert cells['student'] == ('1,900', '(−1.5 ± 0.7)', '–')
     assert '| student | 29.5 ± 0.7 |' in short_table({'toys': content})
+    # Another network is no comparison, and another budget is told.
+    add(content, 'other', 'plain', {0: 29.0, 1: 30.0}, network='big')
+    add(content, 'short', 'plain', {0: 29.0, 1: 30.0}, 100)
+    cells = cells_of(content)
+    assert cells['other'] == ('1,900', '–', '–')
+    found = '(−1.5 ± 0.7, 1,000 to 1,900 iterations)'
+    assert cells['short'] == ('1,000', found, '–')
     text = section('toys', content, repository)
     assert 'In brackets is how a further source only differs' in text
     assert 'harms**' not in text
@@ -222,11 +229,15 @@ def test_a_row_is_compared_with_the_source_only_that_it_names(repository):
     assert 'two numbers of iterations' not in text
 
 
-def test_unequal_iterations_are_told_and_no_harm(repository):
+def test_unequal_iterations_are_told(repository):
     content = collected(repository)
     add(content, 'long', 'dacs', {0: 28.0, 1: 29.0}, 3000)
-    gain = '−2.5 ± 0.7, 3,900 to 1,900 iterations'
+    add(content, 'short', 'dacs', {0: 28.0, 1: 29.0}, 300)
+    # Less after a longer training is harm, after a shorter one no sign.
+    gain = '−2.5 ± 0.7, 3,900 to 1,900 iterations, **harms**'
     assert cells_of(content)['long'] == ('3,900', gain, '–')
+    less = '−2.5 ± 0.7, 1,200 to 1,900 iterations'
+    assert cells_of(content)['short'] == ('1,200', less, '–')
     assert f'| long | 28.5 ± 0.7 ({gain}) |' in short_table({'toys': content})
     text = section('toys', content, repository)
     assert 'Where a gain has two numbers of iterations, source only' in text
@@ -234,8 +245,11 @@ def test_unequal_iterations_are_told_and_no_harm(repository):
 
 def test_iterations_of_a_start_that_is_not_there_are_unknown(repository):
     content = collected(repository)
+    add(content, 'worse', 'dacs', {0: 28.0, 1: 29.0}, 1000)
     del content['rows']['half']
-    assert cells_of(content)['DACS'] == ('–', '+5.5 ± 0.7', '55 ± 7')
+    # So it is not known whether the comparison is fair.
+    assert cells_of(content)['DACS'] == ('–', '+5.5 ± 0.7', '–')
+    assert cells_of(content)['worse'] == ('–', '−2.5 ± 0.7', '–')
 
 
 def test_roles_are_those_of_the_file_now(repository):
@@ -315,6 +329,23 @@ def test_runs_of_other_machines_stay(repository, tool):
     assert list(rows) == ['best', 'half', 'plain', 'dacs', 'esl']
     assert list(rows['esl']['runs']) == ['0', '1']
     assert list(rows['dacs']['runs']) == ['0', '1']
+
+
+def test_rows_that_the_file_has_changed_do_not_stay(repository, tool):
+    tool('--collect', repository / 'runs')
+    file = repository / 'experiments/toys.yml'
+    line = 'half: {config: configs/x.py,'
+    assert line in FILE
+    file.write_text(FILE.replace(line, f'{line} options: {{a: 1}},'))
+    for kept in (repository / 'runs/toys').glob('[hde]*/seed_*/result.json'):
+        # of half, dacs and esl
+        kept.unlink()
+    _, said = tool('--collect', repository / 'runs')
+    rows = read_collected(repository / 'results/toys.json')['rows']
+    # What starts from the changed row goes with it.
+    assert list(rows) == ['best', 'plain', 'esl']
+    for name in ('half', 'dacs'):
+        assert f'known results of {name} are left out' in said
 
 
 def test_runs_of_another_recipe_do_not_stay(repository, tool):

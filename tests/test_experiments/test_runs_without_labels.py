@@ -183,8 +183,8 @@ def test_an_oracle_is_no_source_only_in_plain_folders(tmp_path):
         (data('city', ann_file='few.txt'), ADAPTED),
         # what the tested images lie beside, and no run that adapts
         (CITY, PLAIN),
-        # a folder in that of the target
-        (data('city/rendered'), ADAPTED),
+        # a folder in that of the target's images
+        (data('city/images/rendered'), ADAPTED),
     ],
 )
 def test_what_the_data_do_not_tell_is_asked(tmp_path, source, adapted):
@@ -194,6 +194,45 @@ def test_what_the_data_do_not_tell_is_asked(tmp_path, source, adapted):
         find_runs(tmp_path)
     assert 'one' not in roles_in(tmp_path, 'toys/one=oracle')
     assert roles_in(tmp_path, 'toys/one=source_only')['one'] == 'source_only'
+
+
+def test_target_statistics_see_the_target(tmp_path):
+    measured = Config(PLAIN.to_dict())
+    measured.model.norm_statistics = dict(mode='target', images=8)
+    for name, cfg in (('measured', measured), ('plain', PLAIN)):
+        write_plain(tmp_path, name, cfg)
+    found = roles_in(tmp_path)
+    assert found == dict(measured='method', plain='source_only')
+
+
+def test_folders_beside_that_of_the_target_are_told_apart(tmp_path):
+    source = data('data', 'game/images')
+    cfg = config(source, data('data', 'city/images'), tested='data/city')
+    write_plain(tmp_path, 'one', config(source, tested='data/city'))
+    write_plain(tmp_path, 'two', cfg)
+    assert roles_in(tmp_path) == dict(one='source_only', two='method')
+
+
+def test_what_starts_from_a_given_oracle_is_one(tmp_path):
+    write(tmp_path, 'plain', 0, 'source_only', cfg=PLAIN)
+    write(tmp_path, 'best', 0, 'method', cfg=ORACLE)
+    write(tmp_path, 'best_longer', 0, 'method', start='best', cfg=ORACLE)
+    write(tmp_path, 'dacs', 0, 'method')
+    assert roles_in(tmp_path, 'toys/best=oracle') == dict(
+        dacs='method', plain='source_only'
+    )
+
+
+def test_rows_are_compared_with_source_only_of_their_seed(tmp_path):
+    write(tmp_path, 'plain', 0, 'source_only', cfg=PLAIN)
+    for seed in (0, 1):
+        write(tmp_path, 'dacs', seed, 'method')
+    runs = {run.name: run for run in find_runs(tmp_path)}
+    found = [
+        source_only_of(runs[f'dacs/seed_{seed}'], list(runs.values()))
+        for seed in (0, 1)
+    ]
+    assert found == [runs['plain/seed_0'], None]
 
 
 def test_a_role_may_be_given_to_a_row(tmp_path):

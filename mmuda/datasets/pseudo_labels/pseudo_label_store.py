@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, get_origin
 
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from mmuda.datasets.sets.listing import list_keys, require_keys
 from mmuda.utils.checks import NOT_NEGATIVE, WHOLE
@@ -41,13 +41,13 @@ class MeasuredClass(TypedDict):
     """How right the labels of a class are, in percent; None if it has none."""
 
     precision: _Percent
-    recall: _Percent
+    recall: NotRequired[_Percent]
 
 
 class LabelAccuracy(TypedDict):
     """Content of ``accuracy.json``, beside labels that were measured."""
 
-    overall: _Percent
+    overall: NotRequired[_Percent]
     classes: dict[str, MeasuredClass]
 
 
