@@ -19,11 +19,11 @@ from mmuda.models.losses import (
     losses_of,
     losses_of_head,
 )
-from mmuda.models.method_checks import check_parts
 from mmuda.registry import MODELS
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import AUX, DECODE
 
+from .part_checks import check_parts
 from .precise_layers import predict_precisely
 from .prediction import (
     Box,
