@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmengine.logging import print_log
 from typing_extensions import NotRequired, TypedDict
 
 from experiments.experiment_files import Experiment, Row, read_experiment
@@ -13,7 +14,6 @@ from experiments.row_roles import Role
 from experiments.run_records import RESULT, Result
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.json_files import read_json, written_format
-from mmuda.utils.screen import tell
 
 RESULTS = 'results'
 FORMAT_VERSION = 1
@@ -180,7 +180,8 @@ def _of_this_file(
         kept = {n: row for n, row in kept.items() if n not in changed}
     for name in known:
         if name in changed:
-            tell(
+            # Without a logger it is printed.
+            print_log(
                 f'{experiment.title}: known results of {name} are left out, '
                 'as the file says another recipe now'
             )
