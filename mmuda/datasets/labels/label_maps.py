@@ -10,9 +10,7 @@ Sources: Cityscapes ``labels.py``; GTA5 ``read_mapping`` (Cityscapes ids plus
 34 for license plates); the SYNTHIA-RAND-CITYSCAPES readme; ADVENT (CVPR 2019)
 for the 16 classes; BDD100K's label format; the classes of UrbanSyn; CARLA's
 sensors reference (two numberings); those named in ``idd_labels.py``,
-``mapillary_labels.py`` and ``seven_classes.py``. LoveDA (Wang et al., NeurIPS
-Datasets and Benchmarks 2021): its README and code; the colours are those of
-MMSegmentation.
+``mapillary_labels.py``, ``seven_classes.py`` and ``land_cover.py``.
 """
 
 import re
@@ -22,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from mmuda.datasets.labels.idd_labels import IDD_IDS, IDD_NAMES
+from mmuda.datasets.labels.land_cover import LOVEDA_PALETTE
 from mmuda.datasets.labels.mapillary_labels import (
     MAPILLARY_ADAS_NAMES,
     MAPILLARY_IDS,
@@ -36,19 +35,6 @@ from mmuda.datasets.labels.seven_classes import (
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.names import IGNORE_ID
 from mmuda.utils.text import shorten
-
-# Ground as seen from the air, classes in the order of LoveDA.
-LOVEDA_PALETTE = {
-    'background': [255, 255, 255],
-    'building': [255, 0, 0],
-    'road': [255, 255, 0],
-    'water': [0, 0, 255],
-    'barren': [159, 129, 183],
-    'forest': [0, 255, 0],
-    'agricultural': [255, 195, 128],
-}
-# Ids of masks to train ids; 0 is where the image has no data.
-LOVEDA_TABLE = {0: IGNORE_ID, **{i: i - 1 for i in range(1, 8)}}
 
 PALETTE = {
     'road': [128, 64, 128],

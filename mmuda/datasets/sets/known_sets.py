@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from mmuda.datasets.labels.label_maps import LOVEDA_TABLE
+from mmuda.datasets.labels.land_cover import LOVEDA_TABLE
 from mmuda.datasets.labels.named_ids import own_table
 from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.registry import DATASETS
