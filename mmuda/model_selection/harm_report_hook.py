@@ -62,7 +62,8 @@ class HarmReportHook(Hook):
         ConfigError: There is no such file or no such images, a value is out
             of its range, there are more or fewer ``pool_configs`` than
             checkpoints, or one has two configs; before training.
-        CheckpointError: A checkpoint fits no config; before training.
+        CheckpointError: A checkpoint fits no config, or was trained for
+            other classes; before training.
     """
 
     def __init__(
@@ -114,12 +115,12 @@ class HarmReportHook(Hook):
         thresholds_of(cfg)
         sampling = self.sampling
         try:
-            target_images(cfg, sampling.images, sampling.domain)
+            images = target_images(cfg, sampling.images, sampling.domain)
         except ConfigError as error:
             raise ConfigError(f'HarmReportHook.domain: {error}') from error
         files = [self.source_only, *(self.pool or ())]
         others, _ = members_of(cfg, files, self._configs(), sampling.domain)
-        require_fitting(others)
+        require_fitting(others, images.metainfo['classes'])
 
     def _configs(self) -> dict[str, Config]:
         """Configs by checkpoint that are not that of the training."""

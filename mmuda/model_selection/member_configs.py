@@ -21,6 +21,7 @@ from mmuda.datasets.domain_dataset import preserved_random_states
 from mmuda.models.trained import check_state, named_tensors
 from mmuda.registry import DATASETS, MODELS
 from mmuda.utils.checkpoint_configs import config_of_checkpoint
+from mmuda.utils.class_names import require_trained_classes, stored_classes
 from mmuda.utils.compat import local_checkpoint
 from mmuda.utils.config_data import (
     data_sets,
@@ -134,21 +135,28 @@ def with_data_of(
     return merged
 
 
-def require_fitting(members: Sequence[Member]) -> None:
-    """Refuse checkpoints that do not fit a config of their own.
+def require_fitting(members: Sequence[Member], classes: Sequence[str]) -> None:
+    """Refuse checkpoints of other classes, or that do not fit a config.
 
     A pool does so, too, where it is made; this looks at nothing else.
 
     Args:
         members: Of :func:`members_of`.
+        classes: Names of the classes of the images.
 
     Raises:
-        CheckpointError: One does not.
+        CheckpointError: One was trained for others, or does not fit the
+            config of its own.
         ConfigError: Its network can't be built.
     """
     for member in members:
-        if member.origin:
-            with named(member.origin):
+        with named(member.origin):
+            file = str(local_checkpoint(member.file))
+            trained = stored_classes(
+                CheckpointLoader.load_checkpoint(file, 'cpu')
+            )
+            require_trained_classes(trained, classes, member.file, 'images')
+            if member.origin:
                 fault = _Fitting(member.cfg).fault(member.file)
                 if fault is not None:
                     raise fault

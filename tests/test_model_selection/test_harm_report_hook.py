@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gloo
 import pytest
+import torch
 import torch.distributed as dist
 from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
@@ -16,7 +17,7 @@ from toy_pools import demo_pool
 from mmuda.engine import UDARunner
 from mmuda.model_selection.harm_report_hook import HarmReportHook
 from mmuda.registry import HOOKS
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import CheckpointError, ConfigError
 
 
 @pytest.fixture(scope='module')
@@ -153,6 +154,18 @@ def test_the_main_process_says_which_checkpoints_are_judged(pool, tmp_path):
 def test_images_that_are_not_there_are_told_before_training(pool, tmp_path):
     with pytest.raises(ConfigError, match=r'HarmReportHook\.domain: .*rome'):
         train(pool, tmp_path, domain='rome')
+    assert not list(tmp_path.glob('iter_*.pth'))
+
+
+def test_other_classes_are_told_before_training(pool, tmp_path):
+    content = torch.load(pool[1][0], weights_only=False)
+    meta = content['meta']['dataset_meta']
+    first, second, *others = meta['classes']
+    meta['classes'] = (second, first, *others)
+    torch.save(content, tmp_path / 'other.pth')
+    given = dict(source_only=str(tmp_path / 'other.pth'))
+    with pytest.raises(CheckpointError, match='classes in another order'):
+        train(pool, tmp_path, **given)
     assert not list(tmp_path.glob('iter_*.pth'))
 
 
