@@ -16,9 +16,10 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmuda.models.segmentors.strips import upsampled
+from mmuda.utils.drawing import black_and_white
 
 SCALE = 0.75
-_CONTRAST, _SATURATION, _BRIGHTNESS = 0.8, 0.7, 16.0
+_CONTRAST, _SATURATION, _BRIGHTNESS, _WHITE = 0.8, 0.7, 16.0, 255.0
 # Steps of sides that patches of 14 and strides of up to 32 divide.
 _STEP = 224
 
@@ -51,14 +52,20 @@ def second_view(image: Tensor, scale: float = SCALE) -> Tensor:
     """Make the view.
 
     Args:
-        image: (3, H, W) pixels in [0, 255].
+        image: (C, H, W) bytes, or values that are shown as
+            ``black_and_white`` tells.
         scale: Of its sides.
 
     Returns:
-        (3, h, w) float32: mirrored and resized, with less contrast and
-        saturation and a little brighter.
+        (C, h, w) float32 in the units of the image: mirrored and resized,
+        with less contrast and saturation and a little brighter.
     """
     pixels = image.float().flip(2)
+    black, white = 0.0, _WHITE
+    if image.dtype != torch.uint8:
+        black, white = black_and_white(
+            float(pixels.min()), float(pixels.max())
+        )
     size = view_side(pixels.shape[1], scale), view_side(pixels.shape[2], scale)
     small = F.interpolate(pixels[None], size, mode='bilinear', antialias=True)[
         0
@@ -66,8 +73,9 @@ def second_view(image: Tensor, scale: float = SCALE) -> Tensor:
     grey = small.mean(dim=0, keepdim=True)
     paler = grey + _SATURATION * (small - grey)
     middle = paler.mean()
-    paler = middle + _CONTRAST * (paler - middle) + _BRIGHTNESS
-    return paler.clamp(0, 255)
+    brighter = _BRIGHTNESS * (white - black) / _WHITE
+    paler = middle + _CONTRAST * (paler - middle) + brighter
+    return paler.clamp(black, white)
 
 
 @torch.no_grad()
@@ -78,7 +86,7 @@ def predict_second_view(
 
     Args:
         model: A UDA model or any segmentor, in the mode that it is in.
-        image: (3, H, W) pixels as a data loader gives them, without padding.
+        image: (C, H, W) pixels as a data loader gives them, without padding.
         size: Height h and width w of the map to compare with.
 
     Returns:

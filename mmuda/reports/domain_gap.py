@@ -23,7 +23,7 @@ from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.evaluation.training_pictures import predict_logits
 from mmuda.models.losses import entropy_map
 from mmuda.models.uda import BaseUDA
-from mmuda.utils.drawing import displayable
+from mmuda.utils.drawing import three_colours
 from mmuda.utils.jobs import in_threads
 
 Size = tuple[int, int]
@@ -37,7 +37,8 @@ class Colours(NamedTuple):
     """Colours as a normal distribution.
 
     Attributes:
-        mean: (3,) of R, G and B in [0, 255].
+        mean: (3,) of R, G and B, in the units of the files: what each image
+            would be shown by differs, where they have more than 8 bits.
         covariance: (3, 3).
     """
 
@@ -153,7 +154,7 @@ def _read(
     height, width = image.shape[:2]
     step = max(1, math.isqrt(height * width // _PIXELS))
     # (H, W, C) BGR -> (N, 3) RGB
-    colours = displayable(image)[::step, ::step].reshape(-1, 3).astype(float)
+    colours = three_colours(image[::step, ::step]).reshape(-1, 3).astype(float)
     moments = _Moments(colours.mean(0), colours.T @ colours / len(colours))
     if 'gt_seg_map' not in sample:
         return (width, height), moments, None

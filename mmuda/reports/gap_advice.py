@@ -74,13 +74,19 @@ def class_table(
 
 
 def _three(values: np.ndarray) -> str:
-    return ', '.join(f'{value:.0f}' for value in values)
+    return ', '.join(_level(value, 0) for value in values)
+
+
+def _level(value: float, digits: int = 1) -> str:
+    """A value in the units of the files, which may be fractions."""
+    kind = '.2g' if 1e-3 < value < 1 else f'.{digits}f'
+    return format(value, kind)
 
 
 def _from(source: DomainLook, look: DomainLook) -> str:
     if look is source:
         return '–'
-    return f'{colour_distance(source.colours, look.colours):.1f}'
+    return _level(colour_distance(source.colours, look.colours))
 
 
 def _percent(share: float | None) -> str:
@@ -88,7 +94,7 @@ def _percent(share: float | None) -> str:
 
 
 def _grey_levels(distance: float | None) -> str:
-    return '–' if distance is None else f'{distance:.1f}'
+    return '–' if distance is None else _level(distance)
 
 
 def _number(value: float | None) -> str:
@@ -130,7 +136,7 @@ def _on_colours(source: DomainLook, target: DomainLook) -> str:
     known = [
         look.within for look in (source, target) if look.within is not None
     ]
-    words = f'colours: {target.name!r} is {distance:.1f} grey levels away'
+    words = f'colours: {target.name!r} is {_level(distance)} grey levels away'
     if not known:
         return (
             f'{words}, and too few images were read to tell whether images of '
@@ -140,9 +146,9 @@ def _on_colours(source: DomainLook, target: DomainLook) -> str:
     if distance <= _COLOURS * usual:
         return f'{words}, no more than images of one domain are: nothing to do'
     return (
-        f'{words}, images of one domain {usual:.1f}: translate the source by '
-        f'{tool_command("translate_lab.py")}, or jitter colours strongly '
-        "(dict(type='ColorJitter'), as DACS does of mixed images)"
+        f'{words}, images of one domain {_level(usual)}: translate the '
+        f'source by {tool_command("translate_lab.py")}, or jitter colours '
+        "strongly (dict(type='ColorJitter'), as DACS does of mixed images)"
     )
 
 

@@ -37,18 +37,39 @@ def displayable(image: np.ndarray) -> np.ndarray:
     Returns:
         (H, W, 3) picture.
     """
-    values = np.atleast_3d(image)
+    values = np.asarray(image)
     if values.dtype != np.uint8:
         values = values.astype(np.float32)
-        low, high = float(values.min()), float(values.max())
-        if low < 0 or high > _DEEPEST:
-            values = (values - low) * (255 / max(high - low, 1e-12))
-        elif high > 255:
-            deepest = 2 ** math.ceil(math.log2(high + 1)) - 1
-            values = values * (255 / deepest)
-        elif high <= 1:
-            values = values * 255
+        low, high = black_and_white(float(values.min()), float(values.max()))
+        values = (values - low) * (255 / (high - low))
         values = np.rint(values).clip(0, 255).astype(np.uint8)
+    return three_colours(values)
+
+
+def black_and_white(low: float, high: float) -> tuple[float, float]:
+    """Values that :func:`displayable` shows as black and as white.
+
+    Args:
+        low: The least value of an image that is not of bytes.
+        high: Its largest one.
+    """
+    if low < 0 or high > _DEEPEST:
+        return low, high if high > low else low + 1
+    if high > 255:
+        return 0.0, 2.0 ** math.ceil(math.log2(high + 1)) - 1
+    return 0.0, 255.0 if high > 1 else 1.0
+
+
+def three_colours(image: np.ndarray) -> np.ndarray:
+    """Take the first three channels, or the first of less, three times.
+
+    Args:
+        image: (H, W) or (H, W, C), the first three channels BGR.
+
+    Returns:
+        (H, W, 3) RGB, in the units of the image.
+    """
+    values = np.atleast_3d(image)
     if values.shape[2] < 3:
         values = np.repeat(values[..., :1], 3, axis=2)
     return np.ascontiguousarray(values[..., 2::-1])

@@ -68,6 +68,23 @@ def test_the_view_is_paler():
     assert view[:, 10, 5].argmax() == 1
 
 
+def test_the_view_keeps_the_units_of_the_image():
+    """Of four channels of 16 bits, and of fractions, as of bytes."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (4, 32, 48), generator=generator)
+    pixels[0, 0, 0] = 255
+    view = second_view(pixels.to(torch.uint8))
+    assert view.std() > 20
+    for factor in (257, 1 / 255):
+        found = second_view(pixels.float() * factor)
+        torch.testing.assert_close(found, view * factor)
+    # what is no pixel goes from its least to its largest value
+    low = pixels.float() - 400
+    assert -400 <= second_view(low).min() < second_view(low).max() <= -145
+    dark = torch.zeros(3, 32, 48, dtype=torch.uint8)
+    assert (second_view(dark) == 16).all()
+
+
 def test_one_in_so_many():
     keys = [f'town/{number}' for number in range(2000)]
     assert sum(has_second_view(key, 8) for key in keys) == pytest.approx(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 from mmengine.dataset import Compose
@@ -63,6 +64,11 @@ def write(folder, name, color, labels):
         )
 
 
+def write_labels(folder, name):
+    label = Image.fromarray(np.zeros((4, 8), np.uint8))
+    label.save(folder / f'labels/{name}.png')
+
+
 @pytest.fixture
 def dataset(tmp_path):
     register_all_modules()
@@ -96,6 +102,31 @@ def test_a_look_at_files(dataset):
     assert look.pixels.tolist() == [32, 64, 0]
     assert look.ratios.tolist() == pytest.approx([1 / 3, 2 / 3, 0])
     assert look.ignored == 64 / 160
+
+
+def test_colours_of_16_bits_are_in_one_unit(dataset, tmp_path):
+    """Whatever each image would be shown by."""
+    levels = [200, 300, 1000, 1100]
+    for name, level in zip('abcd', levels, strict=True):
+        pixels = np.full((4, 8, 4), level, np.uint16)
+        cv2.imwrite(str(tmp_path / f'images/{name}.png'), pixels)
+        write_labels(tmp_path, name)
+    loader = dict(type='LoadImage', color_type='unchanged')
+    dataset.pipeline = Compose([loader])
+    found = look_at_domain('deep', dataset, 24)
+    assert found.colours.mean.tolist() == [650] * 3
+    assert found.within == pytest.approx(np.sqrt(3) * 100, rel=1e-3)
+
+
+def test_differences_of_fractions_are_shown():
+    near = look('target', mean=(0.31, 0.29, 0.3), within=0.012)
+    source = replace(near, name='source', colours=colours([0.1] * 3))
+    titles, first, second = cells(gap_table([source, near], source))
+    place = titles.index('mean of R, G, B')
+    assert second[place] == '0.31, 0.29, 0.3'
+    place = titles.index('colours: halves apart')
+    assert second[place] == '0.012'
+    assert 'is 0.35 grey levels away' in said(source, near)[0]
 
 
 def test_fewer_images_are_the_first_the_last_and_between(dataset):
