@@ -185,6 +185,23 @@ def test_domains_are_compared_if_nothing_is_wrong(check):
     assert 'apart' not in check('--gap-images', '0')[1]
 
 
+def test_names_are_no_markup(check, tmp_path):
+    cfg = check.config
+    names = [f'[/class{i}]' if i % 2 else f'[class{i}]' for i in range(19)]
+    for part in (
+        cfg.train_dataloader.dataset.source,
+        cfg.train_dataloader.dataset.target,
+        cfg.val_dataloader.dataset,
+    ):
+        part |= dict(label_set=None, metainfo=dict(classes=names))
+        part |= dict(label_table={i: i % 19 for i in range(256)})
+    cfg.dump(tmp_path / 'whole.py')
+    code, printed = check('--gap-images', '2')
+    assert code == 0, printed
+    assert '│ [class0] ' in printed
+    assert '│ [/class1] ' in printed
+
+
 def test_faults_come_first(check, tmp_path):
     code, printed = check('--data-root', f'source={tmp_path}/none')
     assert code == 1

@@ -110,7 +110,7 @@ def main(args: argparse.Namespace) -> None:
 
 def label(args: argparse.Namespace, cfg: Config) -> None:
     """Label in a folder that is locked."""
-    console = Console(quiet=not is_main_process())
+    console = Console(markup=False, quiet=not is_main_process())
     with config_errors(cfg):
         job = job_from_args(args, cfg, console)
     if job.is_foreign():

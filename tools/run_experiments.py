@@ -141,7 +141,7 @@ def runner_from(args: argparse.Namespace, experiment: Experiment) -> Runner:
         else threads
         for number in range(args.processes)
     ]
-    console = Console()
+    console = Console(markup=False)
     return Runner(
         TOOLS,
         runs,
@@ -150,7 +150,7 @@ def runner_from(args: argparse.Namespace, experiment: Experiment) -> Runner:
         int(threads.get(THREADS, torch.get_num_threads())),
         args.keep_checkpoints,
         args.changed,
-        lambda line: console.print(line, markup=False, soft_wrap=True),
+        lambda line: console.print(line, soft_wrap=True),
     )
 
 
@@ -161,7 +161,7 @@ def main(args: argparse.Namespace) -> int:
     runner = runner_from(args, experiment)
     if args.dry_run:
         table, commands = plan_table(runner)
-        Console(width=120).print(table)
+        Console(width=120, markup=False).print(table)
         print('\n'.join(commands))
         return 0
     with only_writer(out=args.out / experiment.name):

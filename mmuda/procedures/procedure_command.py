@@ -122,7 +122,7 @@ class ProcedureCommand:
         procedure, work_dir = self.procedure, self.procedure.work_dir
         steps = choose_steps(procedure.steps(), args.stage, args.first)
         # Tables are wider than the 80 columns that a file would get.
-        console = Console(width=max(Console().width, 110))
+        console = Console(width=max(Console().width, 110), markup=False)
         if args.status:
             state, running = ProcedureState(work_dir), is_locked(work_dir)
             table = status_table(procedure.steps(), state, running)

@@ -95,7 +95,7 @@ def main(args: argparse.Namespace) -> int:
     use_head_of_args(cfg, args)
     configs = load_configs(own, '--configs')
     configs |= load_configs(reference, '--source-only-config')
-    console, progress = Console(), Console(stderr=True)
+    console, progress = Console(markup=False), Console(stderr=True)
     with config_errors(cfg):
         found = compare_with_source_only(
             cfg,
@@ -107,9 +107,9 @@ def main(args: argparse.Namespace) -> int:
             configs,
         )
     for note in found.scores.notes:
-        console.print(f'note: {note}', markup=False)
+        console.print(f'note: {note}')
     for line in found.lines():
-        console.print(line, markup=False)
+        console.print(line)
     if args.out:
         content = json.dumps(found.content(), indent=2)
         atomic_write(Path(args.out), content + '\n')

@@ -66,14 +66,14 @@ def parse_args() -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     """Run what is missing, and write the tables."""
     register_all_modules()
-    console = Console()
+    console = Console(markup=False)
     with only_writer(out=args.out):
         out = Path(args.out)
         experiment = Experiment(
             args.root,
             ExperimentCache(out / 'cache'),
             sampling_of(args),
-            lambda line: console.print(line, markup=False),
+            console.print,
             ProgressLines(write=Console(stderr=True).print),
             given_roles(args.roles, args.root),
         )
@@ -94,7 +94,7 @@ def main(args: argparse.Namespace) -> None:
         result = json.dumps(without_nan(content), indent=1)
         atomic_write(out / 'results.json', result + '\n')
         atomic_write(out / 'results.md', text)
-        console.print(text, markup=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
         console.print(f'written: {out / "results.md"} and results.json')
 
 

@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> None:
         args.checkpoint
     ):
         raise ConfigError('a checkpoint is named twice; name each once')
-    console, progress = Console(), Console(stderr=True)
+    console, progress = Console(markup=False), Console(stderr=True)
     with config_errors(cfg):
         scores = score_checkpoints(
             cfg,
@@ -76,11 +76,11 @@ def main(args: argparse.Namespace) -> None:
             load_configs(own, '--configs'),
         )
     for line in scores.legend():
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     for table in scores.tables():
         console.print(table)
     for note in scores.notes:
-        console.print(f'note: {note}', markup=False)
+        console.print(f'note: {note}')
     console.print(f'best: {scores.names[scores.order[0]]}')
     if args.out:
         content = json.dumps(scores.content(), indent=2)

@@ -298,7 +298,7 @@ def print_gap(cfg: Config, args: argparse.Namespace) -> None:
     source = looks.get(SOURCE)
     # A training on the source alone is for what it is tested on.
     targets = [n for n in domains if n not in LABELLED] or evaluated
-    console, classes = Console(), dataset.metainfo['classes']
+    console, classes = Console(markup=False), dataset.metainfo['classes']
     for table in (
         gap_table([*looks.values()], source),
         class_table([*looks.values()], classes),

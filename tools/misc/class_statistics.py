@@ -178,7 +178,9 @@ def main(args: argparse.Namespace) -> None:
         for name, default in _SAMPLING.items()
     }
     largest = args.largest_weight
-    Console().print(result_table(statistics, **sampling, largest=largest))
+    Console(markup=False).print(
+        result_table(statistics, **sampling, largest=largest)
+    )
     print(f'statistics: {path}')
     weights = ', '.join(f'{w:.2f}' for w in statistics.loss_weights(largest))
     print(f'class_weight: [{weights}]')
