@@ -159,6 +159,13 @@ def test_classes_are_missing(tmp_path):
         DATASETS.build(config)
 
 
+def test_a_class_that_is_there_twice(tmp_path):
+    classes = {'classes': ['road', 'car', 'road']}
+    config = folder_config(tmp_path, label_set=None, metainfo=classes)
+    with pytest.raises(ConfigError, match='a name is there twice'):
+        DATASETS.build(config)
+
+
 def test_classes_contradict_the_label_set(tmp_path):
     config = folder_config(tmp_path, metainfo={'classes': ['road']})
     with pytest.raises(ConfigError, match=r'differ.*carla_camvid10'):

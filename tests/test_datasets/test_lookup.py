@@ -34,6 +34,9 @@ def test_list_positions_are_ids():
 
 def test_minus_one_is_255():
     assert lookup_table({-1: 1}, num_classes=2)[255] == 1
+    assert lookup_table({-1: 1, 255: 1}, num_classes=2)[255] == 1
+    with pytest.raises(ConfigError, match='1 for -1 and 0 for 255'):
+        lookup_table({-1: 1, 255: 0}, num_classes=2)
 
 
 def test_ids_may_be_strings_of_a_dumped_config():

@@ -294,7 +294,12 @@ def lookup_table(
     others = train_ids.pop(OTHERS, UNKNOWN_ID)
     ids = {int(key): value for key, value in train_ids.items()}
     if -1 in ids:
-        ids[255] = ids.pop(-1)
+        both = ids.pop(-1)
+        if ids.setdefault(255, both) != both:
+            raise ConfigError(
+                f'label_table has the train id {both} for -1 and {ids[255]} '
+                'for 255, which are one id; leave one of them out'
+            )
     outside = [i for i in ids if not 0 <= i <= LAST_ID]
     if outside or not ids:
         raise ConfigError(

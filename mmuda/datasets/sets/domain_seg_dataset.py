@@ -348,6 +348,10 @@ def _merge_metainfo(label_set: str | None, metainfo: dict | None) -> dict:
     own = dict(metainfo or {})
     if 'classes' in own:
         own['classes'] = tuple(own['classes'])
+        if len(set(own['classes'])) < len(own['classes']):
+            raise ConfigError(
+                f'metainfo.classes={own["classes"]}: a name is there twice'
+            )
     if label_set is None:
         if not own.get('classes'):
             raise ConfigError(
