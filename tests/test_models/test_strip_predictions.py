@@ -219,3 +219,20 @@ def test_values_that_are_no_numbers(limit):
     logits[torch.rand(7, 5, 6, generator=generator) < 0.2] = float('nan')
     logits[torch.rand(7, 5, 6, generator=generator) < 0.1] = float('inf')
     assert torch.equal(by_strips(logits, limit), logits.argmax(dim=0))
+
+
+@pytest.mark.parametrize('flip', [None, 'horizontal', 'vertical'])
+@pytest.mark.parametrize('upsample_once', [False, True])
+def test_small_maps_are_those_of_the_network(flip, upsample_once):
+    """Also where an image has been resized, and is predicted at its size."""
+    model = build(test_cfg=dict(mode='whole', upsample_once=upsample_once))
+    meta = dict(flip=flip is not None, flip_direction=flip)
+    images = images_of()
+    choose_outputs(model, ['strips'])
+    with torch.no_grad():
+        (sample,) = model.predict(images, samples_of(**meta))
+        logits = model.segmentor.predict_logits(images)
+    if flip:
+        logits = logits.flip(3 if flip == 'horizontal' else 2)
+    assert sample.strips.shape[2:] == ORIGINAL
+    assert torch.equal(sample.strips.coarse(), logits)

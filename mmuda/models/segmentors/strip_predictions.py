@@ -2,6 +2,8 @@
 """Predictions without the logits of all classes at the size of the image."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -104,11 +106,13 @@ def strips_of(
     size = input_size(metas)
     for part, meta in zip(logits.split(1), metas, strict=True):
         seen = upsampled(part, size, network.predicting_head.align_corners)
-        yield (
-            seen
-            if is_input_itself(meta, size)
-            else fit_to_image(seen.whole(), meta, network.align_corners)
-        )
+        if is_input_itself(meta, size):
+            yield seen
+            continue
+        fitted = fit_to_image(seen.whole(), meta, network.align_corners)
+        if not any(padding_of(meta)):
+            fitted = replace(fitted, coarse=partial(_unflipped, part, meta))
+        yield fitted
 
 
 def upsamples_once(test_cfg: Mapping[str, Any], metas: list[dict]) -> bool:
@@ -174,13 +178,18 @@ def fit_to_image(logits: Tensor, meta: dict, align_corners: bool) -> Strips:
     left, right, top, bottom = padding_of(meta)
     height, width = logits.shape[2:]
     logits = logits[..., top : height - bottom, left : width - right]
-    if meta.get('flip'):
-        horizontal = meta['flip_direction'] == 'horizontal'
-        logits = logits.flip(dims=(3 if horizontal else 2,))
+    logits = _unflipped(logits, meta)
     size = height, width = meta['ori_shape'][:2]
     return upsampled(
         logits.to(promote_types(logits.dtype, float32)), size, align_corners
     )
+
+
+def _unflipped(logits: Tensor, meta: dict) -> Tensor:
+    if not meta.get('flip'):
+        return logits
+    horizontal = meta['flip_direction'] == 'horizontal'
+    return logits.flip(dims=(3 if horizontal else 2,))
 
 
 def padding_of(meta: dict) -> tuple[int, int, int, int]:
