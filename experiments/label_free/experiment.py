@@ -250,7 +250,7 @@ class Experiment:
             record.alarms = tuple(alarm.name for alarm in report.alarms)
             own, its = group_scores([record, reference], [None, None])
             record.losses = {
-                name: its[name] - value
+                name: loss_of(value, its[name])
                 for name, value in own.items()
                 if name != 'EnsV'
             }
@@ -320,6 +320,20 @@ class Experiment:
 
 
 HARM = 0.5
+
+
+def loss_of(value: float, before: float) -> float:
+    """What a score of source-only has more.
+
+    Args:
+        value: Of an adapted network.
+        before: Of source-only.
+
+    Returns:
+        Infinity if it alone has one, as the other predicts no numbers.
+    """
+    lost = math.isfinite(before) and not math.isfinite(value)
+    return math.inf if lost else before - value
 
 
 def group_scores(

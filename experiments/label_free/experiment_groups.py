@@ -18,6 +18,7 @@ from experiments.label_free.validator_statistics import (
     spearman,
     weighted_spearman,
 )
+from mmuda.evaluation.harm_alarms import DIVERGED
 from mmuda.model_selection.score_ranks import best_first
 
 # What the tool for checkpoints sorts by: the guard, then mean ranks.
@@ -195,7 +196,7 @@ def harm_detections(
     }
     found: dict[str, dict[str, Detection]] = {}
     counts = {
-        pool: [float(len(record.alarms or ())) for record in part]
+        pool: [_alarms_of(record) for record in part]
         for pool, part in by_pool.items()
     }
     found[f'two {ALARMS}'] = detect_harm(counts, labels, threshold=2.0)
@@ -219,6 +220,12 @@ def harm_detections(
         }
         found[name] = detect_harm(values, labels)
     return found
+
+
+def _alarms_of(record: Record) -> float:
+    """Number of alarms; a network of no numbers has one that is enough."""
+    alarms = record.alarms or ()
+    return math.inf if DIVERGED in alarms else float(len(alarms))
 
 
 def _mean(values: Sequence[float]) -> float:

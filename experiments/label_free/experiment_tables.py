@@ -93,7 +93,7 @@ def _quality_table(groups: Sequence[Group]) -> list[str]:
                 _text(found.weighted_spearman),
                 _text(found.spearman),
                 _text(found.regret),
-                ' to '.join(map(_text, found.interval)),
+                _interval(found.interval),
                 _text(found.largest_regret),
                 str(found.worst_hits),
                 _text(found.top),
@@ -121,6 +121,11 @@ def _harm_table(harm: Mapping[str, Mapping[str, Detection]]) -> list[str]:
 def _mean(values: Sequence[float]) -> float:
     known = [value for value in values if not math.isnan(value)]
     return float(np.mean(known)) if known else math.nan
+
+
+def _interval(ends: tuple[float, float]) -> str:
+    known = not math.isnan(ends[0])
+    return ' to '.join(map(_text, ends)) if known else '-'
 
 
 def _text(value: float) -> str:

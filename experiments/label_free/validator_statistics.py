@@ -142,17 +142,31 @@ def bootstrap_interval(
         share: Of the means that lies inside.
 
     Returns:
-        Lower and upper end; NaN without values.
+        Lower and upper end; NaN of fewer than two values, which tell nothing
+        of how far others lie.
     """
     numbers = np.asarray(values, dtype=np.float64)
     numbers = numbers[~np.isnan(numbers)]
-    if not numbers.size:
+    if numbers.size < 2:
         return math.nan, math.nan
     size = (samples, numbers.size)
     chosen = np.random.default_rng(0).integers(0, numbers.size, size)
     ends = ((1 - share) / 2, (1 + share) / 2)
     lower, upper = np.quantile(numbers[chosen].mean(axis=1), ends)
     return float(lower), float(upper)
+
+
+def harm_values(values: Numbers) -> np.ndarray:
+    """Values in which what is unknown is the smallest, and infinity remains.
+
+    Args:
+        values: (K,), higher for more harm; infinite of a network that
+            predicts no numbers, which nothing exceeds in harm.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    known = numbers[~np.isnan(numbers)]
+    lowest = known.min() if known.size else 0.0
+    return np.where(np.isnan(numbers), lowest, numbers)
 
 
 def auroc(values: Numbers, labels: Sequence[bool]) -> float:
@@ -165,11 +179,10 @@ def auroc(values: Numbers, labels: Sequence[bool]) -> float:
     Returns:
         In [0, 1]; NaN if all or none are.
     """
-    numbers, bad = finite_scores(values), np.asarray(labels, dtype=bool)
-    pairs = numbers[bad][:, None] - numbers[~bad][None]
-    if not pairs.size:
-        return math.nan
-    return float(((pairs > 0) + 0.5 * (pairs == 0)).mean())
+    numbers, bad = harm_values(values), np.asarray(labels, dtype=bool)
+    harmful, others = numbers[bad][:, None], numbers[~bad][None]
+    wins = (harmful > others) + 0.5 * (harmful == others)
+    return float(wins.mean()) if wins.size else math.nan
 
 
 def best_threshold(values: Numbers, labels: Sequence[bool]) -> float:
@@ -183,7 +196,7 @@ def best_threshold(values: Numbers, labels: Sequence[bool]) -> float:
         The threshold with the largest recall less false alarms; of several
         the highest. NaN if all or none are harmful.
     """
-    numbers, bad = finite_scores(values), np.asarray(labels, dtype=bool)
+    numbers, bad = harm_values(values), np.asarray(labels, dtype=bool)
     if bad.all() or not bad.any():
         return math.nan
     limits = np.unique(numbers)[::-1]
@@ -237,7 +250,7 @@ def detect_harm(
         if limit is None:
             others = [name for name in values if name != pool]
             limit = best_threshold(
-                np.concatenate([finite_scores(values[n]) for n in others])
+                np.concatenate([harm_values(values[n]) for n in others])
                 if others
                 else np.zeros(0),
                 [label for name in others for label in labels[name]],
@@ -250,7 +263,7 @@ def _detection(
     values: Numbers, labels: Sequence[bool], limit: float
 ) -> Detection:
     bad = np.asarray(labels, dtype=bool)
-    warned = finite_scores(values) >= limit
+    warned = harm_values(values) >= limit
     precision = recall = math.nan
     if not math.isnan(limit):
         both = float((warned & bad).sum())

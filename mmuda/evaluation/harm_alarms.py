@@ -20,7 +20,7 @@ from .accuracy_estimates import SourceState, estimate_accuracy
 from .label_free_scores import class_ratio, consistency, mean_entropy
 from .label_free_state import LabelFreeState
 
-_DIVERGED = 'diverged'
+DIVERGED = 'diverged'
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class HarmReport:
     def harms(self) -> bool:
         """Whether adaptation probably harms; a network of NaN surely does."""
         names = [alarm.name for alarm in self.alarms]
-        return _DIVERGED in names or len(names) >= self.thresholds.alarms
+        return DIVERGED in names or len(names) >= self.thresholds.alarms
 
     def lines(self) -> list[str]:
         """The report in words."""
@@ -166,7 +166,7 @@ def harm_report(
     pair = _known_only(adapted), _known_only(source_only)
     adapted, source_only = pair
     looks = {
-        _DIVERGED: list(_diverged(adapted)),
+        DIVERGED: list(_diverged(adapted)),
         'collapse': list(_collapse(*pair, classes, limits)),
         'takeover': list(_takeover(*pair, classes, limits)),
         'overconfident': list(_overconfident(*pair, limits)),

@@ -101,26 +101,6 @@ def record(pool, harmful, alarms, loss):
     )
 
 
-def test_harm_by_alarms_and_by_scores():
-    records = [
-        record('a', True, ('collapse', 'takeover'), 3.0),
-        record('a', False, ('takeover',), 1.0),
-        record('b', True, ('collapse', 'forgetting'), 5.0),
-        record('b', False, (), 2.0),
-        record('b', None, None, 9.0),
-    ]
-    found = harm_detections(records)
-    two = found['two alarms']['a']
-    assert (two.auroc, two.precision, two.recall) == (1, 1, 1)
-    takeover = found['takeover']['a']
-    assert (takeover.auroc, takeover.precision) == (0.5, 0.5)
-    assert found['BNM_r']['a'].threshold == 5
-    assert found['BNM_r']['a'].recall == 0
-    assert found['BNM_r']['b'].threshold == 3
-    assert found['BNM_r']['b'].recall == 1
-    assert found['BNM_r']['b'].count == 2
-
-
 def test_text_of_the_results():
     records = [
         record('a', True, ('collapse', 'takeover'), 3.0),

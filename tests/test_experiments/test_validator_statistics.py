@@ -100,7 +100,9 @@ def test_interval_of_a_mean():
     # 1.96 standard errors of 0.05
     assert lower == pytest.approx(0.402, abs=0.02)
     assert upper == pytest.approx(0.598, abs=0.02)
-    assert math.isnan(bootstrap_interval([])[0])
+    # of a single run nothing is known of others
+    for few in ([], [0.7], [math.nan, 0.7]):
+        assert math.isnan(bootstrap_interval(few)[0])
 
 
 def test_auroc_by_hand():
@@ -151,3 +153,11 @@ def test_a_fixed_threshold():
     found = detect_harm(dict(a=[1, 2, 3]), dict(a=[False, False, True]), 2)
     assert found['a'].precision == 0.5
     assert found['a'].recall == 1
+
+
+def test_a_network_of_no_numbers_is_the_most_harmful():
+    values, bad = [math.inf, 0.1, math.nan], [True, False, False]
+    assert auroc(values, bad) == 1
+    assert best_threshold(values, bad) == math.inf
+    found = detect_harm(dict(a=values), dict(a=bad), 2)
+    assert (found['a'].precision, found['a'].recall) == (1, 1)
