@@ -187,8 +187,12 @@ class VideoWriter:
     def _open(self, width: int, height: int) -> cv2.VideoWriter:
         codec = _CODECS[self.path.suffix.lower()]
         code = cv2.VideoWriter.fourcc(*codec)
-        size = width, height
-        writer = cv2.VideoWriter(str(self.path), code, self.rate, size)
+        rate, size = self.rate, (width, height)
+        if rate > 65:
+            # OpenCV writes thousandths, and a second of MPEG-4 has 65535
+            # ticks at most.
+            rate = round(rate, 2 if rate < 655 else 1)
+        writer = cv2.VideoWriter(str(self.path), code, rate, size)
         if not writer.isOpened():
             raise ConfigError(
                 f'OpenCV cannot write {codec} into {self.path.suffix}; name '
@@ -201,6 +205,16 @@ class VideoWriter:
         if self._writer is not None:
             self._writer.release()
 
+    def require_whole(self) -> None:
+        """Raise an OSError if frames are missing; OpenCV tells of none."""
+        capture = cv2.VideoCapture(str(self.path))
+        near_end = max(self.count - 1 - _UNSURE_FRAMES, 0)
+        capture.set(cv2.CAP_PROP_POS_FRAMES, near_end)
+        whole = capture.grab()
+        capture.release()
+        if not whole:
+            raise OSError(f'{str(self.path)!r} could not be written')
+
 
 @contextmanager
 def written_video(
@@ -211,6 +225,9 @@ def written_video(
     Args:
         path: Of the file, as of :func:`video_name`.
         rate: Frames a second.
+
+    Raises:
+        DiskFullError: The disk is full.
     """
     with atomic_path(path) as temporary:
         writer = VideoWriter(temporary, rate)
@@ -218,6 +235,8 @@ def written_video(
             yield writer
         finally:
             writer.close()
+        if writer.count:
+            writer.require_whole()
 
 
 def video_name(name: str) -> str:

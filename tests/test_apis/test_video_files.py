@@ -6,6 +6,7 @@ import warnings
 import cv2
 import numpy as np
 import pytest
+from forked import on_full_disk
 
 from mmuda.apis.prediction_inputs import InputWarning, items_of
 from mmuda.apis.video_files import (
@@ -16,7 +17,7 @@ from mmuda.apis.video_files import (
     video_name,
     written_video,
 )
-from mmuda.utils.errors import DataError
+from mmuda.utils.errors import DataError, DiskFullError
 
 
 @pytest.fixture
@@ -61,6 +62,34 @@ def test_channels_are_turned_to_rgb_and_back(codec, tmp_path):
     (frame,) = read_frames(tmp_path / 'a.avi')
     assert frame[..., 2].mean() > 200
     assert frame[..., 0].mean() < 30
+
+
+@pytest.mark.parametrize('rate', [29.97, 90.123, 239.947, 700.123])
+def test_rates_that_mpeg_4_has_no_ticks_for(tmp_path, rate):
+    path = tmp_path / 'a.mp4'
+    with written_video(path, rate) as writer:
+        for frame in grey_frames(5):
+            writer.add(frame)
+    assert video_facts(path).rate == pytest.approx(rate, rel=1e-4)
+    assert len(list(read_frames(path))) == 5
+
+
+def write_noise(path):
+    generator = np.random.default_rng(0)
+    with written_video(path, 25) as writer:
+        for _ in range(40):
+            writer.add(generator.integers(0, 255, (64, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize('name', ['a.avi', 'a.mkv', 'a.mp4'])
+def test_a_full_disk_leaves_no_video_that_ends_early(tmp_path, name):
+    path = tmp_path / name
+    write_noise(path)
+    half = path.stat().st_size // 2
+    path.unlink()
+    error = on_full_disk(write_noise, path, size=half)
+    assert isinstance(error, DiskFullError)
+    assert [*tmp_path.iterdir()] == []
 
 
 def write_half(path):
