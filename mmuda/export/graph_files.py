@@ -82,7 +82,7 @@ class GraphFormat:
         if missing:
             raise ConfigError(
                 f'{self.option} needs {", ".join(missing)}: '
-                "in a clone of mmuda, pip install '.[export]'"
+                f'pip install {" ".join(missing)}'
             )
 
 
