@@ -314,7 +314,7 @@ def test_a_video(predict, video, tmp_path, small):
             assert abs(shown - drawn).mean() < 25
     code, printed = predict(video, '--out', out, '--overlay', '--entropy')
     assert code == 0
-    assert 'Predicted 0 frames, 1 there already' in printed
+    assert 'Predicted 0 videos, 1 there already' in printed
 
 
 def colours_of(result):

@@ -247,7 +247,9 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _tell(outcome: Outcome, out: Path) -> int:
-    what = 'frame' if outcome.files else 'image'
+    what = 'image'
+    if outcome.files:
+        what = 'video' if outcome.there else 'frame'
     what += 's' * (outcome.written != 1)
     place = join_some([*map(str, outcome.files)]) or f'{out}'
     there = f', {outcome.there} there already' if outcome.there else ''
