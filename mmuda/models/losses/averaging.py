@@ -259,13 +259,14 @@ def _value_of(
     index: int,
 ) -> Tensor:
     classes = getattr(loss, 'class_weight', None)
-    if pseudo is not None and classes is not None:
-        if _is_mean(loss):
-            return _mean_by_class(loss, logits, labels, weights, pseudo, index)
-        if getattr(loss, 'weighs_pixels', False):
-            undone = _undone_class_weights(logits, classes, labels, pseudo)
-            weights = undone if weights is None else weights * undone
-    if weights is None or not _is_plain_mean(loss):
+    if classes is not None and _is_mean(loss):
+        # mmseg 1.2.2 looks up the weight of the class of ignored pixels.
+        return _mean_by_class(loss, logits, labels, weights, pseudo, index)
+    weighs_pixels = getattr(loss, 'weighs_pixels', False)
+    if classes is not None and pseudo is not None and weighs_pixels:
+        undone = _undone_class_weights(logits, classes, labels, pseudo)
+        weights = undone if weights is None else weights * undone
+    if weights is None or not _is_mean(loss):
         return loss(logits, labels, weight=weights, ignore_index=index)
     # mmseg's would round the weights to 32 bits, in double precision, too.
     pixels = weights * loss(
@@ -274,11 +275,6 @@ def _value_of(
     if loss.avg_non_ignore:
         return mean_of_valid(pixels, labels != index)
     return mean_of_valid(pixels)
-
-
-def _is_plain_mean(loss: BaseModule) -> bool:
-    """Whether a loss is the mean of the cross entropies of pixels."""
-    return _is_mean(loss) and loss.class_weight is None
 
 
 def _is_mean(loss: BaseModule) -> bool:
@@ -291,7 +287,7 @@ def _is_mean(loss: BaseModule) -> bool:
 
 
 def true_label_weights(
-    class_weight: Tensor, labels: Tensor, pseudo: Tensor, index: int
+    class_weight: Tensor, labels: Tensor, pseudo: Tensor | None, index: int
 ) -> Tensor:
     """Factors of the pixels' losses by class, of true labels alone.
 
@@ -302,7 +298,7 @@ def true_label_weights(
     Args:
         class_weight: (C,).
         labels: (N, H, W) train ids.
-        pseudo: (N, H, W) bool, where they are pseudo-labels.
+        pseudo: (N, H, W) bool, where they are pseudo-labels, or None.
         index: Train id of pixels without a label.
 
     Returns:
@@ -311,7 +307,9 @@ def true_label_weights(
     """
     valid = labels != index
     weights = class_weight[labels.where(valid, 0)]
-    return weights.masked_fill(pseudo, 1).where(valid, 0)
+    if pseudo is not None:
+        weights = weights.masked_fill(pseudo, 1)
+    return weights.where(valid, 0)
 
 
 def _mean_by_class(
@@ -319,7 +317,7 @@ def _mean_by_class(
     logits: Tensor,
     labels: Tensor,
     weights: Tensor | None,
-    pseudo: Tensor,
+    pseudo: Tensor | None,
     index: int,
 ) -> Tensor:
     classes = logits.new_tensor(loss.class_weight)
