@@ -278,7 +278,7 @@ def _value_of(
 
 
 def _is_mean(loss: BaseModule) -> bool:
-    """Whether it is one, or one that is weighted by classes."""
+    """Whether a loss is the mean of pixels, weighted by classes or not."""
     return (
         type(loss) is CrossEntropyLoss
         and not (loss.use_sigmoid or loss.use_mask)
