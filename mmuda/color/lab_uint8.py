@@ -145,7 +145,7 @@ def _lab_strip(bgr: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     flat = xyz.reshape(len(xyz), -1)
     # The line is the tangent of the root where it takes over, so the part
     # below that point is added to the root of that point.
-    upper = cv2.max(flat, _EPSILON)  # type: ignore[call-overload]
+    upper = np.maximum(flat, _EPSILON)
     roots = cv2.pow(upper, 1 / 3)
     cv2.subtract(flat, upper, dst=flat)
     cv2.scaleAdd(flat, _ROOT_SLOPE, roots, dst=roots)
@@ -170,13 +170,13 @@ def _bgr_strip(lab: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
     z = roots[..., 2]
     np.maximum(z, 0, out=z)
     flat = roots.reshape(len(roots), -1)
-    upper = cv2.max(flat, _ROOT_EPSILON)  # type: ignore[call-overload]
+    upper = np.maximum(flat, _ROOT_EPSILON)
     xyz = cv2.pow(upper, 3)
     cv2.subtract(flat, upper, dst=flat)
     cv2.scaleAdd(flat, 1 / _ROOT_SLOPE, xyz, dst=xyz)
     linear = cv2.transform(xyz.reshape(lab.shape), _XYZ_TO_BGR)
     flat = linear.reshape(len(linear), -1)
-    upper = cv2.max(flat, _DARK)  # type: ignore[call-overload]
+    upper = np.maximum(flat, _DARK)
     curve = cv2.pow(upper, 1 / 2.4)
     cv2.subtract(flat, upper, dst=flat)
     # Rounds, and clips to [0, 255].
