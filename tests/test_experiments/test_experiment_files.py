@@ -101,6 +101,14 @@ def test_rows_may_be_further_source_only_and_name_their_own():
     assert found == CAUSES
 
 
+@pytest.mark.parametrize('row', ['minent_too_strong', 'dacs_slow_teacher'])
+def test_causes_of_the_second_pair_are_those_of_the_first(row):
+    first = read_experiment(FOLDER / 'idda2cs256_causes.yml').rows[row]
+    second = read_experiment(FOLDER / 'carla2camvid_causes.yml').rows[row]
+    assert second.config == first.config
+    assert second.options == {**first.options, 'setting': 'carla2camvid_day'}
+
+
 @pytest.mark.parametrize(
     ('given', 'role'),
     [('source_only', 'source_only'), ('oracle', 'oracle')],
