@@ -1,4 +1,5 @@
 import pytest
+from mmengine.logging import MMLogger
 from toy_images import folder_config, keys_of, make_folder, make_image
 
 from mmuda.datasets import FolderDataset
@@ -68,6 +69,31 @@ def test_exclude(tmp_path):
     make_folder(tmp_path, ['a', 'b', 'c'])
     dataset = DATASETS.build(folder_config(tmp_path, exclude=['b']))
     assert keys_of(dataset) == ['a', 'c']
+
+
+def test_exclude_takes_patterns(tmp_path):
+    make_folder(tmp_path, ['a/1', 'b/1', 'b/2', 'c[1]/1'])
+    left_out = ['b/*', 'c[1]/1']
+    dataset = DATASETS.build(folder_config(tmp_path, exclude=left_out))
+    assert keys_of(dataset) == ['a/1']
+
+
+@pytest.mark.parametrize(
+    ('option', 'patterns'),
+    [('exclude', ['b', 'x', 'c/*']), ('include', ['a', 'x', 'c/*'])],
+)
+def test_patterns_that_fit_no_image_are_told(
+    tmp_path, caplog, option, patterns
+):
+    make_folder(tmp_path, ['a', 'b'])
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    DATASETS.build(folder_config(tmp_path, **{option: patterns}))
+    logger.removeHandler(caplog.handler)
+    warnings = [r.message for r in caplog.records if r.levelname == 'WARNING']
+    assert warnings == [
+        f"{option}: no image has a key like 'x', 'c/*'; keys look like 'a'"
+    ]
 
 
 def test_translated_images_are_one_line_of_config(tmp_path):

@@ -147,6 +147,10 @@ def test_include_and_exclude_choose_keys(root):
     assert keys_of(dataset) == ['night/2']
 
 
+def test_exclude_takes_patterns_of_listed_images(root):
+    assert keys_of(build(root, exclude=['night/*'])) == ['day one/1']
+
+
 def test_files_that_are_not_chosen_may_be_missing(root):
     (root / 'images/night/1.jpg').unlink()
     assert len(build(root, exclude=['night/1'])) == 2

@@ -5,7 +5,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
@@ -30,7 +29,7 @@ from mmuda.datasets.sets.listing import (
     other_images,
     require_keys,
 )
-from mmuda.datasets.sets.split_lists import split_keys
+from mmuda.datasets.sets.split_lists import chosen_keys, split_keys
 from mmuda.datasets.transforms.cached_steps import (
     cache_first_steps,
     open_cache,
@@ -77,7 +76,8 @@ class DomainSegDataset(BaseSegDataset):
             have several.
         include: Patterns with ``*`` and ``?``; a key must match one of them,
             e.g. ``['train/*']`` for one folder of a split list.
-        exclude: Keys to leave out, e.g. of files known to be faulty.
+        exclude: Keys to leave out, e.g. of files known to be faulty, or
+            patterns of them.
         img_suffix: How names of images end, one or several:
             ``('.jpg', '.JPG', '.png')``.
         img_prefix: How base names of images begin, which keys leave out:
@@ -117,7 +117,7 @@ class DomainSegDataset(BaseSegDataset):
     ) -> None:
         prefix = self._require_images(data_prefix, kwargs.get('indices'))
         self.label_channel = label_channel
-        self.include, self.exclude = tuple(include), frozenset(exclude)
+        self.include, self.exclude = tuple(include), tuple(exclude)
         metainfo = _merge_metainfo(label_set, metainfo)
         self._set_table(label_set, label_table, label_map, metainfo)
         if 'seg_map_suffix' in kwargs and 'seg_map_path' in prefix:
@@ -255,7 +255,7 @@ class DomainSegDataset(BaseSegDataset):
             )
         else:
             keys = list(images)
-        keys = sorted(key for key in keys if self._is_wanted(key))
+        keys = chosen_keys(keys, images, self.include, self.exclude)
         if not keys:
             start = f'{self.img_prefix}*'
             names = ' or '.join(repr(start + s) for s in self.img_suffixes)
@@ -264,11 +264,6 @@ class DomainSegDataset(BaseSegDataset):
                 'correct data_prefix.img_path, img_suffix, include or exclude'
             )
         return keys
-
-    def _is_wanted(self, key: str) -> bool:
-        """Whether ``include`` and ``exclude`` let a key through."""
-        matches = any(fnmatchcase(key, pattern) for pattern in self.include)
-        return matches and key not in self.exclude
 
     def _require_labels(
         self, keys: list[str], images: Collection[str]

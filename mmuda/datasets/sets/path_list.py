@@ -16,7 +16,7 @@ from mmuda.datasets.sets.path_lines import (
     require_distinct,
     require_files,
 )
-from mmuda.datasets.sets.split_lists import split_keys
+from mmuda.datasets.sets.split_lists import chosen_keys, split_keys
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError, DataError
 
@@ -162,10 +162,10 @@ class PathListDataset(DomainSegDataset):
             wanted = set(
                 split_keys(self.ann_file, '', wanted, where=self.image_list)
             )
-        wanted = {key for key in wanted if self._is_wanted(key)}
-        if not wanted:
+        chosen = chosen_keys(wanted, set(keys), self.include, self.exclude)
+        if not chosen:
             raise DataError(
                 f'include and exclude leave no image of {self.image_list}; '
                 f'keys look like {keys[0]!r}'
             )
-        return wanted
+        return set(chosen)

@@ -2,8 +2,11 @@
 """Split lists: text files with the key of one image a line."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import NamedTuple
+
+from mmengine.logging import MMLogger
 
 from mmuda.datasets.sets.listing import IMAGE_EXTENSIONS, stem_of
 from mmuda.datasets.sets.path_lines import (
@@ -14,6 +17,7 @@ from mmuda.datasets.sets.path_lines import (
     several_hint,
 )
 from mmuda.utils.errors import DataError
+from mmuda.utils.text import join_some
 
 
 class SplitLine(NamedTuple):
@@ -115,6 +119,46 @@ def split_keys(
         )
     require_distinct(path, found, 'image')
     return [key for key, _ in found]
+
+
+def chosen_keys(
+    keys: Collection[str],
+    known: Collection[str],
+    include: Sequence[str],
+    exclude: Sequence[str],
+) -> list[str]:
+    """Sort the keys that ``include`` and ``exclude`` let through.
+
+    What fits no key of the data set is told in a warning, as more or fewer
+    images are used than was meant.
+
+    Args:
+        keys: Those to choose from, all or those of a split list.
+        known: All keys that there are.
+        include: Patterns with ``*`` and ``?``, one of which must fit.
+        exclude: Patterns or keys, none of which may fit.
+    """
+    left_out = {key for p in exclude for key in _fitting(keys, p)}
+    chosen = {key for p in include for key in _fitting(keys, p)} - left_out
+    for option, patterns in (('include', include), ('exclude', exclude)):
+        useless = [p for p in patterns if not any(_fitting(known, p))]
+        # Without any image an error tells more.
+        if useless and chosen:
+            MMLogger.get_current_instance().warning(
+                f'{option}: no image has a key like '
+                f'{join_some([*map(repr, useless)], 8)}; keys look like '
+                f'{min(known)!r}'
+            )
+    return sorted(chosen)
+
+
+def _fitting(keys: Collection[str], pattern: str) -> Iterator[str]:
+    """Yield the keys that are a pattern or fit it."""
+    if pattern in keys:
+        yield pattern
+    for key in keys:
+        if fnmatchcase(key, pattern):
+            yield key
 
 
 def _readings(line: SplitLine, prefixes: Sequence[str]) -> list[str]:
