@@ -6,15 +6,17 @@ All pictures are RGB, uint8, of shape (H, W, 3).
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 
 import cv2
 import numpy as np
-from matplotlib import colormaps
+from matplotlib import colormaps, get_data_path
 from PIL import Image, ImageDraw, ImageFont
 
 from mmuda.utils.errors import ConfigError
 
-_FONT_SIZE = 14
+_FONT_SIZE = 13
 _LINE = 20
 _GAP = 6
 _LEAST_BAR = 100
@@ -157,6 +159,13 @@ def blend(
     return mixed
 
 
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    """Matplotlib's font: that of Pillow has neither umlauts nor Cyrillic."""
+    file = Path(get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf')
+    return ImageFont.truetype(file, _FONT_SIZE)
+
+
 def with_colour_bar(picture: np.ndarray, title: str) -> np.ndarray:
     """Put the scale of :func:`heat_map` at the right of a picture.
 
@@ -168,7 +177,7 @@ def with_colour_bar(picture: np.ndarray, title: str) -> np.ndarray:
         (H', W', 3) picture with a white background, at least as high as the
         bar needs.
     """
-    font = ImageFont.load_default(_FONT_SIZE)
+    font = _font()
     height = max(picture.shape[0], _LEAST_BAR)
     width = max(_LINE + 3 * _LINE, round(font.getlength(title)) + _GAP)
     top, bottom = _LINE + _GAP, height - _LINE // 2
@@ -201,7 +210,7 @@ def legend(
     Returns:
         (H, width, 3) picture with a white background.
     """
-    font = ImageFont.load_default(_FONT_SIZE)
+    font = _font()
     places, x, row = [], _GAP, 0
     for name in classes:
         # Colour field, gap, name, gap to the next entry.
@@ -228,7 +237,7 @@ def panel(tiles: Mapping[str, np.ndarray]) -> np.ndarray:
     Returns:
         (H, W, 3) picture with a white background.
     """
-    font = ImageFont.load_default(_FONT_SIZE)
+    font = _font()
     height = _LINE + max(tile.shape[0] for tile in tiles.values())
     width = sum(tile.shape[1] + _GAP for tile in tiles.values()) - _GAP
     picture = Image.new('RGB', (width, height), _WHITE)

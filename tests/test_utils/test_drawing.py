@@ -50,6 +50,12 @@ def test_legend_has_each_colour():
         assert (picture == colour).all(axis=-1).sum() > 100
 
 
+@pytest.mark.parametrize('letters', [('ß', 'ü'), ('Ł', 'ő'), ('Ж', 'Ω')])
+def test_letters_of_many_languages_are_drawn(letters):
+    first, second = (legend([name], PALETTE, 60) for name in letters)
+    assert (first != second).any()
+
+
 def test_legend_in_one_row():
     assert legend(['road', 'car'], PALETTE, 200).shape == (20, 200, 3)
 
