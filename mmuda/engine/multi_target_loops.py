@@ -171,11 +171,19 @@ class _MultiTargetLoop(BaseLoop):
         """Print the metrics of all targets; return their means."""
         values = {k: v for found in results.values() for k, v in found.items()}
         mean = mean_metrics(values, self.averaged)
-        short = {t: _short_names(found) for t, found in results.items()}
-        summary = summary_table(short, _short_names(mean), self.unlabelled)
+        short = {
+            target: _short_names(found, self._prefixes(target))
+            for target, found in results.items()
+        }
+        means = _short_names(mean, [MEAN])
+        summary = summary_table(short, means, self.unlabelled)
         tables = f'{class_table(short)}\n{summary}'.strip()
         print_log(f'Results on all targets:\n{tables}', 'current')
         return mean
+
+    def _prefixes(self, target: str) -> list[str]:
+        metrics = self.loops[target].evaluator.metrics
+        return [metric.prefix for metric in metrics if metric.prefix]
 
     def _evaluate(self, target: str) -> dict[str, float]:
         loader = self.dataloader
@@ -263,8 +271,15 @@ def _target_names(evaluators: Sequence[Evaluator], event: str) -> list[str]:
     return names
 
 
-def _short_names(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {key.rpartition('/')[2]: value for key, value in metrics.items()}
+def _short_names(
+    metrics: Mapping[str, float], prefixes: Sequence[str]
+) -> dict[str, float]:
+    """Names without their prefix; targets and classes may have a ``/``."""
+    found = {}
+    for key, value in metrics.items():
+        own = [p for p in prefixes if key.startswith(f'{p}/')]
+        found[key.removeprefix(f'{max(own, key=len, default="")}/')] = value
+    return found
 
 
 def _require_own_names(

@@ -70,6 +70,24 @@ def metrics(tmp_path_factory):
     return runner(folder, **evaluation()).val()
 
 
+def test_names_of_targets_and_classes_may_have_a_slash(tmp_path, caplog):
+    run = runner(tmp_path, **evaluation(('it/rome', 'oslo')))
+    classes = ('person/rider', *METAINFO['classes'][1:])
+    for loop in run.val_loop.loops.values():
+        loop.evaluator.dataset_meta = METAINFO | dict(classes=classes)
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    run.val()
+    logger.removeHandler(caplog.handler)
+    lines = [record.message for record in caplog.records]
+    (table,) = (line for line in lines if 'on all targets' in line)
+    cells = [line.split('|')[1:-1] for line in table.splitlines()]
+    rows = [[cell.strip() for cell in row] for row in cells if row]
+    assert rows[0] == ['IoU', 'it/rome', 'oslo']
+    assert [row[0] for row in rows[1:6]] == [*classes]
+    assert rows[6] == ['target', 'mIoU', 'mAcc', 'aAcc']
+
+
 @pytest.mark.parametrize(('index', 'prefix'), [(0, 'rome'), (1, 'oslo')])
 def test_each_target_is_evaluated_as_on_its_own(
     metrics, tmp_path, index, prefix
