@@ -26,6 +26,8 @@ _POINTS = 400
 # A line is the mean of so great a part of the values around.
 _SMOOTHED = 1 / 25
 _TOTAL = 'loss.'
+_PERCENT = ('Acc', 'consistency', 'soft_Dice')
+_PERCENT_TITLE = 'Validation, accuracy and agreement in %'
 Scale = Literal['linear', 'log']
 
 
@@ -119,12 +121,21 @@ def _validation_panels(found: Mapping[str, Series]) -> Iterator[Panel]:
         and 'IoU.' not in name
         and not name.endswith('time')
     }
-    percent = {n: s for n, s in others.items() if n.endswith('Acc')}
+    percent = {n: s for n, s in others.items() if n.endswith(_PERCENT)}
     if percent:
-        yield Panel('Validation, accuracy in %', percent, is_smoothed=False)
+        yield Panel(_PERCENT_TITLE, percent, is_smoothed=False)
     rest = {n: s for n, s in others.items() if n not in percent}
-    if rest:
-        yield Panel('Validation, other values', rest, is_smoothed=False)
+    shares = {n: s for n, s in rest.items() if _is_share(s[1])}
+    rest = {n: s for n, s in rest.items() if n not in shares}
+    for title, curves in (('from 0 to 1', shares), ('other values', rest)):
+        if curves:
+            yield Panel(f'Validation, {title}', curves, is_smoothed=False)
+
+
+def _is_share(values: np.ndarray) -> bool:
+    """Whether nothing would be seen of it beside larger values."""
+    known = values[np.isfinite(values)]
+    return len(known) > 0 and known.min() >= 0 and known.max() <= 1
 
 
 def class_curves(

@@ -138,12 +138,33 @@ def test_a_run_of_mmseg_has_one_panel_of_losses(tmp_path):
     ]
 
 
+PERCENT = 'Validation, accuracy and agreement in %'
+
+
+def test_scores_without_labels_are_not_beside_larger_ones(tmp_path):
+    scores = dict(BNM_r=0.3, certainty=0.2, SND=4.5, consistency=60.0)
+    scores['Corr-C'] = -1.2
+    found = {f'label_free/{name}': value for name, value in scores.items()}
+    write_run(tmp_path, 'run', [trained(10), dict(found, step=10)])
+    panels = {p.title: p.curves for p in panels_of(read_history(tmp_path))}
+    of_validation = {
+        title: [name.partition('/')[2] for name in curves]
+        for title, curves in panels.items()
+        if title.startswith('Validation')
+    }
+    assert of_validation == {
+        PERCENT: ['consistency'],
+        'Validation, from 0 to 1': ['BNM_r', 'certainty'],
+        'Validation, other values': ['SND', 'Corr-C'],
+    }
+
+
 def test_values_of_validations_by_target_and_class(tmp_path):
     names = ('rome/mIoU', 'rome/IoU.car', 'rome/aAcc', 'rome/entropy')
     panels = history_of(tmp_path, validation=[*names, 'data_time'])
     assert [*panels['Validation, mIoU in %'].curves] == ['rome/mIoU']
     assert [*panels['IoU by class on rome, %'].curves] == ['car']
-    assert [*panels['Validation, accuracy in %'].curves] == ['rome/aAcc']
+    assert [*panels[PERCENT].curves] == ['rome/aAcc']
     assert [*panels['Validation, other values'].curves] == ['rome/entropy']
     assert class_curves({'IoU.car': 1, 'mIoU.fog': 2}) == {'': {'car': 1}}
 
