@@ -46,6 +46,12 @@ def test_temporary_file_keeps_folder_and_extension(tmp_path):
         assert not (tmp_path / 'a.png').exists()
 
 
+@pytest.mark.parametrize('stem', ['n' * 251, '\u3042' * 83])
+def test_the_longest_names_are_written(tmp_path, stem):
+    atomic_write(tmp_path / f'{stem}.png', 'x')
+    assert [path.name for path in tmp_path.iterdir()] == [f'{stem}.png']
+
+
 @pytest.mark.parametrize(('umask', 'mode'), [(0o022, 0o644), (0o077, 0o600)])
 def test_permissions_follow_the_umask(tmp_path, umask, mode):
     before = os.umask(umask)
