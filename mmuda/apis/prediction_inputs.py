@@ -6,6 +6,7 @@ else is converted if that is safe, with a note, or refused in words.
 """
 
 import os
+import posixpath
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
+from mmuda.apis.prediction_files import FOLDERS, RECORD
 from mmuda.apis.video_files import (
     VIDEO_EXTENSIONS,
     missing_frames,
@@ -105,11 +107,8 @@ def items_of(inputs: Any) -> Iterator[Item]:
     """
     if is_single(inputs):
         item = item_of(inputs)
-        if item.image is None and not os.path.isfile(item.path or ''):
-            raise DataError(
-                f'{item.path!r}: no such image, folder or video; correct the '
-                'path'
-            )
+        if item.image is None:
+            require_image(item.path or '')
         return iter([item])
     if is_video(inputs):
         path = None if isinstance(inputs, int) else os.fspath(inputs)
@@ -122,6 +121,28 @@ def items_of(inputs: Any) -> Iterator[Item]:
     if isinstance(inputs, Iterable):
         return map(item_of, inputs)
     raise _unknown(inputs)
+
+
+def require_image(path: str) -> None:
+    """Raise a DataError if there is no such file, or none of an image.
+
+    Args:
+        path: Of the file; one that has the ending of an image is not opened.
+    """
+    if not os.path.isfile(path):
+        raise DataError(
+            f'{path!r}: no such image, folder or video; correct the path'
+        )
+    if os.path.splitext(path)[1].lower() in IMAGE_EXTENSIONS:
+        return
+    try:
+        open_image(read_bytes(path), path)
+    except DataError as error:
+        endings = ', '.join(sorted(VIDEO_EXTENSIONS))
+        raise DataError(
+            f'{path!r} is no image; give a video one of the endings of videos '
+            f'({endings}), and instead of a list of images their folder'
+        ) from error
 
 
 def _of_video(source: Any, path: str | None) -> Iterator[Item]:
@@ -161,7 +182,8 @@ def images_in(
 
     Args:
         folder: The folder.
-        without: Folders of results, which may lie inside and are left out.
+        without: Folders that may lie inside and are left out, as the results
+            of earlier runs are.
 
     Returns:
         Paths below the folder with ``/``, sorted.
@@ -169,21 +191,39 @@ def images_in(
     Raises:
         DataError: It can't be read, or has no images.
     """
+    files = _without_results(list_files(os.fspath(folder)))
     names = [
         name
-        for name in list_files(os.fspath(folder))
+        for name in files
         if os.path.splitext(name)[1].lower() in IMAGE_EXTENSIONS
     ]
     if without:
         root, results = Path(folder).resolve(), {p.resolve() for p in without}
         names = [n for n in names if results.isdisjoint((root / n).parents)]
     if not names:
-        endings = ', '.join(sorted(IMAGE_EXTENSIONS))
-        raise DataError(
-            f'{os.fspath(folder)!r} has no images ({endings}); correct the '
-            'path'
-        )
+        raise _no_images(os.fspath(folder), files)
     return sorted(names)
+
+
+def _without_results(files: Sequence[str]) -> list[str]:
+    """Leave out what ``tools/predict.py`` has written, of any run."""
+    results = tuple(
+        file.removesuffix(RECORD) + f'{kind}/'
+        for file in files
+        if posixpath.basename(file) == RECORD
+        for kind in FOLDERS
+    )
+    return [file for file in files if not file.startswith(results)]
+
+
+def _no_images(folder: str, files: Sequence[str]) -> DataError:
+    endings = ', '.join(sorted(IMAGE_EXTENSIONS))
+    remedy = 'correct the path'
+    videos = [*filter(is_video, files)]
+    if videos:
+        video = os.path.join(folder, min(videos))
+        remedy = f'videos are predicted one by one, such as {video!r}'
+    return DataError(f'{folder!r} has no images ({endings}); {remedy}')
 
 
 def notes_of_file(path: str) -> list[Note]:

@@ -15,7 +15,7 @@ from mmuda.apis.prediction_files import (
     TRAIN_IDS,
     PredictionFiles,
 )
-from mmuda.apis.prediction_inputs import images_in, is_video
+from mmuda.apis.prediction_inputs import images_in, is_video, require_image
 from mmuda.apis.segmentation import Segmentation
 from mmuda.apis.segmenter import Segmenter
 from mmuda.apis.video_files import (
@@ -66,10 +66,7 @@ def images_of(inputs: str, out: Path) -> dict[str, str]:
         DataError: There is no image.
     """
     if not os.path.isdir(inputs):
-        if not os.path.isfile(inputs):
-            raise DataError(
-                f'{inputs!r}: no such image, folder or video; correct the path'
-            )
+        require_image(inputs)
         return {inputs: os.path.splitext(os.path.basename(inputs))[0]}
     found = images_in(inputs, [out / name for name in FOLDERS])
     names = file_names(found)

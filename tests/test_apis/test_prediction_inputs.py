@@ -1,5 +1,6 @@
 """Images that are not as those of the training: converted, told, refused."""
 
+import re
 import warnings
 
 import cv2
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mmuda.apis import InputWarning, Segmenter
-from mmuda.apis.prediction_inputs import as_bgr, images_in, item_of
+from mmuda.apis.prediction_inputs import as_bgr, images_in, item_of, items_of
 from mmuda.apis.prediction_pipeline import pipeline_of, training_size
 from mmuda.utils.config import load_config
 from mmuda.utils.errors import ConfigError, DataError
@@ -141,6 +142,45 @@ def test_folders_are_searched_and_results_left_out(tmp_path):
         (tmp_path / name).write_bytes(b'')
     found = images_in(tmp_path, [tmp_path / 'out/labels'])
     assert found == ['a/c.jpg', 'b.PNG']
+
+
+def write_empty(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b'')
+
+
+@pytest.mark.parametrize('out', ['', 'earlier/'])
+def test_results_of_earlier_runs_are_no_images(tmp_path, out):
+    results = ('labels/b.png', 'overlay/a/c.png', 'predictions.json')
+    write_empty(tmp_path, 'b.png', 'a/c.jpg', *(out + r for r in results))
+    assert images_in(tmp_path) == ['a/c.jpg', 'b.png']
+
+
+def test_folders_with_the_names_of_results_are_searched(tmp_path):
+    write_empty(tmp_path, 'labels/b.png', 'a/predictions.json')
+    assert images_in(tmp_path) == ['labels/b.png']
+
+
+def test_a_folder_of_videos_says_how_they_are_predicted(tmp_path):
+    write_empty(tmp_path, 'b.MP4', 'a.txt')
+    video = re.escape(repr(str(tmp_path / 'b.MP4')))
+    with pytest.raises(DataError, match=f'one by one, such as {video}$'):
+        images_in(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['drive.ts', 'list.txt', 'none'])
+def test_what_is_no_image_is_told_before_it_is_predicted(tmp_path, name):
+    (tmp_path / name).write_text('a.png')
+    told = f'{name}. is no image; give a video one of the endings of'
+    with pytest.raises(DataError, match=told):
+        items_of(str(tmp_path / name))
+
+
+def test_images_need_no_ending(tmp_path):
+    Image.new('RGB', (4, 3)).save(tmp_path / 'image', 'PNG')
+    (item,) = items_of(tmp_path / 'image')
+    assert item.path == str(tmp_path / 'image')
 
 
 @pytest.fixture(scope='module')
