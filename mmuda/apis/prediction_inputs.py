@@ -5,15 +5,17 @@ Networks are trained on images of 8 bits with three colours. What is something
 else is converted if that is safe, with a note, or refused in words.
 """
 
+import io
 import os
 import posixpath
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from mmuda.apis.prediction_files import FOLDERS, RECORD
 from mmuda.apis.video_files import (
@@ -33,6 +35,8 @@ ChannelOrder = Literal['bgr', 'rgb']
 _GREY = ('1', 'L', 'LA', 'I', 'I;16', 'I;16B', 'I;16L')
 _ALPHA = ('RGBA', 'LA', 'PA', 'RGBa')
 _DEEP = ('I', 'I;16', 'I;16B', 'I;16L')
+# Their parts are no images.
+_NO_IMAGES = (bytes, bytearray, io.IOBase, Mapping, Tensor)
 _FLOATS = 'pass (image * 255).round().astype(numpy.uint8)'
 
 
@@ -118,17 +122,21 @@ def items_of(inputs: Any) -> Iterator[Item]:
     if isinstance(inputs, str | os.PathLike):
         files = (os.path.join(inputs, name) for name in images_in(inputs))
         return (Item(None, path) for path in files)
-    if isinstance(inputs, Iterable):
+    if isinstance(inputs, Iterable) and not isinstance(inputs, _NO_IMAGES):
         return map(item_of, inputs)
     raise _unknown(inputs)
 
 
 def require_image(path: str) -> None:
-    """Raise a DataError if there is no such file, or none of an image.
+    """Raise a DataError if there is no such file, or none of one image.
 
     Args:
         path: Of the file; one that has the ending of an image is not opened.
     """
+    if os.path.isdir(path) or is_video(path):
+        raise DataError(
+            f'{path!r} holds several images; pass it alone, not in a list'
+        )
     if not os.path.isfile(path):
         raise DataError(
             f'{path!r}: no such image, folder or video; correct the path'

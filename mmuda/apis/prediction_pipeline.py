@@ -16,6 +16,7 @@ from mmuda.apis.prediction_inputs import (
     as_bgr,
     as_stored,
     notes_of_file,
+    require_image,
 )
 from mmuda.datasets.images.image_io import UNCHANGED
 from mmuda.datasets.transforms.image_loading import loaded_pixels
@@ -196,6 +197,7 @@ class PredictionPipeline:
         results: dict[str, Any] = dict(img_path=item.path or '', seg_fields=[])
         if item.image is None:
             assert item.path is not None, 'of a file'
+            require_image(item.path)
             loaded = self.loader(results)
             if loaded is None:
                 raise DataError(f'cannot read {item.path!r}')

@@ -2,6 +2,7 @@
 """One object that predicts images, folders and videos."""
 
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -51,6 +52,8 @@ OnError = Callable[[Item, DataError], None]
 class Segmenter:
     """A trained network that predicts whatever images it is given.
 
+    Threads may share it, and wait for each other where it computes.
+
     Images are shown to it as the config tests them, without labels, and
     predicted by the network that the config tests (``predict_on``).
 
@@ -97,7 +100,7 @@ class Segmenter:
     ) -> None:
         if isinstance(checkpoint, str | os.PathLike):
             checkpoint = [checkpoint]
-        files = [str(file) for file in checkpoint]
+        files = [str(file) for file in checkpoint or ()]
         if not files:
             raise ConfigError(
                 'a network predicts by trained weights: pass checkpoint=FILE'
@@ -118,12 +121,13 @@ class Segmenter:
             self._pipeline = PredictionPipeline(network.steps, size, usual)
         self._told: set[str] = set()
         self._asked: frozenset[str] | None = None
+        self._lock = threading.Lock()
 
     def predict(
         self,
         inputs: Any,
         batch_size: int = 1,
-        outputs: Sequence[str] = ('labels',),
+        outputs: str | Sequence[str] = ('labels',),
         channel_order: ChannelOrder = 'bgr',
         workers: int | None = None,
         on_error: OnError | None = None,
@@ -158,6 +162,7 @@ class Segmenter:
         """
         COUNT.require(batch_size, 'batch_size')
         one_of(('bgr', 'rgb')).require(channel_order, 'channel_order')
+        outputs = [outputs] if isinstance(outputs, str) else outputs
         for name in outputs:
             one_of(OUTPUTS).require(name, 'outputs')
         if workers is not None:
@@ -228,12 +233,12 @@ class Segmenter:
     def _predicted(
         self, batch: Sequence[Shown], outputs: frozenset[str]
     ) -> list[Segmentation]:
-        if outputs != self._asked:
-            # Several predictions may take turns.
-            ask_for(self.model, sorted(outputs))
-            self._asked = outputs
         data = pseudo_collate([image.packed for image in batch])
-        with computing_in(self.precision, self.device):
+        # Several predictions may take turns, in threads, too.
+        with self._lock, computing_in(self.precision, self.device):
+            if outputs != self._asked:
+                ask_for(self.model, sorted(outputs))
+                self._asked = outputs
             samples = self.model.test_step(data)
         return [
             self._segmentation(image, sample, outputs)

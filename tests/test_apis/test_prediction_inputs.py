@@ -1,5 +1,6 @@
 """Images that are not as those of the training: converted, told, refused."""
 
+import io
 import re
 import warnings
 
@@ -8,10 +9,17 @@ import mmcv
 import numpy as np
 import predicting_network
 import pytest
+import torch
 from PIL import Image
 
 from mmuda.apis import InputWarning, Segmenter
-from mmuda.apis.prediction_inputs import as_bgr, images_in, item_of, items_of
+from mmuda.apis.prediction_inputs import (
+    as_bgr,
+    images_in,
+    item_of,
+    items_of,
+    require_image,
+)
 from mmuda.apis.prediction_pipeline import pipeline_of, training_size
 from mmuda.utils.config import load_config
 from mmuda.utils.errors import ConfigError, DataError
@@ -181,6 +189,25 @@ def test_images_need_no_ending(tmp_path):
     Image.new('RGB', (4, 3)).save(tmp_path / 'image', 'PNG')
     (item,) = items_of(tmp_path / 'image')
     assert item.path == str(tmp_path / 'image')
+
+
+@pytest.mark.parametrize('name', ['folder', 'drive.avi'])
+def test_what_holds_several_images_stands_alone(tmp_path, name):
+    (tmp_path / 'folder').mkdir()
+    told = f'{name}. holds several images; pass it alone, not in a list'
+    with pytest.raises(DataError, match=told):
+        require_image(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    'given',
+    [torch.zeros(2, 3, 4, 4), b'image', io.BytesIO(), {'a.png': 1}],
+    ids=['tensor', 'bytes', 'file', 'dict'],
+)
+def test_parts_of_some_things_are_no_images(given):
+    kind = type(given).__name__
+    with pytest.raises(DataError, match=f'^a {kind} is no image; pass an arr'):
+        items_of(given)
 
 
 @pytest.fixture(scope='module')

@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import mmcv
 import numpy as np
@@ -124,6 +125,27 @@ def test_a_generator_is_asked_for_as_it_is_needed(segmenter, paths):
     assert len(asked) <= 26
     results.close()
     assert first.path == paths[0]
+
+
+def test_threads_may_share_one(segmenter, paths):
+    image, several = paths[0], []
+    with ThreadPoolExecutor(1) as other:
+
+        def ask(*_):
+            # In the middle of the first prediction; it must not wait for it.
+            if not several:
+                several.append(
+                    other.submit(segmenter.predict, image, outputs=['labels'])
+                )
+                wait(several, timeout=0.5)
+
+        hook = segmenter.model.register_forward_pre_hook(ask)
+        try:
+            result = segmenter.predict(image, outputs=ALL)
+        finally:
+            hook.remove()
+    assert result.probabilities.shape[0] == 19
+    assert several[0].result().probabilities is None
 
 
 def test_batches_are_of_one_size_and_in_order(small):
@@ -285,6 +307,10 @@ def test_an_image_may_be_saved_drawn_and_shown(segmenter, paths, tmp_path):
         segmenter.predict(paths[0]).entropy_picture()
 
 
+def test_one_output_is_asked_for_by_its_name(segmenter, paths):
+    assert segmenter.predict(paths[0], outputs='entropy').entropy.size
+
+
 @pytest.mark.parametrize(
     ('options', 'match'),
     [
@@ -309,7 +335,8 @@ def test_heads_that_do_not_predict(small, head, match):
 
 
 def test_a_network_needs_weights(small, tmp_path):
-    with pytest.raises(ConfigError, match='checkpoint=FILE'):
-        Segmenter(small['config'])
+    for given in ((), None):
+        with pytest.raises(ConfigError, match='checkpoint=FILE'):
+            Segmenter(small['config'], given)
     with pytest.raises(CheckpointError, match='no such checkpoint'):
         Segmenter(small['config'], tmp_path / 'none.pth')
