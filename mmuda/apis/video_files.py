@@ -2,6 +2,8 @@
 """Reading videos and cameras, and writing videos whole or not at all."""
 
 import os
+import shutil
+import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +29,7 @@ _OTHER = '.mp4'
 _FALLBACK = '.avi'
 _USUAL_RATE = 25.0
 _AHEAD = 4
+_SPACE = 2**20
 # Containers tell their number of frames more or less exactly.
 _UNSURE_FRAMES = 2
 _End = object()
@@ -172,6 +175,7 @@ class VideoWriter:
 
         Raises:
             ConfigError: This OpenCV can't write such a video.
+            OSError: The disk is full.
         """
         height, width = picture.shape[:2]
         frame = np.pad(
@@ -181,6 +185,8 @@ class VideoWriter:
         )
         if self._writer is None:
             self._writer = self._open(frame.shape[1], frame.shape[0])
+        # OpenCV would go on to the end of a video that can't become whole.
+        _require_space(self.path.parent, min(frame.nbytes, _SPACE))
         self._writer.write(frame)
         self.count += 1
 
@@ -237,6 +243,14 @@ def written_video(
             writer.close()
         if writer.count:
             writer.require_whole()
+
+
+def _require_space(folder: Path, size: int) -> None:
+    """Raise an OSError if a file of so many bytes can't be written."""
+    if shutil.disk_usage(folder).free < size:
+        # That is what is free for others than root.
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(size))
 
 
 def video_name(name: str) -> str:

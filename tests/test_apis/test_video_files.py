@@ -1,5 +1,7 @@
 """Videos that are read and written, ahead of time and whole."""
 
+import errno
+import shutil
 import threading
 import warnings
 
@@ -90,6 +92,23 @@ def test_a_full_disk_leaves_no_video_that_ends_early(tmp_path, name):
     error = on_full_disk(write_noise, path, size=half)
     assert isinstance(error, DiskFullError)
     assert [*tmp_path.iterdir()] == []
+
+
+def write_where_none_is_free(path):
+    usage = shutil.disk_usage(path.parent)
+    shutil.disk_usage = lambda folder: usage._replace(free=0)
+    with written_video(path, 25) as writer:
+        writer.add(np.zeros((64, 64, 3), np.uint8))
+        raise PermissionError(errno.EPERM, 'goes on')
+
+
+@pytest.mark.parametrize(
+    ('size', 'kind'), [(1000, DiskFullError), (100_000, PermissionError)]
+)
+def test_a_full_disk_ends_a_video_at_once(codec, tmp_path, size, kind):
+    path = tmp_path / 'a.avi'
+    error = on_full_disk(write_where_none_is_free, path, size=size)
+    assert type(error) is kind
 
 
 def write_half(path):
