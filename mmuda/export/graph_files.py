@@ -113,11 +113,21 @@ def _write_onnx(graph: Graph, temporary: Path, metadata: Metadata) -> None:
             verbose=False,
         )
     assert program is not None, 'it is, without a file'
+    _require_opset(program.model.opset_imports[''], graph.opset or OPSET)
     _name_axes(program.model.graph)
     _forget_origins(program.model)
     for key, value in metadata.items():
         program.model.metadata_props[key] = json.dumps(value)
     program.save(temporary)
+
+
+def _require_opset(written: int, asked: int) -> None:
+    # PyTorch goes on with its own where it can't convert it to another.
+    if written != asked:
+        raise ConfigError(
+            f'--opset {asked}: PyTorch {torch.__version__} writes this '
+            f'network with opset {written} alone; leave it out'
+        )
 
 
 def _name_axes(graph: Any) -> None:
@@ -245,9 +255,10 @@ def format_of(path: Path, option: str | None) -> GraphFormat:
     Raises:
         ConfigError: The two do not fit, or the suffix is of none.
     """
-    for kind in FORMATS:
-        if kind.suffix == path.suffix and option in (None, kind.option):
+    kinds = [kind for kind in FORMATS if option in (None, kind.option)]
+    for kind in kinds:
+        if kind.suffix == path.suffix:
             return kind
-    known = ', '.join(f'{k.suffix} ({k.option})' for k in FORMATS)
+    known = ' or '.join(f'{k.suffix} ({k.option})' for k in kinds)
     named = f' with {option}' if option else ''
-    raise ConfigError(f'--out {path}{named}: must end with one of {known}')
+    raise ConfigError(f'--out {path}{named}: must end with {known}')

@@ -296,6 +296,20 @@ def test_wrong_options_write_nothing(files, out, words):
     assert {*files.iterdir()} == before
 
 
+@pytest.mark.parametrize('opset', ['3', '99'])
+def test_opsets_that_are_not_written_are_refused(files, opset):
+    before = {*files.iterdir()}
+    told = rf'--opset {opset}: PyTorch .* with opset 18 alone; leave it out'
+    with pytest.raises(ConfigError, match=told):
+        run(files, 'n.onnx', *SIZE, '--opset', opset)
+    assert {*files.iterdir()} == before
+
+
+def test_a_suffix_of_another_format_is_told_the_right_one(files):
+    with pytest.raises(ConfigError, match=r'must end with \.onnx \(--onnx\)$'):
+        run(files, 'n.pt', '--onnx')
+
+
 def test_missing_packages_are_named_together(files):
     kind = replace(ONNX, packages=('json', 'no_package_a', 'no_package_b'))
     cfg = Config.fromfile(files / 'method.py')
