@@ -87,7 +87,7 @@ def _is_of_demo(path: PurePath) -> bool:
 
 
 def _near(path: Path) -> str:
-    """What may have been meant; nothing if no name is close."""
+    """What may have been meant, or where names come from."""
     near = near_names(path)
     if near:
         return near
@@ -103,4 +103,7 @@ def _near(path: Path) -> str:
         asked = _below_configs(path).as_posix()
         known = [f.relative_to(root).as_posix() for f in leaves.values()]
     close = difflib.get_close_matches(asked.removeprefix(_PREFIX), known)
-    return f' (did you mean {alternatives(close)}?)' if close else ''
+    if close:
+        return f' (did you mean {alternatives(close)}?)'
+    is_name = len(path.parts) == 1
+    return f'; those that come with mmuda are in {root}' if is_name else ''

@@ -129,3 +129,10 @@ def test_a_wheel_tells_where_the_configs_of_the_demo_are(
 def test_what_is_no_config_is_refused(name):
     with pytest.raises(ConfigError, match=r'no such config file'):
         find_config(name)
+
+
+def test_a_name_that_is_near_to_none_is_told_where_they_are():
+    told = f'those that come with mmuda are in {packaged_configs()}'
+    with pytest.raises(ConfigError) as caught:
+        find_config('qqqq')
+    assert str(caught.value) == f'qqqq: no such config file; {told}'
