@@ -26,7 +26,7 @@ from exported_networks import (
 )
 from mmcv import rescale_size
 from mmengine.config import Config
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 import mmuda
 from mmuda.export import (
@@ -60,11 +60,14 @@ def module_of(folder, **model):
 
 
 def picture(path):
-    """An image file, and what the network is shown of it."""
+    """A photo of a camera on its side, and what the network is shown."""
     generator = np.random.default_rng(0)
     coarse = generator.integers(0, 256, (5, 7, 3), np.uint8)
-    Image.fromarray(coarse).resize((101, 75)).save(path)
-    pixels = np.asarray(Image.open(path).convert('RGB'), np.float32)
+    upright = Image.fromarray(coarse).resize((101, 75))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    pixels = np.asarray(upright, np.float32)
     return torch.from_numpy(pixels).permute(2, 0, 1)[None]
 
 
@@ -136,7 +139,8 @@ def test_the_example_shows_images_at_the_tested_size(files, monkeypatch):
     example.write_text(examples()[EXAMPLE])
     street, out = files / 'street.png', files / 'labels.png'
     picture(street)
-    image = Image.open(street).transpose(Image.Transpose.ROTATE_90)
+    image = ImageOps.exif_transpose(Image.open(street))
+    image = image.transpose(Image.Transpose.ROTATE_90)
     image.save(street)
     assert image.size == (75, 101)
     box = 128, 64
