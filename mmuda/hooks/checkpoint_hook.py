@@ -23,6 +23,7 @@ from mmuda.models.players import unwrap
 from mmuda.models.trained import HEADS, check_state, named_tensors
 from mmuda.registry import HOOKS
 from mmuda.utils.class_names import require_trained_classes, stored_classes
+from mmuda.utils.config_keys import did_you_mean
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.tool_commands import tool_command
@@ -192,6 +193,7 @@ class UDACheckpointHook(CheckpointHook):
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         if not self.save_best:
             return
+        _require_metrics(self.key_indicators, metrics)
         _prepare_to_save(runner, runner.iter)
         # One metric has an attribute, several have a dict.
         single = len(self.key_indicators) == 1
@@ -227,6 +229,18 @@ class UDACheckpointHook(CheckpointHook):
     def _remove(self, path: str) -> None:
         if self.file_backend.isfile(path):
             self.file_backend.remove(path)
+
+
+def _require_metrics(names: Sequence[str], metrics: dict) -> None:
+    """Refuse ``save_best`` of what a validation does not give."""
+    for name in names:
+        # MMEngine warns where there is none at all.
+        if metrics and name != 'auto' and name not in metrics:
+            raise ConfigError(
+                f"default_hooks.checkpoint.save_best='{name}': the validation "
+                f'gives no such value{did_you_mean(name, metrics)}; there are '
+                f'{", ".join(metrics)}'
+            )
 
 
 def _prepare_to_save(runner: Runner, finished: int) -> None:

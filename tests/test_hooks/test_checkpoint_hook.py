@@ -123,6 +123,16 @@ def test_best_checkpoints_of_two_metrics(tmp_path):
     assert len(names(tmp_path)) == 2
 
 
+def test_best_by_a_metric_that_there_is_not(tmp_path):
+    run = best_run(tmp_path, [1], save_best='mIou')
+    expected = (
+        r"save_best='mIou': the validation gives no such value \(did you mean "
+        r"'mIoU'\?\); there are aAcc, mIoU, mAcc, IoU.a, "
+    )
+    with pytest.raises(ConfigError, match=expected):
+        run.train()
+
+
 def test_failed_save_keeps_the_old_best(tmp_path):
     run = best_run(tmp_path, [1, 2, 3], backend_args=dict(backend='full_disk'))
     with pytest.raises(DiskFullError):
