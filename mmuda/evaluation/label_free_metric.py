@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors. Licensed under Apache-2.0.
 """Validation without labels."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -182,6 +183,14 @@ class LabelFreeMetric(BaseMetric):
             f'{int(state["view_images"])} images seen twice',
             logger='current',
         )
+        looks = self.second_view_every and self._model is not None
+        if looks and not state['view_images']:
+            print_log(
+                'no image is seen twice, and there is no consistency: '
+                'LabelFreeMetric(second_view_every=1) takes all',
+                logger='current',
+                level=logging.WARNING,
+            )
         return label_free_scores(state, self._prior)
 
 

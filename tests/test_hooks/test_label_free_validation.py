@@ -1,6 +1,7 @@
 """Validation without labels in runs."""
 
 import pytest
+from mmengine.logging import MMLogger
 from tiny_runs import runner
 
 from mmuda.evaluation import LabelFreeMetric
@@ -29,6 +30,22 @@ def test_in_a_run(tmp_path):
         m for m in run.val_evaluator.metrics if isinstance(m, LabelFreeMetric)
     ]
     assert used._model is None
+
+
+def test_no_image_that_is_seen_twice_is_told(tmp_path, caplog):
+    run = runner(tmp_path, hooks=['LeanPredictionHook'], val_interval=100)
+    own = dict(type='LabelFreeMetric', second_view_every=10**9)
+    run._val_evaluator = [own]
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    found = run.val()
+    logger.removeHandler(caplog.handler)
+    assert 'label_free/consistency' not in found
+    lines = [record.message for record in caplog.records]
+    assert (
+        'no image is seen twice, and there is no consistency: '
+        'LabelFreeMetric(second_view_every=1) takes all'
+    ) in lines
 
 
 def test_without_second_views(tmp_path):
