@@ -105,6 +105,21 @@ def test_classes_that_are_left_out(missing):
     assert found.left_out == [1, 2]
 
 
+@pytest.mark.parametrize(('times', 'missing'), [(2499, [2]), (2501, [1, 2])])
+def test_a_class_of_less_than_a_ten_thousandth_is_left_out(times, missing):
+    target = target_state([*(TARGET[:4] * times), TARGET[4]])
+    found = estimate_accuracy(target, source_state(SOURCE, TRUTH))
+    assert found.left_out == missing
+
+
+def test_source_pixels_of_no_numbers_do_not_count():
+    nothing = [[math.nan] * 3]
+    found = source_state(SOURCE + nothing, [*TRUTH, 0])
+    known = source_state(SOURCE, TRUTH)
+    assert torch.equal(found.confusion, known.confusion)
+    assert found.confidence == known.confidence
+
+
 def test_nothing_to_estimate():
     empty = estimate_accuracy(LabelFreeState(3), SourceState(3))
     assert math.isnan(empty.mean_iou)

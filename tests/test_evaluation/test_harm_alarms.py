@@ -139,6 +139,16 @@ def test_share_of_a_collapsed_class(left, found):
     assert ('collapse' in names(after, before)) is found
 
 
+@pytest.mark.parametrize(('labelled', 'found'), [(1, []), (9, ['collapse'])])
+def test_images_of_a_class_that_the_source_hardly_has(labelled, found):
+    # Of less than 1 % of the source's pixels; a fifth of that is more than
+    # source-only predicts.
+    before = evidence([(50, 49, 1)] + [(50, 50, 0)] * 19, right=[90] * 3)
+    before.source.confusion[2] = torch.tensor([0, 0, labelled])
+    after = evidence([(50, 50, 0)] * 20)
+    assert names(after, before) == found
+
+
 def test_rare_on_the_target_by_source_only_too():
     before = evidence([(60, 35, 5)], right=[90] * 3)
     after = evidence([(60, 36, 4)], right=[90] * 3)
