@@ -35,7 +35,6 @@ ChannelOrder = Literal['bgr', 'rgb']
 _GREY = ('1', 'L', 'LA', 'I', 'I;16', 'I;16B', 'I;16L')
 _ALPHA = ('RGBA', 'LA', 'PA', 'RGBa')
 _DEEP = ('I', 'I;16', 'I;16B', 'I;16L')
-# Their parts are no images.
 _NO_IMAGES = (bytes, bytearray, io.IOBase, Mapping, Tensor)
 _FLOATS = 'pass (image * 255).round().astype(numpy.uint8)'
 
@@ -128,11 +127,7 @@ def items_of(inputs: Any) -> Iterator[Item]:
 
 
 def require_image(path: str) -> None:
-    """Raise a DataError if there is no such file, or none of one image.
-
-    Args:
-        path: Of the file; one that has the ending of an image is not opened.
-    """
+    """Raise a DataError if a path is not that of one image."""
     if os.path.isdir(path) or is_video(path):
         raise DataError(
             f'{path!r} holds several images; pass it alone, not in a list'
@@ -148,8 +143,8 @@ def require_image(path: str) -> None:
     except DataError as error:
         endings = ', '.join(sorted(VIDEO_EXTENSIONS))
         raise DataError(
-            f'{path!r} is no image; give a video one of the endings of videos '
-            f'({endings}), and instead of a list of images their folder'
+            f'{path!r} is no image; let a video end in one of {endings}, and '
+            'pass the folder of several images'
         ) from error
 
 
@@ -190,8 +185,7 @@ def images_in(
 
     Args:
         folder: The folder.
-        without: Folders that may lie inside and are left out, as the results
-            of earlier runs are.
+        without: Folders that are left out, as results of earlier runs are.
 
     Returns:
         Paths below the folder with ``/``, sorted.
@@ -199,11 +193,18 @@ def images_in(
     Raises:
         DataError: It can't be read, or has no images.
     """
-    files = _without_results(list_files(os.fspath(folder)))
+    files = list_files(os.fspath(folder))
+    written = tuple(
+        name.removesuffix(RECORD) + f'{kind}/'
+        for name in files
+        if posixpath.basename(name) == RECORD
+        for kind in FOLDERS
+    )
     names = [
         name
         for name in files
         if os.path.splitext(name)[1].lower() in IMAGE_EXTENSIONS
+        and not name.startswith(written)
     ]
     if without:
         root, results = Path(folder).resolve(), {p.resolve() for p in without}
@@ -213,24 +214,11 @@ def images_in(
     return sorted(names)
 
 
-def _without_results(files: Sequence[str]) -> list[str]:
-    """Leave out what ``tools/predict.py`` has written, of any run."""
-    results = tuple(
-        file.removesuffix(RECORD) + f'{kind}/'
-        for file in files
-        if posixpath.basename(file) == RECORD
-        for kind in FOLDERS
-    )
-    return [file for file in files if not file.startswith(results)]
-
-
 def _no_images(folder: str, files: Sequence[str]) -> DataError:
     endings = ', '.join(sorted(IMAGE_EXTENSIONS))
     remedy = 'correct the path'
-    videos = [*filter(is_video, files)]
-    if videos:
-        video = os.path.join(folder, min(videos))
-        remedy = f'videos are predicted one by one, such as {video!r}'
+    for video in filter(is_video, files):
+        remedy = f'name the video, {os.path.join(folder, video)!r}'
     return DataError(f'{folder!r} has no images ({endings}); {remedy}')
 
 

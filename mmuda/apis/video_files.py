@@ -185,7 +185,7 @@ class VideoWriter:
         )
         if self._writer is None:
             self._writer = self._open(frame.shape[1], frame.shape[0])
-        # OpenCV would go on to the end of a video that can't become whole.
+        # OpenCV would go on to the end.
         _require_space(self.path.parent, min(frame.nbytes, _SPACE))
         self._writer.write(frame)
         self.count += 1
@@ -246,9 +246,8 @@ def written_video(
 
 
 def _require_space(folder: Path, size: int) -> None:
-    """Raise an OSError if a file of so many bytes can't be written."""
+    # Of what is free root may take more.
     if shutil.disk_usage(folder).free < size:
-        # That is what is free for others than root.
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(size))
 

@@ -122,11 +122,9 @@ def _write_onnx(graph: Graph, temporary: Path, metadata: Metadata) -> None:
 
 
 def _require_opset(written: int, asked: int) -> None:
-    # PyTorch goes on with its own where it can't convert it to another.
     if written != asked:
         raise ConfigError(
-            f'--opset {asked}: PyTorch {torch.__version__} writes this '
-            f'network with opset {written} alone; leave it out'
+            f'--opset {asked}: PyTorch wrote {written} instead; leave it out'
         )
 
 

@@ -39,8 +39,6 @@ from mmuda.utils.json_files import read_plain_file, unique_keys
 # The last one is a limit of the shell (ulimit -f).
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _IS_WINDOWS = os.name == 'nt'
-# With them a name that just fits is one of at most 255 bytes, still.
-_KEPT_LETTERS = 40
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
 _TEMPORARY = re.compile(r'\..+\.[0-9a-f]{8}(\.[^.]*)?')
 _PROBE_BYTES = 2**20
@@ -76,7 +74,8 @@ def atomic_path(
         )
     with disk_full_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        start = path.stem[:_KEPT_LETTERS]
+        # A name that just fits still does with what is added.
+        start = path.stem[:40]
         name = f'.{start}.{secrets.token_hex(4)}{path.suffix}'
         temporary = (temporary_folder or path.parent) / name
         # The umask is that of all threads: let the system apply it.

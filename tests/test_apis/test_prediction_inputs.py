@@ -173,14 +173,14 @@ def test_folders_with_the_names_of_results_are_searched(tmp_path):
 def test_a_folder_of_videos_says_how_they_are_predicted(tmp_path):
     write_empty(tmp_path, 'b.MP4', 'a.txt')
     video = re.escape(repr(str(tmp_path / 'b.MP4')))
-    with pytest.raises(DataError, match=f'one by one, such as {video}$'):
+    with pytest.raises(DataError, match=f'; name the video, {video}$'):
         images_in(tmp_path)
 
 
 @pytest.mark.parametrize('name', ['drive.ts', 'list.txt', 'none'])
 def test_what_is_no_image_is_told_before_it_is_predicted(tmp_path, name):
     (tmp_path / name).write_text('a.png')
-    told = f'{name}. is no image; give a video one of the endings of'
+    told = f'{name}. is no image; let a video end in one of .avi, '
     with pytest.raises(DataError, match=told):
         items_of(str(tmp_path / name))
 

@@ -303,7 +303,7 @@ def test_wrong_options_write_nothing(files, out, words):
 @pytest.mark.parametrize('opset', ['3', '99'])
 def test_opsets_that_are_not_written_are_refused(files, opset):
     before = {*files.iterdir()}
-    told = rf'--opset {opset}: PyTorch .* with opset 18 alone; leave it out'
+    told = f'--opset {opset}: PyTorch wrote 18 instead; leave it out'
     with pytest.raises(ConfigError, match=told):
         run(files, 'n.onnx', *SIZE, '--opset', opset)
     assert {*files.iterdir()} == before
