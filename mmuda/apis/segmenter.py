@@ -52,7 +52,7 @@ OnError = Callable[[Item, DataError], None]
 class Segmenter:
     """A trained network that predicts whatever images it is given.
 
-    Threads may share it, and wait for each other where it computes.
+    Threads may share it.
 
     Images are shown to it as the config tests them, without labels, and
     predicted by the network that the config tests (``predict_on``).

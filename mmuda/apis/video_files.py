@@ -7,7 +7,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -150,7 +150,9 @@ def ahead(items: Iterable[_T], depth: int) -> Iterator[_T]:
         finally:
             for future in ready:
                 future.cancel()
-            reader.submit(getattr(source, 'close', int)).result()
+            # At exit none is taken.
+            with suppress(RuntimeError):
+                reader.submit(getattr(source, 'close', int)).result()
 
 
 class VideoWriter:

@@ -2,6 +2,8 @@
 
 import errno
 import shutil
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -196,3 +198,19 @@ def test_errors_come_through():
     assert next(results) == 1
     with pytest.raises(DataError, match='broken'):
         next(results)
+
+
+LEFT_AT_THE_END = """
+from mmuda.apis.video_files import ahead
+items = ahead(iter(range(9)), 2)
+print(next(items))
+"""
+
+
+def test_what_is_left_at_the_end_of_a_program_is_no_error():
+    result = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', LEFT_AT_THE_END],
+        capture_output=True,
+        text=True,
+    )
+    assert (result.stdout, result.stderr) == ('0\n', '')
