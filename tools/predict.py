@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmuda.apis import InputWarning, Segmenter
+from mmuda.apis import Segmenter
 from mmuda.apis.prediction_files import (
     ENTROPY,
     OVERLAY,
@@ -153,11 +153,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
 
 
 def source_of(text: str) -> str | int:
-    """A path, or the number of a camera.
-
-    Args:
-        text: Of the command line; a file that has a number for its name wins.
-    """
+    """A path, which wins, or the number of a camera."""
     number = text.isdecimal() and not Path(text).exists()
     return int(text) if number else text
 
@@ -174,7 +170,7 @@ def kinds_of(args: argparse.Namespace) -> tuple[str, ...]:
 def network_of(
     args: argparse.Namespace, segmenter: Segmenter
 ) -> dict[str, Any]:
-    """What decides the predictions, as plain values."""
+    """What decides the predictions."""
     return dict(
         checkpoints=[
             sha256_of(local_checkpoint(path)) for path in args.checkpoint
@@ -189,16 +185,7 @@ def network_of(
 def written_of(
     source: str | int, names: dict[str, str], files: PredictionFiles
 ) -> dict[Path, str]:
-    """Files that will be written, with the image of each.
-
-    Args:
-        source: As of :func:`source_of`.
-        names: Of images, by path; none of a video or camera.
-        files: What is written.
-
-    Returns:
-        Paths of the images below the input, and names of videos.
-    """
+    """Files that will be written, with the image of each below the input."""
     if is_video(source):
         return {path: path.name for path in videos_of(source, files).values()}
     return {
@@ -266,7 +253,7 @@ def _tell(outcome: Outcome, out: Path) -> int:
 
 
 def _show_warning(message: Warning | str, category: type, *_, **__) -> None:
-    if issubclass(category, InputWarning | UserWarning):
+    if issubclass(category, UserWarning):
         print(f'warning: {message}', file=sys.stderr, flush=True)
 
 

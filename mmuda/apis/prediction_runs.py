@@ -155,8 +155,8 @@ def predict_video(
         segmenter: The network.
         inputs: Path of a video, or number of a camera.
         files: What is written; labels are shown in their colours.
-        batch_size: As of ``Segmenter.predict``; of a camera 1.
-        overwrite: Predict a video whose files are there.
+        batch_size: Of a camera 1.
+        overwrite: Predict it again.
 
     Returns:
         What became of them; a video that ends too early is a fault, and is
@@ -200,17 +200,14 @@ def write_frames(
     total: int | None = None,
     endless: bool = False,
 ) -> int:
-    """Add predictions to videos, in a thread of their own.
+    """Add predictions to videos, in a thread of their own; count them.
 
     Args:
         results: Of the frames.
         files: Draws them.
-        writers: Of the videos, by what they show.
-        total: Number of frames, if it is known.
+        writers: By what they show.
+        total: Number of frames.
         endless: Whether Ctrl-C is the usual end.
-
-    Returns:
-        Number of frames that were written.
     """
 
     def write(result: Segmentation) -> None:

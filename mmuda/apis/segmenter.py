@@ -234,7 +234,7 @@ class Segmenter:
         self, batch: Sequence[Shown], outputs: frozenset[str]
     ) -> list[Segmentation]:
         data = pseudo_collate([image.packed for image in batch])
-        # Several predictions may take turns, in threads, too.
+        # Predictions may take turns.
         with self._lock, computing_in(self.precision, self.device):
             if outputs != self._asked:
                 ask_for(self.model, sorted(outputs))

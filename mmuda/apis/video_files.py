@@ -177,7 +177,6 @@ class VideoWriter:
 
         Raises:
             ConfigError: This OpenCV can't write such a video.
-            OSError: The disk is full.
         """
         height, width = picture.shape[:2]
         frame = np.pad(
@@ -258,7 +257,7 @@ def video_name(name: str) -> str:
     """Name of a written video: another ending where none is written so.
 
     Args:
-        name: Of the video that was read, or without an ending of a camera.
+        name: Of the video that was read; of a camera without an ending.
     """
     stem, ending = os.path.splitext(name)
     return stem + (ending if ending.lower() in _CODECS else _OTHER)

@@ -113,19 +113,17 @@ def _write_onnx(graph: Graph, temporary: Path, metadata: Metadata) -> None:
             verbose=False,
         )
     assert program is not None, 'it is, without a file'
-    _require_opset(program.model.opset_imports[''], graph.opset or OPSET)
+    written = program.model.opset_imports['']
+    if written != (graph.opset or OPSET):
+        raise ConfigError(
+            f'--opset {graph.opset}: PyTorch wrote {written} instead; leave '
+            'it out'
+        )
     _name_axes(program.model.graph)
     _forget_origins(program.model)
     for key, value in metadata.items():
         program.model.metadata_props[key] = json.dumps(value)
     program.save(temporary)
-
-
-def _require_opset(written: int, asked: int) -> None:
-    if written != asked:
-        raise ConfigError(
-            f'--opset {asked}: PyTorch wrote {written} instead; leave it out'
-        )
 
 
 def _name_axes(graph: Any) -> None:
