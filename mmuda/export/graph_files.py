@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from packaging.version import Version
 from torch import Tensor
 
 from mmuda.utils.errors import ConfigError
@@ -28,6 +29,8 @@ OPSET = 18
 # Of larger ones PyTorch writes the weights into a second file, whose name the
 # first one holds.
 _ONNX_BYTES = 1536 * 2**20
+# 2.6 fails at batch norms and at sizes that are free.
+_ONNX_TORCH = '2.7'
 _AXES = {0: 'batch', 2: 'height', 3: 'width'}
 
 
@@ -61,6 +64,7 @@ class GraphFormat:
         write: Writes a graph and its metadata.
         open: Makes a function of a file, from images to outputs.
         most_bytes: Of weights that one file holds; None is any number.
+        first_torch: First PyTorch that writes it; None is any that mmuda has.
     """
 
     name: str
@@ -71,13 +75,21 @@ class GraphFormat:
     write: Callable[[Graph, Path, Metadata], None]
     open: Callable[[Path], Runner]
     most_bytes: int | None = None
+    first_torch: str | None = None
 
     def require_packages(self) -> None:
         """Find what it needs.
 
         Raises:
-            ConfigError: A package is missing; names all of them.
+            ConfigError: PyTorch is too old, or a package is missing; names
+                all of them.
         """
+        first, found = self.first_torch, torch.__version__
+        if first is not None and Version(found) < Version(first):
+            raise ConfigError(
+                f'{self.option} needs PyTorch {first} or later, this is '
+                f'{found}; update it, or take another format'
+            )
         missing = [name for name in self.packages if find_spec(name) is None]
         if missing:
             raise ConfigError(
@@ -219,6 +231,7 @@ FORMATS: tuple[GraphFormat, ...] = (
         _write_onnx,
         _open_onnx,
         _ONNX_BYTES,
+        _ONNX_TORCH,
     ),
     GraphFormat(
         'TorchScript',

@@ -5,6 +5,7 @@ import torch
 from exported_networks import (
     ANY_SIZE,
     FIXED_SIZE,
+    WRITES_ONNX,
     checkpoint_of,
     config_of,
     network_of,
@@ -55,6 +56,7 @@ def test_any_torch_export(name, tmp_path):
     assert export(name, PROGRAM, tmp_path).difference < 1e-5
 
 
+@WRITES_ONNX
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ALL)
 def test_any_onnx(name, tmp_path):
@@ -63,6 +65,7 @@ def test_any_onnx(name, tmp_path):
     assert found.agreement > 0.9999
 
 
+@WRITES_ONNX
 @pytest.mark.parametrize('name', FIXED_SIZE)
 def test_a_size_that_must_be_fixed_is_refused(name, tmp_path):
     with pytest.raises(ConfigError, match=r'--onnx: .*add --fixed-size'):

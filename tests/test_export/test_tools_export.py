@@ -18,6 +18,7 @@ from exported_networks import (
     CLASSES,
     FIXED_SIZE,
     PALETTE,
+    WRITES_ONNX,
     checkpoint_of,
     config_of,
     method_files,
@@ -80,6 +81,7 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 """
 
 
+@WRITES_ONNX
 def test_onnx_runs_without_mmuda_and_pytorch(files, capsys):
     model = run(files, 'network.onnx', *SIZE)
     told = capsys.readouterr().out
@@ -133,6 +135,7 @@ def test_the_tested_size_of_published_configs(files, name):
     assert found['shape'][2:] == PUBLISHED[name]['tested_size']
 
 
+@WRITES_ONNX
 def test_the_example_shows_images_at_the_tested_size(files, monkeypatch):
     model = run(files, 'network.onnx', *SIZE, '--no-check')
     module, example = module_of(files), files / EXAMPLE
@@ -300,6 +303,7 @@ def test_wrong_options_write_nothing(files, out, words):
     assert {*files.iterdir()} == before
 
 
+@WRITES_ONNX
 @pytest.mark.parametrize('opset', ['3', '99'])
 def test_opsets_that_are_not_written_are_refused(files, opset):
     before = {*files.iterdir()}
@@ -314,8 +318,22 @@ def test_a_suffix_of_another_format_is_told_the_right_one(files):
         run(files, 'n.pt', '--onnx')
 
 
+def test_a_format_that_an_old_pytorch_does_not_write(files, monkeypatch):
+    monkeypatch.setattr(torch, '__version__', '2.6.0+cpu')
+    with pytest.raises(
+        ConfigError,
+        match=r'--onnx needs PyTorch 2\.7 or later, this is 2\.6\.0\+cpu; '
+        'update it, or take another format',
+    ):
+        ONNX.require_packages()
+    PROGRAM.require_packages()
+    monkeypatch.setattr(torch, '__version__', '2.7.0')
+    ONNX.require_packages()
+
+
 def test_missing_packages_are_named_together(files):
-    kind = replace(ONNX, packages=('json', 'no_package_a', 'no_package_b'))
+    missing = ('json', 'no_package_a', 'no_package_b')
+    kind = replace(ONNX, packages=missing, first_torch=None)
     cfg = Config.fromfile(files / 'method.py')
     with pytest.raises(
         ConfigError,
