@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+# Copyright (c) mmuda authors, Apache-2.0.
 r"""Formulas as MathML, which browsers draw without a script.
 
 They are written ``$...$`` and ``$$...$$``, as GitHub reads them, too.

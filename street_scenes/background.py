@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+# Copyright (c) mmuda authors, Apache-2.0.
 """Sky, ground and skyline: what is drawn before anything that stands up."""
 
 import cv2

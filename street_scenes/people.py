@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+# Copyright (c) mmuda authors, Apache-2.0.
 """People on foot, bicycles, motorcycles and their riders."""
 
 import numpy as np

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+# Copyright (c) mmuda authors, Apache-2.0.
 """Writing whole data sets of street scenes."""
 
 from collections import deque

@@ -1,2 +1,2 @@
-# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+# Copyright (c) mmuda authors, Apache-2.0.
 """How well scores that need no labels choose, where there are labels."""

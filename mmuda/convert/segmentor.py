@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+# Copyright (c) mmuda authors, Apache-2.0.
 """Turning the trained network of a method into a plain mmseg segmentor."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+# Copyright (c) mmuda authors, Apache-2.0.
 """What data sets have in common, and refusing those that don't fit."""
 
 from collections.abc import Mapping

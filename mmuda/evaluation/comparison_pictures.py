@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+# Copyright (c) mmuda authors, Apache-2.0.
 """Predictions and entropy before and after adaptation, side by side."""
 
 from collections.abc import Mapping, Sequence

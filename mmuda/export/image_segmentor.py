@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+# Copyright (c) mmuda authors, Apache-2.0.
 """A segmentor from the image to its outputs, as one module."""
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+# Copyright (c) mmuda authors, Apache-2.0.
 """Random numbers that do not depend on what happened before."""
 
 from mmengine.dist import get_rank

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+# Copyright (c) mmuda authors, Apache-2.0.
 """The same batch-norm statistics in all processes."""
 
 from mmengine.dist import all_reduce_params

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+# Copyright (c) mmuda authors, Apache-2.0.
 """Several checkpoints of one network or several, used in turns."""
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+# Copyright (c) mmuda authors, Apache-2.0.
 """What differs between domains, as a table and with what to do about it."""
 
 from collections.abc import Callable, Iterator, Sequence

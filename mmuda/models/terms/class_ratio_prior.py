@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors. Licensed under Apache-2.0.
+# Copyright (c) mmuda authors, Apache-2.0.
 """ADVENT's class-ratio prior as a term."""
 
 from collections.abc import Sequence
