@@ -34,7 +34,7 @@ class LabelFreeMetric(BaseMetric):
     """Scores that tell better from worse checkpoints without labels.
 
     All are better the higher they are, which ``save_best`` has to be told:
-    ``default_hooks.checkpoint=dict(save_best='label_free/BNM_r',
+    ``default_hooks.checkpoint=dict(save_best='label_free/BNM',
     rule='greater')``. They are taken at the resolution of the network's
     logits; where another metric wants logits of the size of the image, at
     that. docs/label_free_validation.md says what they mean and which to

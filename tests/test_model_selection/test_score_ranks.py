@@ -23,8 +23,8 @@ def row(source=None, **scores):
 
 
 def test_mean_ranks_over_what_is_there():
-    rows = [row(BNM_r=3, EnsV=1), row(BNM_r=2, EnsV=3), row(BNM_r=1, EnsV=2)]
-    assert fused_names(rows) == ['BNM_r', 'EnsV']
+    rows = [row(BNM=3, EnsV=1), row(BNM=2, EnsV=3), row(BNM=1, EnsV=2)]
+    assert fused_names(rows) == ['BNM', 'EnsV']
     assert mean_ranks(rows).tolist() == [2, 1.5, 2.5]
     assert best_first(rows) == [1, 0, 2]
 
@@ -35,13 +35,13 @@ def test_without_any_score():
 
 @pytest.mark.parametrize(('known', 'first'), [(35.9, 1), (36.0, 0)])
 def test_what_has_forgotten_the_source_is_last(known, first):
-    rows = [row(known, BNM_r=9), row(40, BNM_r=1), row(30, BNM_r=8)]
+    rows = [row(known, BNM=9), row(40, BNM=1), row(30, BNM=8)]
     assert best_first(rows)[0] == first
     assert best_first(rows)[-1] == 2
 
 
 def test_without_a_source_all_pass():
-    assert passes_guard([row(BNM_r=1), row(BNM_r=2)]) == [True, True]
+    assert passes_guard([row(BNM=1), row(BNM=2)]) == [True, True]
 
 
 def test_what_is_no_number_does_not_pass():
