@@ -1,11 +1,13 @@
 """Text lists from any editor, read by the one reader of all lists."""
 
 import codecs
+from fnmatch import fnmatchcase
 
 import pytest
 from toy_images import folder_config, keys_of, make_folder, make_image
 
 from mmuda.datasets import PathListDataset
+from mmuda.datasets.sets import split_lists
 from mmuda.datasets.sets.path_lines import read_lines
 from mmuda.registry import DATASETS
 from mmuda.translation.lab_images import find_images
@@ -132,3 +134,18 @@ def test_only_comments(root):
 def test_numbers_count_all_lines(tmp_path):
     (tmp_path / 'x.txt').write_bytes(b'\xef\xbb\xbf\r\n\r\na\r\n\rb')
     assert read_lines(str(tmp_path / 'x.txt')) == [(3, 'a'), (5, 'b')]
+
+
+def test_a_long_list_of_keys_is_not_compared_with_each_image(monkeypatch):
+    compared = []
+
+    def fits(key, pattern):
+        compared.append(pattern)
+        return fnmatchcase(key, pattern)
+
+    monkeypatch.setattr(split_lists, 'fnmatchcase', fits)
+    keys = [f'train/{number:03}' for number in range(100)]
+    exclude = [*keys[:50], 'val/1', 'train/09?', 'a[1']
+    found = split_lists.chosen_keys(keys, keys, ['*'], exclude)
+    assert found == keys[50:90]
+    assert {*compared} == {'*', 'train/09?', 'a[1'}

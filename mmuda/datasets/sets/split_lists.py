@@ -19,6 +19,8 @@ from mmuda.datasets.sets.path_lines import (
 from mmuda.utils.errors import DataError
 from mmuda.utils.text import join_some
 
+_WILDCARDS = frozenset('*?[')
+
 
 class SplitLine(NamedTuple):
     """A line of a split list.
@@ -138,10 +140,11 @@ def chosen_keys(
         include: Patterns with ``*`` and ``?``, one of which must fit.
         exclude: Patterns or keys, none of which may fit.
     """
-    left_out = {key for p in exclude for key in _fitting(keys, p)}
-    chosen = {key for p in include for key in _fitting(keys, p)} - left_out
+    names, every = frozenset(keys), frozenset(known)
+    left_out = {key for p in exclude for key in _fitting(names, p)}
+    chosen = {key for p in include for key in _fitting(names, p)} - left_out
     for option, patterns in (('include', include), ('exclude', exclude)):
-        useless = [p for p in patterns if not any(_fitting(known, p))]
+        useless = [p for p in patterns if not any(_fitting(every, p))]
         # Without any image an error tells more.
         if useless and chosen:
             MMLogger.get_current_instance().warning(
@@ -152,13 +155,13 @@ def chosen_keys(
     return sorted(chosen)
 
 
-def _fitting(keys: Collection[str], pattern: str) -> Iterator[str]:
-    """Yield the keys that are a pattern or fit it."""
+def _fitting(keys: frozenset[str], pattern: str) -> Iterator[str]:
+    """Yield the key that a pattern is, or the keys that fit it."""
     if pattern in keys:
         yield pattern
-    for key in keys:
-        if fnmatchcase(key, pattern):
-            yield key
+    # A list of keys, which may be long, is not compared with each key.
+    elif _WILDCARDS.intersection(pattern):
+        yield from (key for key in keys if fnmatchcase(key, pattern))
 
 
 def _readings(line: SplitLine, prefixes: Sequence[str]) -> list[str]:
