@@ -17,9 +17,9 @@ from mmuda.utils.errors import ConfigError
 from mmuda.utils.json_files import without_nan
 
 from .checkpoint_scores import PoolScores, score_members
-from .member_configs import members_of
+from .member_configs import identity, members_of
 from .pool_evaluation import Report
-from .pool_members import of_same_run, with_other_network
+from .pool_members import last_before, of_same_run, with_other_network
 from .selection_data import Sampling
 
 ONE_RUN = 'agreement with other trainings, as none of them is in the pool'
@@ -37,12 +37,15 @@ class HarmComparison:
         disagreement: Share of the target pixels, in [0, 1], where student
             and teacher of the adapted checkpoint see different classes; None
             if it has no teacher, or one of them predicts no numbers.
+        earlier: Name of the checkpoint that tells whether labels still
+            change; None without one.
     """
 
     report: HarmReport
     scores: PoolScores
     voters: tuple[str, ...]
     disagreement: float | None = None
+    earlier: str | None = None
 
     def lines(self) -> list[str]:
         """The report in words."""
@@ -63,6 +66,7 @@ class HarmComparison:
             thresholds=asdict(self.report.thresholds),
             pool=list(self.voters),
             teacher_disagreement=self.disagreement,
+            earlier=self.earlier,
             scores=self.scores.content(),
         )
         return without_nan(content)
@@ -98,20 +102,20 @@ def compare_with_source_only(
             ``harm_report`` may hold thresholds.
         checkpoint: Of the adapted network.
         source_only: Trained on the source alone.
-        pool: Further checkpoints, of other runs or earlier ones of the
-            adapted network (:func:`of_same_run`), whose first one says
-            whether labels still change.
+        pool: Further checkpoints, of other runs or of that of the adapted
+            network (:func:`of_same_run`), of which the last one before it
+            says whether labels still change. The two may be among them.
         sampling: On which images.
         report: Called with the part of the work, images done and all images.
         configs: Other configs by checkpoint, as of :func:`members_of`.
 
     Raises:
-        ConfigError: A threshold is unknown or wrong, or as of
-            :func:`members_of`.
+        ConfigError: A threshold is unknown or wrong, both are one file, or
+            as of :func:`members_of`.
         CheckpointError: A checkpoint fits no config.
     """
     thresholds = thresholds_of(cfg)
-    files = [checkpoint, source_only, *pool]
+    files = _each_once(checkpoint, source_only, pool)
     # What is judged is the network of the config.
     named = {checkpoint: cfg, **(configs or {})}
     found, notes = members_of(cfg, files, named, sampling.domain)
@@ -130,7 +134,9 @@ def compare_with_source_only(
         for number, member in enumerate(members)
     ]
     scores = score_members(members, sampling, report, notes)
-    alarms = _alarms(scores, thresholds, own[0] if own else None)
+    before = last_before(checkpoint, files)
+    number = None if before is None else files.index(before)
+    alarms = _alarms(scores, thresholds, number)
     if not others:
         alarms = replace(alarms, unknown=(*alarms.unknown, ONE_RUN))
     return HarmComparison(
@@ -138,7 +144,24 @@ def compare_with_source_only(
         scores,
         tuple(scores.names[number] for number in voters),
         scores.evidence.changed(0, last) if len(members) > last else None,
+        None if number is None else scores.names[number],
     )
+
+
+def _each_once(
+    checkpoint: str, source_only: str, pool: Sequence[str]
+) -> list[str]:
+    """All files, none of which votes twice, or says that labels are stable."""
+    if identity(checkpoint) == identity(source_only):
+        raise ConfigError(
+            f'{source_only} is the checkpoint that is judged; name one that '
+            'was trained on the source alone, such as iter_<n>.pth of a '
+            'SourceOnly training'
+        )
+    found: dict[str, str] = {}
+    for file in (checkpoint, source_only, *pool):
+        found.setdefault(identity(file), file)
+    return [*found.values()]
 
 
 def _alarms(

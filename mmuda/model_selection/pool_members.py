@@ -15,7 +15,7 @@ from mmuda.utils.compat import local_checkpoint
 
 _NUMBER = re.compile(r'iter_(\d+)\.pth')
 # As MMEngine names them: the best ones by a score, which is named, too.
-_OF_TRAINING = re.compile(r'(best_.+_)?iter_\d+\.pth')
+_OF_TRAINING = re.compile(r'(best_.+_)?iter_(\d+)\.pth')
 _POOLED = 3
 
 
@@ -50,11 +50,11 @@ def pool_of(checkpoint: str, given: Sequence[str] | None) -> list[str]:
 
     Returns:
         Of None the last ones before it of its run. Others are preceded by
-        the last one before it, if they are all of other runs.
+        the last one before it, if none of them is an earlier one of its run.
     """
     if given is None:
         return earlier_checkpoints(checkpoint)
-    if not given or any(of_same_run(checkpoint, file) for file in given):
+    if not given or last_before(checkpoint, given) is not None:
         return list(given)
     return [*earlier_checkpoints(checkpoint, 1), *given]
 
@@ -80,6 +80,27 @@ def earlier_checkpoints(checkpoint: str, count: int = _POOLED) -> list[str]:
         and int(other[1]) < int(match[1])
     }
     return [before[number] for number in sorted(before, reverse=True)][:count]
+
+
+def last_before(checkpoint: str, files: Sequence[str]) -> str | None:
+    """The last of some checkpoints that the run of one has saved before it.
+
+    Args:
+        checkpoint: ``iter_<n>.pth`` or ``best_<score>_iter_<n>.pth``.
+        files: Checkpoints of any run.
+    """
+    iterations = {
+        file: int(match[2])
+        for file in (checkpoint, *files)
+        if of_same_run(checkpoint, file)
+        and (match := _OF_TRAINING.fullmatch(Path(file).name))
+    }
+    before = {
+        file: number
+        for file, number in iterations.items()
+        if number < iterations[checkpoint]
+    }
+    return max(before, key=before.__getitem__, default=None)
 
 
 def of_same_run(file: str, other: str) -> bool:

@@ -70,6 +70,51 @@ def test_the_same_does_not_harm(pool, tmp_path):
     assert found.report.alarms == ()
 
 
+def test_a_checkpoint_is_not_compared_with_itself(pool, tmp_path):
+    cfg, (first, *_), _ = pool
+    link = tmp_path / 'link.pth'
+    link.symlink_to(first)
+    with pytest.raises(ConfigError) as caught:
+        compare_with_source_only(
+            cfg, first, str(link), [], SAMPLING, lambda *_: None
+        )
+    assert str(caught.value) == (
+        f'{link} is the checkpoint that is judged; name one that was trained '
+        'on the source alone, such as iter_<n>.pth of a SourceOnly training'
+    )
+
+
+def test_a_pool_names_each_checkpoint_once(pool, tmp_path):
+    """``--pool iter_*.pth`` names the judged one, and the later ones, too."""
+    cfg, (first, second, road), _ = pool
+    files = [tmp_path / f'iter_{n}.pth' for n in (1000, 200, 600, 800)]
+    for file, copied in zip(files, (road, second, first, second), strict=True):
+        shutil.copyfile(copied, file)
+    names = [str(file) for file in files]
+    found = compare_with_source_only(
+        cfg, names[3], first, [*names, first], SAMPLING, lambda *_: None
+    )
+    assert found.scores.names[0].endswith('iter_800.pth')
+    assert found.scores.names[1:] == [
+        *('iter_1.pth', 'iter_1000.pth', 'iter_200.pth', 'iter_600.pth')
+    ]
+    assert found.earlier == found.scores.names[4]
+    assert found.content()['earlier'] == 'iter_600.pth'
+    # Those of its run have no vote beside another one.
+    other = tmp_path / 'other' / 'iter_5.pth'
+    other.parent.mkdir()
+    shutil.copyfile(second, other)
+    asked = [names[3], names[0], str(other), str(other)]
+    found = compare_with_source_only(
+        cfg, names[3], first, asked, SAMPLING, lambda *_: None
+    )
+    assert found.earlier is None
+    unknown = 'unstable labels, as there is no earlier checkpoint'
+    assert unknown in found.report.unknown
+    assert found.voters == (*found.scores.names[:2], found.scores.names[3])
+    assert len(found.scores.names) == 4
+
+
 def taught(pool, tested, folder):
     """An adapted checkpoint with a teacher that takes all for road."""
     cfg = pool[0].copy()

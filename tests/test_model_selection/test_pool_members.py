@@ -4,6 +4,7 @@ import pytest
 
 from mmuda.model_selection.pool_members import (
     earlier_checkpoints,
+    last_before,
     of_same_run,
     pool_of,
 )
@@ -29,6 +30,24 @@ def test_other_runs_are_preceded_by_the_last_one_before(run):
     assert pool_of(last, ['a.pth', 'b.pth']) == [before, 'a.pth', 'b.pth']
     own = [str(run / 'iter_5.pth'), 'a.pth']
     assert pool_of(last, own) == own
+
+
+def test_itself_and_later_ones_are_no_earlier_ones(run):
+    ten, *others = (str(run / f'iter_{n}.pth') for n in (10, 20, 30))
+    before = str(run / 'iter_5.pth')
+    assert pool_of(ten, [ten, *others]) == [before, ten, *others]
+
+
+def test_the_last_one_before_is_chosen_by_its_number(run):
+    five, ten, twenty, thirty = (
+        str(run / f'iter_{n}.pth') for n in (5, 10, 20, 30)
+    )
+    best = str(run / 'best_mIoU_iter_15.pth')
+    # As a shell sorts them.
+    assert last_before(thirty, [ten, twenty, thirty, five]) == twenty
+    assert last_before(twenty, [ten, best, thirty, five, 'a.pth']) == best
+    assert last_before(five, [ten, five]) is None
+    assert last_before(str(run / 'own.pth'), [ten]) is None
 
 
 @pytest.mark.parametrize(
