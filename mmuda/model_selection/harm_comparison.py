@@ -12,9 +12,13 @@ from mmuda.evaluation.harm_alarms import (
     HarmThresholds,
     harm_report,
 )
+from mmuda.utils.checkpoint_configs import config_of_checkpoint
+from mmuda.utils.compat import load_checkpoint_meta
+from mmuda.utils.config_data import target_images
 from mmuda.utils.config_keys import did_you_mean
-from mmuda.utils.errors import ConfigError
+from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.json_files import without_nan
+from mmuda.utils.text import join_some
 
 from .checkpoint_scores import PoolScores, score_members
 from .member_configs import identity, members_of
@@ -119,6 +123,7 @@ def compare_with_source_only(
     # What is judged is the network of the config.
     named = {checkpoint: cfg, **(configs or {})}
     found, notes = members_of(cfg, files, named, sampling.domain)
+    notes += _adapted(source_only)
     members = with_other_network(found)
     # What follows the pool is the other network.
     last = len(files)
@@ -162,6 +167,25 @@ def _each_once(
     for file in (checkpoint, source_only, *pool):
         found.setdefault(identity(file), file)
     return [*found.values()]
+
+
+def _adapted(source_only: str) -> list[str]:
+    """A note if a checkpoint tells that its training has seen targets."""
+    try:
+        cfg = config_of_checkpoint(source_only)
+    except CheckpointError:
+        return []
+    method = str(cfg.model.get('type'))
+    targets = target_images(cfg)
+    iteration = load_checkpoint_meta(source_only).get('iter', 0)
+    warming = iteration <= int(cfg.model.get('warmup_iters') or 0)
+    if not targets or method.endswith('SourceOnly') or warming:
+        return []
+    return [
+        f'{source_only} is no source-only checkpoint: {method} has adapted it '
+        f'to {join_some(list(targets))}, by the config that it holds; what '
+        'follows compares with that'
+    ]
 
 
 def _alarms(

@@ -84,6 +84,32 @@ def test_a_checkpoint_is_not_compared_with_itself(pool, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ('kind', 'iteration', 'told'),
+    [('MinEnt', 21, True), ('MinEnt', 20, False), ('SourceOnly', 21, False)],
+    ids=['adapted', 'in the warm-up', 'source alone'],
+)
+def test_a_source_only_that_has_seen_targets_is_told(
+    pool, tmp_path, kind, iteration, told
+):
+    """As where the two are swapped."""
+    cfg, (first, second, _), _ = pool
+    recorded = cfg.copy()
+    recorded.model = recorded.model | dict(type=kind, warmup_iters=20)
+    content = torch.load(second, weights_only=False)
+    content['meta'] |= dict(cfg=recorded.pretty_text, iter=iteration)
+    file = str(tmp_path / 'swapped.pth')
+    torch.save(content, file)
+    found = compare_with_source_only(
+        cfg, first, file, [], SAMPLING, lambda *_: None
+    )
+    note = (
+        f'{file} is no source-only checkpoint: MinEnt has adapted it to '
+        'target, by the config that it holds; what follows compares with that'
+    )
+    assert (note in found.scores.notes) is told
+
+
 def test_a_pool_names_each_checkpoint_once(pool, tmp_path):
     """``--pool iter_*.pth`` names the judged one, and the later ones, too."""
     cfg, (first, second, road), _ = pool
