@@ -294,13 +294,17 @@ class ProgressLines:
         """Take note of the progress; see ``PseudoLabeler.report``."""
         now = time.monotonic()
         if part != self._part:
-            self._part, self._start, self._first = part, now, done - 1
+            self._part, self._start, self._first = part, now, done
         elif now - self._last < self.interval and done < total:
             return
         self._last = now
-        pace = (now - self._start) / max(done - self._first, 1)
-        left = time.strftime('%H:%M:%S', time.gmtime(pace * (total - done)))
-        self.write(f'{part}: {done} of {total} images, {left} left')
+        text = f'{part}: {done} of {total} images'
+        if done > self._first:
+            # Nobody knows it of the first one.
+            pace = (now - self._start) / (done - self._first)
+            seconds = time.gmtime(pace * (total - done))
+            text += f', {time.strftime("%H:%M:%S", seconds)} left'
+        self.write(text)
 
 
 def _number(value: float) -> str:
