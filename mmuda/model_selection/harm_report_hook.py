@@ -117,7 +117,7 @@ class HarmReportHook(Hook):
         try:
             images = target_images(cfg, sampling.images, sampling.domain)
         except ConfigError as error:
-            raise ConfigError(f'HarmReportHook.domain: {error}') from error
+            raise ConfigError(f'HarmReportHook: {error}') from error
         files = [self.source_only, *(self.pool or ())]
         others, _ = members_of(cfg, files, self._configs(), sampling.domain)
         require_fitting(others, images.metainfo['classes'])

@@ -18,7 +18,7 @@ from mmuda.pseudo_labels.labelling_options import (
     target_names,
 )
 from mmuda.utils.config_data import data_set, data_sets, dataset_leaves
-from mmuda.utils.config_keys import type_name
+from mmuda.utils.config_keys import did_you_mean, type_name
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.mixed_precision import Precision
 from mmuda.utils.names import SOURCE
@@ -69,16 +69,32 @@ def target_images(
     """
     pipeline = shown_pipeline(cfg, domain)
     if images == 'train':
-        names = target_names(cfg)
-        if domain is None and len(names) > 1:
-            raise ConfigError(
-                f'--domain: the config has the targets {", ".join(names)}; '
-                'name one'
-            )
-        name = domain or (names[0] if names else 'target')
+        name = _only_target(cfg, domain)
         return build_domain(name, dataset_to_label(cfg, pipeline, name))
     loader, _ = predicting_only(dict(dataset=_validation(cfg, domain)), None)
     return build_domain('val', loader['dataset'])
+
+
+def _only_target(cfg: Config, domain: str | None) -> str:
+    """Name of the target that is asked for, or of the only one."""
+    names = target_names(cfg)
+    if not names:
+        raise ConfigError(
+            'the config trains on no target; take a config that does, or the '
+            "images of its validation (--images val; images='val' of a hook)"
+        )
+    several = len(names) > 1
+    if domain is None and not several:
+        return names[0]
+    if domain in names:
+        return domain
+    given = '' if domain is None else f" '{domain}'"
+    hint = '' if domain is None else did_you_mean(domain, names)
+    raise ConfigError(
+        f'--domain{given}: the config has the target{"s" * several} '
+        f'{", ".join(names)}{hint}; name '
+        + ('one' if several else 'it, or leave the option out')
+    )
 
 
 def source_images(

@@ -152,7 +152,7 @@ def test_the_main_process_says_which_checkpoints_are_judged(pool, tmp_path):
 
 
 def test_images_that_are_not_there_are_told_before_training(pool, tmp_path):
-    with pytest.raises(ConfigError, match=r'HarmReportHook\.domain: .*rome'):
+    with pytest.raises(ConfigError, match=r'HarmReportHook: .*rome'):
         train(pool, tmp_path, domain='rome')
     assert not list(tmp_path.glob('iter_*.pth'))
 

@@ -81,9 +81,28 @@ def test_no_source(data):
     assert source_images(cfg) is None
 
 
-def test_unknown_target(data):
-    with pytest.raises(ConfigError, match="'paris'"):
-        target_images(config(data), 'train', 'paris')
+@pytest.mark.parametrize('domain', ['targte', 'source'])
+def test_unknown_target(data, domain):
+    with pytest.raises(ConfigError) as caught:
+        target_images(config(data), domain=domain)
+    hint = " (did you mean 'target'?)" if domain == 'targte' else ''
+    assert str(caught.value) == (
+        f"--domain '{domain}': the config has the target target{hint}; name "
+        'it, or leave the option out'
+    )
+
+
+def test_a_config_of_the_source_alone(data):
+    """As that of a source-only training, where the two are swapped."""
+    cfg = config(data)
+    del cfg.train_dataloader.dataset['target']
+    with pytest.raises(ConfigError) as caught:
+        target_images(cfg)
+    assert str(caught.value) == (
+        'the config trains on no target; take a config that does, or the '
+        "images of its validation (--images val; images='val' of a hook)"
+    )
+    assert len(target_images(cfg, 'val')) == 2
 
 
 def test_without_a_validation_images_are_shown_as_for_labels(data):
