@@ -153,7 +153,7 @@ def require_fitting(members: Sequence[Member], classes: Sequence[str]) -> None:
         with named(member.origin):
             file = str(local_checkpoint(member.file))
             trained = stored_classes(
-                CheckpointLoader.load_checkpoint(file, 'cpu')
+                CheckpointLoader.load_checkpoint(file, 'cpu', 'silent')
             )
             require_trained_classes(trained, classes, member.file, 'images')
             if member.origin:
@@ -205,7 +205,7 @@ class _Fitting:
     def fault(self, file: str) -> CheckpointError | None:
         """Why a checkpoint does not; None if it does."""
         path = str(local_checkpoint(file))
-        checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu')
+        checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu', 'silent')
         state = named_tensors(checkpoint, path)
         check_finite(state, path)
         if self._model is None:

@@ -243,7 +243,7 @@ def fit_other_parts(state_dict: dict, prefix: str, model: BaseModel) -> None:
     if new:
         _log(f'it has no {", ".join(new)}: the model starts with new ones')
     if foreign:
-        _log(f'its {", ".join(foreign)} are left out: the model has none')
+        _log(f'left out, as the model has none: {", ".join(foreign)}')
 
 
 def add_main_prefix(state_dict: dict, prefix: str, main: str) -> bool:

@@ -78,7 +78,8 @@ def stores_network(path: str | os.PathLike, name: str) -> bool:
     Raises:
         CheckpointError: The file can't be read.
     """
-    checkpoint = CheckpointLoader.load_checkpoint(str(path), 'cpu')
+    # Only looked at: what is used is logged where it is loaded.
+    checkpoint = CheckpointLoader.load_checkpoint(str(path), 'cpu', 'silent')
     state = named_tensors(checkpoint, str(path))
     return any(key.startswith(f'{name}.') for key in state)
 

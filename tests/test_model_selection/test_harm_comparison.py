@@ -1,15 +1,18 @@
 """Comparing with source-only: tool and options."""
 
 import json
+import logging
 import math
 import shutil
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from tools_in_process import load_tool, run_loaded
 from toy_pools import demo_pool
 
+from mmuda.model_selection.checkpoint_scores import SEEN_SOURCE
 from mmuda.model_selection.harm_comparison import (
     ONE_RUN,
     compare_with_source_only,
@@ -271,6 +274,46 @@ def test_report_by_the_tool(pool, monkeypatch, capsys, tmp_path):
     assert content['thresholds']['alarms'] == 2
     assert len(content['scores']['checkpoints']) == 3
     assert content['scores']['precision'] == 'fp32'
+
+
+def test_lines_of_the_tools_are_whole(pool, monkeypatch, capsys, tmp_path):
+    """Also in a file, where nobody knows how wide a line may be."""
+    _, (first, second, road), _ = pool
+    out = tmp_path / 'a_long_name_of_a_folder' / f'{"report" * 9}.json'
+    out.parent.mkdir()
+    harm = [road, '--source-only', first, '--pool', second, '--out', out]
+    select = [*pool[1], '--out', out]
+    for tool, words in (('harm_report', harm), ('select_checkpoint', select)):
+        _, printed = run(tool, pool, words, monkeypatch, capsys)
+        lines = printed.splitlines()
+        assert f'note: {SEEN_SOURCE}' in lines
+        assert f'written: {out}' in lines
+
+
+class Lines(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def emit(self, record):
+        """Keep it."""
+        self.lines.append(record.getMessage())
+
+
+def test_each_checkpoint_is_logged_once(pool):
+    cfg, (first, second, road), _ = pool
+    logger, kept = MMLogger.get_current_instance(), Lines()
+    logger.addHandler(kept)
+    compare_with_source_only(
+        cfg, road, first, [second], SAMPLING, lambda *_: None
+    )
+    logger.removeHandler(kept)
+    loaded = [line for line in kept.lines if line.startswith('Loads')]
+    assert [line.rpartition('/')[2] for line in loaded] == [
+        *('iter_3.pth', 'iter_1.pth', 'iter_2.pth')
+    ]
 
 
 def test_thresholds_by_the_tool(pool, monkeypatch, capsys):

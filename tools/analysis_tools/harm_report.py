@@ -107,13 +107,13 @@ def main(args: argparse.Namespace) -> int:
             configs,
         )
     for note in found.scores.notes:
-        console.print(f'note: {note}')
+        console.print(f'note: {note}', soft_wrap=True)
     for line in found.lines():
-        console.print(line)
+        console.print(line, soft_wrap=True)
     if args.out:
         content = json.dumps(found.content(), indent=2)
         atomic_write(Path(args.out), content + '\n')
-        console.print(f'written: {args.out}')
+        console.print(f'written: {args.out}', soft_wrap=True)
     return PROBABLY_HARMS if found.report.harms else 0
 
 

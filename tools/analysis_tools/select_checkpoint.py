@@ -80,12 +80,13 @@ def main(args: argparse.Namespace) -> None:
     for table in scores.tables():
         console.print(table)
     for note in scores.notes:
-        console.print(f'note: {note}')
-    console.print(f'best: {scores.names[scores.order[0]]}')
+        console.print(f'note: {note}', soft_wrap=True)
+    best = scores.names[scores.order[0]]
+    console.print(f'best: {best}', soft_wrap=True)
     if args.out:
         content = json.dumps(scores.content(), indent=2)
         atomic_write(Path(args.out), content + '\n')
-        console.print(f'written: {args.out}')
+        console.print(f'written: {args.out}', soft_wrap=True)
 
 
 if __name__ == '__main__':
