@@ -125,14 +125,7 @@ def compare_with_source_only(
     found, notes = members_of(cfg, files, named, sampling.domain)
     notes += _adapted(source_only)
     members = with_other_network(found)
-    # What follows the pool is the other network.
-    last = len(files)
-    own = [n for n in range(2, last) if of_same_run(files[n], checkpoint)]
-    others = [
-        number
-        for number in range(2, last)
-        if number not in own and not of_same_run(files[number], source_only)
-    ]
+    others = _of_other_runs(files)
     voters = [0, 1, *others] if others else [*range(len(members))]
     members = [
         replace(member, votes=number in voters)
@@ -148,9 +141,21 @@ def compare_with_source_only(
         alarms,
         scores,
         tuple(scores.names[number] for number in voters),
-        scores.evidence.changed(0, last) if len(members) > last else None,
+        # What follows the pool is the other network.
+        scores.evidence.changed(0, len(files))
+        if len(members) > len(files)
+        else None,
         None if number is None else scores.names[number],
     )
+
+
+def _of_other_runs(files: Sequence[str]) -> list[int]:
+    """Numbers of those that are of neither of the first two's runs."""
+    return [
+        number
+        for number, file in enumerate(files)
+        if not any(of_same_run(file, own) for own in files[:2])
+    ]
 
 
 def _each_once(
