@@ -7,6 +7,9 @@ from mmengine.registry import DefaultScope
 
 from mmuda.registry import DATASETS, MODELS
 
+#: Results of the folder that tests of the tool predict.
+LABELS = ['a.jpg.png', 'a.png.png', 'town/a.png']
+
 
 def images_below(folder):
     """Paths of all PNGs, sorted."""
@@ -65,3 +68,12 @@ def vary(model, dataset):
                     values /= spread
             first = next(v for n, v in heads.items() if 'bias' in n)
             first -= network(inputs).mean(dim=(0, 2, 3))
+
+
+def files_below(folder):
+    """Names of the files of a folder that are not hidden."""
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob('*')
+        if path.is_file() and not path.name.startswith('.')
+    )

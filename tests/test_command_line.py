@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -270,3 +271,27 @@ def test_gpus_start_the_processes_alone(command):
         'error: --gpus 2 starts the processes itself; leave --launcher slurm '
         'out\n'
     )
+
+
+_OUTPUTS = re.compile(
+    r"add(?:_argument)?\(\s*'(--(?:out|work-dir|out-config|show-dir|ratios))'"
+)
+
+
+def test_every_output_must_have_a_name(monkeypatch, capsys):
+    """A variable of the shell that is empty is not the folder one is in."""
+    asked = 0
+    for path in sorted(ROOT.glob('tools/**/*.py')):
+        text = path.read_text()
+        words = [path.name, *['sample'] * ('add_subparsers' in text)]
+        for option in set(_OUTPUTS.findall(text)):
+            parse = runpy.run_path(str(path))['parse_args']
+            monkeypatch.setattr(sys, 'argv', [*words, option, ''])
+            with pytest.raises(SystemExit) as stopped:
+                parse()
+            told = f'argument {option}: must name a file or folder\n'
+            printed = capsys.readouterr().err
+            assert stopped.value.code == 2, path
+            assert printed.endswith(told), (path, printed)
+            asked += 1
+    assert asked >= 15

@@ -36,6 +36,7 @@ from mmuda.utils.cli import (
     add_data_options,
     add_verbose_option,
     checked,
+    path_argument,
     run_tool,
 )
 from mmuda.utils.config import default_work_dir
@@ -53,7 +54,9 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_argument(parser, 'config with cotraining')
-    parser.add_argument('--work-dir', type=Path, help='folder of everything')
+    parser.add_argument(
+        '--work-dir', type=path_argument, help='folder of everything'
+    )
     parser.add_argument(
         '--baseline-checkpoint',
         type=Path,

@@ -21,7 +21,7 @@ from mmengine.logging import MMLogger
 from rich.console import Console
 
 from mmuda.evaluation.comparison_pictures import draw_comparison
-from mmuda.utils.cli import add_traceback_option, run_tool
+from mmuda.utils.cli import add_traceback_option, path_argument, run_tool
 from mmuda.utils.locks import only_writer
 from mmuda.utils.processes import Command
 from mmuda.utils.setup_env import register_all_modules
@@ -59,8 +59,12 @@ TARGETS = ('cityscapes', 'idd')
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--out', type=Path, help='folder of the results')
-    parser.add_argument('--data', type=Path, help='folder of the scenes')
+    parser.add_argument(
+        '--out', type=path_argument, help='folder of the results'
+    )
+    parser.add_argument(
+        '--data', type=path_argument, help='folder of the scenes'
+    )
     parser.add_argument(
         '--short',
         action='store_true',

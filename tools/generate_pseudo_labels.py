@@ -34,6 +34,7 @@ from mmuda.utils.cli import (
     add_launcher_option,
     checked,
     config_of_processes,
+    not_empty,
     run_tool,
 )
 from mmuda.utils.config_keys import config_errors
@@ -64,12 +65,24 @@ def parse_args() -> argparse.Namespace:
         help='weight of each checkpoint of an ensemble; equal by default',
     )
     parser.add_argument(
-        '--out', required=True, metavar='DIR', help='where to write'
-    )
-    parser.add_argument(
         '--domain',
         default='target',
         help='which target, of several; or source, to measure labels',
+    )
+    _add_outputs(parser)
+    add_amp_option(parser, 'predict')
+    add_data_options(parser)
+    add_launcher_option(parser)
+    return parser.parse_args()
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--out',
+        type=not_empty,
+        required=True,
+        metavar='DIR',
+        help='where to write',
     )
     parser.add_argument(
         '--overwrite',
@@ -77,7 +90,10 @@ def parse_args() -> argparse.Namespace:
         help='label anew even if the folder holds finished labels',
     )
     parser.add_argument(
-        '--show-dir', metavar='DIR', help='draw some images and labels'
+        '--show-dir',
+        type=not_empty,
+        metavar='DIR',
+        help='draw some images and labels',
     )
     parser.add_argument(
         '--show-count',
@@ -86,10 +102,6 @@ def parse_args() -> argparse.Namespace:
         metavar='N',
         help='how many images to draw, spread over the set',
     )
-    add_amp_option(parser, 'predict')
-    add_data_options(parser)
-    add_launcher_option(parser)
-    return parser.parse_args()
 
 
 def config_from_args(args: argparse.Namespace) -> Config:

@@ -41,6 +41,7 @@ from mmuda.utils.cli import (
     add_config_options,
     add_traceback_option,
     checked,
+    path_argument,
     run_tool,
 )
 from mmuda.utils.compat import local_checkpoint
@@ -56,8 +57,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         'input',
+        nargs='+',
         help='image, folder (with all folders in it), video, or number of a '
-        'camera such as 0',
+        'camera such as 0; several are predicted one after another',
     )
     parser.add_argument(
         '--config',
@@ -83,13 +85,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_network_options(parser)
     add_config_options(parser)
     add_traceback_option(parser)
-    return parser.parse_args(argv)
+    # Inputs may stand before and behind options.
+    return parser.parse_intermixed_args(argv)
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Add what is written."""
     parser.add_argument(
         '--out',
+        type=path_argument,
         required=True,
         metavar='DIR',
         help='folder of the results: labels/ and what else is asked for, in '
@@ -198,13 +202,9 @@ def written_of(
 def main(args: argparse.Namespace) -> int:
     """Predict."""
     warnings.showwarning = _show_warning
-    source, out = source_of(args.input), Path(args.out)
+    sources, out = list(dict.fromkeys(map(source_of, args.input))), args.out
     # What can't be read is told before the network is built.
-    if is_video(source):
-        names = {}
-        video_facts(source)
-    else:
-        names = images_of(str(source), out)
+    names = {source: names_of(source, out) for source in sources}
     segmenter = Segmenter(
         args.config,
         args.checkpoint,
@@ -216,21 +216,43 @@ def main(args: argparse.Namespace) -> int:
         precision=precision_of_args(args),
     )
     files = PredictionFiles(out, kinds_of(args), args.ids, segmenter.classes)
-    written = written_of(source, names, files)
-    network = network_of(args, segmenter)
-    is_path = isinstance(source, str)
-    given = str(Path(source).resolve()) if is_path else f'camera {source}'
+    given = {
+        _full_name(source): written_of(source, names[source], files)
+        for source in sources
+    }
     with only_writer(out=out):
-        claim_folder(out, network, given, written, args.overwrite)
-        if is_video(source):
+        claim_folder(out, network_of(args, segmenter), given, args.overwrite)
+        code = 0
+        images = {k: v for found in names.values() for k, v in found.items()}
+        if images:
+            outcome = predict_images(
+                segmenter, images, files, args.batch_size, args.overwrite
+            )
+            code = _tell(outcome, out)
+        for source in filter(is_video, sources):
             outcome = predict_video(
                 segmenter, source, files, args.batch_size, args.overwrite
             )
-        else:
-            outcome = predict_images(
-                segmenter, names, files, args.batch_size, args.overwrite
-            )
-    return _tell(outcome, out)
+            code = max(code, _tell(outcome, out))
+    return code
+
+
+def names_of(source: str | int, out: Path) -> dict[str, str]:
+    """Name the predictions of images, as ``images_of``; of a video none.
+
+    Raises:
+        DataError: There is nothing to predict.
+    """
+    if not is_video(source):
+        return images_of(str(source), out)
+    video_facts(source)
+    return {}
+
+
+def _full_name(source: str | int) -> str:
+    if isinstance(source, int):
+        return f'camera {source}'
+    return str(Path(source).resolve())
 
 
 def _tell(outcome: Outcome, out: Path) -> int:

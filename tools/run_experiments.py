@@ -20,6 +20,7 @@ from mmuda.utils.cli import (
     add_data_roots,
     add_traceback_option,
     checked,
+    path_argument,
     run_tool,
 )
 from mmuda.utils.errors import ConfigError
@@ -75,7 +76,7 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     )
     add(
         '--out',
-        type=Path,
+        type=path_argument,
         default=Path('work_dirs/experiments'),
         metavar='DIR',
         help='folder of all experiments; a run writes '

@@ -41,6 +41,7 @@ from mmuda.utils.cli import (
     add_data_options,
     add_traceback_option,
     checked,
+    path_argument,
     run_tool,
 )
 from mmuda.utils.config import (
@@ -89,7 +90,7 @@ def parse_args() -> argparse.Namespace:
     for parts in (rank, exchange):
         parts.add_argument('--number', type=checked(COUNT), default=100)
     for parts in commands.choices.values():
-        parts.add_argument('--out', type=Path, required=True)
+        parts.add_argument('--out', type=path_argument, required=True)
     for parts in (rank, exchange, update, merge):
         add_traceback_option(parts)
     return parser.parse_args()

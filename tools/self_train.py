@@ -35,6 +35,7 @@ from mmuda.utils.cli import (
     add_data_options,
     add_verbose_option,
     checked,
+    path_argument,
     run_tool,
 )
 from mmuda.utils.config import default_work_dir
@@ -53,7 +54,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add_config_argument(parser, 'config of the rounds')
-    add('--work-dir', type=Path, help='folder of all rounds')
+    add('--work-dir', type=path_argument, help='folder of all rounds')
     add('--rounds', type=checked(COUNT), help='in place of the config')
     add(
         '--initial-checkpoint',

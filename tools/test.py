@@ -24,6 +24,7 @@ from mmuda.utils.cli import (
     checked,
     config_from_args,
     connect,
+    not_empty,
     run_tool,
 )
 from mmuda.utils.config_keys import config_errors
@@ -78,6 +79,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Add what is done with predictions."""
     parser.add_argument(
         '--out',
+        type=not_empty,
         metavar='DIR',
         help='write predictions as train-id PNGs with a palette, named by '
         "the images' paths below their folder",
@@ -96,6 +98,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--show-dir',
+        type=not_empty,
         metavar='DIR',
         help='write predictions as drawings, named as those of --out',
     )

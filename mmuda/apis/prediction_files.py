@@ -149,28 +149,62 @@ class PredictionFiles:
 def claim_folder(
     folder: Path,
     network: Mapping[str, Any],
-    given: str,
-    files: Mapping[Path, str],
+    given: Mapping[str, Mapping[Path, str]],
     overwrite: bool,
 ) -> None:
     """Compare what made the files of a folder with what will make them.
 
     A run that goes on would mix predictions of two networks otherwise, take
     those of another image for its own, or replace files of somebody else.
-    Files of the input that will be replaced, or whose names have become those
+    Files of the inputs that will be replaced, or whose names have become those
     of other images, are removed.
 
     Args:
         folder: Of the results; gets a record of the network and, by input,
             of the files.
         network: What decides the predictions, as plain values.
-        given: Path of the image, folder or video, or name of the camera.
-        files: Those that will be written, with the image of each.
+        given: By path of an image, folder or video, or name of a camera, the
+            files that will be written, with the image of each.
         overwrite: Whether files that are there are replaced.
 
     Raises:
-        ConfigError: They are of another network, of another input, or nobody
-            knows of what.
+        ConfigError: Two inputs share a file; or files are of another network,
+            of another input, or nobody knows of what.
+    """
+    now = _files_below(folder, given)
+    inputs, changed = _known(folder, network, overwrite)
+    own = {name: inputs.pop(name, {}) for name in given}
+    there = {
+        name: {file for file in files if (folder / file).exists()}
+        for name, files in now.items()
+    }
+    stale = {name: _stale(own[name], now[name], changed) for name in given}
+    for name in given:
+        if not overwrite:
+            _require_own(folder, name, there[name] - set(own[name]))
+    # Before the record says that they are of this network: a run that is
+    # stopped halfway leaves none of another one.
+    for name in given:
+        for file in stale[name] | there[name] if overwrite else stale[name]:
+            (folder / file).unlink(missing_ok=True)
+    written = set(chain.from_iterable(now.values()))
+    left = {name: _without(own[name], stale[name]) for name in given} | {
+        other: _without(images, written) for other, images in inputs.items()
+    }
+    left = {} if changed else left
+    left |= {name: left.get(name, {}) | now[name] for name in given}
+    content = dict(network=dict(network), inputs=left)
+    content = written_format(_FORMAT_VERSION) | content
+    atomic_write(folder / RECORD, json.dumps(content, indent=1) + '\n')
+
+
+def _known(
+    folder: Path, network: Mapping[str, Any], overwrite: bool
+) -> tuple[dict[str, dict[str, str]], bool]:
+    """Recorded files by input, and whether another network made them.
+
+    Raises:
+        ConfigError: One did, and they are not replaced.
     """
     stored = _stored(folder / RECORD, overwrite)
     inputs, changed = stored['inputs'], stored['network'] != network
@@ -180,24 +214,28 @@ def claim_folder(
             f'--out {str(folder)!r} holds predictions that were made '
             f'otherwise ({differ}); {_REMEDY}'
         )
-    own = inputs.pop(given, {})
-    now = {f.relative_to(folder).as_posix(): i for f, i in files.items()}
-    there = {name for name in now if (folder / name).exists()}
-    if not overwrite:
-        _require_own(folder, given, there - set(own))
-    stale = _stale(own, now, changed)
-    # Before the record says that they are of this network: a run that is
-    # stopped halfway leaves none of another one.
-    for name in stale | there if overwrite else stale:
-        (folder / name).unlink(missing_ok=True)
-    left = {given: _without(own, stale)} | {
-        other: _without(images, now) for other, images in inputs.items()
-    }
-    left = {} if changed else left
-    left[given] = left.get(given, {}) | now
-    content = dict(network=dict(network), inputs=left)
-    content = written_format(_FORMAT_VERSION) | content
-    atomic_write(folder / RECORD, json.dumps(content, indent=1) + '\n')
+    return inputs, changed
+
+
+def _files_below(
+    folder: Path, given: Mapping[str, Mapping[Path, str]]
+) -> dict[str, dict[str, str]]:
+    """Images by file below the folder, of each input."""
+    owners: dict[str, str] = {}
+    now: dict[str, dict[str, str]] = {}
+    for name, files in given.items():
+        now[name] = {
+            path.relative_to(folder).as_posix(): image
+            for path, image in files.items()
+        }
+        for file in now[name]:
+            if owners.setdefault(file, name) != name:
+                raise ConfigError(
+                    f'{owners[file]!r} and {name!r} would both be written to '
+                    f'{str(folder / file)!r}; predict a folder that holds '
+                    'both, or name an --out for each'
+                )
+    return now
 
 
 def _require_own(folder: Path, given: str, foreign: Collection[str]) -> None:

@@ -116,6 +116,23 @@ def checked(
     return convert
 
 
+def not_empty(text: str) -> str:
+    """The ``type`` of an option that names a file or folder.
+
+    Args:
+        text: Empty where a variable of the shell is, which would else stand
+            for the folder one is in.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError('must name a file or folder')
+    return text
+
+
+def path_argument(text: str) -> Path:
+    """:func:`not_empty` as a path."""
+    return Path(not_empty(text))
+
+
 def add_config_argument(
     parser: argparse.ArgumentParser, what: str = 'config file'
 ) -> None:
@@ -137,7 +154,7 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of every tool that builds a runner."""
     parser.add_argument(
         '--work-dir',
-        type=_not_empty,
+        type=not_empty,
         help='folder of logs and checkpoints; by default the one named in '
         'the config, else work_dirs/METHOD/CONFIG',
     )
@@ -362,12 +379,6 @@ def _origin(error: Exception) -> str:
         if inside is not None and inside.parts[0] in _OWN:
             return f'{inside}:{frame.lineno}'
     return f'{frames[-1].filename}:{frames[-1].lineno}'
-
-
-def _not_empty(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError('must name a folder')
-    return text
 
 
 def _domain_and_path(text: str) -> tuple[str, str]:

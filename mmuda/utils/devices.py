@@ -25,7 +25,7 @@ def device_of(name: str | torch.device | None) -> torch.device:
     except (AssertionError, NotImplementedError, RuntimeError) as error:
         count = torch.cuda.device_count()
         raise ConfigError(
-            f'--device {str(name)!r}: take cpu, cuda or cuda:N; this machine '
+            f'device {str(name)!r}: take cpu, cuda or cuda:N; this machine '
             f'has {count} GPU{"s" * (count != 1)}'
         ) from error
     return device

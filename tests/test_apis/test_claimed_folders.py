@@ -25,7 +25,7 @@ def claim(files, network, given, names, overwrite=False):
         for image, name in names.items()
         for path in files.paths(name).values()
     }
-    claim_folder(files.folder, dict(n=network), given, written, overwrite)
+    claim_folder(files.folder, dict(n=network), {given: written}, overwrite)
 
 
 def write_files(files, name):

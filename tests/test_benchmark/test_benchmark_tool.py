@@ -99,7 +99,7 @@ def test_a_part_that_does_not_exist_is_refused(tool, capsys):
 @pytest.mark.parametrize('device', ['gpu', 'cuda:99', 'meta'])
 def test_a_device_that_does_not_exist_is_refused(tool, device):
     words = ['--only', 'sampler', '--rounds', '1', '--device', device]
-    with pytest.raises(ConfigError, match=f"--device '{device}': take cpu"):
+    with pytest.raises(ConfigError, match=f"device '{device}': take cpu"):
         tool.main(tool.parse_args(words))
 
 

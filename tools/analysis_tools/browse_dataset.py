@@ -31,6 +31,7 @@ from mmuda.utils.cli import (
     add_data_roots,
     add_traceback_option,
     checked,
+    path_argument,
     run_tool,
 )
 from mmuda.utils.compat import load_checkpoint_meta
@@ -89,7 +90,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         '--out',
-        type=Path,
+        type=path_argument,
         metavar='DIR',
         help='where to write (work_dirs/browse/<config>)',
     )

@@ -38,6 +38,7 @@ from mmuda.utils.cli import (
     add_config_argument,
     add_data_options,
     checked,
+    not_empty,
     run_tool,
 )
 from mmuda.utils.config import (
@@ -59,15 +60,37 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_argument(parser)
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         'predictions',
         type=Path,
         help='folder of PNGs, named by the keys of the images, or by their '
         'file names alone',
     )
-    parser.add_argument(
-        '--out', required=True, metavar='DIR', help='where to write'
+    add(
+        '--out',
+        type=not_empty,
+        required=True,
+        metavar='DIR',
+        help='where to write',
     )
+    _add_labels(parser)
+    add(
+        '--partial',
+        action='store_true',
+        help='leave images without a prediction out',
+    )
+    add(
+        '--workers',
+        type=checked(COUNT),
+        default=4,
+        help='threads that read files',
+    )
+    add_data_options(parser)
+    return parser.parse_args()
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--domain',
         default='val',
@@ -80,19 +103,6 @@ def parse_args() -> argparse.Namespace:
         help='labels of the training images of a target, as '
         'data_prefix.seg_map_path; by default pseudo_labels.ground_truth',
     )
-    parser.add_argument(
-        '--partial',
-        action='store_true',
-        help='leave images without a prediction out',
-    )
-    parser.add_argument(
-        '--workers',
-        type=checked(COUNT),
-        default=4,
-        help='threads that read files',
-    )
-    add_data_options(parser)
-    return parser.parse_args()
 
 
 def build_labelled(

@@ -19,6 +19,7 @@ from mmuda.utils.cli import (
     add_data_roots,
     add_traceback_option,
     checked,
+    path_argument,
     run_tool,
 )
 from mmuda.utils.errors import ConfigError
@@ -48,7 +49,7 @@ def parse_args() -> argparse.Namespace:
     )
     add(
         '--out',
-        type=Path,
+        type=path_argument,
         metavar='DIR',
         help='where to write both (default: the folder of the experiment)',
     )

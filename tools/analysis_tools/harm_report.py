@@ -27,7 +27,12 @@ from mmuda.model_selection.sampling_options import (
     use_head_of_args,
 )
 from mmuda.pseudo_labels.labelling_report import ProgressLines
-from mmuda.utils.cli import add_config_argument, add_data_options, run_tool
+from mmuda.utils.cli import (
+    add_config_argument,
+    add_data_options,
+    not_empty,
+    run_tool,
+)
 from mmuda.utils.config import load_config
 from mmuda.utils.config_data import override_data_roots
 from mmuda.utils.config_keys import config_errors
@@ -66,7 +71,10 @@ def parse_args() -> argparse.Namespace:
         'up to three before it in its folder)',
     )
     parser.add_argument(
-        '--out', metavar='FILE', help='also write the report as JSON'
+        '--out',
+        type=not_empty,
+        metavar='FILE',
+        help='also write the report as JSON',
     )
     add_configs_option(parser)
     add_sampling_options(parser)

@@ -21,7 +21,7 @@ from mmuda.model_selection.sampling_options import (
     sampling_of,
 )
 from mmuda.pseudo_labels.labelling_report import ProgressLines
-from mmuda.utils.cli import add_traceback_option, run_tool
+from mmuda.utils.cli import add_traceback_option, not_empty, run_tool
 from mmuda.utils.files import atomic_write
 from mmuda.utils.json_files import without_nan
 from mmuda.utils.locks import only_writer
@@ -45,6 +45,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('root', type=Path, help='folder of the pools')
     parser.add_argument(
         '--out',
+        type=not_empty,
         required=True,
         metavar='DIR',
         help='where to write; holds what is done already',

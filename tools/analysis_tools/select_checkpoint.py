@@ -28,7 +28,12 @@ from mmuda.model_selection.sampling_options import (
     use_head_of_args,
 )
 from mmuda.pseudo_labels.labelling_report import ProgressLines
-from mmuda.utils.cli import add_config_argument, add_data_options, run_tool
+from mmuda.utils.cli import (
+    add_config_argument,
+    add_data_options,
+    not_empty,
+    run_tool,
+)
 from mmuda.utils.config import load_config
 from mmuda.utils.config_data import override_data_roots
 from mmuda.utils.config_keys import config_errors
@@ -44,7 +49,10 @@ def parse_args() -> argparse.Namespace:
     add_config_argument(parser, 'config file of the network')
     parser.add_argument('checkpoint', nargs='+', help='checkpoints to rank')
     parser.add_argument(
-        '--out', metavar='FILE', help='also write the scores as JSON'
+        '--out',
+        type=not_empty,
+        metavar='FILE',
+        help='also write the scores as JSON',
     )
     add_configs_option(parser)
     add_sampling_options(parser)

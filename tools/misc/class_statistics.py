@@ -11,7 +11,6 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -29,6 +28,7 @@ from mmuda.utils.cli import (
     add_config_argument,
     add_data_options,
     checked,
+    path_argument,
     run_tool,
 )
 from mmuda.utils.config import (
@@ -61,14 +61,14 @@ def parse_args() -> argparse.Namespace:
     )
     add(
         '--out',
-        type=Path,
+        type=path_argument,
         metavar='FILE',
         help='.npz file of the counts; by default the one that '
         'RareClassSampling of the config uses, or would use',
     )
     add(
         '--ratios',
-        type=Path,
+        type=path_argument,
         metavar='FILE',
         help='JSON file for the part of the labelled pixels that each class '
         'has, for class_ratio_prior.ratio of MinEnt and AdvEnt',

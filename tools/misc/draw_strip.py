@@ -11,7 +11,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmuda.utils.cli import add_data_roots, add_traceback_option, run_tool
+from mmuda.utils.cli import (
+    add_data_roots,
+    add_traceback_option,
+    path_argument,
+    run_tool,
+)
 from mmuda.utils.config import load_config
 from mmuda.utils.config_data import override_data_roots
 from mmuda.utils.setup_env import register_all_modules
@@ -38,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     )
     add(
         '--out',
-        type=Path,
+        type=path_argument,
         default=Path('docs/pictures/strip.png'),
         metavar='FILE',
         help='PNG to write (default: docs/pictures/strip.png)',

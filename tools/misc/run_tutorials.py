@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from mmuda.datasets.images.image_header import open_image
-from mmuda.utils.cli import add_traceback_option, run_tool
+from mmuda.utils.cli import add_traceback_option, path_argument, run_tool
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.files import atomic_write, require_writable_folder
 
@@ -360,7 +360,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--out',
-        type=Path,
+        type=path_argument,
         default=FOLDER,
         metavar='DIR',
         help='where the notebooks are written (default: beside the sources)',

@@ -27,6 +27,7 @@ from mmuda.utils.cli import (
     add_config_options,
     add_traceback_option,
     checked,
+    not_empty,
     run_tool,
 )
 from mmuda.utils.config import load_config
@@ -42,7 +43,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='its checkpoint (.pth)')
     suffixes = ', '.join(kind.suffix for kind in FORMATS)
     parser.add_argument(
-        '--out', required=True, help=f'file to write ({suffixes})'
+        '--out',
+        type=not_empty,
+        required=True,
+        help=f'file to write ({suffixes})',
     )
     _add_formats(parser)
     parser.add_argument(
@@ -57,9 +61,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--fixed-size',
         action='store_true',
         help='take images of this size alone; batches may be of any',
-    )
-    parser.add_argument(
-        '--opset', type=checked(COUNT), help='of ONNX (default: 18)'
     )
     parser.add_argument(
         '--output',
@@ -84,6 +85,9 @@ def _add_formats(parser: argparse.ArgumentParser) -> None:
             const=option,
             help='its format; by default that of its suffix',
         )
+    parser.add_argument(
+        '--opset', type=checked(COUNT), help='of ONNX (default: 18)'
+    )
 
 
 def _add_ways(parser: argparse.ArgumentParser) -> None:

@@ -31,7 +31,7 @@ from mmuda.convert import (
 from mmuda.models.norm_statistics import MARK
 from mmuda.models.trained import check_cover
 from mmuda.registry import MODELS
-from mmuda.utils.cli import add_traceback_option, run_tool
+from mmuda.utils.cli import add_traceback_option, not_empty, run_tool
 from mmuda.utils.compat import load_checkpoint_file
 from mmuda.utils.config import config_text, load_config
 from mmuda.utils.config_keys import config_errors
@@ -61,7 +61,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--config', type=config_argument, help='config of the method'
     )
     parser.add_argument(
-        '--out-config', metavar='FILE', help='plain config to write (.py)'
+        '--out-config',
+        type=not_empty,
+        metavar='FILE',
+        help='plain config to write (.py)',
     )
     add_traceback_option(parser)
     args = parser.parse_args(argv)
