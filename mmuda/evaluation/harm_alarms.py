@@ -163,10 +163,12 @@ def harm_report(
             'with another checkpoint'
         )
     limits = thresholds or HarmThresholds()
+    if not adapted.state['pixels']:
+        alarm = Alarm(DIVERGED, ('no prediction on the target is a number',))
+        return HarmReport((alarm,), ('all else, as it takes numbers',), limits)
     pair = _known_only(adapted), _known_only(source_only)
     adapted, source_only = pair
     looks = {
-        DIVERGED: list(_diverged(adapted)),
         'collapse': list(_collapse(*pair, classes, limits)),
         'takeover': list(_takeover(*pair, classes, limits)),
         'overconfident': list(_overconfident(*pair, limits)),
@@ -187,12 +189,6 @@ def _known_only(evidence: Evidence) -> Evidence:
     if source is not None and not source.pixels:
         return replace(evidence, source=None)
     return evidence
-
-
-def _diverged(adapted: Evidence) -> Iterator[str]:
-    """Yield if the network predicts nothing at all."""
-    if not adapted.state['pixels']:
-        yield 'no prediction on the target is a number'
 
 
 def _collapse(

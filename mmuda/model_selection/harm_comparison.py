@@ -135,7 +135,7 @@ def compare_with_source_only(
     before = last_before(checkpoint, files)
     number = None if before is None else files.index(before)
     alarms = _alarms(scores, thresholds, number)
-    if not others:
+    if not any(scores.evidence.states[n]['pixels'] for n in others):
         alarms = replace(alarms, unknown=(*alarms.unknown, ONE_RUN))
     return HarmComparison(
         alarms,

@@ -8,7 +8,10 @@ import torch
 from mmengine.logging import MMLogger
 from toy_pools import demo_pool
 
-from mmuda.model_selection.harm_comparison import compare_with_source_only
+from mmuda.model_selection.harm_comparison import (
+    ONE_RUN,
+    compare_with_source_only,
+)
 from mmuda.model_selection.selection_data import Sampling
 from mmuda.utils.errors import ConfigError
 
@@ -89,6 +92,22 @@ def test_a_pool_names_each_checkpoint_once(pool, tmp_path):
     assert unknown in found.report.unknown
     assert found.voters == (*found.scores.names[:2], found.scores.names[3])
     assert len(found.scores.names) == 4
+
+
+def test_others_that_predict_no_numbers_are_nobody(pool, tmp_path):
+    cfg, (first, second, road) = pool
+    other, adapted = tmp_path / 'other.pth', tmp_path / 'adapted.pth'
+    content = torch.load(second, weights_only=False)
+    for value in content['state_dict'].values():
+        if value.ndim == 4:
+            # Finite, and its products are not.
+            value.fill_(3e38)
+    torch.save(content, other)
+    shutil.copyfile(road, adapted)
+    found = compare_with_source_only(
+        cfg, str(adapted), first, [str(other)], SAMPLING, lambda *_: None
+    )
+    assert found.report.unknown[-1] == ONE_RUN
 
 
 class Lines(logging.Handler):
