@@ -73,7 +73,10 @@ def compile_network(network: nn.Module, options: Mapping[str, Any]) -> None:
         ConfigError: ``torch.compile`` does not take the options.
     """
     config = torch._dynamo.config
-    config.recompile_limit = max(config.recompile_limit, _GRAPHS)
+    # Before PyTorch 2.7 it has the second name alone.
+    names = 'recompile_limit', 'cache_size_limit'
+    name = next(name for name in names if hasattr(config, name))
+    setattr(config, name, max(getattr(config, name), _GRAPHS))
     try:
         network.compile(**options)
     except (TypeError, ValueError, RuntimeError) as error:
