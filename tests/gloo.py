@@ -10,6 +10,9 @@ import torch.distributed as dist
 from torch.multiprocessing import start_processes
 from warm_processes import CONTEXT
 
+# PyTorch 2.6 may wait forever for a thread of a group that is freed.
+_KEPT = []
+
 
 def free_port():
     """A TCP port of this machine that nobody listens on."""
@@ -30,6 +33,7 @@ def _enter(rank, world_size, port, function, folder, args):
     )
     torch.set_num_threads(1)
     dist.init_process_group('gloo', rank=rank, world_size=world_size)
+    _KEPT.append(dist.group.WORLD)
     try:
         result = function(*args)
         torch.save(result, os.path.join(folder, f'{rank}.pt'))
