@@ -16,6 +16,13 @@ _FOLDERS = ('img_path', 'seg_map_path')
 _SIZE_KEYS = {'scale', 'scales'}
 # Parts of the data that are there whatever a config says of target images.
 _NEEDED = ('train', 'few', 'val', 'test')
+# Where that belongs which a protocol says for all domains.
+_SAID = dict(
+    data_prefix='write img_path and seg_map_path into train, few, val, test',
+    pipeline='name the steps in protocol.<variant>.exceptions.{0}',
+    label_set='classes of one domain are named in '
+    'protocol.<variant>.exceptions.{0}, those of all in protocol.<variant>',
+)
 
 
 def data_of(cfg: Config, setting: Mapping, protocol: Mapping) -> dict:
@@ -155,16 +162,23 @@ def data_set_of(
     labels = exception_of(protocol, name).get(
         'label_set', protocol.get('label_set')
     )
-    return copy.deepcopy(
-        dict(
-            kind,
-            data_prefix=prefix,
-            pipeline=pipeline,
-            **files,
-            **({} if labels is None else dict(label_set=labels)),
-            **more,
-        )
-    )
+    said = dict(data_prefix=prefix, pipeline=pipeline, **more)
+    if labels is not None:
+        said['label_set'] = labels
+    for place, given in (('dataset', kind), (split, files)):
+        _require_unsaid(said, given, f'domains.{name}.{place}')
+    return copy.deepcopy(dict(kind, **{**files, **said}))
+
+
+def _require_unsaid(said: Mapping, given: Mapping, place: str) -> None:
+    """Refuse what a domain says of what the protocol decides for it."""
+    for key in given:
+        if key in said and given[key] != said[key]:
+            name = place.split('.')[1]
+            raise ConfigError(
+                f'{place}.{key}={given[key]!r}: '
+                + _SAID.get(key, 'leave it out').format(name)
+            )
 
 
 def pipeline_of(

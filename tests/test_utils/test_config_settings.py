@@ -217,6 +217,17 @@ def test_labels_of_synscapes_are_resized(name, setting):
             'domains.b.train has no seg_map_path',
         ),
         (
+            'domains = dict(idd=dict(train=dict(label_set=None)))',
+            'domains.idd.train.label_set=None: classes of one domain are '
+            'named in protocol.<variant>.exceptions.idd, those of all in '
+            r'protocol.<variant>$',
+        ),
+        (
+            'domains = dict(idd=dict(dataset=dict(pipeline=[1])))',
+            r'domains.idd.dataset.pipeline=\[1\]: name the steps in '
+            r'protocol.<variant>.exceptions.idd$',
+        ),
+        (
             "settings = dict(g2cmi=dict(targets='idd'))",
             'settings.g2cmi.targets',
         ),
