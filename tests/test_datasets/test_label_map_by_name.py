@@ -173,6 +173,15 @@ def test_it_takes_the_place_of_each_default(kind, options, tmp_path):
     ('label_map', 'message'),
     [
         ({7: 'raod'}, r"no class 'raod' \(did you mean 'road'\?\)"),
+        # The key as it was written, not the id that it stands for.
+        ({-1: 'raod'}, r"^label_map=\{-1: 'raod'\}: there is no class"),
+        ({'8': 3}, r"^label_map=\{'8': 3\} has no name of a class"),
+        ({7.0: 'road'}, 'the id 7.0, which is no whole number'),
+        (
+            {7: 'road', 'others': None},
+            "^label_map has 'others', which label_table alone knows; leave it "
+            'out, as all ids that label_map does not name are ignored$',
+        ),
         ({70000: 'road'}, r'id 70000; ids of label files are 0\.\.65535'),
         ({-2: 'road'}, 'id -2'),
         ({'road': 7}, "has a class before its id; write {id: 'class'}"),

@@ -41,7 +41,7 @@ def table_of_names(
     table: dict[int | str, int] = {}
     for key, name in label_map.items():
         number = _id_of(key, name, classes)
-        train_id = _train_id(number, name, classes)
+        train_id = _train_id(key, name, classes)
         if table.setdefault(number, train_id) != train_id:
             raise ConfigError(
                 f'label_map has two classes for the id {number}: its key '
@@ -68,6 +68,11 @@ def _id_of(key: Any, name: Any, classes: Sequence[str]) -> int:
             f'label_map={{{key!r}: {shorten(repr(name))}}} has a class before '
             f'its id; {_FORM}'
         )
+    if key == OTHERS:
+        raise ConfigError(
+            f'label_map has {OTHERS!r}, which label_table alone knows; leave '
+            'it out, as all ids that label_map does not name are ignored'
+        )
     if isinstance(key, bool) or not re.fullmatch(r'-?\d{1,9}', str(key)):
         raise ConfigError(
             f'label_map has the id {shorten(repr(key))}, which is no whole '
@@ -82,17 +87,17 @@ def _id_of(key: Any, name: Any, classes: Sequence[str]) -> int:
     return IGNORE_ID if number == -1 else number
 
 
-def _train_id(number: int, name: Any, classes: Sequence[str]) -> int:
+def _train_id(key: int | str, name: Any, classes: Sequence[str]) -> int:
     if name is None:
         return IGNORE_ID
     if not isinstance(name, str):
         raise ConfigError(
-            f'label_map={{{number}: {shorten(repr(name))}}} has no name of a '
+            f'label_map={{{key!r}: {shorten(repr(name))}}} has no name of a '
             f'class; {_FORM}. Train ids are written in label_table'
         )
     if name not in classes:
         raise ConfigError(
-            f'label_map={{{number}: {name!r}}}: there is no class {name!r}'
+            f'label_map={{{key!r}: {name!r}}}: there is no class {name!r}'
             f'{did_you_mean(name, classes)}; the classes are '
             f'{", ".join(classes)}. None ignores an id'
         )
