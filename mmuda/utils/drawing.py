@@ -12,6 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from matplotlib import colormaps, get_data_path
+from matplotlib.font_manager import fontManager
+from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
 from mmuda.utils.errors import ConfigError
@@ -160,10 +162,26 @@ def blend(
 
 
 @cache
-def _font() -> ImageFont.FreeTypeFont:
-    """Matplotlib's font: that of Pillow has neither umlauts nor Cyrillic."""
-    file = Path(get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf')
-    return ImageFont.truetype(file, _FONT_SIZE)
+def _font(text: str) -> ImageFont.FreeTypeFont:
+    """Matplotlib's font: that of Pillow has neither umlauts nor Cyrillic.
+
+    Of a text with letters that it lacks, as of Chinese, it is one of the
+    system's that has them all, where there is one.
+    """
+    own = str(Path(get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf'))
+    # The last resort has a box for everything; sans looks as the own one.
+    others = sorted(
+        (
+            font
+            for font in fontManager.ttflist
+            if 'Last Resort' not in font.name
+        ),
+        key=lambda font: (font.style != 'normal', 'Sans' not in font.name),
+    )
+    needed = {ord(letter) for letter in text if not letter.isspace()}
+    files = [own, *(f.fname for f in others if Path(f.fname).is_file())]
+    fitting = (f for f in files if needed <= FT2Font(f).get_charmap().keys())
+    return ImageFont.truetype(next(fitting, own), _FONT_SIZE)
 
 
 def with_colour_bar(picture: np.ndarray, title: str) -> np.ndarray:
@@ -177,7 +195,7 @@ def with_colour_bar(picture: np.ndarray, title: str) -> np.ndarray:
         (H', W', 3) picture with a white background, at least as high as the
         bar needs.
     """
-    font = _font()
+    font = _font(title)
     height = max(picture.shape[0], _LEAST_BAR)
     width = max(_LINE + 3 * _LINE, round(font.getlength(title)) + _GAP)
     top, bottom = _LINE + _GAP, height - _LINE // 2
@@ -210,7 +228,7 @@ def legend(
     Returns:
         (H, width, 3) picture with a white background.
     """
-    font = _font()
+    font = _font(''.join(classes))
     places, x, row = [], _GAP, 0
     for name in classes:
         # Colour field, gap, name, gap to the next entry.
@@ -237,7 +255,7 @@ def panel(tiles: Mapping[str, np.ndarray]) -> np.ndarray:
     Returns:
         (H, W, 3) picture with a white background.
     """
-    font = _font()
+    font = _font(''.join(tiles))
     height = _LINE + max(tile.shape[0] for tile in tiles.values())
     width = sum(tile.shape[1] + _GAP for tile in tiles.values()) - _GAP
     picture = Image.new('RGB', (width, height), _WHITE)

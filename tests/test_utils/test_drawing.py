@@ -50,10 +50,18 @@ def test_legend_has_each_colour():
         assert (picture == colour).all(axis=-1).sum() > 100
 
 
-@pytest.mark.parametrize('letters', [('ß', 'ü'), ('Ł', 'ő'), ('Ж', 'Ω')])
+# The last two are in none but another font of matplotlib's.
+@pytest.mark.parametrize(
+    'letters', [('ß', 'ü'), ('Ł', 'ő'), ('Ж', 'Ω'), ('\u1d81', '\u1d84')]
+)
 def test_letters_of_many_languages_are_drawn(letters):
     first, second = (legend([name], PALETTE, 60) for name in letters)
     assert (first != second).any()
+
+
+def test_letters_that_no_font_has_are_boxes():
+    first, second = (legend([n], PALETTE, 60) for n in '\U000f0000\U000f0001')
+    assert (first == second).all()
 
 
 def test_legend_in_one_row():
