@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors, Apache-2.0.
 """Groups of images that metrics report beside the whole set."""
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -125,6 +126,11 @@ def _names_of(rule: Any) -> dict[str, str] | None:
     if isinstance(rule, str) and rule.endswith(_FILE):
         remedy = 'evaluator.group_by needs {"<key or pattern>": "<group>"}'
         rule = read_json(rule, remedy, dict[str, str])
+    elif isinstance(rule, str) and os.path.isfile(rule):
+        raise ConfigError(
+            f"evaluator.group_by={rule!r} is a file, of which '{_FILE}' alone "
+            'is read, with {"<key or pattern>": "<group>"}'
+        )
     if isinstance(rule, Mapping):
         names = dict(rule)
         if not names or not all(

@@ -15,6 +15,7 @@ from mmuda.reports.run_environment import (
     describe_environment,
     write_environment,
 )
+from mmuda.reports.run_history import NothingLoggedError
 from mmuda.reports.run_report import write_report
 from mmuda.utils.errors import MMUDAError
 from mmuda.utils.files import logs_may_fail
@@ -60,6 +61,9 @@ def _write(work_dir: Path) -> None:
     try:
         with logs_may_fail():
             print_log(f'Report: {write_report(work_dir)}', 'current')
+    except NothingLoggedError:
+        # As after Ctrl-C in its first iterations; no fault of the user's.
+        print_log('No report, as no iteration was logged yet', 'current')
     except MMUDAError as error:
         print_log(f'No report: {error}', 'current', logging.WARNING)
     # Whatever it is: the training has finished, and its result stays.

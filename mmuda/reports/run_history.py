@@ -48,6 +48,10 @@ class RunHistory:
         return self.done + int(np.diff([0, *self.steps]).max())
 
 
+class NothingLoggedError(DataError):
+    """A training has not reached an iteration that is logged."""
+
+
 def read_history(work_dir: Path) -> RunHistory:
     """Read ``<time>/vis_data/scalars.json`` of all runs in a folder.
 
@@ -61,7 +65,8 @@ def read_history(work_dir: Path) -> RunHistory:
         work_dir: Of a training.
 
     Raises:
-        DataError: Nothing was logged there, or a file is damaged.
+        NothingLoggedError: No iteration was logged there.
+        DataError: A file is damaged.
     """
     files = sorted(work_dir.glob('*/vis_data/scalars.json'))
     runs = {file.parents[1]: read_records(file) for file in files}
@@ -80,7 +85,7 @@ def read_history(work_dir: Path) -> RunHistory:
         validation += [r for r in records if _TRAINED not in r]
         used = [*used, folder] if training[0] is not trained[0] else [folder]
     if not training:
-        raise DataError(
+        raise NothingLoggedError(
             f"'{work_dir}' holds no log of a training (<time>/vis_data/"
             'scalars.json, of LocalVisBackend); name the work directory of '
             'one that has reached default_hooks.logger.interval iterations'

@@ -72,8 +72,12 @@ def test_groups_of_images():
     assert plain == {'acdc/entropy': found['acdc/entropy']}
 
 
-def test_what_can_not_be_grouped():
+def test_what_can_not_be_grouped(tmp_path):
     image = dict(seg_logits=dict(data=torch.zeros(5, 1, 1)))
+    table = tmp_path / 'groups.csv'
+    table.write_text('a,fog\n')
+    with pytest.raises(ConfigError, match="csv' is a file, of which '.json'"):
+        EntropyMetric(group_by=str(table))
     with pytest.raises(ConfigError, match='is no regular expression'):
         EntropyMetric(group_by='(')
     metric = EntropyMetric(group_by='[0-9]+')

@@ -79,6 +79,9 @@ def test_a_run_that_logs_nothing_ends_all_the_same(tmp_path):
     ]
     run.train()
     assert not (tmp_path / 'report.html').exists()
+    log = Path(run.log_dir, f'{run.timestamp}.log').read_text()
+    # It is no fault of the user's, of which to warn.
+    assert 'No report' not in log
 
 
 def test_a_folder_that_is_none_of_a_training(tmp_path, monkeypatch, capsys):
