@@ -158,7 +158,8 @@ def parser_of(tool, monkeypatch):
         raise Found(parser)
 
     with monkeypatch.context() as patch:
-        patch.setattr(argparse.ArgumentParser, 'parse_args', stop)
+        for name in ('parse_args', 'parse_intermixed_args'):
+            patch.setattr(argparse.ArgumentParser, name, stop)
         with pytest.raises(Found) as found:
             tool['parse_args']()
     return found.value.args[0]
