@@ -134,7 +134,9 @@ def _names_of(rule: Any) -> dict[str, str] | None:
     if isinstance(rule, Mapping):
         names = dict(rule)
         if not names or not all(
-            isinstance(part, str) for pair in names.items() for part in pair
+            part and isinstance(part, str)
+            for pair in names.items()
+            for part in pair
         ):
             raise ConfigError(
                 f'evaluator.group_by={_words(rule)}: must name at least one '

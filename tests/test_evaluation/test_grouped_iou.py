@@ -169,7 +169,9 @@ def test_a_level_that_keys_do_not_have():
         evaluate(metric(2), samples())
 
 
-@pytest.mark.parametrize('names', [{}, {'fog/*': 3}, {1: 'fog'}])
+@pytest.mark.parametrize(
+    'names', [{}, {'fog/*': 3}, {'fog/*': ''}, {1: 'fog'}]
+)
 def test_names_that_are_none(names):
     with pytest.raises(ConfigError, match='must name at least one group'):
         metric(names)
