@@ -1,6 +1,7 @@
 # Copyright (c) mmuda authors, Apache-2.0.
 """Unsupervised domain adaptation of semantic segmentation."""
 
+import os
 import warnings
 from collections.abc import Iterable, Mapping
 from importlib import import_module, metadata, util
@@ -187,6 +188,8 @@ def _is_distributed(name: str) -> bool:
 
 leave_at_interrupt()
 settle_threads()
+# Before it is imported: else a line for each TIFF of four channels.
+os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
 check_versions()
 import_module('mmuda.utils.screen').silence_imports()
 name_distributions()

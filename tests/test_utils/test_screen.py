@@ -1,8 +1,12 @@
 """What of a log is on the screen before a run begins, and after."""
 
 import logging
+import subprocess
+import sys
 import uuid
 
+import cv2
+import numpy as np
 import pytest
 from mmengine.logging import MMLogger
 
@@ -101,3 +105,25 @@ def test_verbose_shows_all(make, monkeypatch):
     logger, texts = make()
     logger.info('the whole config')
     assert 'the whole config' in texts()[0]
+
+
+@pytest.mark.parametrize(
+    ('channels', 'level', 'told'),
+    [(3, None, False), (4, None, False), (4, 'WARNING', True)],
+)
+def test_a_tiff_of_four_channels_is_no_line_on_the_screen(
+    tmp_path, monkeypatch, channels, level, told
+):
+    monkeypatch.delenv('OPENCV_LOG_LEVEL', raising=False)
+    if level is not None:
+        monkeypatch.setenv('OPENCV_LOG_LEVEL', level)
+    file = tmp_path / 'a.tif'
+    cv2.imwrite(str(file), np.zeros((4, 4, channels), np.uint16))
+    code = (
+        f'import mmuda, cv2; assert cv2.imread({str(file)!r}, -1).any() == 0'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert ('TIFFReadDirectory' in done.stderr) is told
