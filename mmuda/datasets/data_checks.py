@@ -25,6 +25,7 @@ from mmuda.datasets.raw_samples import (
     load_raw,
     read_label_facts,
     read_sample,
+    unlike_channels,
 )
 from mmuda.datasets.segmentation_dataset import SegmentationDataset
 from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
@@ -144,6 +145,8 @@ def _examine(
     indices = range(count) if every else _spread(count, _SAMPLES)
     readings = run(name, partial(read_sample, leaf), indices)
     faults = [r.fault for r in readings if r.fault is not None]
+    of_index = dict(zip(indices, readings, strict=True))
+    faults += unlike_channels(leaf, of_index)
     report.faults.extend(f'{name}: {fault}' for fault in faults)
     content = LabelContent(leaf.get_data_info(0).get('label_lut', _NO_TABLE))
     for reading in readings:
@@ -233,7 +236,7 @@ def _describe(
 ) -> str:
     shape = readings[0].shape
     assert shape is not None, 'data sets with faults are not described'
-    height, width = shape
+    height, width = shape[:2]
     path = leaf.get_data_info(0)['img_path']
     return (
         f'{name}: {len(leaf)} images, {len(readings)} read, first {path} '

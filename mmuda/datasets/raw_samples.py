@@ -4,7 +4,7 @@
 import hashlib
 import os
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,13 +29,13 @@ class Reading(NamedTuple):
     """What came of reading a sample.
 
     Attributes:
-        shape: Height and width of the image; None if it can't be read.
+        shape: Of the image, (H, W, ...); None if it can't be read.
         facts: Of its label; None without one, or if it can't be read.
         fault: Why it can't be used; None if it can.
         lost: What its file has and the pipeline does not read.
     """
 
-    shape: tuple[int, int] | None
+    shape: tuple[int, ...] | None
     facts: LabelFacts | None
     fault: str | None
     lost: str | None = None
@@ -72,7 +72,7 @@ def read_sample(leaf: SegmentationDataset, index: int) -> Reading:
     try:
         loader = _step(leaf, LoadImage)
         sample = loader(leaf.get_data_info(index))
-        shape = sample['img_shape']
+        shape = sample['img'].shape
         lost = _lost(sample['img_path'], loader)
         if _is_labelled(sample):
             palette = leaf.metainfo.get('palette')
@@ -99,6 +99,28 @@ def _lost(path: str, loader: BaseTransform) -> str | None:
     # The fourth of a PNG is transparency.
     is_more = kind.channels > 3 and not is_png
     return f'{kind.channels} channels, of which three' if is_more else None
+
+
+def unlike_channels(
+    leaf: SegmentationDataset, readings: Mapping[int, Reading]
+) -> list[str]:
+    """Tell of images that no one network takes; grey goes with any.
+
+    Args:
+        leaf: As of :func:`read_sample`.
+        readings: By index.
+    """
+    first: dict[int, str] = {}
+    for index, reading in readings.items():
+        for channels in (reading.shape or ())[2:]:
+            path = leaf.get_data_info(index)['img_path']
+            first.setdefault(channels, f'{channels} ({path!r})')
+    if len(first) < 2:
+        return []
+    return [
+        f'images have {" and ".join(first.values())} channels; make them '
+        'alike, or read three colours by LoadImage()'
+    ]
 
 
 def read_label_facts(

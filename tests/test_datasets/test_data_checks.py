@@ -1,7 +1,9 @@
 import os
+import re
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import warm_processes
@@ -89,6 +91,29 @@ def test_scan_respects_the_options_of_the_pipeline(tmp_path):
     make_label(tmp_path / 'labels/a.png', np.zeros((8, 11), np.uint8))
     step = {'type': 'LoadLabels', 'resize_mismatch': True}
     assert scan_dataset(build(tmp_path, pipeline=[step]), progress=False) == []
+
+
+@pytest.mark.parametrize(
+    ('channels', 'color_type', 'fault'),
+    [
+        ([3, 4, 3], 'unchanged', r"3 \('.*/0\.png'\) and 4 \('.*/1\.png'\)"),
+        ([4, 3, 3], 'unchanged', r"4 \('.*/0\.png'\) and 3 \('.*/1\.png'\)"),
+        ([3, 4, 3], 'color', None),
+        ([4, 4], 'unchanged', None),
+        # Grey is taken for all that there is a mean for.
+        ([1, 3], 'unchanged', None),
+    ],
+)
+def test_images_of_other_channels(tmp_path, channels, color_type, fault):
+    (tmp_path / 'images').mkdir()
+    for key, count in enumerate(channels):
+        pixels = np.zeros((8, 12, count), np.uint8)
+        cv2.imwrite(str(tmp_path / f'images/{key}.png'), pixels)
+    pipeline = [dict(type='LoadImage', color_type=color_type)]
+    options = dict(labels=False, img_suffix='.png', pipeline=pipeline)
+    faults = scan_dataset(build(tmp_path, **options), progress=False)
+    assert len(faults) == (fault is not None)
+    assert fault is None or re.search(fault, faults[0])
 
 
 # Polygons without an area
