@@ -84,11 +84,17 @@ def test_entropy_gradient_is_right():
     assert torch.autograd.gradcheck(entropy_loss, (logits,))
 
 
-def test_entropy_range_takes_the_pixels_of_highest_entropy_of_each_image():
+@pytest.mark.parametrize('padded', [False, True])
+@pytest.mark.parametrize('fraction', [0.3, 0.28, 0.01])
+def test_entropy_range_takes_the_pixels_of_highest_entropy_of_each_image(
+    fraction, padded
+):
     logits = random_logits(2, 5, 4, 5, seed=1)
     per_image = entropy_map(logits).flatten(1).sort(dim=1).values
-    expected = per_image[:, -6:].mean()  # 30 % of 20 pixels
-    torch.testing.assert_close(entropy_loss(logits, 0.3), expected)
+    # 30 % of 20 pixels are 6, 28 % are 5.6, and one is the least.
+    expected = per_image[:, -1 if fraction < 0.1 else -6 :].mean()
+    valid = torch.ones(2, 4, 5, dtype=torch.bool) if padded else None
+    torch.testing.assert_close(entropy_loss(logits, fraction, valid), expected)
 
 
 def test_entropy_range_of_everything_is_the_mean():
