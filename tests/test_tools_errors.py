@@ -79,6 +79,16 @@ def test_value_that_does_not_fit(failing, data, key, value, message):
     assert message in before_training(failing(data, **{key: value}))
 
 
+@pytest.mark.parametrize('lost', [('val',), ('source', 'target', 'val')])
+def test_missing_folders_of_data_are_named_together(failing, data, lost):
+    keys = dict(source=SOURCE, target=TARGET, val='val_dataloader.dataset')
+    roots = {f'{keys[name]}.data_root': f'/no/{name}' for name in lost}
+    error = before_training(failing(data, **roots))
+    for name in lost:
+        assert f"'/no/{name}'" in error
+    assert ('are not folders' in error) == (len(lost) > 1)
+
+
 @pytest.mark.parametrize(
     'key',
     [

@@ -9,9 +9,31 @@ from pathlib import Path
 
 from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.registry import DATASETS
-from mmuda.utils.config_data import (
-    dataset_leaves,
-)
+from mmuda.utils.config_data import dataset_leaves
+from mmuda.utils.errors import DataError
+
+
+def require_data_roots(configs: Mapping[str, Mapping | list]) -> None:
+    """Name all folders of data that are not there at once.
+
+    Args:
+        configs: Of data sets by name; what is tested may come later.
+
+    Raises:
+        DataError: Several are missing; one is told by its data set.
+    """
+    lost: dict[str, list[str]] = {}
+    for name, config in configs.items():
+        for leaf in filter(_is_ours, dataset_leaves(config)):
+            root = leaf.get('data_root')
+            if name[:4] != 'test' and root and not os.path.isdir(root):
+                lost.setdefault(root, []).append(name)
+    if len(lost) > 1:
+        found = [f"'{k}' ({', '.join(v)})" for k, v in lost.items()]
+        raise DataError(
+            f'data_root: {" and ".join(found)} are not folders; download '
+            'the data there, or set --data-root NAME=DIR'
+        )
 
 
 def missing_labels(config: Mapping) -> str | None:
@@ -122,7 +144,7 @@ def unlabelled(config: Mapping) -> dict:
 
 
 def _is_ours(config: Mapping) -> bool:
-    kind = config['type']
+    kind = config.get('type')
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
     return inspect.isclass(kind) and issubclass(kind, DomainSegDataset)
 
