@@ -181,15 +181,18 @@ def classes_html(validation: Mapping[str, Series]) -> Iterator[str]:
         A table for each target.
     """
     for target, curves in class_curves(validation).items():
+        count = max(len(values) for _, values in curves.values())
+        heads = ['first', 'last', 'highest', 'change']
+        # A single validation is first, last and highest in one.
+        heads = heads if count > 1 else ['IoU']
         rows = [
-            (name, *(f'{v:.2f}' for v in _row(values)))
+            (name, *(f'{v:.2f}' for v in _row(values)[: len(heads)]))
             for name, (_, values) in curves.items()
         ]
-        count = max(len(values) for _, values in curves.values())
         place = f' on {target}' if target else ''
         yield details_html(
             f'IoU in %{place}, {count} validation(s)',
-            table_html(rows, ('class', 'first', 'last', 'highest', 'change')),
+            table_html(rows, ('class', *heads)),
             is_open=True,
         )
 

@@ -17,7 +17,11 @@ from mmuda.datasets.pseudo_labels.pseudo_label_store import (
 from mmuda.reports.html_pages import table_html
 from mmuda.reports.label_quality import label_quality_html
 from mmuda.reports.run_pictures import pictures_html
-from mmuda.reports.run_report import report_html, write_report
+from mmuda.reports.run_report import (
+    classes_html,
+    report_html,
+    write_report,
+)
 from mmuda.utils.written_configs import read_dumped_config
 
 EVIL = '<script>alert(1)</script>'
@@ -81,6 +85,17 @@ def test_numbers_of_the_training(tmp_path):
         f'<td class="number">{v}</td>' for v in ('50.00', '90.00', '90.00')
     )
     assert f'<td>car</td>{row}<td class="number">40.00</td>' in text
+
+
+@pytest.mark.parametrize(
+    ('steps', 'heads'),
+    [((9,), 'IoU'), ((5, 9), 'first last highest change')],
+)
+def test_columns_of_a_single_validation(steps, heads):
+    values = np.array(steps, float)
+    page = ''.join(classes_html({'cs/IoU.car': (np.array(steps), values)}))
+    assert re.findall('<th[^>]*>([^<]*)<', page) == ['class', *heads.split()]
+    assert page.count('9.00') == (1 if heads == 'IoU' else 2)
 
 
 def test_many_large_pictures_leave_the_page_small(tmp_path):
