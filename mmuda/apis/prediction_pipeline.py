@@ -218,16 +218,19 @@ class PredictionPipeline:
             return []
         height, width = image.shape[:2]
         pairs = zip((width, height), self.size, strict=True)
-        ratio = max(max(own / then, then / own) for own, then in pairs)
+        ratios = [own / then for own, then in pairs]
+        larger, smaller = max(ratios), 1 / min(ratios)
+        ratio = max(larger, smaller)
         if ratio <= _FAR:
             return []
         then = f'{self.size[0]}x{self.size[1]}'
+        word = 'larger' if ratio == larger else 'smaller'
         return [
             Note(
                 'size',
-                f'{name} is {width}x{height} (width x height), and the '
-                f'network was trained at {then}, {ratio:.1f} times another '
-                'size: objects look larger or smaller, or blurred',
+                f'{name} is {width}x{height} (width x height), '
+                f'{ratio:.1f} times {word} than {then}, at which '
+                f'the network was trained: objects look {word}, or blurred',
             )
         ]
 

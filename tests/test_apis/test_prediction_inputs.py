@@ -14,13 +14,18 @@ from PIL import Image
 
 from mmuda.apis import InputWarning, Segmenter
 from mmuda.apis.prediction_inputs import (
+    Item,
     as_bgr,
     images_in,
     item_of,
     items_of,
     require_image,
 )
-from mmuda.apis.prediction_pipeline import pipeline_of, training_size
+from mmuda.apis.prediction_pipeline import (
+    PredictionPipeline,
+    pipeline_of,
+    training_size,
+)
 from mmuda.utils.config import load_config
 from mmuda.utils.errors import ConfigError, DataError
 
@@ -248,6 +253,24 @@ def test_the_size_of_the_training(small):
     assert training_size(cfg) == (256, 128)
     cfg.test_pipeline = []
     assert training_size(cfg) is None
+
+
+@pytest.mark.parametrize(
+    ('size', 'words'),
+    [
+        ((256, 512), None),
+        ((100, 768), '3.0 times larger'),
+        ((4, 8), '32.0 times smaller'),
+    ],
+)
+def test_how_far_an_image_is_from_the_size_of_training(small, size, words):
+    steps = pipeline_of(load_config(small['config']))
+    shown = PredictionPipeline(steps, (256, 128))(
+        Item(np.zeros((*size, 3), np.uint8), None)
+    )
+    told = [note.text for note in shown.notes if note.kind == 'size']
+    assert len(told) == (words is not None)
+    assert all(f'{words} than 256x128, at which' in text for text in told)
 
 
 def test_a_pipeline_must_read_and_pack(small):
