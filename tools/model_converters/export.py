@@ -116,7 +116,7 @@ def tell(result: Exported, kind: GraphFormat, out: Path) -> None:
             f'{found.difference:.1e}, same class on {found.agreement:.4%} of '
             f'the pixels; {width}x{height} takes '
             f'{found.seconds_exported:.3g} s, '
-            f'{found.seconds_exported / found.seconds:.2f} of PyTorch'
+            f'{found.seconds_exported / found.seconds:.2f} times PyTorch'
         )
     window = about['sliding_window']
     if window is not None:
