@@ -31,6 +31,12 @@ def test_mean_ranks_over_what_is_there():
 
 def test_without_any_score():
     assert math.isnan(mean_ranks([row(certainty=1)])[0])
+    rows = [row(10, certainty=1), row(40, certainty=2), row(40, certainty=3)]
+    assert best_first(rows) == [1, 2, 0]
+
+
+def test_equal_ones_keep_their_order():
+    assert best_first([row(BNM=2), row(BNM=3), row(BNM=3)]) == [1, 2, 0]
 
 
 @pytest.mark.parametrize(('known', 'first'), [(35.9, 1), (36.0, 0)])
