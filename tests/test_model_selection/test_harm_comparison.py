@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -317,13 +318,17 @@ def test_scores_in_16_bits_say_so(pool, monkeypatch, capsys, tmp_path):
     assert found['bf16'] == pytest.approx(found['fp32'], rel=0.02)
 
 
-def test_a_checkpoint_twice(pool, monkeypatch, capsys):
-    first = pool[1][0]
-    code, printed = run(
-        'select_checkpoint', pool, [first, first], monkeypatch, capsys
-    )
+@pytest.mark.parametrize('linked', [False, True])
+def test_a_checkpoint_twice(pool, monkeypatch, capsys, tmp_path, linked):
+    other, first = pool[1][:2]
+    again = first
+    if linked:
+        again = str(tmp_path / 'again.pth')
+        Path(again).symlink_to(Path(first).resolve())
+    words = [other, first, again]
+    code, printed = run('select_checkpoint', pool, words, monkeypatch, capsys)
     assert code == 2
-    assert 'named twice' in printed
+    assert f"'{Path(first).resolve()}' is named twice" in printed
 
 
 def test_no_source_labels_are_said(pool, monkeypatch, capsys, tmp_path):

@@ -70,10 +70,9 @@ def main(args: argparse.Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options)
     override_data_roots(cfg, dict(args.data_root))
     use_head_of_args(cfg, args)
-    if len({Path(file).resolve() for file in args.checkpoint}) < len(
-        args.checkpoint
-    ):
-        raise ConfigError('a checkpoint is named twice; name each once')
+    files = [Path(file).resolve() for file in args.checkpoint]
+    if twice := [file for file in files if files.count(file) > 1]:
+        raise ConfigError(f"'{twice[0]}' is named twice; name it once")
     console, progress = Console(markup=False), Console(stderr=True)
     with config_errors(cfg):
         scores = score_checkpoints(
