@@ -26,8 +26,8 @@ FUSED_ORDER = 'select_checkpoint'
 RUN, METHOD, POOL = 'checkpoints of a run', 'runs of a method', 'methods'
 ALARMS = 'alarms'
 _ALARM_NAMES = (
-    *('collapse', 'takeover', 'overconfident', 'forgetting'),
-    'unstable labels',
+    *('collapse', 'takeover', 'overconfident', 'fallen BNM'),
+    *('forgetting', 'unstable labels'),
 )
 
 

@@ -17,7 +17,7 @@ from mmuda.utils.config_values import check_fields
 from mmuda.utils.errors import CheckpointError
 
 from .accuracy_estimates import SourceState, estimate_accuracy
-from .label_free_scores import class_ratio, consistency, mean_entropy
+from .label_free_scores import bnm, class_ratio, consistency, mean_entropy
 from .label_free_state import LabelFreeState
 
 DIVERGED = 'diverged'
@@ -40,6 +40,7 @@ class HarmThresholds:
         takeover_share: and has more than this share of the pixels.
         entropy_drop: Overconfident: mean entropy fell by more than this
             share, while two views of an image do not agree better.
+        bnm_drop: Fallen BNM: it fell by more than this share.
         source_drop: Forgetting: mIoU on the source fell by more than this
             share.
         labels_changed: Unstable: more than this share of the labels differ
@@ -57,6 +58,7 @@ class HarmThresholds:
     takeover_growth: Annotated[float, NOT_NEGATIVE] = 2.0
     takeover_share: Annotated[float, SHARE] = 0.5
     entropy_drop: Annotated[float, SHARE] = 0.4
+    bnm_drop: Annotated[float, SHARE] = 0.05
     source_drop: Annotated[float, SHARE] = 0.1
     labels_changed: Annotated[float, SHARE] = 0.1
     alarms: Annotated[int, COUNT] = 2
@@ -87,7 +89,8 @@ class Alarm:
 
     Attributes:
         name: ``diverged``, ``collapse``, ``takeover``, ``overconfident``,
-            ``forgetting``, ``against the pool`` or ``unstable labels``.
+            ``fallen BNM``, ``forgetting``, ``against the pool`` or
+            ``unstable labels``.
         reasons: A sentence each, with classes and numbers.
     """
 
@@ -172,6 +175,7 @@ def harm_report(
         'collapse': list(_collapse(*pair, classes, limits)),
         'takeover': list(_takeover(*pair, classes, limits)),
         'overconfident': list(_overconfident(*pair, limits)),
+        'fallen BNM': list(_fallen_bnm(*pair, limits)),
         'forgetting': list(_forgetting(*pair, limits)),
         'against the pool': list(_against_pool(*pair)),
         'unstable labels': list(_unstable(adapted, earlier, changed, limits)),
@@ -256,6 +260,18 @@ def _overconfident(
         yield (
             f'mean entropy fell from {before:.3f} to {now:.3f} nats, while '
             f'the mIoU of two views went from {was:.1f} to {steady:.1f}'
+        )
+
+
+def _fallen_bnm(
+    adapted: Evidence, source_only: Evidence, limits: HarmThresholds
+) -> Iterator[str]:
+    """Yield if predictions are unsure, or of fewer classes."""
+    now, before = (bnm(e.state) for e in (adapted, source_only))
+    if now < (1 - limits.bnm_drop) * before:
+        yield (
+            f'BNM, of certain predictions of many classes, fell from '
+            f'{before:.3f} to {now:.3f}'
         )
 
 

@@ -47,6 +47,11 @@ def normalised_nuclear_norm(gram: Tensor, rows: int) -> float:
     return float(nuclear_norm(gram)) / math.sqrt(rows * len(gram))
 
 
+def bnm(state: LabelFreeState) -> float:
+    """Batch nuclear norm of all pixels, normalised."""
+    return normalised_nuclear_norm(state['gram'], int(state['pixels']))
+
+
 def corr_c(gram: Tensor) -> float:
     """Correlation between classes (Tu et al., 2023), negated.
 
@@ -213,7 +218,7 @@ def label_free_scores(
     regions = int(state['regions'])
     scores = dict(
         BNM_r=normalised_nuclear_norm(state['region_gram'], regions),
-        BNM=normalised_nuclear_norm(state['gram'], int(state['pixels'])),
+        BNM=bnm(state),
     )
     if prior is not None:
         scores['IM_s'] = information_maximisation(state, prior)

@@ -113,15 +113,22 @@ def test_all_road_is_a_collapse_and_a_takeover():
     before = evidence(EVEN, right=[90] * 3)
     after = evidence([(100, 0, 0)] * 20, right=[90] * 3)
     report = harm_report(after, before, CLASSES)
-    assert [alarm.name for alarm in report.alarms] == ['collapse', 'takeover']
+    assert [alarm.name for alarm in report.alarms] == [
+        *('collapse', 'takeover', 'fallen BNM')
+    ]
     assert report.harms
-    collapse, takeover = report.alarms
+    collapse, takeover, fallen = report.alarms
     assert collapse.reasons == (
         'sky is predicted on 0 images, by source-only on 20 of 20',
         'car is predicted on 0 images, by source-only on 20 of 20',
     )
     assert takeover.reasons == (
         'road has 100.0 % of the target, by source-only 34.0 %',
+    )
+    # Of even classes it is 1, of a single one 1 / sqrt(3).
+    assert fallen.reasons == (
+        'BNM, of certain predictions of many classes, fell from 1.000 to '
+        '0.577',
     )
     assert 'probably harms' in report.lines()[-1]
 
@@ -181,6 +188,25 @@ def test_overconfident(height, views, found):
     before = evidence(EVEN, height=1.0, views=STEADY)
     after = evidence(EVEN, height=height, views=views)
     assert ('overconfident' in names(after, before)) is found
+
+
+@pytest.mark.parametrize(('least', 'found'), [(14, ['fallen BNM']), (16, [])])
+def test_fallen_bnm(least, found):
+    """The sum of the roots of the shares of certain classes, by sqrt(3)."""
+    # 1.7317 of even ones; of 0.14, 0.43, 0.43 it is 1.6856, 2.7 % less; of
+    # 0.16, 0.42, 0.42 it is 1.6962, 2.05 % less.
+    before = evidence(EVEN)
+    rest = (100 - least) // 2
+    after = evidence([(rest, rest, least)] * 20)
+    limits = HarmThresholds(bnm_drop=0.024)
+    assert names(after, before, thresholds=limits) == found
+
+
+@pytest.mark.parametrize(
+    ('height', 'found'), [(50.0, []), (2.0, ['fallen BNM'])]
+)
+def test_bnm_of_unsure_predictions(height, found):
+    assert names(evidence(EVEN, height), evidence(EVEN)) == found
 
 
 @pytest.mark.parametrize(('right', 'found'), [(88, True), (89, False)])
