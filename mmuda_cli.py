@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The command ``mmuda``: one of its tools, from any folder.
 
 Beside the package, not in it: the import of the package takes seconds, which

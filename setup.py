@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Packs tools, configs and the model index with the package.
 
 All metadata is in pyproject.toml.

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Time of loading data, mapping labels and resuming the sampler."""
 
 import statistics

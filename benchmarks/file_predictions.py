@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Time of predicting files with a Segmenter against the bare forward pass."""
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Time of loading one image of each kind that people have, on one core."""
 
 import shutil

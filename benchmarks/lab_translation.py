@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Time of giving source images the colours of target images.
 
 Compared with what the published script of co-training (Gómez et al., Sensors

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Memory and disk that labelling takes, for few images and for many."""
 
 import inspect

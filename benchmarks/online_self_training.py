@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Time and memory of online self-training against its bare passes."""
 
 from collections.abc import Iterator

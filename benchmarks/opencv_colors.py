@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Colour transfer by OpenCV on 8-bit images, to compare with."""
 
 import cv2

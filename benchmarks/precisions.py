@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What an iteration with its data takes in each precision, compiled or not.
 
 Meant for a GPU at the published sizes, where it keeps to a number of minutes;

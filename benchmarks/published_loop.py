@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Iterations of ADVENT's published loop, in a checkout that the user has.
 
 Nothing of the published code is here: its functions are imported by name from

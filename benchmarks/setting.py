@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Making a training config measurable: smaller, and without weight files."""
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Iterations of methods for several targets on one random batch."""
 
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Peak memory of iterations for several targets against those for one."""
 
 from collections.abc import Iterator, Sequence

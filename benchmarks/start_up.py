@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Time until mmuda is there, against that of mmseg, in new processes."""
 
 import os

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Iterations beside the published loop and bare passes, in turns."""
 
 import time

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Labelling generated images with a network that takes no time."""
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Time and memory of training iterations against the bare network's."""
 
 from collections.abc import Callable

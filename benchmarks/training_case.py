@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Steps of AdvEnt, MinEnt and the bare network on one random batch."""
 
 from collections.abc import Sequence

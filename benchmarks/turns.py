@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Processes that take turns, so that nothing of one is in the other."""
 
 import os

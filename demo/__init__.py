@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """A tour of the methods on procedural street scenes, on a CPU in minutes."""
 
 from demo.demo_report import read_results, result_table, write_results

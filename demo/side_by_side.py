@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Methods of the demo in processes of their own, and how these end."""
 
 from collections.abc import Callable, Mapping

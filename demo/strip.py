@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """One row of pictures that says what adaptation is, for the first page."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Packs the demo into a wheel of its own, beside that of mmuda.
 
 With the demo that one would be larger than a megabyte. The files lie below

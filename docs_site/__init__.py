@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What makes the site of the documentation: ``make docs``.
 
 Pages are written for GitHub. On the way to the site their links, lists and

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What docstrings have of Sphinx as links and formulas of the site."""
 
 import re

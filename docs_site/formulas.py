@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 r"""Formulas as MathML, which browsers draw without a script.
 
 They are written ``$...$`` and ``$$...$$``, as GitHub reads them, too.

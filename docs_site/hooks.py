@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What MkDocs calls on the way from the repository to the site."""
 
 import logging

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The navigation of the site, with pages in place of patterns."""
 
 import fnmatch

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Notebooks as pages, as they were run: nothing is run anew."""
 
 from collections.abc import Iterator

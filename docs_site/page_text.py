@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What GitHub reads otherwise than MkDocs: links, lists and folded parts."""
 
 import posixpath

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Which page of the site a file of the repository is."""
 
 from collections.abc import Iterator

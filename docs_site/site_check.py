@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Whether a site that is built is whole, and needs no network.
 
 ``python docs_site/site_check.py build/site`` prints what is wrong. MkDocs

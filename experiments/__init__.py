@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Experiments on pairs of domains: what is run, compared and shown."""
 
 from experiments.experiment_files import Experiment, read_experiment

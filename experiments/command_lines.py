@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Command lines of the tools that train and test a row."""
 
 from collections.abc import Mapping

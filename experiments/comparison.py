@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What finished rows predict on the same images, each with its mIoU."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What is trained and compared on a pair of domains, as a file says it."""
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """mIoU of all rows over the iterations, mean and deviation over seeds."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """How long runs will take."""
 
 from collections.abc import Mapping, Sequence

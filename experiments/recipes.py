@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What a row comes to: its configs, its length, where its weights end up."""
 
 import copy

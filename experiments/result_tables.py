@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Tables of results, made of the collected files alone."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What rows of an experiment are for each other, whatever they are called."""
 
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Training and testing all runs of an experiment, as many as there is place.
 
 The tools are those that a user types; what they print is in the folders.

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Unsupervised domain adaptation of semantic segmentation."""
 
 import os

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """``python -m mmuda``: the command ``mmuda``."""
 
 import sys

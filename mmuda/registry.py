@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Registries of mmuda, each a child of mmseg's of the same name.
 
 Being children of mmseg's nodes (not of mmengine's root) lets configs name

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Metafiles and tables, made of the file of published numbers."""
 
 from model_index.entries import NUMBERS, read_entries, read_published

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The file of published numbers, and the configs that it names."""
 
 from collections.abc import Mapping

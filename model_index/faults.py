@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What the file of published numbers says wrong, twice or not at all."""
 
 import re

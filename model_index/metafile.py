@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Metafiles in the format of model-index, which ``mim`` reads."""
 
 from pathlib import Path

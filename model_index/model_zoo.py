@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The page of published checkpoints: where they lie, what they must score."""
 
 import shlex

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Tables of published numbers, between the markers of a page."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Procedural street scenes in the file layouts of the real data sets."""
 
 from street_scenes.presets import DOMAINS, get_domain

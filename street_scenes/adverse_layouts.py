@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Where data sets of bad weather and darkness keep which file."""
 
 from collections.abc import Mapping

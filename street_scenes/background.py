@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Sky, ground and skyline: what is drawn before anything that stands up."""
 
 import cv2

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """How images and label ids become the bytes of files.
 
 An encoder turns an RGB image (H, W, 3) and label ids (H, W), those of

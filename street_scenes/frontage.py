@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Both sides of the street: houses, walls, fences and hedges."""
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Lamps, traffic lights, signs, billboards, trees and bins."""
 
 import numpy as np

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Pinhole camera in a street and the solids that stand in it.
 
 Street coordinates are metres: x to the right of the road's middle, y up from

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Where each data set keeps which file, and how the file is encoded.
 
 A layout says for the scene of a split which files it has and what makes the

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Colours of every kind of surface in the built-in domains, RGB."""
 
 _COMMON = {

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """People on foot, bicycles, motorcycles and their riders."""
 
 import numpy as np

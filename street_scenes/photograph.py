@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """From painted surfaces to a picture: texture, light, lens and sensor."""
 
 import cv2

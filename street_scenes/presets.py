@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The built-in domains: three rendered looking ones and four of cameras."""
 
 from dataclasses import replace

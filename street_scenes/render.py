@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """From a domain, a seed and an index to an image and its labels."""
 
 import zlib

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Where the rendered data sets keep which file: those of the sources."""
 
 from collections.abc import Mapping

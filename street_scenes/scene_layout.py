@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What a layout of a data set says."""
 
 from abc import ABC, abstractmethod

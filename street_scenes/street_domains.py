@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What the domains look like and what stands in their streets.
 
 A domain is data only: colours of things, a ``Look`` (light, air, lens and

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Label ids that the street scenes are drawn and written with.
 
 They are those of Cityscapes, and above them own ones of what Cityscapes has

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What stands where in a street: drawn at random, no pixels yet."""
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Cars, trucks, buses, trams and autorickshaws: boxes with details."""
 
 import numpy as np

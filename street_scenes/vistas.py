@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Label ids as those of Mapillary Vistas, and its config files.
 
 Source: ``config.json`` of v1.2 and ``config_v2.0.json`` of the data set, which

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Fog, night, rain and snow over the streets of a domain."""
 
 from collections.abc import Mapping

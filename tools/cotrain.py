@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Co-training: translation, baseline, self-training, two models, final model.
 
 Runs the stages of a config with cotraining, such as configs/cotraining, each

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Show what adaptation does on generated street scenes.
 
 Renders the scenes, trains a small network with weights of ImageNet on the

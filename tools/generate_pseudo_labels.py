@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Label the target's training images with a trained model, or an ensemble.
 
 Writes a PNG of train ids for each image (255 where the model is not sure

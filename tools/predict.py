@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Predict an image, a folder of images, a video or a camera.
 
 Writes the classes of each pixel as PNGs named by the paths of the images, and

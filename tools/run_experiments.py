@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Train and test all rows of an experiment, each with several seeds.
 
 What is finished is not done again, and what was begun goes on: the same

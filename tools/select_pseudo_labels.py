@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Choose images for a cycle of co-training, or among their pseudo-labels.
 
 The steps between the trainings and labellings that tools/cotrain.py runs; each

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Train, label the target, train on the labels; as often as wanted.
 
 The whole recipe of a config with self_training, such as configs/esl or

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Test a model, or an ensemble of models, and write what it predicts.
 
 Labels are needed for metrics only: without any, --out, --export and --show-dir

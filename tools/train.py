@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Train a model."""
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)

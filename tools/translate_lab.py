@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Give source images the Lab colours of random target images.
 
 Files keep their names, sizes and formats, so labels stay valid. Run again, it

@@ -1,2 +1,2 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """How well scores that need no labels choose, where there are labels."""

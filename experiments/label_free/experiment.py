@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Label-free scores and true mIoU of all checkpoints of all runs."""
 
 import math

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Configs by which the checkpoints of an experiment are looked at."""
 
 from collections.abc import Mapping, Sequence

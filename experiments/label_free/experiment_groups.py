@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """How well each score chooses among checkpoints, runs and methods."""
 
 import math

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Pools of runs on disk: ``<pool>/<run>/`` with a config and checkpoints."""
 
 import re

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Accuracy by labels of the target, to judge what does without."""
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Predicting with a trained network, from a few lines of Python."""
 
 from .prediction_inputs import InputWarning

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Files of predictions: their names, what each holds, and which are there."""
 
 import json

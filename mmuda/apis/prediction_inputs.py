@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What can be predicted: arrays, files, folders, videos, cameras, generators.
 
 Networks are trained on images of 8 bits with three colours. What is something

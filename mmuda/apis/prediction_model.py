@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Building the network that predicts, and what it was trained for."""
 
 import hashlib

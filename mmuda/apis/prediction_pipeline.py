@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Showing an image to a network as a config tests it, without labels."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Reading videos and cameras, and writing videos whole or not at all."""
 
 import os

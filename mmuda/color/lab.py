@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """CIE Lab colours, and images in the colours of other images.
 
 All functions work in at least single precision, also under automatic mixed

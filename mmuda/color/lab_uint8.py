@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Images in the Lab colours of other images, fast on one core of the CPU.
 
 The conversions are those of scikit-image: sRGB of IEC 61966-2-1, and CIE Lab

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Checkpoints and configs of other projects, to and from mmuda's."""
 
 from .from_advent import (

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The networks that DAFormer, HRDA and MIC publish, tensor by tensor."""
 
 import re

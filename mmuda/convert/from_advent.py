@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Names of the published ADVENT checkpoints and of mmuda's.
 
 The published network is DeepLab-V2 with a bottleneck ResNet: ``layer5`` is

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Names of the published CoaST and MLCL checkpoints and of mmuda's.
 
 Both codes (CoaST, WACV 2023; MLCL, TCSVT 2024) save a pickled dictionary of

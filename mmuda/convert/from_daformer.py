@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Names of the published checkpoints of DAFormer, HRDA and MIC.
 
 All three codes save the whole method: ``model`` (the student), ``ema_model``

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Names of detectron2's DeepLabV3+ and of mmuda's.
 
 The published networks of Gómez et al. (Sensors 2023) are files of

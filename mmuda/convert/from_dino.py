@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Files of DINOv2 and DINOv3, and what is made of them.
 
 Their backbones have the names of ``DINOVisionTransformer``, which reads the

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Names of the published MTAF checkpoints and of mmuda's.
 
 MTAF (Saporta et al., ICCV 2021) has two networks, each saved as a bare state

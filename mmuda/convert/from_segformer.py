@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Names of the published MiT (SegFormer's encoder) and of mmseg's.
 
 Published are the ImageNet weights of MiT-B0 to B5, and every checkpoint of

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Names of the published VFM-UDA checkpoints and of mmuda's.
 
 The network of VFM-UDA (Englert et al., CVPRW 2024) is a transformer of DINOv2

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What the converters of published multi-target networks share.
 
 All of these networks have the ResNet of ADVENT, with the same names as

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Turning the trained network of a method into a plain mmseg segmentor."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Getting at state dicts and renaming them without losing a tensor."""
 
 import os

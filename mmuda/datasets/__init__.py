@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Data sets, transforms and samplers of unsupervised domain adaptation."""
 
 # mmseg's registries are parents of ours, which only find what was imported.

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Classes that only some of the data sets of a training have.
 
 The rule: what no label of the training can be, the network does not learn,

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Pixels of each class in each label of a data set, counted once and kept."""
 
 import hashlib

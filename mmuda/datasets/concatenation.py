@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Several data sets as one."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Looking at data before hours of training are spent on it."""
 
 from collections.abc import Callable, Iterator, Sequence

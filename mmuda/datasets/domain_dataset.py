@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Samples of every domain, chosen by the sampler."""
 
 import math

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Images of a labelled target that an evaluation would judge, too."""
 
 import os

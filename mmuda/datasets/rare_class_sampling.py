@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Rare-class sampling (Hoyer et al., DAFormer, CVPR 2022).
 
 Images are drawn by a class, and rare classes more often than common ones.

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Samples and label files as they are on disk, and whether one has changed."""
 
 import hashlib

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What data sets have in common, and refusing those that don't fit."""
 
 from collections.abc import Mapping

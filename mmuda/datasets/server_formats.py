@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Predictions in the ids and under the names that servers want.
 
 Sources: Cityscapes' evaluation script (label ids; names begin with city,

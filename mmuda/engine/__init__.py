@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 import mmseg.engine  # noqa: F401  # fills the parent registries
 
 from .loops import UDATrainLoop

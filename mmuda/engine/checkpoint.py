@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Checkpoint files that are whole at any moment, and when to write them."""
 
 import math

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What is kept of logged values while a training goes on.
 
 mmengine keeps each value of each scalar for a million iterations, copies all

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """An optimizer wrapper for networks that compute in 16 bits, on any device."""
 
 from collections.abc import Iterator

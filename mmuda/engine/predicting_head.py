@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Predicting each target with its own head."""
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """A runner whose files are whole, and whose logs may fail."""
 
 import logging

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Looking ahead in the schedules of a run, and moving a run to others."""
 
 import copy

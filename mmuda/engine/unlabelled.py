@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Training and predicting where there are no labels to evaluate with."""
 
 import copy

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 import mmseg.evaluation  # fills the parent registries
 import mmseg.visualization  # noqa: F401
 

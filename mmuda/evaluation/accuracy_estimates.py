@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Accuracy on the target, estimated from confidences on the source.
 
 Garg et al., `ATC <https://arxiv.org/abs/2201.04234>`_, ICLR 2022, with a

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Predictions and entropy before and after adaptation, side by side."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Which classes are taken for which.
 
 Rows are true classes, columns predicted ones; a last column counts the pixels

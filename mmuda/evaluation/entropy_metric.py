@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """How certain the predictions are, without any labels."""
 
 from collections.abc import Sequence

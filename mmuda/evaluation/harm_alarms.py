@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Signs that adaptation has harmed, by what a source-only network would do.
 
 No single number: each alarm says why, with classes and values. The referees

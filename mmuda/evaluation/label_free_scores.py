@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Scores of a network that need no labels of the target, from sums.
 
 The higher a score the better. docs/label_free_validation.md says what each

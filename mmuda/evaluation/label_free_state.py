@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Sums over predictions, from which label-free scores follow.
 
 They are exact, not samples: most scores need a C x C matrix or less. For 19

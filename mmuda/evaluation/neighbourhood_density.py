@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Soft neighbourhood density of an image, from some of its pixels.
 
 Saito et al., `Tune it the Right Way: Unsupervised Validation of Domain

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Pixels by class and score: quantiles of a data set in little memory."""
 
 import torch

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Another view of an image: mirrored, smaller, in paler colours.
 
 A network that has understood the image sees the same in it. The view is the

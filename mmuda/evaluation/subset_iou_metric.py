@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """IoU of each class, means over subsets of them, and by groups of images."""
 
 import os

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Batch-norm statistics of a target, measured on its unlabelled images."""
 
 import copy

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Pictures of training images, of what is learned from them, and predicted."""
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Trained networks as files that run without mmuda."""
 
 from .exporting import (

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """From a config and a checkpoint to a file that needs neither."""
 
 from collections.abc import Sequence

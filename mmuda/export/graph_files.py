@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Files of a network as a graph: ONNX, TorchScript and ``torch.export``."""
 
 import json

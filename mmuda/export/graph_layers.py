@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Layers as a graph can hold them, for images of any size.
 
 Some layers do arithmetic on the sides of an image in Python: a tracer writes

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """A segmentor from the image to its outputs, as one module."""
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Whether an exported network computes what PyTorch does, and how fast."""
 
 import time

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The network of a checkpoint that predicts, and what one must know of it."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Saving checkpoints from which a run continues exactly."""
 
 from collections.abc import Sequence

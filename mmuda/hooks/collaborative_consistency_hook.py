@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The schedule of methods whose heads teach each other."""
 
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Random numbers that do not depend on what happened before."""
 
 from mmengine.dist import get_rank

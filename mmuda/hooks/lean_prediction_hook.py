@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Evaluating images of any size in little memory."""
 
 from collections.abc import Iterable

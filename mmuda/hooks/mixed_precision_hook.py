@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Testing with networks that compute in 16 bits."""
 
 from collections.abc import Sequence

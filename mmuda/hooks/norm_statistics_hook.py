@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The same batch-norm statistics in all processes."""
 
 from mmengine.dist import all_reduce_params

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Files of what is predicted in a test, named by the keys of the images."""
 
 import os

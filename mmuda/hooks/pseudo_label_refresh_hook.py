@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """New pseudo-labels while training goes on."""
 
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What of a config decides the course of a run, and comparing two of them.
 
 Values are plain and lie side by side, by dotted key. A parameter that one

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What a run was started with, stored in its checkpoints and compared.
 
 A resumed run shall be one that never stopped; so what decides its course must

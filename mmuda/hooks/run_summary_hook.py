@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Telling in some lines what a run does, before it does it."""
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Predicting by batch-norm statistics of the target."""
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """A picture of how training goes."""
 
 from concurrent.futures import ThreadPoolExecutor

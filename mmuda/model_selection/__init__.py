@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Choosing among checkpoints, and warning of harm, without target labels."""
 
 from .harm_report_hook import HarmReportHook

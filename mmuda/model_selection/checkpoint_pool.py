@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Several checkpoints of one network or several, used in turns."""
 
 from collections.abc import Iterator, Sequence

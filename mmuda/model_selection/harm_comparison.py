@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """An adapted checkpoint beside the source-only one."""
 
 from collections.abc import Mapping, Sequence

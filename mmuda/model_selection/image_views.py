@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The same images as the networks of a pool see them, each at its size."""
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The config of each checkpoint where networks of several are compared.
 
 All see the images of one config, that of the comparison. Another config says

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What is known of a pool of checkpoints without labels of the target."""
 
 from collections.abc import Callable, Iterator, Sequence

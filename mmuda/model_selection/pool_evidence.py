@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Sums over what a pool of checkpoints predicts, at one resolution."""
 
 from collections.abc import Sequence

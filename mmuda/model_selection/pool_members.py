@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Which checkpoints and networks are asked beside one that is judged."""
 
 import re

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Options of tools that look at checkpoints without target labels."""
 
 import argparse

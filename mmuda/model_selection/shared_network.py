@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """One network that takes the weights of one checkpoint after the other."""
 
 import copy

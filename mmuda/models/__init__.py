@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 import mmseg.models  # noqa: F401  # fills the parent registries
 
 from .backbones import *  # noqa: F403

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Colour jitter and blur of normalised images, on the device they are on.
 
 As DACS (Tranheden et al., WACV 2021) and its successors show mixed images.

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Training batches of several domains, and what makes them of samples."""
 
 from collections.abc import Mapping, Sequence

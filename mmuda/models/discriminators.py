@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Networks that tell domains apart."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Running statistics of batch norm that are kept apart by domain in training.
 
 Nothing here is of segmentation.

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Followers: networks that are never trained themselves.
 
 A teacher is the average of a trained network, a frozen encoder stays as its

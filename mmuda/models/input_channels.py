@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Whether images have the channels that a network takes."""
 
 from collections.abc import Iterable, Sequence

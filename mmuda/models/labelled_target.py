@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """A few labels of a target, beside what a method learns without them."""
 
 from collections.abc import Mapping

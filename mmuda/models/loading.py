@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Making a checkpoint fit a UDA model, whatever its networks do.
 
 A training may start from a checkpoint that lacks heads; nothing else makes

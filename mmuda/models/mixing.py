@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """ClassMix: paste whole classes of one image on another.
 
 Olsson et al., ClassMix: Segmentation-Based Data Augmentation for

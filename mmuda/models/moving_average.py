@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """A teacher as the moving average of a network that is trained."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Running statistics of batch norm that fit the domain they are used on.
 
 Those that mix domains fit none of them. Here is how those of one are measured

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Pseudo-labels that a teacher makes within an iteration of training.
 
 As in DACS (Tranheden et al., WACV 2021), DAFormer, HRDA and MIC: all pixels

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """How an iteration runs in which several players take part.
 
 A method is a generator of ``(player, losses)``, whatever its networks do. A

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What makes batches of several domains out of mmseg's samples."""
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Weights of ``init_cfg=dict(type='Pretrained', ...)``, which must cover.
 
 mmengine only logs tensors that do not fit, so that a wrong file leaves random

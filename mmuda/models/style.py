@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Styles of images and features: channel statistics and their exchange.
 
 As in CoaST (Zhang et al., Cooperative Self-Training for Multi-Target Adaptive

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Trained weights, and whether they cover the networks that they fill."""
 
 import os

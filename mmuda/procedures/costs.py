@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What a procedure costs: measured on an image, and told before it runs."""
 
 import os

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Co-training: two models that teach each other.
 
 Source: Gómez, Villalonga and López, Co-Training for Unsupervised Domain

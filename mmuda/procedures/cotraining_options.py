@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The key ``cotraining`` of a config."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What the labellings of all cycles kept, as a table and as curves."""
 
 import csv

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Self-training in rounds: train, label, train again, as separate runs."""
 
 import copy

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Runs of tools, and what procedures are made of."""
 
 from collections.abc import Callable, Mapping

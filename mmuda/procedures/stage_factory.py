@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Stages of all kinds, as runs of tools."""
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Which procedure a folder holds, and how far it is, in readable files."""
 
 import ast

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Labels for the target, made by a network that is sure enough."""
 
 from .fixed_rules import FixedThresholds, GlobalThreshold, KeepAll

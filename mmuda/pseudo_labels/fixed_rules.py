@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Rules whose thresholds are known before anything is labelled."""
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What the pseudo-labels of each image hold, and how sure they are."""
 
 import io

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """One folder of pseudo-labels: finished, to be continued, or another's."""
 
 import json

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Which pseudo-labels are sure enough to be trained on."""
 
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Scores on disk, and the second pass that rejects labels by them."""
 
 import json

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What differs between domains, as a table and with what to do about it."""
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Pages that are one file: no script, and nothing from outside.
 
 Functions whose names end in ``_html`` give markup; all other text that goes

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """How much of each class pseudo-labels kept, and how right they are."""
 
 import os

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Pictures that a training has drawn, some of them, from first to last."""
 
 import math

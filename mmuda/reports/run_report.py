@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """A page that shows all of a training: ``report.html``."""
 
 from collections.abc import Iterator, Mapping, Sequence

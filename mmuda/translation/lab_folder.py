@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """A folder of translated images: whose it is, and whether it is finished."""
 
 import csv

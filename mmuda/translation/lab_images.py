@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Images of a folder or of a text list, read and written one by one."""
 
 import hashlib

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Translating the images of a source to the colours of a target, offline."""
 
 import hashlib

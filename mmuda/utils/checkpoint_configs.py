@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The config that a checkpoint was trained by, read as data.
 
 MMEngine writes its text into each checkpoint, and runs it as Python where it

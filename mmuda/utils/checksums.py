@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Telling a whole file from a damaged one.
 
 ``torch.save`` writes a zip file with a checksum of each tensor, but

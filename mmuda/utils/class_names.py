@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Comparing the classes that a network was trained for with those in use."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Reading checkpoints without running code that is hidden in them.
 
 A checkpoint is a pickle, and unpickling can run anything. Since version 2.6

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """A config as a ``_base_`` of another one, which may look at all of it.
 
 What follows from the parts of a config is filled in before another config

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Finding misspelt keys and types in configs, and naming their places."""
 
 import difflib

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """A model out of a network, a method on it and what a config says itself."""
 
 import copy

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Configs by path or name, those that come with mmuda from any folder."""
 
 import difflib

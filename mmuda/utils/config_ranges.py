@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Ranges of the values of a config that MMEngine takes without a look."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What the parts of a config may hold that MMEngine takes without a look."""
 
 import os

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Downloading checkpoints once, without mixing them up."""
 
 import hashlib

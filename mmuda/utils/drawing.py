@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Pictures of labels and predictions, as plain functions of arrays.
 
 All pictures are RGB, uint8, of shape (H, W, 3).

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Values of a config by dotted key."""
 
 from collections.abc import Iterator, Mapping

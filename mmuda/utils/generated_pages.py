@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Tables in Markdown, and pages of which parts are made of other files."""
 
 import re

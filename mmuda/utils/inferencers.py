@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """MMEngine's inferencers, such as ``MMSegInferencer``, with our configs."""
 
 from collections.abc import Mapping, Sequence

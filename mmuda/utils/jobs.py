@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Many calls of a function, over processes or threads, with a bar.
 
 Both give results in the order of the calls, show the time that is left, and

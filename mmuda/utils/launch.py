@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """torchrun, without its forty lines after ours.
 
 Takes the options of torchrun: ``python -m mmuda.utils.launch

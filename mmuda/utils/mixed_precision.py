@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Networks that compute in 16 bits, on devices that have them."""
 
 import argparse

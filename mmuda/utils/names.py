@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Names and numbers that the whole house agrees on."""
 
 # Domains; several targets have nick names.

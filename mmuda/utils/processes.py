@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Processes of tools: how they end, whom they follow and what they start.
 
 Imported before any library, so that Ctrl-C is handled from the first line on.

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Configs by the paths that they had before each had a name of its own.
 
 An old path reads as it did: by the leaf that took its place, with the setting

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What of a log is shown on the screen; its file holds all of it.
 
 Until its work begins a run logs some 600 lines: the environment, the whole

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Data loaders and metrics of a setting, out of the tables of domains."""
 
 import copy

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The tables of which the data of a config are made, and what they hold."""
 
 import difflib

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Threads of a process that is not alone on its machine.
 
 Imported before PyTorch, whose OpenMP reads the variables once. What the user

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The commands of ``mmuda``, and what to type for a tool where the user is.
 
 Only the standard library is imported: ``mmuda --help`` reads this file without

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Measure what training, evaluation and labelling cost beyond the network.
 
 Nearly all goals on time are ratios of two things measured in turns in this

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Show what a training really sees, before it is started.
 
 Batches of the config's own loader go through the method's own code: source

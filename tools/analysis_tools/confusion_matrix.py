@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Compare a folder of predictions or pseudo-labels with true labels.
 
 Prints precision, recall and IoU of each class, and writes

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Draw learning curves of all rows of an experiment, and predictions.
 
 EXPERIMENT_curves.png has the validation mIoU of each row, mean and deviation

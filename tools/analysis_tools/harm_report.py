@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Tell without labels of the target whether adaptation seems to have harmed.
 
 Compares a checkpoint with one that was trained on the source alone, of the

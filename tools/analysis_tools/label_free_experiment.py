@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Measure how well label-free scores choose, on runs whose test has labels.
 
 ROOT holds a folder for each pool (a pair of domains), and in it the work

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Write report.html of a training: curves, classes, pictures, config."""
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Rank checkpoints of one or several runs without labels of the target.
 
 Their networks may differ (--configs); all see the images of CONFIG.

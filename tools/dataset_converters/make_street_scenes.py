@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Write procedural street scenes in the layouts of real data sets.
 
 A stand-in for GTA5, SYNTHIA, Synscapes, UrbanSyn, CARLA, Cityscapes, IDD,

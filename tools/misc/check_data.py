@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Checks the data of a config before training on it.
 
 If nothing is wrong, it also tells how far the domains are apart: in colours,

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Count the pixels of each class in each label of a config's data.
 
 What was counted is kept: a later run, and RareClassSampling in a training,

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Draw what flows where in each method, for its page in docs/methods.
 
 The drawings are described in ``docs/pictures/methods/drawings.yml``.

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Draw the row of pictures of the first page.
 
 A source image, a target image, and what is predicted of it without and

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Draw what methods see of generated streets, for their pages in docs/methods.
 
 No network takes part: where a teacher would label, the true label stands.

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Write the metafiles and the tables of published numbers.
 
 Both are made of ``configs/published.yml`` and of the configs that it names.

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Write the tables of results, made of the files of results alone.
 
 With --collect those are first made of the folders of finished runs.

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Make the notebooks of docs/tutorials of their sources, by running them.
 
 A source is a Python file in cells (the percent format, which editors and

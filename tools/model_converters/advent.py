@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Convert checkpoints of the published ADVENT code to mmuda's and back."""
 
 import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)

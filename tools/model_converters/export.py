@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Write a trained network as one file: ONNX, TorchScript or torch.export.
 
 The file takes RGB images (N, 3, H, W), float32 from 0 to 255, and gives what

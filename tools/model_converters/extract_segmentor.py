@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Take the segmentor out of a checkpoint, for stock mmseg tools.
 
 With --teacher it is the segmentor's moving average, if the run kept one.

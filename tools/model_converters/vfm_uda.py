@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Convert checkpoints of the published VFM-UDA code to mmuda's and back.
 
 A file of DINOv2 or DINOv3 becomes one that DINOVisionTransformer reads: from a

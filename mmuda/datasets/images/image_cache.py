@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Images as they are after loading and resizing, kept on a disk.
 
 An entry is plain data: a header, JSON and the bytes of arrays, with a checksum

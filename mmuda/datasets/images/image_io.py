@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The one place where image and label files are read.
 
 Images are given as a viewer shows them: turned by their EXIF orientation.

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Labels of CARLA in colours, as ``ColorConverter.CityScapesPalette`` saves.
 
 The colours are those of CARLA's sensors reference, of 0.9.14 and later and of

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The labels of IDD (Varma et al., WACV 2019) and the classes they belong to.
 
 Sources: ``anue_labels.py`` of AutoNUE's public code for names, ids and the

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What labels hold: their ids, their classes, and how their edges look."""
 
 from collections import Counter

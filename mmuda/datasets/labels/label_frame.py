@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Labels of images that their camera has marked as turned (EXIF)."""
 
 from collections.abc import Mapping

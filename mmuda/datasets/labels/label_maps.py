@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Class sets, colours and tables from label ids to train ids.
 
 A *label set* is what a network is trained on: an ordered tuple of classes,

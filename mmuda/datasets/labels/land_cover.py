@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Classes of the ground as seen from the air.
 
 Source: LoveDA (Wang et al., NeurIPS Datasets and Benchmarks 2021), its README

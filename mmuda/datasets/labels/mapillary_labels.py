@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The labels of Mapillary Vistas v1.2 and the classes they belong to.
 
 Sources: the code of ESL (CVPRW 2020) and MTAF (ICCV 2021) for seven classes,

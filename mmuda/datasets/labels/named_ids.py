@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Label ids by the names of their classes: ``label_map={7: 'road'}``."""
 
 import re

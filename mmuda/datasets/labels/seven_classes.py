@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The seven classes of street scenes that several data sets share.
 
 Sources: ESL (CVPRW 2020) and MTAF (ICCV 2021); where their tables treat the

@@ -1,2 +1,2 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Pseudo-labels on disk."""

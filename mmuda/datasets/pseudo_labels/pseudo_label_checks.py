@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Finding out before training that pseudo-labels are not those of the data."""
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Pseudo-labels on disk: where the files are and what they were made of.
 
 A folder of pseudo-labels holds ``<key>.png`` (uint8 train ids, 255 =

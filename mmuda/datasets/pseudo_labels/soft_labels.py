@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Soft labels on disk: class probabilities of each pixel as float16."""
 
 import io

@@ -1,2 +1,2 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Published data sets, and folders and lists of your own."""

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Labels of the CARLA simulator as its camera writes them."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Base of the data sets: any label ids, labels optional, early errors."""
 
 import os

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Where the files of keys lie: below a folder, or in several alike."""
 
 import glob

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """IDD, the India Driving Dataset (Varma et al., WACV 2019)."""
 
 import hashlib

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Data sets as they are downloaded, and folders of your own data."""
 
 from collections.abc import Mapping

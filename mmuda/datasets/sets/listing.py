@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Finding the files of a data set, one listing a folder and no stat a file."""
 
 import os

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Mapillary Vistas (Neuhold et al., ICCV 2017)."""
 
 import os

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Telling labels that are not there from labels that are elsewhere."""
 
 import copy

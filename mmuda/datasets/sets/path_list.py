@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Images and labels that text files list, one path a line."""
 
 import os

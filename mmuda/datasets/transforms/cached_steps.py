@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The first steps of a pipeline, which make the same of a file each time."""
 
 import os

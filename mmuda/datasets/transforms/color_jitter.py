@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Colour jitter of images as they are loaded."""
 
 from collections.abc import Callable

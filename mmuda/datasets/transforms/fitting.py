@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Fitting images of many cameras into one size.
 
 Those of Mapillary Vistas differ in size and shape, and some are upright.

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Transforms between loading and the network."""
 
 from collections.abc import Sequence

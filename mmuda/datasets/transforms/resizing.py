@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Resizing by Pillow's filters, in a fifth of Pillow's time."""
 
 import mmcv

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Strong augmentation of images that are trained on pseudo-labels."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """ResNet of DeepLab-V2."""
 
 from collections.abc import Sequence

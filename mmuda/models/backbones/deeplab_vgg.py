@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """VGG-16 of DeepLab-V2."""
 
 from mmcv.cnn import VGG

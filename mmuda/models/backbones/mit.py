@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """SegFormer's encoder with the norms of its published weights."""
 
 from typing import Any

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Rein: a frozen transformer, and few tokens that refine its features.
 
 Written from Wei et al., Stronger, Fewer, & Superior: Harnessing Vision

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Decode heads."""
 
 from .aspp_se_head import ASPPSEHead

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Head of ProDA: dilated convolutions, group norm and channel attention."""
 
 from collections.abc import Sequence

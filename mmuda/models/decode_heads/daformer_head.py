@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Head of DAFormer: all levels of a transformer, fused with context."""
 
 from collections.abc import Mapping, Sequence

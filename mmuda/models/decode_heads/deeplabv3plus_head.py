@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Head of DeepLabV3+ with full convolutions."""
 
 from collections.abc import Sequence

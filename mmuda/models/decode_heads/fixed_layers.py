@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Options of mmseg's heads that heads with fixed layers have no use for."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 from .alignment import (
     SOURCE_LABEL,
     TARGET_LABEL,

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What brings target predictions nearer to source ones, as in ADVENT.
 
 Vu et al., `ADVENT <https://arxiv.org/abs/1811.12833>`_, CVPR 2019: entropy,

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Means over pixels, whichever process has them.
 
 DDP averages gradients over processes. Where a loss is a mean over the pixels

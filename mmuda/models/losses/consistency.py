@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """How far predictions are from each other, and what labels weigh then."""
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """From soft pseudo-labels to labels of those pixels that are sure enough."""
 
 import math

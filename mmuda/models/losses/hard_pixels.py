@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Cross entropy of those pixels alone that a network finds hardest."""
 
 import math

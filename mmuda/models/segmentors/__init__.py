@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 from .domain_tta import DomainTTAModel
 from .ensemble import SegmentorEnsemble
 from .hrda_encoder_decoder import HRDAEncoderDecoder

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Test-time augmentation of UDA models."""
 
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """HRDA: context of whole images and detail of a part, fused by attention."""
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Checks of what a segmentor is made of."""
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Predictions in mixed precision whose outermost layers are in float32.
 
 Bfloat16 has 8 bits: it rounds grey values of an image that is not scaled to

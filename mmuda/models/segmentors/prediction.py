@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """What a segmentor is shown, and what it answers."""
 
 from collections.abc import Mapping

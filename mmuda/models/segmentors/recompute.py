@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Activations that are computed again in backward instead of being kept."""
 
 from collections.abc import Callable, Iterable, Iterator

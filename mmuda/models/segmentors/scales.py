@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """An image at two scales: all of it as context, parts of it in detail.
 
 From HRDA (Hoyer et al., ECCV 2022, section 3), whose published code decides

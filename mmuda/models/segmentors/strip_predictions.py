@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Predictions without the logits of all classes at the size of the image."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

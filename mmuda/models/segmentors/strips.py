@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Maps of all classes at the size of an image, some columns at a time.
 
 At the size of a photo of 4000x3000 the logits of 19 classes take 0.9 GB, while

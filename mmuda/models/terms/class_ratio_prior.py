@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """ADVENT's class-ratio prior as a term."""
 
 from collections.abc import Sequence

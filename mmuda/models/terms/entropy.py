@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Entropy of target predictions as a term."""
 
 from collections.abc import Mapping

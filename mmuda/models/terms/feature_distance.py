@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """DAFormer's distance to the features of ImageNet as a term."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """MIC's consistency of masked images as a term."""
 
 from collections.abc import Collection, Iterator, Mapping

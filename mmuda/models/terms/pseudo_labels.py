@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Cross entropy on pseudo-labels of the target as a term."""
 
 from typing import Annotated

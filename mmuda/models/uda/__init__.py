@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 from mmuda.models.preprocessor import DomainDataPreprocessor
 
 from .advent import AdvEnt

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Adversarial entropy minimisation, and what its family shares."""
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Cooperative self-training across target domains."""
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Self-training of several heads on soft labels that is common to methods."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """One training of the co-training procedure."""
 
 from collections.abc import Mapping

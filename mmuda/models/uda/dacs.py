@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Self-training on mixed images with an online teacher."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Direct entropy minimisation on target images."""
 
 from mmuda.models.batch import DomainBatch

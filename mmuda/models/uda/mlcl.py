@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Multi-level collaborative learning of several target domains."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Several target-specific teachers and one student that serves all targets."""
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Adversarial alignment of several targets with the source and each other."""
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """AdvEnt with heads and a discriminator of each target's own."""
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Training on the source and on pseudo-labels of the target."""
 
 from mmuda.models.batch import DomainBatch

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Training on the source alone: the lower bound of every comparison."""
 
 from dataclasses import replace

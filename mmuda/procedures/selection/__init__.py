@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Self-training and co-training of models on images that they label."""
 
 from .accumulation import AccumulatedLabels

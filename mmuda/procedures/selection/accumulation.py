@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """The pseudo-labelled images that a model has gathered over the cycles."""
 
 import csv

@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Which images two models give to each other.
 
 Each model gets, with their labels, images of the classes at which it is weak

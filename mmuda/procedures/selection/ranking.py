@@ -1,4 +1,4 @@
-# Copyright (c) mmuda authors, Apache-2.0.
+# Copyright (c) mmuda authors.
 """Which images to label, and which of the labelled ones to train on."""
 
 from collections.abc import Collection, Iterable, Sequence
