@@ -178,9 +178,9 @@ class ProcedureCommand:
             console.print(title, markup=False)
             code = executor.run(step)
             if code:
-                console.print(
-                    f'{title}: stopped; the same command continues',
-                    markup=False,
-                )
+                # Other codes are those of signals.
+                word = 'failed; mend it:' if 0 < code < 128 else 'stopped;'
+                title = f'{title}: {word} the same command continues'
+                console.print(title, markup=False)
                 return code
         return 0

@@ -1,10 +1,13 @@
+import io
 import sys
 from pathlib import Path
 
 import pytest
 from cotraining_stages import make_executor, make_stage, write_tool
+from rich.console import Console
 
 from mmuda.procedures.execution import Devices, visible_gpus
+from mmuda.procedures.procedure_command import ProcedureCommand
 from mmuda.utils.errors import ConfigError
 from mmuda.utils.processes import Command
 
@@ -35,6 +38,22 @@ def test_stage_leaves_its_result(executor, tmp_path):
 
 def test_failed_stage_gives_its_code(executor, tmp_path):
     assert executor.run((make_stage(tmp_path, 'one', code=3),)) == 3
+
+
+@pytest.mark.parametrize(
+    ('code', 'word'),
+    [(0, ''), (2, 'failed; mend it:'), (130, 'stopped;'), (143, 'stopped;')],
+)
+def test_only_a_signal_is_a_stop(executor, tmp_path, code, word):
+    command = ProcedureCommand(
+        None, tmp_path / 'tools', dict, None, None, None
+    )
+    console = Console(file=io.StringIO(), width=200)
+    steps = [(make_stage(tmp_path, 'one', code=code),)]
+    ended = command._run_steps(console, steps, executor.state)
+    told = console.file.getvalue().splitlines()
+    text = f'[1/1] one: {word} the same command continues'
+    assert (ended, told[1:]) == (code, [text] if code else [])
 
 
 def test_finished_stage_is_not_run_again(executor, tmp_path):
