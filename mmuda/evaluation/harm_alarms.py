@@ -58,7 +58,7 @@ class HarmThresholds:
     takeover_growth: Annotated[float, NOT_NEGATIVE] = 2.0
     takeover_share: Annotated[float, SHARE] = 0.5
     entropy_drop: Annotated[float, SHARE] = 0.4
-    bnm_drop: Annotated[float, SHARE] = 0.1
+    bnm_drop: Annotated[float, SHARE] = 0.15
     source_drop: Annotated[float, SHARE] = 0.1
     labels_changed: Annotated[float, SHARE] = 0.1
     alarms: Annotated[int, COUNT] = 2

@@ -203,12 +203,12 @@ def test_fallen_bnm(least, found):
 
 
 @pytest.mark.parametrize(
-    ('height', 'found'), [(50.0, []), (3.14, []), (2.68, ['fallen BNM'])]
+    ('height', 'found'), [(50.0, []), (2.7, []), (2.3, ['fallen BNM'])]
 )
 def test_bnm_of_unsure_predictions(height, found):
     """Of even classes (1 + 2 d) / 3, d = (e^height - 1) / (e^height + 2).
 
-    0.92 and 0.88: gains on real data have fallen by 8 %.
+    0.88 and 0.83: by 10 % it has fallen in runs on real data that gain.
     """
     assert names(evidence(EVEN, height), evidence(EVEN)) == found
 
