@@ -63,8 +63,12 @@ def renumber(path):
 @pytest.mark.parametrize(
     ('key', 'value', 'message'),
     [
-        (f'{SOURCE}.data_root', '/no/gta', "'/no/gta' is not a folder"),
-        (f'{TARGET}.data_root', '/no/cs', "'/no/cs' is not a folder"),
+        (
+            f'{SOURCE}.data_root',
+            '/no/gta',
+            "'/no/gta' (source) is not a folder",
+        ),
+        (f'{TARGET}.data_root', '/no/cs', "'/no/cs' (target) is not a folder"),
         (f'{SOURCE}.ann_file', '/no/list.txt', "'/no/list.txt' does not"),
         (f'{TARGET}.include', '[oslo/*]', 'include or exclude'),
         (f'{TARGET}.indices', 0, 'indices=0 leaves no image'),
@@ -87,6 +91,9 @@ def test_missing_folders_of_data_are_named_together(failing, data, lost):
     for name in lost:
         assert f"'/no/{name}'" in error
     assert ('are not folders' in error) == (len(lost) > 1)
+    advice = ' '.join(f'{name}=DIR' for name in lost if name != 'val')
+    expected = f'--data-root {advice}' if advice else 'val_dataloader=None'
+    assert error.rstrip().endswith(expected)
 
 
 @pytest.mark.parametrize(

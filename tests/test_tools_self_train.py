@@ -123,7 +123,8 @@ def test_plan_needs_no_data(tool, tmp_path, monkeypatch, capsys):
         'round_1/label': ('waiting', 'all images'),
         'round_1/train': ('waiting', '400 iterations'),
     }
-    assert "Without times and disk space: data_root 'data/demo/" in text
+    assert "Without times and disk space: data_root: 'data/demo/" in text
+    assert '--data-root source=DIR target=DIR' in ' '.join(text.split())
     assert list(tmp_path.iterdir()) == []
 
 

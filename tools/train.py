@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmuda.datasets.sets.missing_labels import require_data_roots
+from mmuda.datasets.sets.data_roots import require_data_roots
 from mmuda.engine import skip_validation_without_labels
 from mmuda.hooks import GracefulStopHook
 from mmuda.hooks.run_record import check_config_of_resumed_run
@@ -28,7 +28,7 @@ from mmuda.utils.cli import (
     run_tool,
 )
 from mmuda.utils.compat import load_checkpoint_meta
-from mmuda.utils.config_data import data_sets, set_pseudo_label_root
+from mmuda.utils.config_data import set_pseudo_label_root
 from mmuda.utils.config_keys import config_errors
 from mmuda.utils.errors import CheckpointError, ConfigError
 from mmuda.utils.locks import only_writer
@@ -113,7 +113,7 @@ def train(cfg: Config, args: argparse.Namespace) -> int:
     if args.resume or resume:
         message = set_resume(cfg, args.resume or resume, args.seed)
     with config_errors(cfg):
-        require_data_roots(data_sets(cfg))
+        require_data_roots(cfg)
         notes = skip_validation_without_labels(cfg)
         runner = build_runner(cfg)
         if message and cfg.resume:

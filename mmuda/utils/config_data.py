@@ -285,11 +285,14 @@ def dataset_leaves(dataset: Mapping | list) -> Iterator[dict]:
 DatasetConfig = Mapping[str, Any] | list
 
 
-def data_sets(cfg: Config) -> dict[str, DatasetConfig]:
+def data_sets(
+    cfg: Config, events: Sequence[str] = ('val', 'test')
+) -> dict[str, DatasetConfig]:
     """Name all data sets of a config.
 
     Args:
         cfg: A whole config.
+        events: Evaluations whose data sets count.
 
     Returns:
         The domains of ``train_dataloader``, ``val`` and ``test``; several
@@ -301,7 +304,7 @@ def data_sets(cfg: Config) -> dict[str, DatasetConfig]:
     found = {name: training.get(name) for name in (SOURCE, TARGET)}
     found |= training.get('targets') or {}
     found[LABELLED_TARGET] = training.get(LABELLED_TARGET)
-    for event in ('val', 'test'):
+    for event in events:
         found |= evaluation_data(cfg, event)
     return {name: config for name, config in found.items() if config}
 

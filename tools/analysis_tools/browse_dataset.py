@@ -15,6 +15,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.device import get_device
 
+from mmuda.datasets.sets.data_roots import require_data_roots
 from mmuda.models.trained import load_trained
 from mmuda.models.uda import BaseUDA
 from mmuda.registry import MODELS
@@ -198,6 +199,7 @@ def browse(cfg: Config, args: argparse.Namespace, out: Path) -> list[Path]:
         seed = (cfg.get('randomness') or {}).get('seed') or 0
     weights = weights_of(cfg, args.checkpoint)
     with config_errors(cfg):
+        require_data_roots(cfg, validates=False)
         loader = training_loader(cfg, seed)
         known = [*loader.dataset.domains]
         require_domains(args.domains, known)

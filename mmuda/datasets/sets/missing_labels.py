@@ -2,38 +2,14 @@
 """Telling labels that are not there from labels that are elsewhere."""
 
 import copy
-import inspect
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mmuda.datasets.sets.data_roots import is_domain_seg_dataset
 from mmuda.datasets.sets.domain_seg_dataset import DomainSegDataset
 from mmuda.registry import DATASETS
 from mmuda.utils.config_data import dataset_leaves
-from mmuda.utils.errors import DataError
-
-
-def require_data_roots(configs: Mapping[str, Mapping | list]) -> None:
-    """Name all folders of data that are not there at once.
-
-    Args:
-        configs: Of data sets by name; what is tested may come later.
-
-    Raises:
-        DataError: Several are missing; one is told by its data set.
-    """
-    lost: dict[str, list[str]] = {}
-    for name, config in configs.items():
-        for leaf in filter(_is_ours, dataset_leaves(config)):
-            root = leaf.get('data_root')
-            if name[:4] != 'test' and root and not os.path.isdir(root):
-                lost.setdefault(root, []).append(name)
-    if len(lost) > 1:
-        found = [f"'{k}' ({', '.join(v)})" for k, v in lost.items()]
-        raise DataError(
-            f'data_root: {" and ".join(found)} are not folders; download '
-            'the data there, or set --data-root NAME=DIR'
-        )
 
 
 def missing_labels(config: Mapping) -> str | None:
@@ -59,7 +35,7 @@ def missing_labels(config: Mapping) -> str | None:
 
 def _reason(config: Mapping) -> str | None:
     """As :func:`missing_labels` of a single data set."""
-    if not _is_ours(config):
+    if not is_domain_seg_dataset(config):
         return None
     if not _planned(config).has_labels:
         return 'the data set names no labels (data_prefix.seg_map_path)'
@@ -84,7 +60,7 @@ def folder_without_labels(config: Mapping) -> str | None:
         ConfigError: The data set knows where its labels are instead.
         DataError: The images are missing, too.
     """
-    if not _is_ours(config):
+    if not is_domain_seg_dataset(config):
         return None
     planned = _planned(config)
     folder = planned.data_prefix.get('seg_map_path')
@@ -141,12 +117,6 @@ def unlabelled(config: Mapping) -> dict:
         prefix = dict(leaf.get('data_prefix') or {}, seg_map_path=None)
         leaf |= dict(data_prefix=prefix, pipeline=[])
     return whole
-
-
-def _is_ours(config: Mapping) -> bool:
-    kind = config.get('type')
-    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
-    return inspect.isclass(kind) and issubclass(kind, DomainSegDataset)
 
 
 def _planned(config: Mapping) -> DomainSegDataset:
