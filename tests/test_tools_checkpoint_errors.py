@@ -1,5 +1,6 @@
 """Each fault of a checkpoint ends train.py or test.py in one line."""
 
+import os
 import shutil
 
 import demo_data
@@ -82,6 +83,18 @@ def test_damaged_checkpoint(
 def test_missing_checkpoint(failing, data):
     error = before_training(failing(data, '--resume', '/no/iter_1.pth'))
     assert error.startswith('error: /no/iter_1.pth: no such checkpoint file')
+
+
+def test_folder_in_place_of_a_checkpoint(failing, data, checkpoint, tmp_path):
+    folder = str(tmp_path / 'run')
+    os.mkdir(folder)
+    error = before_training(failing(data, '--load-from', folder))
+    assert error == f'error: {folder} is a folder; name a checkpoint file'
+    for number in (2, 1):
+        shutil.copy(checkpoint, f'{folder}/iter_{number}.pth')
+        os.utime(f'{folder}/iter_{number}.pth', (number, number))
+    error = before_training(failing(data, '--load-from', folder))
+    assert error.endswith(f"such as '{folder}/iter_2.pth'")
 
 
 @pytest.mark.parametrize('tool', ['train.py', 'test.py'])

@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors.
 """From a config and a checkpoint to a file that needs neither."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,12 +79,17 @@ class Exported:
     comparison: Comparison | None
 
 
+def _nothing(_: str) -> None:
+    """Tell nobody."""
+
+
 def export_segmentor(
     cfg: Config,
     checkpoint: str,
     out: Path,
     kind: GraphFormat,
     options: ExportOptions,
+    say: Callable[[str], None] = _nothing,
 ) -> Exported:
     """Write the network that a config predicts with as one file.
 
@@ -94,6 +99,7 @@ def export_segmentor(
         out: The file; it is left as it was if anything fails.
         kind: Its format.
         options: How.
+        say: Is told what begins, as each step may take minutes.
 
     Raises:
         ConfigError: The network can't be written so, an option is wrong, the
@@ -111,23 +117,24 @@ def export_segmentor(
     if not options.fixed:
         _require_any_size(trained, kind)
     size = options.size or _size_of(trained)
-    module = ImageSegmentor(
-        trained.network, trained.normalisation, options.outputs
-    )
-    module.to(device).eval()
+    parts = trained.network, trained.normalisation
+    module = ImageSegmentor(*parts, options.outputs).to(device).eval()
+    if options.check:
+        say(f'Running the network by PyTorch, images of {size[1]}x{size[0]}')
     expected = _expected(module, size, options, device)
     _require_finite(expected, checkpoint)
     make_graph_friendly(module)
     example = street_like_images(2, size).to(device)
     graph = Graph(module, example, options.fixed, options.opset)
     metadata = metadata_of(trained, cfg, checkpoint, graph)
+    say(f'Translating the network to {kind.name}')
     with atomic_path(out) as temporary:
         _write(kind, graph, temporary, metadata)
         comparison = None
         if expected:
-            runner = kind.open(temporary)
+            say('Comparing the file with PyTorch')
             images = [answer.image for answer in expected]
-            found = ask(runner, images)
+            found = ask(kind.open(temporary), images)
             comparison = compare(expected, found, options.outputs)
             require_equal(comparison, str(out))
     return Exported(metadata, comparison)

@@ -115,6 +115,12 @@ def local_checkpoint(path: str | os.PathLike) -> Path:
                 'its path, or its https:// address'
             )
         return downloaded_file(file)
+    if os.path.isdir(file):
+        found = sorted(Path(file).glob('*.pth'), key=os.path.getmtime)
+        such = f", such as '{found[-1]}'" if found else ''
+        raise CheckpointError(
+            f'{path} is a folder; name a checkpoint file{such}'
+        )
     raise CheckpointError(f'{path}: no such checkpoint file; correct the path')
 
 

@@ -10,6 +10,7 @@ import mmuda  # noqa: F401  # isort: skip (Ctrl-C, from here on)
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from mmuda.export import (
@@ -141,7 +142,10 @@ def main(args: argparse.Namespace) -> None:
         args.device,
         args.check,
     )
-    tell(export_segmentor(cfg, args.checkpoint, out, kind, options), kind, out)
+    result = export_segmentor(
+        cfg, args.checkpoint, out, kind, options, partial(print, flush=True)
+    )
+    tell(result, kind, out)
 
 
 if __name__ == '__main__':
