@@ -28,7 +28,7 @@ from .member_configs import members_of
 from .pool_evaluation import EvaluatedPool, Report, evaluate_pool
 from .pool_evidence import PoolEvidence
 from .pool_members import Member, only_networks
-from .score_ranks import best_first, fused_names, mean_ranks, passes_guard
+from .score_ranks import best_first, fused_weights, mean_ranks, passes_guard
 from .selection_data import Sampling
 
 NO_SOURCE = (
@@ -81,7 +81,7 @@ class PoolScores:
         content = dict(
             best=self.names[self.order[0]],
             order=[self.names[index] for index in self.order],
-            fused=fused_names(self.rows),
+            fused=fused_weights(self.rows),
             precision=self.precision,
             classes=list(self.classes),
             notes=self.notes,
@@ -117,7 +117,7 @@ class PoolScores:
         Returns:
             What the order depends on, and then all others, for comparison.
         """
-        fused = fused_names(self.rows)
+        fused = fused_weights(self.rows)
         names = list(dict.fromkeys(n for row in self.rows for n in row))
         leading = [name for name in (_GUARD, *fused) if name in names]
         others = [name for name in names if name not in leading]

@@ -7,7 +7,7 @@ import pytest
 from mmuda.model_selection.score_ranks import (
     best_first,
     descending_ranks,
-    fused_names,
+    fused_weights,
     mean_ranks,
     passes_guard,
 )
@@ -23,10 +23,18 @@ def row(source=None, **scores):
 
 
 def test_mean_ranks_over_what_is_there():
+    rows = [row(BNM=b, ATC_mIoU=a) for b, a in [(3, 1), (2, 3), (1, 2)]]
+    assert fused_weights(rows) == {'BNM': 2, 'ATC_mIoU': 1}
+    # (2 * 1 + 3) / 3, (2 * 2 + 1) / 3, (2 * 3 + 2) / 3: equal ones in order.
+    assert mean_ranks(rows) == pytest.approx([5 / 3, 5 / 3, 8 / 3])
+    assert best_first(rows) == [0, 1, 2]
+
+
+def test_what_counts_may_be_weighed_otherwise():
     rows = [row(BNM=3, EnsV=1), row(BNM=2, EnsV=3), row(BNM=1, EnsV=2)]
-    assert fused_names(rows) == ['BNM', 'EnsV']
-    assert mean_ranks(rows).tolist() == [2, 1.5, 2.5]
-    assert best_first(rows) == [1, 0, 2]
+    weights = dict(BNM=1, EnsV=3, certainty=5)
+    assert fused_weights(rows, weights) == dict(BNM=1, EnsV=3)
+    assert mean_ranks(rows, weights).tolist() == [2.5, 1.25, 2.25]
 
 
 def test_without_any_score():
