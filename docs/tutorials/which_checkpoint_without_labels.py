@@ -79,8 +79,8 @@ written = Path('my_minent.py').write_text(CONFIG)
 # %% [markdown]
 # What to look at:
 #
-# - the first table makes the order: the mean rank over four scores that can't
-#   all be fooled in the same way. What each means is in
+# - the first table makes the order: the mean of the ranks by `BNM`, which
+#   counts twice, and `ATC_mIoU`, whom other things fool. What each means is in
 #   [validation without labels](../label_free_validation.md#the-scores);
 # - `source_mIoU` is the guard. Who has forgotten the source (more than a tenth
 #   below the best) stands behind all others, whatever the other scores say;
