@@ -68,6 +68,13 @@ def test_plan_runs_nothing(cotrain, tmp_path):
     assert not list((tmp_path / 'out').rglob('*.pth'))
 
 
+def test_folders_of_data_that_are_not_there(cotrain):
+    lost = [f'{name}=/no/{name}' for name in ('source', 'target')]
+    code, text = cotrain('--data-root', *lost)
+    assert code == 2
+    assert "'/no/source' (source) and '/no/target' (target, val)" in text
+
+
 def test_status_of_nothing(cotrain):
     code, text = cotrain('--status')
     assert (code, 'done' in text) == (0, False)

@@ -140,6 +140,13 @@ def test_plan_tells_the_work(look, tmp_path):
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.parametrize('stage', ['round_1/label', 'round_1/train'])
+def test_only_trainings_need_the_source(look, tmp_path, stage):
+    lost = ['--data-root', 'source=/no/source', '--dry-run', '--stage', stage]
+    _, text = look(tmp_path / 'out', *lost)
+    assert ("'/no/source' (source)" in text) == (stage == 'round_1/train')
+
+
 def test_plan_of_some_stages(look, tmp_path):
     words = (['--from', 'round_1/train'], ['--stage', 'round_1/train'])
     for chosen in words:

@@ -225,7 +225,7 @@ def work_of(stage: Stage, procedure: Procedure, costs: Costs | None) -> str:
         procedure: Tells how many images a stage has.
         costs: Tell how many there are; None if that is not known.
     """
-    if stage.tool == 'train.py':
+    if stage.is_training:
         return f'{stage.work} iterations'
     if not _handles_images(stage):
         return ''
@@ -243,7 +243,7 @@ def estimate(
         procedure: Tells how many images a stage has.
         costs: Of one image.
     """
-    if stage.tool == 'train.py':
+    if stage.is_training:
         cfg = procedure.config_of(stage)
         seconds = stage.work * batch_images(cfg) * costs.train
         seconds += validated_images(cfg, stage.work, costs) * costs.label

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from mmuda.datasets.sets.data_roots import require_data_roots
 from mmuda.utils.errors import ConfigError, DataError
 from mmuda.utils.locks import is_locked, only_writer
 
@@ -133,7 +134,7 @@ class ProcedureCommand:
         if args.dry_run:
             self._show_plan(console, steps)
             return 0
-        self.check_data()
+        self._require_data(steps)
         require_first_inputs(steps[0])
         with only_writer(work_dir=work_dir):
             require_same_recipe(work_dir, identity)
@@ -143,10 +144,21 @@ class ProcedureCommand:
             self.report(console, state, code)
             return code
 
+    def _require_data(self, steps: Sequence[Step]) -> None:
+        """Find what is wrong with data, missing folders of all of it first."""
+        left = [
+            self.procedure.config_of(stage)
+            for step in steps
+            for stage in step
+            if stage.is_training and not stage.is_done
+        ]
+        require_data_roots(*left)
+        self.check_data()
+
     def _show_plan(self, console: Console, steps: Sequence[Step]) -> None:
         costs, reason = None, ''
         try:
-            self.check_data()
+            self._require_data(steps)
             costs = measure_costs(self.procedure.measured())
         except DataError as error:
             reason = f'Without times and disk space: {error}'

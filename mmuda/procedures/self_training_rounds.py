@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from mmuda.datasets.sets.data_roots import require_data_roots
 from mmuda.pseudo_labels.labelling_jobs import check_labelling
 from mmuda.pseudo_labels.labelling_options import (
     PseudoLabelOptions,
@@ -310,8 +309,6 @@ class SelfTraining:
             DataError: Images, or true labels that are asked for, are missing.
         """
         with config_errors(self.cfg):
-            first = [self.first] if self.given is None else []
-            require_data_roots(self.cfg, *first)
             for target in self._labelled():
                 check_labelling(self.cfg, self._labels(1), target)
 

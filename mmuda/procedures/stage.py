@@ -46,6 +46,11 @@ class Stage:
     title: str = ''
 
     @property
+    def is_training(self) -> bool:
+        """Whether it runs the tool that trains."""
+        return self.tool == 'train.py'
+
+    @property
     def is_done(self) -> bool:
         """Whether an earlier run finished the stage."""
         files = filter(None, (self.result, self.marker))

@@ -245,7 +245,7 @@ def status_table(
 
 def outcome(stage: Stage) -> str:
     """What a finished stage brought: mIoU, kept pixels or images."""
-    if stage.tool == 'train.py':
+    if stage.is_training:
         metrics = last_validation(stage.folder)
         return ', '.join(
             f'{name} {value:.2f}'

@@ -116,8 +116,9 @@ def local_checkpoint(path: str | os.PathLike) -> Path:
             )
         return downloaded_file(file)
     if os.path.isdir(file):
-        found = sorted(Path(file).glob('*.pth'), key=os.path.getmtime)
-        such = f", such as '{found[-1]}'" if found else ''
+        found = [path for path in Path(file).glob('*.pth') if path.is_file()]
+        newest = max(found, key=os.path.getmtime, default=None)
+        such = f", such as '{newest}'" if newest else ''
         raise CheckpointError(
             f'{path} is a folder; name a checkpoint file{such}'
         )

@@ -255,6 +255,13 @@ def test_only_the_domains_that_are_asked_for(browse, tmp_path):
     assert '--domains paris: the config has source, target' in printed
 
 
+def test_folders_of_data_that_are_not_there(browse):
+    lost = [f'{name}=/no/{name}' for name in ('source', 'target')]
+    code, printed = browse('--data-root', *lost)
+    assert code == 2
+    assert "'/no/source' (source) and '/no/target' (target)" in printed
+
+
 def test_a_folder_of_somebody_else(browse, tmp_path):
     page = tmp_path / 'o/index.html'
     page.parent.mkdir()

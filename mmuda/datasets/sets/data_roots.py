@@ -49,7 +49,10 @@ def require_data_roots(*cfgs: Config, validates: bool = True) -> None:
 
 
 def _not_there(lost: Mapping[str, list[str]]) -> str:
-    parts = [(root, [*dict.fromkeys(names)]) for root, names in lost.items()]
+    parts = [
+        (root, sorted(dict.fromkeys(names), key=_is_evaluated))
+        for root, names in lost.items()
+    ]
     what = ' and '.join(f"'{root}' ({', '.join(n)})" for root, n in parts)
     are = 'are not folders' if len(parts) > 1 else 'is not a folder'
     # What is evaluated follows the target by --data-root.
@@ -57,7 +60,7 @@ def _not_there(lost: Mapping[str, list[str]]) -> str:
         f'{name}=DIR'
         for _, names in parts
         for name in names
-        if name.partition('.')[0] != 'val'
+        if not _is_evaluated(name)
     ]
     other = f'set --data-root {" ".join(named)}'
     if not named:
@@ -66,3 +69,7 @@ def _not_there(lost: Mapping[str, list[str]]) -> str:
             'evaluation, val_dataloader=None'
         )
     return f'data_root: {what} {are}; download the data there, or {other}'
+
+
+def _is_evaluated(name: str) -> bool:
+    return name.partition('.')[0] == 'val'
