@@ -105,7 +105,7 @@ def plain_config(cfg: Config) -> Config:
             f'{cfg.filename} has no model.segmentor: pass the config that the'
             ' method was trained with.'
         )
-    raw = complete(Config(cfg.to_dict())).to_dict()
+    raw = _without_scope(complete(Config(cfg.to_dict())).to_dict())
     plain: dict[str, Any] = dict(model=_plain_model(raw['model']))
     plain.update({key: raw[key] for key in _KEPT_KEYS if key in raw})
     own = _own_types()
@@ -190,17 +190,34 @@ def _plain_model(method: dict) -> dict:
     if preprocessor is not None:
         channels = len(preprocessor.get('mean') or _COLOURS)
         if channels not in (1, len(_COLOURS)):
+            predict = tool_command(
+                *('predict.py', 'IMAGES', '--config', 'CONFIG'),
+                *('--checkpoint', 'CHECKPOINT', '--out', 'DIR'),
+            )
             raise ConfigError(
                 f'model.data_preprocessor: mean and std of {channels} '
                 "channels; mmseg's SegDataPreProcessor takes three or one, so "
                 'a plain segmentor of these images does not exist; predict '
-                f'by {tool_command("predict.py", "CONFIG", "CHECKPOINT")}'
+                f'by {predict}'
             )
         preprocessor['type'] = 'SegDataPreProcessor'
         if preprocessor.get('size') is None:
             preprocessor.setdefault('size_divisor', 1)
         model['data_preprocessor'] = preprocessor
     return model
+
+
+def _without_scope(value: Any) -> Any:
+    """Leave out where MMEngine has found a base such as ``mmuda::...``.
+
+    Types of mmuda are told by their names.
+    """
+    if isinstance(value, dict):
+        kept = {k: v for k, v in value.items() if k != '_scope_'}
+        return {key: _without_scope(part) for key, part in kept.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_without_scope, value))
+    return value
 
 
 def _without_start(value: Any) -> Any:

@@ -21,6 +21,7 @@ from mmuda.convert import (
     weights_of_plain,
 )
 from mmuda.registry import MODELS as OWN_MODELS
+from mmuda.utils.config import load_config
 from mmuda.utils.errors import CheckpointError, ConfigError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -215,9 +216,12 @@ assert np.array_equal(shown, sample.pred_sem_seg.data[0].numpy())
 """
 
 
-def test_stock_mmseg_predicts_without_mmuda(tmp_path):
-    leaf = 'advent/advent_segformer_mit-b0_gta2cs.py'
-    cfg = Config.fromfile(CONFIGS / leaf)
+@pytest.mark.parametrize('base', [f'{CONFIGS}/', 'mmuda::'])
+def test_stock_mmseg_predicts_without_mmuda(tmp_path, base):
+    leaf = tmp_path / 'leaf.py'
+    name = f'{base}advent/advent_segformer_mit-b0_gta2cs.py'
+    leaf.write_text(f'_base_ = {name!r}\n')
+    cfg = load_config(leaf)
     # The encoder's norms have another epsilon in mmseg's class.
     cfg.model.segmentor.backbone.update(
         type='MixVisionTransformer',

@@ -135,9 +135,9 @@ def _needs(plain: Config) -> str:
     if dataset.get('data_root') != OWN_TEST_DATA:
         return 'needs mmseg alone'
     return (
-        'needs mmseg alone; for its tools/test.py put images and labels of '
-        f'train ids (.png) into images/ and labels/ of {OWN_TEST_DATA}, as '
-        'its data set reads no layouts of mmuda'
+        'needs mmseg alone; for its tools/test.py put images (.jpg) and '
+        'labels of train ids (.png) into images/ and labels/ of '
+        f'{OWN_TEST_DATA}, as its data set reads no layouts of mmuda'
     )
 
 
