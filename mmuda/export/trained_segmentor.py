@@ -14,6 +14,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from mmseg.models.segmentors.base import BaseSegmentor
 
 from mmuda.convert import find_state_dict, strip_segmentor_prefix
+from mmuda.models.input_channels import first_channels
 from mmuda.models.trained import check_cover
 from mmuda.registry import DATASETS, MODELS
 from mmuda.utils.class_names import stored_classes
@@ -113,6 +114,7 @@ def load_segmentor(cfg: Config, path: str) -> TrainedSegmentor:
     with config_errors(cfg), DefaultScope.overwrite_default_scope(scope):
         network = MODELS.build(segmentor)
     check_cover(network, state, '', path)
+    _require_colours(cfg, first_channels(network))
     load_state_dict(network, state)
     classes, palette = _classes_of(cfg, checkpoint, network.num_classes, path)
     return TrainedSegmentor(
@@ -124,6 +126,28 @@ def load_segmentor(cfg: Config, path: str) -> TrainedSegmentor:
         _tested_size(cfg),
         _window(segmentor.get('test_cfg') or {}),
     )
+
+
+def _require_colours(cfg: Config, channels: int | None) -> None:
+    """Refuse networks of other images than exported files take.
+
+    Args:
+        cfg: Of the network.
+        channels: That its first layer takes.
+    """
+    if channels not in (None, 3):
+        raise ConfigError(
+            f'the network takes {channels} channel(s); what is exported takes '
+            'RGB images'
+        )
+    for step in cfg.get('test_pipeline') or ():
+        # As they are stored, of 16 bits or floats.
+        if str(step.get('color_type')).startswith('unchanged'):
+            raise ConfigError(
+                "test_pipeline: LoadImage(color_type='unchanged') gives "
+                'numbers of any range; what is exported takes RGB images of 8 '
+                "bits: if yours are such, set color_type='color'"
+            )
 
 
 def _segmentor_of(cfg: Config) -> tuple[dict, str]:

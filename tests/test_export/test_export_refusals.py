@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from exported_networks import method_files, run
+from exported_networks import (
+    ANY_SIZE,
+    checkpoint_of,
+    config_of,
+    method_files,
+    network_of,
+    run,
+)
 from mmengine.config import Config
 
 from mmuda.export import FORMATS, ExportOptions, export_segmentor
@@ -75,3 +82,29 @@ def test_a_file_that_cannot_be_written_is_told_first(files, out):
     (files / 'iter_1.pth').write_text('is not read')
     with pytest.raises(ConfigError, match=r'--out: .*(is a folder|cannot)'):
         run(files, out, *SIZE)
+
+
+@pytest.mark.parametrize('channels', [1, 4])
+def test_networks_of_other_channels_are_refused(files, channels):
+    segmentor = ANY_SIZE['deeplabv2']
+    segmentor = segmentor | dict(
+        backbone=segmentor['backbone'] | dict(in_channels=channels)
+    )
+    cfg = config_of(segmentor)
+    # Images that are not normalised tell no channels.
+    del cfg['model']['data_preprocessor']['mean']
+    del cfg['model']['data_preprocessor']['std']
+    Config(cfg).dump(files / 'method.py')
+    checkpoint = checkpoint_of(segmentor=network_of(segmentor))
+    torch.save(checkpoint, files / 'iter_1.pth')
+    told = rf'takes {channels} channel\(s\); what is exported takes RGB'
+    with pytest.raises(ConfigError, match=told):
+        run(files, 'network.pt', *SIZE)
+
+
+def test_images_of_any_range_are_refused(files):
+    cfg = Config.fromfile(files / 'method.py')
+    cfg.test_pipeline = [dict(type='LoadImage', color_type='unchanged')]
+    cfg.dump(files / 'method.py')
+    with pytest.raises(ConfigError, match='test_pipeline: .* numbers of any'):
+        run(files, 'network.pt', *SIZE)
