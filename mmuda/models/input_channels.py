@@ -84,6 +84,8 @@ def _other_reading(channels: int, wanted: int | None) -> str:
             "all channels of the file by LoadImage(color_type='unchanged') "
             'in every pipeline'
         )
+    if wanted == 1:
+        return "grey images by LoadImage(color_type='grayscale')"
     return "three colours by LoadImage(color_type='color')"
 
 

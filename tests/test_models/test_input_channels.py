@@ -38,6 +38,7 @@ def test_what_fits(channels, normalised, taken):
         (3, 3, 4, "takes 4: read all channels .*'unchanged'.* in_channels=3"),
         (4, 4, 3, 'first layer takes 3: set in_channels=4'),
         (1, 3, 1, 'has 3 channels when it reaches the network'),
+        (3, 3, 1, "or read grey images by .*'grayscale'"),
         (1, None, 3, 'set in_channels=1'),
     ],
 )
