@@ -12,6 +12,7 @@ from matplotlib import colormaps, rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mmuda.models.players import SEGMENTOR
 from mmuda.utils.names import SHARES
@@ -21,7 +22,7 @@ from .run_history import RunHistory, Series, smoothed
 
 # Fits a telephone without becoming too small to read.
 _SIZE = (4.6, 2.5)
-_MARGINS = dict(left=0.15, right=0.98, bottom=0.18, top=0.97)
+_MARGINS = dict(left=0.17, right=0.98, bottom=0.18, top=0.97)
 _POINTS = 400
 # A line is the mean of so great a part of the values around.
 _SMOOTHED = 1 / 25
@@ -191,6 +192,11 @@ def panel_svg(panel: Panel, colours: Sequence[str]) -> bytes:
         axes = figure.subplots()
         axes.set(xlabel='iteration', yscale=panel.scale)
         axes.grid(alpha=0.3)
+        whole = MaxNLocator('auto', steps=[1, 2, 5, 10], integer=True)
+        axes.xaxis.set_major_locator(whole)
+        if panel.scale == 'linear':
+            # What all values have in common would stand under the title.
+            axes.yaxis.set_major_formatter('{x:.6g}')
         for colour, (steps, values) in zip(
             colours, panel.curves.values(), strict=True
         ):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -177,6 +178,16 @@ def test_the_scale_suits_the_values(values, scale):
     curve = np.arange(2), np.array(values, dtype=float)
     assert Panel('Losses', {'a': curve}).scale == scale
     assert Panel('IoU, %', {'a': curve}).scale == 'linear'
+
+
+def test_numbers_at_the_axes_are_whole_ones():
+    curve = np.array([2, 4, 6]), np.array([0.99891, 0.99892, 0.9989])
+    panel = Panel('Validation', {'entropy': curve}, is_smoothed=False)
+    drawn = panel_svg(panel, line_colours(1)).decode()
+    texts = re.findall('<text[^>]*>([^<]*)</text>', drawn)
+    assert {'0.99892', '0.9989', '2', '6'} <= {*texts}
+    # Neither what all have in common apart, nor half an iteration.
+    assert not any('+' in text or text.endswith('.5') for text in texts)
 
 
 def test_negative_and_missing_values_are_drawn():
