@@ -200,7 +200,7 @@ def _new_parts_hint(
     part: str, stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 ) -> str:
     """Say how a training can start with another number of classes."""
-    option = part
+    parts = [part]
     if any(name.startswith('backbone.') for name in expected):
         kept = {
             name: tensor
@@ -209,12 +209,12 @@ def _new_parts_hint(
         }
         if misfits({n: t for n, t in stored.items() if n in kept}, kept):
             return ''
-        option = ' '.join(unfit_heads(stored, expected))
-        if not option:
+        parts = [*unfit_heads(stored, expected)]
+        if not parts:
             # What does not fit is not in a head.
             return ''
-    train = tool_command('train.py', 'CONFIG', '--new-parts')
+    train = tool_command('train.py', 'CONFIG', '--new-parts', *parts)
     return (
-        f', or train with new ones: {train} {option} (see "Another number of '
+        f', or train with new ones: {train} (see "Another number of '
         'classes" in docs/own_data.md)'
     )

@@ -1,9 +1,11 @@
 """What to type for a tool where the user is."""
 
+import ast
 import sys
 
 import demo_data
 import pytest
+from tools_in_process import load_tool
 
 from mmuda.utils.text import alternatives
 from mmuda.utils.tool_commands import (
@@ -14,6 +16,33 @@ from mmuda.utils.tool_commands import (
 )
 
 TOOLS = demo_data.ROOT / 'tools'
+
+
+def whole_commands():
+    """Calls of ``tool_command`` in the sources with a tool and its words."""
+    files = [*TOOLS.parent.glob('mmuda/**/*.py'), *TOOLS.glob('**/*.py')]
+    for file in sorted(files):
+        for node in ast.walk(ast.parse(file.read_text())):
+            name = getattr(getattr(node, 'func', None), 'id', '')
+            if name != tool_command.__name__:
+                continue
+            words = []
+            for arg in node.args:
+                spread = getattr(arg, 'value', arg)
+                words += getattr(spread, 'elts', [arg])
+            values = [getattr(word, 'value', None) for word in words]
+            # A tool alone goes on in the message.
+            if len(values) > 1 and all(isinstance(v, str) for v in values):
+                yield pytest.param(values, id=f'{file.stem}-{node.lineno}')
+
+
+@pytest.mark.parametrize('words', [*whole_commands()])
+def test_what_messages_tell_to_type_is_understood(words, monkeypatch):
+    tool, *rest = (
+        'advent_gta2cs' if word == 'CONFIG' else word for word in words
+    )
+    monkeypatch.setattr(sys, 'argv', [tool, *rest])
+    load_tool(tool)['parse_args']()
 
 
 @pytest.fixture(autouse=True)
