@@ -22,6 +22,8 @@ custom_hooks = [
     dict(type='GracefulStopHook'),
     dict(type='DomainVisualizationHook', interval=1000),
     dict(type='TrainingCurveHook', interval=2000),
+    # Against the source-only network that a training begins with, if it does.
+    dict(type='HarmReportHook'),
     dict(type='RunReportHook'),
     dict(type='ProgressBarHook'),
 ]

@@ -88,6 +88,8 @@ class UDACheckpointHook(CheckpointHook):
             **kwargs,
         )
         self.new_parts = tuple(new_parts)
+        # Steps whose checkpoints stay, however many there are.
+        self.lasting: set[int] = set()
         self._record: dict | None = None
 
     def before_train(self, runner: Runner) -> None:
@@ -163,6 +165,24 @@ class UDACheckpointHook(CheckpointHook):
             meta = dict(epoch=runner.epoch, iter=finished)
             self._save_checkpoint_with_step(runner, finished, meta)
 
+    def last_until(self, step: int) -> int | None:
+        """When a whole training saves its last checkpoint by the interval.
+
+        Args:
+            step: Until after so many iterations.
+
+        Returns:
+            Its iterations; None if there is none.
+        """
+        first = self.save_begin or self.interval
+        if self.interval <= 0 or step < first:
+            return None
+        return first + (step - first) // self.interval * self.interval
+
+    def path_of(self, step: int) -> str:
+        """Where the checkpoint of a step is; once training has begun."""
+        return self._path(self.filename_tmpl.format(step))
+
     def _save_checkpoint_with_step(
         self, runner: Runner, step: int, meta: dict
     ) -> None:
@@ -213,7 +233,8 @@ class UDACheckpointHook(CheckpointHook):
 
     def _keep(self, runner: Runner, step: int) -> int | None:
         """Note a step to be kept; return the one that it pushes out."""
-        if self.max_keep_ckpts <= 0 or step in self.keep_ckpt_ids:
+        known = step in self.keep_ckpt_ids or step in self.lasting
+        if self.max_keep_ckpts <= 0 or known:
             return None
         full = len(self.keep_ckpt_ids) == self.max_keep_ckpts
         outdated = self.keep_ckpt_ids.popleft() if full else None

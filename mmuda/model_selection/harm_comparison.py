@@ -174,18 +174,36 @@ def _each_once(
     return [*found.values()]
 
 
+def is_source_only(checkpoint: str) -> bool:
+    """Whether a checkpoint tells that it was trained on the source alone.
+
+    Args:
+        checkpoint: Of any training.
+
+    Returns:
+        False also of one that tells nothing, or has no SourceOnly training:
+        nobody knows what others are.
+    """
+    try:
+        cfg = config_of_checkpoint(checkpoint)
+    except CheckpointError:
+        return False
+    steps = int(cfg.model.get('warmup_iters') or 0)
+    iteration = load_checkpoint_meta(checkpoint).get('iter', 0)
+    of_source = str(cfg.model.get('type')).endswith('SourceOnly')
+    return of_source or 0 < iteration <= steps
+
+
 def _adapted(source_only: str) -> list[str]:
     """A note if a checkpoint tells that its training has seen targets."""
     try:
         cfg = config_of_checkpoint(source_only)
     except CheckpointError:
         return []
-    method = str(cfg.model.get('type'))
     targets = target_images(cfg)
-    iteration = load_checkpoint_meta(source_only).get('iter', 0)
-    warming = iteration <= int(cfg.model.get('warmup_iters') or 0)
-    if not targets or method.endswith('SourceOnly') or warming:
+    if not targets or is_source_only(source_only):
         return []
+    method = str(cfg.model.get('type'))
     return [
         f'{source_only} is no source-only checkpoint: {method} has adapted it '
         f'to {join_some(list(targets))}, by the config that it holds; what '

@@ -4,7 +4,8 @@
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from mmuda.hooks.checkpoint_hook import UDACheckpointHook
+from mmuda.pseudo_labels.labelling_options import target_names
+from mmuda.pseudo_labels.labelling_report import ProgressLines
 from mmuda.registry import HOOKS
 from mmuda.utils.checks import WHOLE
 from mmuda.utils.config_names import find_config
@@ -22,13 +26,19 @@ from mmuda.utils.errors import ConfigError, MMUDAError
 from mmuda.utils.files import atomic_write
 from mmuda.utils.names import HARM_REPORT
 
-from .harm_comparison import compare_with_source_only, thresholds_of
+from .harm_comparison import (
+    compare_with_source_only,
+    is_source_only,
+    thresholds_of,
+)
 from .member_configs import identity, members_of, require_fitting
 from .pool_members import pool_of
 from .sampling_options import load_configs
 from .selection_data import Sampling, target_images
 
 _OF_SOURCE_ONLY, _OF_POOL = 'source_only_config', 'pool_configs'
+# Under which a run remembers what it began with.
+_REFERENCE = 'harm_report_against'
 
 
 @HOOKS.register_module()
@@ -37,19 +47,23 @@ class HarmReportHook(Hook):
 
     After the last iteration the main process looks at some images of the
     target, without labels, and logs the report; ``harm_report.json`` in the
-    work directory holds it. Thresholds are ``harm_report`` of the config. Of
-    student and teacher the one is judged that is tested.
+    work directory holds it (of several targets ``harm_report_<name>.json``).
+    Thresholds are ``harm_report`` of the config. Of student and teacher the
+    one is judged that is tested.
 
     A checkpoint that does not fit the network in training is looked at by
     the config that it holds, and the report says so.
 
     Args:
         source_only: Checkpoint of a network that was trained on the source
-            alone; ``~`` is the home of the main process, here and below.
+            alone; ``~`` is the home of the main process, here and below. By
+            default what the training begins with (``load_from``), if that
+            was, or its own last checkpoint of ``model.warmup_iters``, which
+            is kept then; without either, nothing is looked at.
         pool: Checkpoints of other trainings that are asked besides; by
             default the last three before the last of this one.
         images: ``train`` or ``val`` of the target.
-        domain: Name of one of several targets.
+        domain: Name of one of several targets; all by default.
         max_images: Images of the target; 0 for all.
         max_source_images: Labelled images of the source; 0 for all.
         source_only_config: Config of ``source_only``, a file or the name of
@@ -66,9 +80,11 @@ class HarmReportHook(Hook):
             other classes; before training.
     """
 
+    priority = 'LOW'
+
     def __init__(
         self,
-        source_only: str,
+        source_only: str | None = None,
         pool: Sequence[str] | None = None,
         images: str = 'train',
         domain: str | None = None,
@@ -81,7 +97,7 @@ class HarmReportHook(Hook):
             raise ConfigError(
                 f"HarmReportHook.images={images!r}: must be 'train' or 'val'"
             )
-        self.source_only = _existing(source_only)
+        self.source_only = source_only and _existing(source_only)
         self.pool = None if pool is None else [_existing(f) for f in pool]
         WHOLE.require(max_images, 'HarmReportHook.max_images')
         WHOLE.require(max_source_images, 'HarmReportHook.max_source_images')
@@ -95,7 +111,11 @@ class HarmReportHook(Hook):
         own, others = (
             _configs_by_file(files, names, option)
             for files, names, option in (
-                ([self.source_only], [source_only_config], _OF_SOURCE_ONLY),
+                (
+                    [self.source_only] if self.source_only else [],
+                    [source_only_config] if self.source_only else None,
+                    _OF_SOURCE_ONLY,
+                ),
                 (self.pool or [], pool_configs, _OF_POOL),
             )
         )
@@ -104,23 +124,62 @@ class HarmReportHook(Hook):
                 f'HarmReportHook: {_OF_SOURCE_ONLY} and {_OF_POOL} both name '
                 f'a config of {twice[0]}; leave one of them out'
             )
+        if source_only_config and not source_only:
+            raise ConfigError(
+                f'HarmReportHook: {_OF_SOURCE_ONLY} is that of source_only, '
+                'which is not given; name both, or neither'
+            )
         self._names = {_OF_SOURCE_ONLY: own, _OF_POOL: others}
+        self._reference = self.source_only
+        self._warmed_up: Callable[[], str] | None = None
         self._trained = False
 
     def before_train(self, runner: Runner) -> None:
         """Refuse wrong thresholds, images and networks before any work."""
-        of_main_process(partial(self._require_usable, runner.cfg))
+        thresholds_of(runner.cfg)
+        if self.source_only:
+            given = partial(self._require_usable, runner.cfg, self.source_only)
+            of_main_process(given)
+        elif target_names(runner.cfg) and not _names_source_only(runner):
+            start = of_main_process(partial(self._source_only_start, runner))
+            runner.message_hub.update_info(_REFERENCE, start)
+            self._reference = start or None
+            if not start:
+                self._warmed_up = _keep_end_of_warm_up(runner)
 
-    def _require_usable(self, cfg: Config) -> None:
-        thresholds_of(cfg)
-        sampling = self.sampling
-        try:
-            images = target_images(cfg, sampling.images, sampling.domain)
-        except ConfigError as error:
-            raise ConfigError(f'HarmReportHook: {error}') from error
-        files = [self.source_only, *(self.pool or ())]
-        others, _ = members_of(cfg, files, self._configs(), sampling.domain)
-        require_fitting(others, images.metainfo['classes'])
+    def _source_only_start(self, runner: Runner) -> str:
+        """What a training began with, if that is source-only, or nothing."""
+        start = runner._load_from
+        if runner._resume:
+            # which is in the folder of this run
+            start = runner.message_hub.runtime_info.get(_REFERENCE)
+        elif start and not is_source_only(start):
+            start = None
+        if start:
+            try:
+                self._require_usable(runner.cfg, start)
+            except MMUDAError as error:
+                # Nobody has asked for a report.
+                _tell(f'There will be no harm report: {error}', logging.INFO)
+                start = None
+        return start or ''
+
+    def _require_usable(self, cfg: Config, source_only: str) -> None:
+        files = [source_only, *(self.pool or ())]
+        for domain in self._domains(cfg):
+            try:
+                images = target_images(cfg, self.sampling.images, domain)
+            except ConfigError as error:
+                raise ConfigError(f'HarmReportHook: {error}') from error
+            others, _ = members_of(cfg, files, self._configs(), domain)
+            require_fitting(others, images.metainfo['classes'])
+
+    def _domains(self, cfg: Config) -> list[str | None]:
+        """Targets that are looked at; None for the only one."""
+        names = target_names(cfg)
+        if self.sampling.domain is not None or len(names) < 2:
+            return [self.sampling.domain]
+        return [*names]
 
     def _configs(self) -> dict[str, Config]:
         """Configs by checkpoint that are not that of the training."""
@@ -135,34 +194,73 @@ class HarmReportHook(Hook):
 
     def after_run(self, runner: Runner) -> None:
         """Look, once all checkpoints are written."""
-        if self._trained and is_main_process():
-            self._trained = False
+        trained, self._trained = self._trained, False
+        if self._warmed_up is not None and self._reference is None:
+            self._reference = self._warmed_up()
+        if not (trained and self._reference and is_main_process()):
+            return
+        domains = self._domains(runner.cfg)
+        for domain in domains:
+            file = Path(runner.work_dir, HARM_REPORT)
+            if len(domains) > 1:
+                file = file.with_stem(f'{file.stem}_{domain}')
             try:
-                self._look(runner.cfg, Path(runner.work_dir))
+                self._look(runner.cfg, self._reference, domain, file)
             except MMUDAError as error:
                 # The training itself is done and saved.
                 _tell(f'No harm report: {error}', logging.WARNING)
 
-    def _look(self, cfg: Config, work_dir: Path) -> None:
-        checkpoint = find_latest_checkpoint(str(work_dir))
+    def _look(
+        self, cfg: Config, source_only: str, domain: str | None, file: Path
+    ) -> None:
+        checkpoint = find_latest_checkpoint(str(file.parent))
         if checkpoint is None:
             _tell('No harm report: no checkpoint was saved', logging.WARNING)
             return
         found = compare_with_source_only(
             cfg,
             checkpoint,
-            self.source_only,
+            source_only,
             pool_of(checkpoint, self.pool),
-            self.sampling,
-            report=lambda *_: None,
+            replace(self.sampling, domain=domain),
+            ProgressLines(write=partial(_tell, level=logging.INFO)),
             configs=self._configs(),
         )
         content = json.dumps(found.content(), indent=2)
-        atomic_write(work_dir / HARM_REPORT, content + '\n')
+        atomic_write(file, content + '\n')
         level = logging.WARNING if found.report.alarms else logging.INFO
         notes = [f'note: {note}' for note in found.scores.notes]
         text = '\n'.join([*notes, *found.lines()])
-        _tell(f'Harm report against {self.source_only}:\n{text}', level)
+        on = f' on {domain}' if domain else ''
+        _tell(f'Harm report{on} against {source_only}:\n{text}', level)
+
+
+def _names_source_only(runner: Runner) -> bool:
+    """Whether another such hook says what is compared with."""
+    hooks = (h for h in runner.hooks if isinstance(h, HarmReportHook))
+    return any(hook.source_only for hook in hooks)
+
+
+def _keep_end_of_warm_up(runner: Runner) -> Callable[[], str] | None:
+    """Keep the last checkpoint of a training on the source alone.
+
+    Args:
+        runner: About to train, or to continue.
+
+    Returns:
+        What tells its path after the training; None if that adapts from its
+        beginning or never, or saves none before it does.
+    """
+    steps = int(runner.cfg.model.get('warmup_iters') or 0)
+    if steps >= runner.max_iters:
+        return None
+    for hook in runner.hooks:
+        if isinstance(hook, UDACheckpointHook):
+            last = hook.last_until(steps)
+            if last is not None:
+                hook.lasting.add(last)
+                return partial(hook.path_of, last)
+    return None
 
 
 def _existing(file: str) -> str:

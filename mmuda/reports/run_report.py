@@ -2,6 +2,7 @@
 """A page that shows all of a training: ``report.html``."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -141,14 +142,22 @@ def harm_html(work_dir: Path, since: float = 0.0) -> str:
             older report is not of what this run has trained.
 
     Returns:
-        Nothing if it was not asked.
+        A part for each target, those of several under their names; nothing
+        if it was not asked.
     """
-    file = work_dir / HARM_REPORT
-    if not file.exists():
-        return ''
+    stem, suffix = HARM_REPORT.split('.')
+    parts = []
+    for file in sorted(work_dir.glob(f'{stem}*.{suffix}')):
+        name = file.stem.removeprefix(stem).removeprefix('_')
+        parts.append(f'<h3>{escape(name)}</h3>' if name else '')
+        parts.append(_harm_of_file(file, since))
+    return ''.join(parts)
+
+
+def _harm_of_file(file: Path, since: float) -> str:
     if file.stat().st_mtime < since:
         return note_html(
-            f'{HARM_REPORT} is older than the last run and left out; '
+            f'{file.name} is older than the last run and left out; '
             'harm_report.py makes it anew.'
         )
     found = read_json(file, 'make it anew by harm_report.py', _HarmReport)

@@ -1,9 +1,11 @@
 """The report at the end of a training."""
 
+import copy
 import itertools
 import json
 import os
 import shutil
+import uuid
 from pathlib import Path
 
 import gloo
@@ -151,6 +153,141 @@ def test_the_main_process_says_which_checkpoints_are_judged(pool, tmp_path):
     ]
 
 
+def train_by_default(pool, work_dir, hooks=(), **changes):
+    """A training whose config names no source-only."""
+    cfg = copy.deepcopy(pool[0])
+    cfg.work_dir, cfg.experiment_name = str(work_dir), uuid.uuid4().hex
+    (harm,) = (h for h in cfg.custom_hooks if h.type == 'HarmReportHook')
+    harm.update(max_images=2, max_source_images=2)
+    cfg.custom_hooks = [*cfg.custom_hooks, *hooks]
+    cfg.val_dataloader.dataset.indices = 1
+    cfg.default_hooks.checkpoint.max_keep_ckpts = 1
+    cfg.merge_from_dict(changes)
+    UDARunner.from_cfg(cfg).train()
+
+
+def judged(work_dir, name='harm_report.json'):
+    """Names of the checkpoints that a report has compared."""
+    if not (work_dir / name).exists():
+        return None
+    content = json.loads((work_dir / name).read_text())
+    rows = content['scores']['checkpoints']
+    return [row['name'].rpartition('/')[2] for row in rows]
+
+
+def with_training(file, target, kind, iteration, steps=0):
+    """A checkpoint that says which training it is of."""
+    content = torch.load(file, weights_only=False)
+    text = f"model = dict(type='{kind}', warmup_iters={steps})"
+    content['meta'] |= dict(cfg=text, iter=iteration)
+    torch.save(content, target)
+    return str(target)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'iteration', 'steps', 'is_judged'),
+    [
+        ('SourceOnly', 7, 0, True),
+        ('MinEnt', 5, 5, True),
+        ('MinEnt', 6, 5, False),
+        ('MinEnt', 0, 0, False),
+    ],
+    ids=['source only', 'within its warm-up', 'adapted', 'of no iteration'],
+)
+def test_by_default_with_the_source_only_that_it_began_with(
+    pool, tmp_path, kind, iteration, steps, is_judged
+):
+    given = pool[1][0], tmp_path / 'start.pth', kind, iteration, steps
+    start = with_training(*given)
+    train_by_default(pool, tmp_path / 'run', load_from=start)
+    found = judged(tmp_path / 'run')
+    assert found == (['iter_4.pth', 'start.pth'] if is_judged else None)
+
+
+def test_of_other_classes_it_trains_without_a_report(pool, tmp_path):
+    start = with_training(pool[1][0], tmp_path / 'a.pth', 'SourceOnly', 7)
+    content = torch.load(start, weights_only=False)
+    content['meta']['dataset_meta']['classes'] = ('road', 'rest')
+    for name, value in content['state_dict'].items():
+        if '.conv_seg.' in name:
+            content['state_dict'][name] = value[:2]
+    torch.save(content, start)
+    hook = {'default_hooks.checkpoint.new_parts': ['heads']}
+    train_by_default(pool, tmp_path / 'run', load_from=start, **hook)
+    assert judged(tmp_path / 'run') is None
+    (log,) = tmp_path.glob('run/*/*.log')
+    assert 'There will be no harm report: ' in log.read_text()
+
+
+def test_by_default_with_the_end_of_its_own_warm_up(pool, tmp_path):
+    steps = {
+        'model.warmup_iters': 3,
+        'train_cfg.max_iters': 6,
+        'default_hooks.checkpoint.interval': 2,
+    }
+    train_by_default(pool, tmp_path, **steps)
+    # The one of two iterations is kept beside the last.
+    files = {file.name for file in tmp_path.glob('iter_*.pth')}
+    assert files == {'iter_2.pth', 'iter_6.pth'}
+    assert judged(tmp_path) == ['iter_6.pth', 'iter_2.pth']
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'model.warmup_iters': 1},
+        {'model.warmup_iters': 4},
+        {'model.warmup_iters': 2, 'default_hooks.checkpoint.interval': -1},
+    ],
+    ids=['no checkpoint in it', 'nothing else', 'no checkpoints'],
+)
+def test_nothing_to_compare_with_is_no_report(pool, tmp_path, changes):
+    train_by_default(pool, tmp_path, **changes)
+    assert judged(tmp_path) is None
+    (log,) = tmp_path.glob('*/*.log')
+    assert 'harm report' not in log.read_text().lower()
+
+
+def test_a_resumed_training_remembers_what_it_began_with(pool, tmp_path):
+    given = pool[1][0], tmp_path / 'start.pth', 'SourceOnly', 7
+    run, start = tmp_path / 'run', with_training(*given)
+    train_by_default(pool, run, load_from=start, **{'train_cfg.max_iters': 2})
+    (run / 'harm_report.json').unlink()
+    train_by_default(pool, run, load_from=f'{run}/iter_2.pth', resume=True)
+    assert judged(run) == ['iter_4.pth', 'start.pth']
+
+
+def test_one_that_is_named_takes_the_place_of_the_default(pool, tmp_path):
+    named = dict(
+        type='HarmReportHook',
+        source_only=pool[1][0],
+        max_images=1,
+        max_source_images=1,
+    )
+    given = pool[1][0], tmp_path / 'start.pth', 'SourceOnly', 7
+    start = with_training(*given)
+    train_by_default(pool, tmp_path / 'run', [named], load_from=start)
+    assert judged(tmp_path / 'run') == ['iter_4.pth', 'iter_1.pth']
+    (log,) = tmp_path.glob('run/*/*.log')
+    assert log.read_text().count('Harm report against') == 1
+
+
+def test_of_several_targets_each_has_a_report(pool, tmp_path):
+    cfg = copy.deepcopy(pool[0])
+    data = cfg.train_dataloader.dataset
+    target = data.pop('target')
+    data.targets = dict(north=target, south=target)
+    given = pool[1][0], tmp_path / 'start.pth', 'SourceOnly', 7
+    start = with_training(*given)
+    train_by_default((cfg, pool[1]), tmp_path / 'run', load_from=start)
+    for name in ('north', 'south'):
+        found = judged(tmp_path / 'run', f'harm_report_{name}.json')
+        assert found == ['iter_4.pth', 'start.pth']
+    assert judged(tmp_path / 'run') is None
+    page = (tmp_path / 'run/report.html').read_text()
+    assert page.index('<h3>north</h3>') < page.index('<h3>south</h3>')
+
+
 def test_images_that_are_not_there_are_told_before_training(pool, tmp_path):
     with pytest.raises(ConfigError, match=r'HarmReportHook: .*rome'):
         train(pool, tmp_path, domain='rome')
@@ -194,3 +331,5 @@ def test_wrong_options_of_the_hook(pool):
         HarmReportHook('nowhere.pth')
     with pytest.raises(ConfigError, match="must be 'train' or 'val'"):
         HarmReportHook(pool[1][0], images='test')
+    with pytest.raises(ConfigError, match='source_only, which is not given'):
+        HarmReportHook(source_only_config='source_only.py')
