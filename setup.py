@@ -27,10 +27,12 @@ DEMO_CONFIGS = (
     *('demo', 'demo*.py', '*_demo.py'),
     *('carla2camvid_*.py', '*_carla2camvid.py'),
 )
+# `mmuda` and `mim` start several processes themselves.
+STARTERS = ('dist_*.sh', 'slurm_*.sh')
 # Of the folders that are packed; pages link to others that are not.
 UNPACKED = ('__pycache__', '*.py[cod]', '*.md', 'published.yml')
 LEFT_OUT = {
-    'tools': (*REPOSITORY_ONLY_TOOLS, *DEMO_TOOLS),
+    'tools': (*REPOSITORY_ONLY_TOOLS, *DEMO_TOOLS, *STARTERS),
     'configs': DEMO_CONFIGS,
 }
 
