@@ -70,6 +70,8 @@ class Record:
         own_pool: Agreement with the mean of its run's checkpoints.
         changed: Share of labels that differ from those of the checkpoint
             before; None for the first, and where one predicts no numbers.
+        across: Agreement of a run's last checkpoint with the mean of those of
+            its pool; None for others, and where they can't be compared.
         alarms: Of the comparison with source-only; None where there is none.
         harmful: Whether its mIoU is more than half a point below that of
             source-only; None where there is none.
@@ -82,6 +84,7 @@ class Record:
     evidence: Evidence
     own_pool: float | None
     changed: float | None
+    across: float | None = None
     alarms: tuple[str, ...] | None = None
     harmful: bool | None = None
     losses: dict[str, float] = field(default_factory=dict)
@@ -125,6 +128,10 @@ class Experiment:
         for number, run in enumerate(runs, 1):
             self.tell(f'run {number} of {len(runs)}: {run.pool}/{run.name}')
             records += self._of_run(run)
+        for rivals in last_of_pools(records):
+            found = self._pool_agreement(rivals)
+            for record, value in zip(rivals, found, strict=True):
+                record.across = value
         self._compare(records, runs)
         return records
 
@@ -236,8 +243,8 @@ class Experiment:
             classes = record.evidence.state.num_classes
             try:
                 report = harm_report(
-                    record.evidence,
-                    reference.evidence,
+                    replace(record.evidence, pool=record.across),
+                    replace(reference.evidence, pool=reference.across),
                     [str(index) for index in range(classes)],
                     thresholds_of(record.run.load()),
                     None if before is None else before.evidence,
@@ -267,15 +274,11 @@ class Experiment:
         if note not in self.notes:
             self.notes.append(note)
 
-    def pool_agreement(self, records: Sequence[Record]) -> list[float | None]:
+    def _pool_agreement(self, records: Sequence[Record]) -> list[float | None]:
         """Agreement of last checkpoints of several runs with their mean.
 
-        Args:
-            records: Of one pool.
-
-        Returns:
-            In percent, at the resolution of the first one's output; None for
-            all if they can't be compared.
+        In percent, at the resolution of the first one's output; None for all
+        if they can't be compared.
         """
         run = records[0].run
         members = [self._members(record.run)[-1] for record in records]
@@ -320,6 +323,23 @@ class Experiment:
 
 
 HARM = 0.5
+
+
+def last_of_pools(records: Sequence[Record]) -> list[list[Record]]:
+    """Last checkpoints among which one is chosen, by pool.
+
+    Args:
+        records: All records, by pool and run.
+
+    Returns:
+        Of each pool that has several, one of each run that is no further
+        source-only.
+    """
+    found: dict[str, dict[str, Record]] = {}
+    for record in records:
+        if not record.run.is_further:
+            found.setdefault(record.run.pool, {})[record.run.name] = record
+    return [[*part.values()] for part in found.values() if len(part) > 1]
 
 
 def loss_of(value: float, before: float) -> float:

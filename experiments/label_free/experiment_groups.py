@@ -9,7 +9,11 @@ from operator import attrgetter
 
 import numpy as np
 
-from experiments.label_free.experiment import Experiment, Record, group_scores
+from experiments.label_free.experiment import (
+    Record,
+    group_scores,
+    last_of_pools,
+)
 from experiments.label_free.validator_statistics import (
     Detection,
     bootstrap_interval,
@@ -29,6 +33,8 @@ _ALARM_NAMES = (
     *('collapse', 'takeover', 'overconfident', 'fallen BNM'),
     *('forgetting', 'unstable labels'),
 )
+# Looked for among last checkpoints alone.
+_OF_LAST = 'against the pool'
 
 
 @dataclass(frozen=True)
@@ -73,44 +79,32 @@ class Quality:
     top: float
 
 
-def groups_of(
-    experiment: Experiment, records: Sequence[Record]
-) -> Iterator[Group]:
+def groups_of(records: Sequence[Record]) -> Iterator[Group]:
     """Group checkpoints by run, and last ones by method and by pool.
 
     Args:
-        experiment: Knows how last checkpoints agree with each other.
         records: All records, by pool and run.
     """
-    by_pool = attrgetter('run.pool')
-    for pool, part in groupby(records, key=by_pool):
-        of_pool, last = list(part), []
+    by_pool = {part[0].run.pool: part for part in last_of_pools(records)}
+    for pool, of_pool in groupby(records, key=attrgetter('run.pool')):
         for run, found in groupby(of_pool, key=attrgetter('run.name')):
             own = list(found)
-            # No method that would be chosen among the others.
-            if not own[-1].run.is_further:
-                last.append(own[-1])
             if len(own) > 1:
                 agreements = [record.own_pool for record in own]
                 yield group_of(RUN, f'{pool}/{run}', own, agreements)
-        if len(last) < 2:
-            continue
-        across = experiment.pool_agreement(last)
-        yield group_of(POOL, pool, last, across)
-        methods = dict.fromkeys(record.run.method for record in last)
-        for method in methods:
-            chosen = [
-                index
-                for index, record in enumerate(last)
-                if record.run.method == method
-            ]
-            if len(chosen) > 1:
-                yield group_of(
-                    METHOD,
-                    f'{pool}/{method}',
-                    [last[index] for index in chosen],
-                    [across[index] for index in chosen],
-                )
+        yield from _groups_of_last(pool, by_pool.get(pool, []))
+
+
+def _groups_of_last(pool: str, last: Sequence[Record]) -> Iterator[Group]:
+    """Group last checkpoints, all of them and those of each method."""
+    methods = dict.fromkeys(record.run.method for record in last)
+    groups = [(POOL, pool, last)]
+    for method in methods:
+        chosen = [record for record in last if record.run.method == method]
+        groups.append((METHOD, f'{pool}/{method}', chosen))
+    for kind, name, part in groups:
+        if len(part) > 1:
+            yield group_of(kind, name, part, [r.across for r in part])
 
 
 def group_of(
@@ -187,13 +181,7 @@ def harm_detections(
         By score or alarm, and by pool.
     """
     judged = [r for r in records if r.harmful is not None]
-    by_pool: dict[str, list[Record]] = {}
-    for record in judged:
-        by_pool.setdefault(record.run.pool, []).append(record)
-    labels = {
-        pool: [bool(record.harmful) for record in found]
-        for pool, found in by_pool.items()
-    }
+    by_pool, labels = _by_pool(judged)
     found: dict[str, dict[str, Detection]] = {}
     counts = {
         pool: [_alarms_of(record) for record in part]
@@ -201,11 +189,10 @@ def harm_detections(
     }
     found[f'two {ALARMS}'] = detect_harm(counts, labels, threshold=2.0)
     for alarm in _ALARM_NAMES:
-        values = {
-            pool: [float(alarm in (record.alarms or ())) for record in part]
-            for pool, part in by_pool.items()
-        }
-        found[alarm] = detect_harm(values, labels, threshold=1.0)
+        found[alarm] = _alarm_detections(alarm, judged)
+    with_pool = [r for r in judged if r.across is not None]
+    if with_pool:
+        found[_OF_LAST] = _alarm_detections(_OF_LAST, with_pool)
     losses = {
         pool: [record.losses for record in part]
         for pool, part in by_pool.items()
@@ -220,6 +207,30 @@ def harm_detections(
         }
         found[name] = detect_harm(values, labels)
     return found
+
+
+def _by_pool(
+    judged: Sequence[Record],
+) -> tuple[dict[str, list[Record]], dict[str, list[bool]]]:
+    """Records of each pool, and whether each is harmful."""
+    records: dict[str, list[Record]] = {}
+    for record in judged:
+        records.setdefault(record.run.pool, []).append(record)
+    return records, {
+        pool: [bool(record.harmful) for record in part]
+        for pool, part in records.items()
+    }
+
+
+def _alarm_detections(
+    alarm: str, judged: Sequence[Record]
+) -> dict[str, Detection]:
+    by_pool, labels = _by_pool(judged)
+    values = {
+        pool: [float(alarm in (record.alarms or ())) for record in part]
+        for pool, part in by_pool.items()
+    }
+    return detect_harm(values, labels, threshold=1.0)
 
 
 def _alarms_of(record: Record) -> float:

@@ -95,9 +95,9 @@ def record(pool, harmful, alarms, loss):
         state,
         None,
         None,
-        alarms,
-        harmful,
-        dict(BNM_r=loss),
+        alarms=alarms,
+        harmful=harmful,
+        losses=dict(BNM_r=loss),
     )
 
 
@@ -247,6 +247,12 @@ def test_an_experiment_is_continued(pools, tmp_path, monkeypatch, capsys):
     assert all(0 <= r['mIoU'] <= 100 for r in records)
     assert [r['harmful'] is None for r in records] == [True] * 2 + [False] * 2
     assert [r['role'] for r in records[1:3]] == ['source_only', 'method']
+    # Of the pool's last two, which see their mean from either side.
+    assert [r['across'] is None for r in records] == [True, False] * 2
+    judged = results['harm']['against the pool']['streets']
+    own, source_only = records[3]['across'], records[1]['across']
+    warned = 'against the pool' in records[3]['alarms']
+    assert (warned, judged['count']) == (own < source_only, 1)
     kinds = [group['kind'] for group in results['groups']]
     assert kinds == ['checkpoints of a run', 'checkpoints of a run', 'methods']
     assert all('EnsV' in row for row in results['groups'][2]['rows'])

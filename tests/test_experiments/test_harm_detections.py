@@ -29,6 +29,20 @@ def test_harm_by_alarms_and_by_scores():
     assert found['BNM_r']['b'].count == 2
 
 
+def test_the_pool_is_asked_of_last_checkpoints_alone():
+    records = [
+        record('a', True, ('against the pool',), 3.0),
+        record('a', True, (), 3.0),
+        record('a', False, (), 1.0),
+    ]
+    assert 'against the pool' not in harm_detections(records)
+    records[0].across = records[2].across = 90.0
+    found = harm_detections(records)['against the pool']['a']
+    assert (found.recall, found.precision, found.count) == (1, 1, 2)
+    # The second one, of which nothing is known, is none that was missed.
+    assert found.auroc == 1
+
+
 def test_a_network_of_no_numbers_is_warned_of():
     records = [
         record('a', True, ('diverged',), math.inf),

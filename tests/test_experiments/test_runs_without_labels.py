@@ -289,13 +289,6 @@ def test_lost_checkpoints_are_told(tmp_path):
         find_runs(tmp_path)
 
 
-class Unasked:
-    """Knows of no agreement."""
-
-    def pool_agreement(self, records):
-        return [None] * len(records)
-
-
 def test_a_further_source_only_is_chosen_among_no_methods():
     state = LabelFreeState(3)
     state.update(torch.rand(2, 3, 4, 5))
@@ -315,9 +308,7 @@ def test_a_further_source_only_is_chosen_among_no_methods():
         )
         for iteration in (1, 2)
     ]
-    found = [
-        (g.kind, g.name, len(g.truth)) for g in groups_of(Unasked(), records)
-    ]
+    found = [(g.kind, g.name, len(g.truth)) for g in groups_of(records)]
     runs = ('dacs0', 'dacs1', 'plain0', 'student0', 'student1')
     assert found == [
         *((RUN, f'p/{name}', 2) for name in runs),

@@ -79,7 +79,7 @@ def main(args: argparse.Namespace) -> None:
             given_roles(args.roles, args.root),
         )
         records = experiment.run()
-        groups = list(groups_of(experiment, records))
+        groups = list(groups_of(records))
         harm = harm_detections(records)
         text = report_text(records, groups, harm, experiment.notes)
         content = dict(
@@ -111,6 +111,7 @@ def record_content(record: Record) -> dict:
         seed=run.seed,
         iteration=record.iteration,
         mIoU=record.truth,
+        across=record.across,
         alarms=record.alarms,
         harmful=record.harmful,
         losses=record.losses,
