@@ -184,7 +184,7 @@ def test_make_targets_exist():
     named = {
         name
         for page in PAGES
-        for name in re.findall(r'(?:^|`)make (\w+)', text_of(page), re.M)
+        for name in re.findall(r'(?:^|`)make ([\w-]+)', text_of(page), re.M)
     }
     assert named
     makefile = text_of('Makefile')
