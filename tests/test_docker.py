@@ -79,7 +79,7 @@ def test_versions_come_from_the_requirement_files():
     commands = ' ; '.join(instructions('RUN'))
     files = re.findall(r'-r (\S+)', commands)
     assert [Path(name).stem for name in files] == [
-        *('torch', 'stack', 'runtime', 'pretrained')
+        *('torch', 'stack', 'runtime', 'pretrained', 'export')
     ]
     assert all((ROOT / name).is_file() for name in files)
     # pip is given nothing but files and the copy of the repository.

@@ -126,6 +126,25 @@ def test_the_workflow_runs_the_tests_of_mim(jobs):
     assert runs[-1].endswith('pytest -m slow tests/test_distributions.py')
 
 
+def test_slow_tests_and_the_image_have_jobs_of_their_own(jobs):
+    assert jobs['slow']['steps'][-1]['run'].endswith(
+        'pytest -m slow -n 2 --dist loadfile --ignore '
+        'tests/test_distributions.py'
+    )
+    runs = [s['run'] for s in jobs['docker']['steps'] if 'run' in s]
+    assert runs[0] == 'docker build -f docker/Dockerfile -t mmuda .'
+    # Neither of them at each change, but by the clock, or when asked.
+    text = (ROOT / '.github/workflows/test.yml').read_text()
+    # YAML 1.1 takes `on` for a truth.
+    events = yaml.safe_load(text)[True]
+    assert {'schedule', 'workflow_dispatch'} <= events.keys()
+    for name in ('slow', 'docker'):
+        assert jobs[name]['if'] == (
+            "github.event_name != 'push' && github.event_name != "
+            "'pull_request'"
+        )
+
+
 def test_mim_takes_a_setuptools_that_the_tests_take():
     both = [requirements(name)['setuptools'] for name in ('mim', 'tests')]
     assert all('80.9.0' in specifier for specifier in both)
