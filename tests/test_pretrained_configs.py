@@ -254,6 +254,17 @@ def test_streets_lie_where_the_demo_makes_them(variant):
     )
 
 
+@pytest.mark.parametrize(
+    'setting',
+    ['idda2cs256', 'idda2cs256_rare', 'carla2camvid_day', 'streets_rare'],
+)
+def test_co_training_learns_pseudo_labels_in_each_setting(setting):
+    leaf = 'cotraining/cotraining_efficientnet-lite0_idda2cs256.py'
+    target = load(leaf, None, setting).train_dataloader.dataset.target
+    kinds = [step.type for step in target.pipeline]
+    assert kinds[:2] == ['LoadImage', 'LoadPseudoLabels']
+
+
 def test_pseudo_labels_are_measured_where_the_target_has_labels():
     leaf = 'esl/esl_efficientnet-lite0_idda2cs256.py'
     assert load(leaf).pseudo_labels.ground_truth == 'labels'

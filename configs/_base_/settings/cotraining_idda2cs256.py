@@ -1,11 +1,12 @@
 # IDDA -> Cityscapes at 256x256, for a CPU: images and augmentation of
 # idda2cs256.py, batches and pseudo-labels of the co-training procedure.
 _base_ = './idda2cs256.py'
-protocol = dict(
-    cityscapes=dict(
-        images_pipeline=_base_.protocol.cityscapes.pseudo_labelled_pipeline
-    )
-)
+# in all settings that can be chosen
+protocol = {
+    name: dict(images_pipeline=variant.pseudo_labelled_pipeline)
+    for name, variant in _base_.protocol.items()
+    if 'pseudo_labelled_pipeline' in variant
+}
 train_dataloader = dict(
     batch_size=1, dataset=dict(samples=dict(source=4, target=3))
 )
