@@ -233,8 +233,9 @@ class UDACheckpointHook(CheckpointHook):
 
     def _keep(self, runner: Runner, step: int) -> int | None:
         """Note a step to be kept; return the one that it pushes out."""
-        known = step in self.keep_ckpt_ids or step in self.lasting
-        if self.max_keep_ckpts <= 0 or known:
+        if self.max_keep_ckpts <= 0 or step in self.lasting:
+            return None
+        if step in self.keep_ckpt_ids:
             return None
         full = len(self.keep_ckpt_ids) == self.max_keep_ckpts
         outdated = self.keep_ckpt_ids.popleft() if full else None
