@@ -11,9 +11,10 @@ from PIL import Image
 from several_target_tools import call, write_config, write_data
 from small_leaves import LEAVES, load
 
+from mmuda.apis import Segmenter
 from mmuda.registry import DATASETS
 from mmuda.utils.errors import ConfigError
-from mmuda.utils.evaluation_config import use_test_time_augmentation
+from mmuda.utils.tta import use_test_time_augmentation
 
 CONFIG = demo_data.ROOT / 'configs/demo/demo_advent_gta2cs.py'
 
@@ -62,6 +63,32 @@ def test_all_numbers_are_there_with_mirror_images(trained, tmp_path):
     both = evaluate(trained, tmp_path / 'both', '--tta')
     assert plain.keys() == both.keys()
     assert 'cityscapes/entropy' in both
+
+
+def test_several_sizes_are_averaged(trained, tmp_path):
+    plain = evaluate(trained, tmp_path / 'plain', '--tta')
+    words = ('--tta-scales', '1')
+    assert evaluate(trained, tmp_path / 'one', *words) == plain
+    both = evaluate(trained, tmp_path / 'both', *words, '0.5')
+    assert both.keys() == plain.keys()
+
+
+def test_the_mean_over_sizes_is_that_of_their_probabilities(trained):
+    folder, data = trained
+    cfg = Config.fromfile(CONFIG)
+    cfg.merge_from_dict(demo_data.options(data))
+    file = str(folder / 'iter_2.pth')
+    image = str(next(data.glob('Cityscapes/leftImg8bit/val/*/*.png')))
+
+    def probabilities(scales):
+        segmenter = Segmenter(copy.deepcopy(cfg), file, 'cpu', tta=scales)
+        return segmenter.predict(image, outputs=['probabilities'])
+
+    both, *single = (
+        probabilities(scales).probabilities
+        for scales in ([1, 0.5], [1], [0.5])
+    )
+    np.testing.assert_allclose(both, np.mean(single, axis=0), atol=2e-3)
 
 
 def test_files_are_written_with_it(trained, tmp_path):

@@ -48,6 +48,7 @@ from mmuda.utils.compat import local_checkpoint
 from mmuda.utils.locks import only_writer
 from mmuda.utils.mixed_precision import add_amp_option, precision_of_args
 from mmuda.utils.text import join_some
+from mmuda.utils.tta import add_tta_options
 
 UNREADABLE = 1
 
@@ -138,12 +139,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='images of one size that are predicted together',
     )
-    parser.add_argument(
-        '--tta',
-        action='store_true',
-        help='test-time augmentation: mean over each image and its mirror '
-        'image, or over what tta_pipeline of the config has',
-    )
+    add_tta_options(parser)
     parser.add_argument(
         '--head',
         metavar='NAME',
@@ -211,7 +207,7 @@ def main(args: argparse.Namespace) -> int:
         args.device,
         options=args.cfg_options,
         weights=args.weights,
-        tta=args.tta,
+        tta=args.tta_scales or args.tta,
         head=args.head,
         precision=precision_of_args(args),
     )

@@ -39,10 +39,10 @@ from mmuda.utils.evaluation_config import (
     use_checkpoints,
     use_head,
     use_protocol,
-    use_test_time_augmentation,
 )
 from mmuda.utils.locks import only_writer
 from mmuda.utils.mixed_precision import add_amp_option, precision_of_args
+from mmuda.utils.tta import add_tta_options, use_test_time_augmentation
 
 
 def parse_args() -> argparse.Namespace:
@@ -63,12 +63,7 @@ def parse_args() -> argparse.Namespace:
         help='weight of each checkpoint of an ensemble; equal by default',
     )
     add_output_options(parser)
-    parser.add_argument(
-        '--tta',
-        action='store_true',
-        help='test-time augmentation: mean over each image and its mirror '
-        'image, or over what tta_pipeline of the config has',
-    )
+    add_tta_options(parser)
     add_target_options(parser)
     add_amp_option(parser, 'predict')
     add_runner_arguments(parser)
@@ -148,13 +143,13 @@ def main(args: argparse.Namespace) -> None:
     use_checkpoints(cfg, args.checkpoint, args.weights)
     if args.protocol:
         use_protocol(cfg, args.protocol)
-    if args.tta:
+    if args.tta or args.tta_scales:
         if args.protocol and 'tta_pipeline' in cfg:
             raise ConfigError(
                 '--protocol and --tta: tta_pipeline of the config says how '
                 'images and labels are resized; leave --protocol out'
             )
-        use_test_time_augmentation(cfg)
+        use_test_time_augmentation(cfg, args.tta_scales)
     predict_in(cfg, precision_of_args(args))
     if args.export:
         require_no_predictions(args.export)

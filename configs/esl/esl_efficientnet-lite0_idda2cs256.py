@@ -10,11 +10,7 @@ _base_ = [
 ]
 setting = 'idda2cs256_rare'
 self_training = dict(
-    initial='../advent/advent_efficientnet-lite0_idda2cs256.py',
-    rounds=1,
-    # On so little data a new network learns worse from 1000 iterations than
-    # the one goes on that made the labels; published: a new one.
-    continue_training=True,
+    initial='../advent/advent_efficientnet-lite0_idda2cs256.py', rounds=1
 )
-model = dict(warmup_iters=0, discriminator=dict(base_channels=16))
+model = dict(warmup_iters=300, discriminator=dict(base_channels=16))
 default_hooks = dict(checkpoint=dict(interval=500))

@@ -30,9 +30,9 @@ from mmuda.utils.errors import ConfigError, MMUDAError
 from mmuda.utils.evaluation_config import (
     use_checkpoints,
     use_head,
-    use_test_time_augmentation,
 )
 from mmuda.utils.tool_commands import tool_command
+from mmuda.utils.tta import use_test_time_augmentation
 
 #: What a prediction can hold.
 OUTPUTS = ('labels', 'entropy', 'probabilities')
@@ -77,7 +77,7 @@ def build_network(
     cfg: Config,
     checkpoints: Sequence[str],
     weights: Sequence[float] | None = None,
-    tta: bool = False,
+    tta: bool | Sequence[float] = False,
     head: str | None = None,
 ) -> Network:
     """Build the network of a config and fill it.
@@ -86,7 +86,8 @@ def build_network(
         cfg: A config of one model; is changed.
         checkpoints: One, or one for each member of an ensemble.
         weights: Of the members; equal if None.
-        tta: Predict the mean over several versions of each image.
+        tta: Predict the mean over several versions of each image, or over
+            versions in these sizes, as factors of its own.
         head: As of ``use_head``.
 
     Raises:
@@ -118,7 +119,8 @@ def build_network(
             trained = model.trained_classes
         meta = _meta_of(found, checkpoints[0], trained, model.out_channels)
         if tta:
-            model, steps = _augmented(cfg, model, steps)
+            scales = () if isinstance(tta, bool) else tta
+            model, steps = _augmented(cfg, model, steps, scales)
     model.requires_grad_(False)
     described += repr(steps)
     digest = hashlib.sha256(described.encode()).hexdigest()
@@ -163,7 +165,10 @@ def _tell_statistics(cfg: Config, model: BaseSegmentor, file: str) -> None:
 
 
 def _augmented(
-    cfg: Config, model: BaseSegmentor, steps: Sequence[dict]
+    cfg: Config,
+    model: BaseSegmentor,
+    steps: Sequence[dict],
+    scales: Sequence[float],
 ) -> tuple[BaseTTAModel, list[dict]]:
     """Wrap a model for test-time augmentation."""
     part = Config(dict(test_dataloader=dict(dataset=dict(pipeline=steps))))
@@ -171,7 +176,7 @@ def _augmented(
         if key in cfg:
             part[key] = cfg[key]
     part.model = {}
-    use_test_time_augmentation(part)
+    use_test_time_augmentation(part, scales)
     merging = {k: v for k, v in part.model.items() if k != 'module'}
     return (
         MODELS.build(dict(merging, module=model)),

@@ -68,7 +68,8 @@ class Segmenter:
             as ``{'model.segmentor.test_cfg.mode': 'slide'}``.
         weights: Of the members of an ensemble; equal by default.
         tta: Predict the mean over each image and its mirror image, or over
-            what ``tta_pipeline`` of the config has.
+            what ``tta_pipeline`` of the config has; numbers are factors of the
+            size at which the network sees it, such as ``(0.75, 1, 1.25)``.
         head: The head that predicts, where targets have their own.
         precision: In which networks compute.
 
@@ -94,7 +95,7 @@ class Segmenter:
         *,
         options: Mapping[str, Any] | None = None,
         weights: Sequence[float] | None = None,
-        tta: bool = False,
+        tta: bool | Sequence[float] = False,
         head: str | None = None,
         precision: Precision = 'fp32',
     ) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) mmuda authors.
 """Saving checkpoints from which a run continues exactly."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ class UDACheckpointHook(CheckpointHook):
         )
         self.new_parts = tuple(new_parts)
         # Steps whose checkpoints stay, however many there are.
-        self.lasting: set[int] = set()
+        self._lasting: set[int] = set()
         self._record: dict | None = None
 
     def before_train(self, runner: Runner) -> None:
@@ -165,23 +165,22 @@ class UDACheckpointHook(CheckpointHook):
             meta = dict(epoch=runner.epoch, iter=finished)
             self._save_checkpoint_with_step(runner, finished, meta)
 
-    def last_until(self, step: int) -> int | None:
-        """When a whole training saves its last checkpoint by the interval.
+    def keep_last_until(self, step: int) -> Callable[[], str] | None:
+        """Keep the last checkpoint that is saved by the interval until then.
 
         Args:
-            step: Until after so many iterations.
+            step: Until after so many iterations of the whole training.
 
         Returns:
-            Its iterations; None if there is none.
+            What tells its path once training has begun; None if there is
+            none.
         """
         first = self.save_begin or self.interval
         if self.interval <= 0 or step < first:
             return None
-        return first + (step - first) // self.interval * self.interval
-
-    def path_of(self, step: int) -> str:
-        """Where the checkpoint of a step is; once training has begun."""
-        return self._path(self.filename_tmpl.format(step))
+        last = first + (step - first) // self.interval * self.interval
+        self._lasting.add(last)
+        return lambda: self._path(self.filename_tmpl.format(last))
 
     def _save_checkpoint_with_step(
         self, runner: Runner, step: int, meta: dict
@@ -233,7 +232,7 @@ class UDACheckpointHook(CheckpointHook):
 
     def _keep(self, runner: Runner, step: int) -> int | None:
         """Note a step to be kept; return the one that it pushes out."""
-        if self.max_keep_ckpts <= 0 or step in self.lasting:
+        if self.max_keep_ckpts <= 0 or step in self._lasting:
             return None
         if step in self.keep_ckpt_ids:
             return None

@@ -15,7 +15,6 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from mmuda.hooks.checkpoint_hook import UDACheckpointHook
 from mmuda.pseudo_labels.labelling_options import target_names
 from mmuda.pseudo_labels.labelling_report import ProgressLines
 from mmuda.registry import HOOKS
@@ -108,31 +107,33 @@ class HarmReportHook(Hook):
             source_count=max_source_images or None,
             workers=0,
         )
-        own, others = (
-            _configs_by_file(files, names, option)
-            for files, names, option in (
-                (
-                    [self.source_only] if self.source_only else [],
-                    [source_only_config] if self.source_only else None,
-                    _OF_SOURCE_ONLY,
-                ),
-                (self.pool or [], pool_configs, _OF_POOL),
+        self._names = self._named_configs(source_only_config, pool_configs)
+        self._reference = self.source_only
+        self._warmed_up: Callable[[], str] | None = None
+        self._trained = False
+
+    def _named_configs(
+        self, of_source_only: str | None, of_pool: Sequence[str | None] | None
+    ) -> dict[str, dict[str, Path]]:
+        """Configs by option and checkpoint, none of which has two."""
+        if of_source_only and not self.source_only:
+            raise ConfigError(
+                f'HarmReportHook: {_OF_SOURCE_ONLY} is that of source_only, '
+                'which is not given; name both, or neither'
             )
+        named = (
+            [self.source_only] if self.source_only else [],
+            [of_source_only] if self.source_only else None,
+            _OF_SOURCE_ONLY,
         )
+        own = _configs_by_file(*named)
+        others = _configs_by_file(self.pool or [], of_pool, _OF_POOL)
         if twice := [file for file in own if file in others]:
             raise ConfigError(
                 f'HarmReportHook: {_OF_SOURCE_ONLY} and {_OF_POOL} both name '
                 f'a config of {twice[0]}; leave one of them out'
             )
-        if source_only_config and not source_only:
-            raise ConfigError(
-                f'HarmReportHook: {_OF_SOURCE_ONLY} is that of source_only, '
-                'which is not given; name both, or neither'
-            )
-        self._names = {_OF_SOURCE_ONLY: own, _OF_POOL: others}
-        self._reference = self.source_only
-        self._warmed_up: Callable[[], str] | None = None
-        self._trained = False
+        return {_OF_SOURCE_ONLY: own, _OF_POOL: others}
 
     def before_train(self, runner: Runner) -> None:
         """Refuse wrong thresholds, images and networks before any work."""
@@ -255,11 +256,9 @@ def _keep_end_of_warm_up(runner: Runner) -> Callable[[], str] | None:
     if steps >= runner.max_iters:
         return None
     for hook in runner.hooks:
-        if isinstance(hook, UDACheckpointHook):
-            last = hook.last_until(steps)
-            if last is not None:
-                hook.lasting.add(last)
-                return partial(hook.path_of, last)
+        # Of UDACheckpointHook; another one keeps what it keeps.
+        if hasattr(hook, 'keep_last_until'):
+            return hook.keep_last_until(steps)
     return None
 
 

@@ -19,11 +19,6 @@ from mmuda.utils.names import DECODE, ENSEMBLE, head_name
 
 Protocol = Literal['native', 'published']
 AT_INPUT_SIZE = 'EvaluateAtInputSize'
-# What comes before an image is changed.
-_READERS = (
-    *('LoadImage', 'LoadImageFromFile', 'CropFraction'),
-    *LABEL_LOADERS,
-)
 
 
 def use_head(cfg: Config, name: str) -> None:
@@ -170,51 +165,6 @@ def _predict_by_statistics(cfg: Config) -> None:
     options = dict(options or dict(mode='mixed'))
     if options.pop('mode', 'target') == 'target':
         _add_hook(cfg, dict(options, type='TargetNormStatisticsHook'))
-
-
-def use_test_time_augmentation(cfg: Config) -> None:
-    """Predict the mean over several versions of each image, in place.
-
-    They are those of ``tta_pipeline``; without it the image and its mirror
-    image, by the pipeline of each test set. ``tta_model`` merges them, by
-    default a ``DomainTTAModel``.
-
-    Raises:
-        ConfigError: A pipeline has no place for the mirror image.
-    """
-    for loader in _as_list(cfg.test_dataloader):
-        dataset = loader.dataset
-        dataset.pipeline = (
-            cfg.tta_pipeline
-            if 'tta_pipeline' in cfg
-            else _mirrored(dataset.get('pipeline') or [])
-        )
-    merging = cfg.get('tta_model') or dict(type='DomainTTAModel')
-    cfg.model = dict(merging, module=cfg.model)
-
-
-def _mirrored(pipeline: Sequence[dict]) -> list[dict]:
-    """Have a pipeline give the image and its mirror image."""
-    steps = copy.deepcopy(list(pipeline))
-    kinds = [type_name(step) for step in steps]
-    # Before Resize and padding, whose place would be mirrored, too.
-    first = next((i for i, k in enumerate(kinds) if k not in _READERS), None)
-    if not first or not kinds[-1].startswith('Pack') or 'TestTimeAug' in kinds:
-        raise ConfigError(
-            '--tta: the pipeline of a test set must start with LoadImage and '
-            f'end in PackSegInputs, not {kinds}; write tta_pipeline into the '
-            'config'
-        )
-    pack = steps[-1]
-    if 'meta_keys' in pack:
-        keys = (*pack['meta_keys'], 'flip', 'flip_direction')
-        pack['meta_keys'] = tuple(dict.fromkeys(keys))
-    flips = [
-        dict(type='RandomFlip', prob=prob, direction='horizontal')
-        for prob in (0.0, 1.0)
-    ]
-    versions = [flips, *([step] for step in steps[first:])]
-    return [*steps[:first], dict(type='TestTimeAug', transforms=versions)]
 
 
 def save_predictions(cfg: Config, folder: str | os.PathLike) -> None:

@@ -8,8 +8,8 @@ from mmuda.utils.evaluation_config import (
     draw_predictions,
     save_predictions,
     use_checkpoints,
-    use_test_time_augmentation,
 )
+from mmuda.utils.tta import use_test_time_augmentation
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,53 @@ def test_augmentation_by_a_model_of_the_config(cfg):
     assert cfg.model.type == 'SegTTAModel'
     load, versions = cfg.test_dataloader.dataset.pipeline
     assert load == steps[0]
-    assert versions.transforms[1:] == [[step] for step in steps[1:]]
+    shown, packed = versions.transforms[1:]
+    assert [step.transforms for step in shown] == [steps[1:3]]
+    assert packed == [steps[3]]
+
+
+@pytest.mark.parametrize(
+    ('step', 'half'),
+    [
+        (dict(type='Resize', scale=(65, 32)), dict(scale=(32, 16))),
+        (dict(type='Resize', scale=64), dict(scale=32)),
+        (dict(type='Resize', scale_factor=3.0), dict(scale_factor=1.5)),
+        (dict(type='ResizeToFit', scale=(64, 32)), dict(scale=(32, 16))),
+        (dict(type='PadToSize', size=(64, 32)), dict(size=(32, 16))),
+    ],
+    ids=['box', 'side', 'factor', 'fit', 'padding'],
+)
+def test_sizes_are_factors_of_what_the_network_sees(cfg, step, half):
+    kinds = ('LoadImage', 'LoadLabels', 'PackSegInputs')
+    load, labels, pack = (dict(type=kind) for kind in kinds)
+    cfg.test_dataloader.dataset.pipeline = [load, step, labels, pack]
+    use_test_time_augmentation(cfg, [1, 0.5])
+    versions = cfg.test_dataloader.dataset.pipeline[-1].transforms
+    assert [flip.prob for flip in versions[0]] == [0.0, 1.0]
+    whole, small = (v.transforms for v in versions[1])
+    assert whole == [step, labels]
+    assert small == [dict(step, **half), labels]
+
+
+def test_images_that_are_shown_as_they_are_are_resized_for_sizes(cfg):
+    kinds = ('LoadImage', 'LoadLabels', 'PackSegInputs')
+    cfg.test_dataloader.dataset.pipeline = [dict(type=k) for k in kinds]
+    use_test_time_augmentation(cfg, [0.5])
+    (small,) = cfg.test_dataloader.dataset.pipeline[-1].transforms[1]
+    resize = dict(type='Resize', scale_factor=0.5, keep_ratio=True)
+    assert small.transforms == [resize]
+
+
+@pytest.mark.parametrize('scale', [0, -1, float('nan')])
+def test_sizes_that_are_none(cfg, scale):
+    with pytest.raises(ConfigError, match='--tta-scales'):
+        use_test_time_augmentation(cfg, [scale])
+
+
+def test_sizes_beside_a_pipeline_of_the_config(cfg):
+    cfg.tta_pipeline = ['augmented']
+    with pytest.raises(ConfigError, match='leave one of the two out'):
+        use_test_time_augmentation(cfg, [0.5])
 
 
 @pytest.mark.parametrize('folder', ['out', Path('out')])

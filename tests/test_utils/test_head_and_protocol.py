@@ -11,8 +11,8 @@ from mmuda.utils.evaluation_config import (
     use_checkpoints,
     use_head,
     use_protocol,
-    use_test_time_augmentation,
 )
+from mmuda.utils.tta import use_test_time_augmentation
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 LEAVES = [
