@@ -62,6 +62,8 @@ def known_options(tool):
         tool = f'tools/{name}.py'
     shared = 'mmuda/utils/cli.py', 'mmuda/utils/mixed_precision.py'
     files = [tool, *shared]
+    if tool.endswith(('/test.py', '/predict.py')):
+        files.append('mmuda/utils/tta.py')
     if 'model_converters' in tool:
         files.append('mmuda/convert/command_line.py')
     if tool.endswith(('/cotrain.py', '/self_train.py')):
